@@ -1,0 +1,18 @@
+from collections.abc import Sequence
+from typing import Any, final
+
+from .rows import CellPlan
+
+@final
+class TextRowDecoder:
+    def __new__(cls, plans: Sequence[CellPlan]) -> TextRowDecoder: ...
+    def decode(
+        self,
+        buffer: bytes | bytearray,
+        start: int,
+        end: int,
+        sequence_id: int,
+        rows: list[tuple[Any, ...]],
+        /,
+    ) -> int: ...
+    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]: ...

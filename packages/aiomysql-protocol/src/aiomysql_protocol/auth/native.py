@@ -1,0 +1,39 @@
+"""mysql_native_password.
+
+MySQL: "Native Authentication".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar
+
+from aiomysql_protocol.auth.base import AuthContext
+from aiomysql_protocol.errors import malformed
+
+
+class NativePassword:
+    """One scramble, and the server says yes or no."""
+
+    name: ClassVar[str] = "mysql_native_password"
+
+    def __init__(self, context: AuthContext) -> None:
+        self._context = context
+
+    def start(self) -> bytes:
+        """SHA1(password) XOR SHA1(nonce + SHA1(SHA1(password))), or nothing for no password."""
+        password = self._context.password
+        if not password:
+            return b""
+        stage1 = hashlib.sha1(password).digest()
+        stage2 = hashlib.sha1(stage1).digest()
+        return xor(stage1, hashlib.sha1(self._context.nonce + stage2).digest())
+
+    def step(self, challenge: bytes) -> bytes | None:
+        """This method has no further steps."""
+        raise malformed(f"{self.name} has no second step, the server sent {len(challenge)} bytes")
+
+
+def xor(data: bytes, key: bytes) -> bytes:
+    """`data` XOR `key`, the key repeated as often as needed."""
+    return bytes(byte ^ key[index % len(key)] for index, byte in enumerate(data))

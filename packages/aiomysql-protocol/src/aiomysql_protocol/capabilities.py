@@ -1,0 +1,46 @@
+"""Capability flags, commands and limits that PyMySQL's public constants do not name.
+
+MySQL: "Capabilities Flags", "Command Phase".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pymysql.constants import CLIENT
+
+#: The server sends an OK packet where it used to send EOF (MySQL: CLIENT_DEPRECATE_EOF).
+DEPRECATE_EOF: Final = 1 << 24
+
+#: What every session asks for and cannot do without.
+REQUIRED: Final = (
+    CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION | CLIENT.PLUGIN_AUTH  # modern log-in
+)
+
+#: What a session asks for when the server offers it.
+DEFAULT: Final = (
+    REQUIRED
+    | CLIENT.LONG_PASSWORD
+    | CLIENT.LONG_FLAG
+    | CLIENT.TRANSACTIONS
+    | CLIENT.MULTI_STATEMENTS
+    | CLIENT.MULTI_RESULTS
+    | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA
+    | CLIENT.CONNECT_ATTRS
+    | DEPRECATE_EOF
+)
+
+#: Flags whose reply formats this package does not read: refused when a caller asks for them.
+UNSUPPORTED: Final = (
+    CLIENT.COMPRESS
+    | (1 << 23)  # CLIENT_SESSION_TRACK
+    | (1 << 25)  # CLIENT_OPTIONAL_RESULTSET_METADATA
+    | (1 << 26)  # CLIENT_ZSTD_COMPRESSION_ALGORITHM
+    | (1 << 27)  # CLIENT_QUERY_ATTRIBUTES
+)
+
+#: Payload bytes of the largest frame; a longer payload goes on in the next one.
+MAX_FRAME: Final = 0xFFFFFF
+
+#: The most a payload may measure, in bytes: the largest `max_allowed_packet` of any server.
+MAX_PAYLOAD: Final = 1 << 30

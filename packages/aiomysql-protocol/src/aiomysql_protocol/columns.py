@@ -1,0 +1,159 @@
+"""Column definitions and what is made of them: the description and the compiled row decoder.
+
+MySQL: "Column Definition", "Text Resultset".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from pymysql import converters
+from pymysql.constants import FIELD_TYPE, FLAG
+
+from aiomysql_protocol.charsets import BINARY_COLLATION
+from aiomysql_protocol.errors import malformed
+from aiomysql_protocol.implementation import text_row_decoder
+from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
+from aiomysql_protocol.wire import PayloadReader
+
+Converter = Callable[[Any], Any]
+
+#: Field types that hold characters or bytes, depending on the column's collation.
+TEXT_TYPES = frozenset(
+    {
+        FIELD_TYPE.BIT,
+        FIELD_TYPE.BLOB,
+        FIELD_TYPE.LONG_BLOB,
+        FIELD_TYPE.MEDIUM_BLOB,
+        FIELD_TYPE.STRING,
+        FIELD_TYPE.TINY_BLOB,
+        FIELD_TYPE.VAR_STRING,
+        FIELD_TYPE.VARCHAR,
+        FIELD_TYPE.GEOMETRY,
+        242,  # VECTOR
+    }
+)
+
+#: The collations whose columns' lengths are given in characters, as PyMySQL does: utf8mb3, ujis,
+#: sjis.
+_BYTES_PER_CHARACTER = {33: 3, 88: 2, 91: 2}
+
+#: The converters that a row decoder knows by itself.
+_KNOWN_CONVERTERS: dict[Converter, CellKind] = {
+    int: CellKind.INT,
+    float: CellKind.FLOAT,
+    Decimal: CellKind.DECIMAL,
+    converters.convert_datetime: CellKind.DATETIME,
+    converters.convert_date: CellKind.DATE,
+    converters.convert_timedelta: CellKind.TIMEDELTA,
+}
+
+#: PEP 249's seven items of a column's description.
+DescriptionItem = tuple[str, int, None, int, int, int, bool]
+
+
+class Column(NamedTuple):
+    """One column of a result set."""
+
+    name: str
+    org_name: str
+    table_name: str
+    org_table: str
+    db: str
+    charsetnr: int
+    length: int
+    type_code: int
+    flags: int
+    scale: int
+
+    def description(self) -> DescriptionItem:
+        """The column as PEP 249's 7-item tuple; sizes in characters."""
+        size = self.length
+        if self.type_code == FIELD_TYPE.VAR_STRING:
+            size //= _BYTES_PER_CHARACTER.get(self.charsetnr, 1)
+        null_ok = not self.flags & FLAG.NOT_NULL
+        return (self.name, self.type_code, None, size, size, self.scale, null_ok)
+
+
+class ColumnSet(NamedTuple):
+    """All that a result set's metadata says, compiled once."""
+
+    columns: tuple[Column, ...]
+    description: tuple[DescriptionItem, ...]
+    decoder: RowDecoder
+
+
+class ColumnCache:
+    """Compiles column sets, and remembers the last ones by the raw bytes of their definitions."""
+
+    #: How many sets are remembered.
+    SIZE = 64
+
+    def __init__(
+        self, encoding: str, decoders: Mapping[Any, Converter], *, use_unicode: bool = True
+    ) -> None:
+        """`encoding`: the connection's codec; `decoders`: field type -> converter of a cell's str
+        or bytes; `use_unicode=False` leaves text as bytes.
+        """
+        self._encoding = encoding
+        self._decoders = decoders
+        self._use_unicode = use_unicode
+        self._known: dict[tuple[bytes, ...], ColumnSet] = {}
+
+    def compile(self, definitions: Sequence[bytes]) -> ColumnSet:
+        """The column set of these column definition payloads.  Raises MalformedPacket."""
+        key = tuple(definitions)
+        found = self._known.get(key)
+        if found is None:
+            columns = tuple(self._parse(payload) for payload in definitions)
+            found = ColumnSet(
+                columns,
+                tuple(column.description() for column in columns),
+                text_row_decoder([self._plan(column) for column in columns]),
+            )
+            if len(self._known) >= self.SIZE:
+                del self._known[next(iter(self._known))]
+            self._known[key] = found
+        return found
+
+    def _parse(self, payload: bytes) -> Column:
+        reader = PayloadReader(payload, "a column definition")
+        reader.lenenc_bytes()  # catalog: always "def"
+        try:
+            db, table, org_table, name, org_name = (
+                reader.lenenc_bytes().decode(self._encoding) for _ in range(5)
+            )
+        except UnicodeDecodeError as error:
+            raise malformed(f"a name in a column definition is not {self._encoding}") from error
+        reader.lenenc_integer()  # length of the fixed part: always 12
+        return Column(
+            db=db,
+            table_name=table,
+            org_table=org_table,
+            name=name,
+            org_name=org_name,
+            charsetnr=reader.integer(2),
+            length=reader.integer(4),
+            type_code=reader.integer(1),
+            flags=reader.integer(2),
+            scale=reader.integer(1),
+        )
+
+    def _plan(self, column: Column) -> CellPlan:
+        encoding: str | None = "ascii"
+        if not self._use_unicode:
+            encoding = None
+        elif column.type_code == FIELD_TYPE.JSON:
+            # The server marks JSON columns as binary, yet their text is in the connection's
+            # charset.
+            encoding = self._encoding
+        elif column.type_code in TEXT_TYPES:
+            encoding = None if column.charsetnr == BINARY_COLLATION else self._encoding
+        converter = self._decoders.get(column.type_code)
+        if converter is None or converter is converters.through:
+            kind = CellKind.BYTES if encoding is None else CellKind.TEXT
+            return CellPlan(kind, encoding, None, column.name)
+        kind = _KNOWN_CONVERTERS.get(converter, CellKind.CONVERT)
+        return CellPlan(kind, encoding, converter, column.name)

@@ -1,0 +1,136 @@
+"""Exchanges: a request and the state machine that reads its answer.
+
+MySQL: "Command Phase".  An exchange lives in its session's queue from `Session.start` until it is
+done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from pymysql.constants import COMMAND
+
+from aiomysql_protocol.errors import malformed
+from aiomysql_protocol.framing import wrong_sequence
+from aiomysql_protocol.packets import ERR_HEADER, OK_HEADER, Ok, parse_error, parse_ok
+
+if TYPE_CHECKING:
+    from aiomysql_protocol.session import Session
+
+
+class Exchange:
+    """Base of all exchanges.
+
+    Whoever waits for the answer sets `wake`; the session calls it when there is something new to
+    look at: `done` has become true, or one of the subclass's own attributes says so.
+    """
+
+    __slots__ = ("done", "error", "news", "sequence_id", "session", "wake")
+
+    #: What is under way, for the message when the connection is lost.
+    activity: ClassVar[str] = "query"
+
+    #: Is `receive_rows` to be tried before frames are read one by one?
+    reads_rows = False
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        #: Number of the next frame, in whichever direction it goes.
+        self.sequence_id = 0
+        #: Nothing more will come for this exchange.
+        self.done = False
+        #: Why it failed; None after success.
+        self.error: BaseException | None = None
+        self.wake: Callable[[], None] | None = None
+        #: Something has come since anybody looked; whoever looks sets it to False.
+        self.news = False
+
+    @property
+    def paused(self) -> bool:
+        """Should no more be read from the socket until the waiter has taken what came?"""
+        return False
+
+    def request(self) -> bytes:
+        """The payload that opens the exchange; empty when the server speaks first."""
+        return b""
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        """Read one whole payload of the answer.
+
+        An ERR packet ends the exchange with `error`; any exception raised here breaks the session.
+        """
+        raise NotImplementedError
+
+    def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
+        """Read as many complete row frames as there are; returns the next position."""
+        return position
+
+    def out_of_order(self, data: bytes, expected: int) -> Exception:
+        """The error for a frame, beginning with `data`, that doesn't carry the number
+        `expected`.
+        """
+        return wrong_sequence(data[3], expected)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more answers follow."""
+        self.done = True
+        if error is not None and self.error is None:
+            self.error = error
+        self.notify()
+
+    def take_error(self) -> BaseException | None:
+        """Why the exchange failed; None the next time."""
+        error, self.error = self.error, None
+        return error
+
+    def notify(self) -> None:
+        """Wake whoever waits; if nobody does, the next who wants to need not."""
+        wake = self.wake
+        if wake is None:
+            self.news = True
+        else:
+            self.wake = None
+            wake()
+
+
+class Command(Exchange):
+    """A command that is answered by OK or ERR: COM_PING, COM_INIT_DB, COM_PROCESS_KILL."""
+
+    __slots__ = ("_request", "ok")
+
+    def __init__(self, command: int, argument: bytes = b"") -> None:
+        """`command`: one of pymysql.constants.COMMAND."""
+        super().__init__()
+        self._request = bytes([command]) + argument
+        #: The answer; None until it came.
+        self.ok: Ok | None = None
+
+    def request(self) -> bytes:
+        return self._request
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        header = payload[0] if payload else None
+        if header == OK_HEADER:
+            self.ok = self.session.note_status(parse_ok(payload))
+            self.finish()
+        elif header == ERR_HEADER:
+            self.finish(parse_error(payload))
+        else:
+            raise malformed(f"the answer to a command begins with {bytes(payload[:8])!r}")
+
+
+class Quit(Exchange):
+    """COM_QUIT: the server closes the connection and says nothing."""
+
+    __slots__ = ()
+
+    def request(self) -> bytes:
+        return bytes([COMMAND.COM_QUIT])
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        if payload[:1] == bytes([ERR_HEADER]):
+            self.finish(parse_error(payload))
+            return
+        raise malformed("an answer to COM_QUIT")

@@ -1,0 +1,223 @@
+"""Python values as SQL literals, and their place in a statement.
+
+MySQL: "String Literals", "Hexadecimal Literals", "Date and Time Literals".
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from pymysql.converters import encoders as pymysql_encoders
+from pymysql.err import DataError, ProgrammingError
+
+#: Turns a value into the text of a literal; called as encoder(value, mapping).
+Encoder = Callable[..., str]
+
+_BACKSLASH_ESCAPES = str.maketrans(
+    {
+        "\0": "\\0",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\x1a": "\\Z",
+        '"': '\\"',
+        "'": "\\'",
+        "\\": "\\\\",
+    }
+)
+
+
+def escape_string(value: str, *, no_backslash_escapes: bool = False) -> str:
+    """`value` with the characters escaped that end or change a quoted string; no quotes added.
+
+    `no_backslash_escapes` says that the session's sql_mode has NO_BACKSLASH_ESCAPES.
+    """
+    if no_backslash_escapes:
+        return value.replace("'", "''")
+    return value.translate(_BACKSLASH_ESCAPES)
+
+
+class Literals:
+    """Writes literals for one session."""
+
+    __slots__ = ("_custom", "no_backslash_escapes")
+
+    def __init__(self, encoders: Mapping[Any, Any] | None = None) -> None:
+        """`encoders`: type -> encoder(value, mapping); entries that are PyMySQL's own defaults, and
+        those whose key is not a type, are passed over, so that a whole `conv` mapping may be given.
+        """
+        #: Does the session's sql_mode have NO_BACKSLASH_ESCAPES?  Kept up to date by the caller.
+        self.no_backslash_escapes = False
+        self._custom: dict[type, Encoder] = {
+            key: encoder
+            for key, encoder in (encoders or {}).items()
+            if isinstance(key, type) and pymysql_encoders.get(key) is not encoder
+        }
+
+    def literal(self, value: object) -> str:
+        """`value` as an SQL literal.
+
+        Raises TypeError for a dict, ProgrammingError for NaN and infinity.  A type without a rule
+        is written as the string that str() gives.
+        """
+        kind = type(value)
+        if self._custom:
+            encoder = self._custom.get(kind)
+            if encoder is not None:
+                return encoder(value, self._custom)
+        if kind is str:
+            return self.quoted(value)  # type: ignore[arg-type]
+        method = _WRITERS.get(kind)
+        if method is None:
+            method = next((_WRITERS[base] for base in kind.__mro__ if base in _WRITERS), _other)
+        return method(self, value)
+
+    def arguments(self, args: object) -> Any:
+        """The right-hand side for `query % ...`: a tuple of literals for a tuple or list, a dict of
+        literals for a mapping, one literal for anything else.
+        """
+        if isinstance(args, (tuple, list)):
+            literal = self.literal
+            return tuple([literal(arg) for arg in args])
+        if isinstance(args, dict):
+            return _NamedLiterals((key, self.literal(value)) for key, value in args.items())
+        return self.literal(args)
+
+    def quoted(self, value: str) -> str:
+        """`value` escaped and in single quotes."""
+        return f"'{escape_string(value, no_backslash_escapes=self.no_backslash_escapes)}'"
+
+
+class _NamedLiterals(dict[Any, str]):
+    """Literals for `%(name)s` marks; a plain `%s` would write the dict itself into the statement."""
+
+    def __str__(self) -> str:
+        raise TypeError("the statement has %s marks, but its arguments are a dict")
+
+    __repr__ = __str__
+
+
+def encode_statement(statement: str, encoding: str) -> bytes:
+    """`statement` in the connection's character set.
+
+    Raises DataError when a character does not exist in it, a lone surrogate for instance.
+    """
+    try:
+        return statement.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the statement can't be written in the connection's character set: {error}"
+        ) from error
+
+
+def _null(_: Literals, value: object) -> str:
+    return "NULL"
+
+
+def _integer(_: Literals, value: int) -> str:
+    return int.__repr__(value)
+
+
+def _boolean(_: Literals, value: bool) -> str:
+    return "1" if value else "0"
+
+
+def _float(_: Literals, value: float) -> str:
+    if not math.isfinite(value):
+        raise ProgrammingError(f"{value} can not be used with MySQL")
+    text = float.__repr__(value)
+    # Without an exponent the server would take the number for an exact DECIMAL.
+    return text if "e" in text else text + "e0"
+
+
+def _decimal(_: Literals, value: Decimal) -> str:
+    if not value.is_finite():
+        raise ProgrammingError(f"{value} can not be used with MySQL")
+    return format(value, "f")
+
+
+def _bytes(_: Literals, value: bytes | bytearray | memoryview) -> str:
+    # In hexadecimal no byte can be mistaken for half of a character, a quote or a backslash.
+    return f"_binary X'{value.hex()}'"
+
+
+def _string(literals: Literals, value: str) -> str:
+    # The characters themselves, whatever a subclass says of its str().
+    return literals.quoted(str.__str__(value))
+
+
+def _datetime(_: Literals, value: datetime.datetime) -> str:
+    return f"'{_date_text(value)} {_time_text(value)}'"
+
+
+def _date(_: Literals, value: datetime.date) -> str:
+    return f"'{_date_text(value)}'"
+
+
+def _time(_: Literals, value: datetime.time) -> str:
+    return f"'{_time_text(value)}'"
+
+
+def _timedelta(_: Literals, value: datetime.timedelta) -> str:
+    sign = "-" if value.days < 0 else ""
+    value = abs(value)
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{value.microseconds:06}" if value.microseconds else ""
+    return f"'{sign}{value.days * 24 + hours:02}:{minutes:02}:{seconds:02}{fraction}'"
+
+
+def _struct_time(literals: Literals, value: time.struct_time) -> str:
+    return _datetime(literals, datetime.datetime(*value[:6]))
+
+
+def _sequence(literals: Literals, value: tuple[object, ...] | list[object]) -> str:
+    return f"({_items(literals, value)})"
+
+
+def _items(literals: Literals, value: Any) -> str:
+    return ",".join([literals.literal(item) for item in value])
+
+
+def _refuse(_: Literals, value: object) -> str:
+    raise TypeError(f"{type(value).__name__} can not be used as parameter")
+
+
+def _other(literals: Literals, value: object) -> str:
+    return literals.quoted(str(value))
+
+
+def _date_text(value: datetime.date) -> str:
+    return f"{value.year:04}-{value.month:02}-{value.day:02}"
+
+
+def _time_text(value: datetime.datetime | datetime.time) -> str:
+    fraction = f".{value.microsecond:06}" if value.microsecond else ""
+    return f"{value.hour:02}:{value.minute:02}:{value.second:02}{fraction}"
+
+
+_WRITERS: dict[type, Callable[[Literals, Any], str]] = {
+    type(None): _null,
+    bool: _boolean,
+    int: _integer,
+    float: _float,
+    Decimal: _decimal,
+    str: _string,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
+    datetime.datetime: _datetime,
+    datetime.date: _date,
+    datetime.time: _time,
+    datetime.timedelta: _timedelta,
+    time.struct_time: _struct_time,
+    tuple: _sequence,
+    list: _sequence,
+    set: _items,  # without parentheses, as in classic aiomysql: `IN (%s)`
+    frozenset: _items,
+    dict: _refuse,
+}

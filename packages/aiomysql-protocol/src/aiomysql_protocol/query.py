@@ -1,0 +1,266 @@
+"""COM_QUERY and its results.
+
+MySQL: "COM_QUERY", "COM_QUERY Response", "Text Resultset".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+from typing import Any
+
+from pymysql.constants import COMMAND, CR
+from pymysql.err import OperationalError
+
+from aiomysql_protocol.capabilities import DEPRECATE_EOF
+from aiomysql_protocol.columns import ColumnSet
+from aiomysql_protocol.errors import MalformedPacket, malformed
+from aiomysql_protocol.exchanges import Exchange
+from aiomysql_protocol.packets import (
+    EOF_HEADER,
+    ERR_HEADER,
+    LOCAL_INFILE_HEADER,
+    OK_HEADER,
+    Ok,
+    parse_eof,
+    parse_error,
+    parse_ok,
+)
+from aiomysql_protocol.wire import PayloadReader
+
+Row = tuple[Any, ...]
+
+#: Bytes of rows that a streamed result holds before the session asks the reader to pause.
+STREAM_HIGH_WATER = 1 << 18
+
+#: The most columns a result set may have (MySQL's own limit is 4096).
+_MOST_COLUMNS = 1 << 16
+
+
+class Result:
+    """One result of a statement: a result set, or the OK packet of a statement without rows."""
+
+    __slots__ = ("column_set", "complete", "error", "ok", "rows", "skipped")
+
+    def __init__(self) -> None:
+        #: Metadata; None for a statement without rows.
+        self.column_set: ColumnSet | None = None
+        #: Rows received and not taken yet.
+        self.rows: list[Row] = []
+        #: The packet that ended the result; all zero until it came.
+        self.ok = Ok()
+        #: Nothing more will come for this result.
+        self.complete = False
+        #: Why it failed, after its first rows perhaps.
+        self.error: BaseException | None = None
+        #: Set by whoever does not want the rows that are still to come.
+        self.skipped = False
+
+    @property
+    def unwanted(self) -> bool:
+        """Are further rows to be dropped?"""
+        return self.skipped or self.error is not None
+
+
+class _State(Enum):
+    RESPONSE = auto()  # the first packet of a result
+    COLUMNS = auto()  # column definitions
+    COLUMNS_EOF = auto()  # the EOF packet behind them, without CLIENT_DEPRECATE_EOF
+    ROWS = auto()
+
+
+class Query(Exchange):
+    """A statement in the text protocol, with all of its results."""
+
+    __slots__ = (
+        "_announced",
+        "_column_count",
+        "_definitions",
+        "_discarding",
+        "_result",
+        "_state",
+        "_statement",
+        "_stored",
+        "reads_rows",
+        "results",
+        "streamed",
+    )
+
+    def __init__(self, statement: bytes, *, streamed: bool = False) -> None:
+        """`streamed`: wake the waiter for each batch of rows instead of for each result, and ask
+        for a pause (`paused`) when nobody takes them.
+        """
+        super().__init__()
+        self._statement = statement
+        self.streamed = streamed
+        #: Results in the order they came; in a streamed query the last one may still grow.
+        self.results: deque[Result] = deque()
+        self.reads_rows = False
+        self._state = _State.RESPONSE
+        self._result = Result()  # the one being read
+        self._announced = False  # does it stand in `results` (or was it taken from there)?
+        self._column_count = 0
+        self._definitions: list[bytes] = []
+        self._stored = 0  # bytes of rows received since the last `take_rows`
+        self._discarding = False
+
+    def request(self) -> bytes:
+        return bytes([COMMAND.COM_QUERY]) + self._statement
+
+    @property
+    def paused(self) -> bool:
+        return self.streamed and self._stored >= STREAM_HIGH_WATER
+
+    def take_rows(self, result: Result) -> list[Row]:
+        """Take all rows that have come for `result`, which is then empty again."""
+        rows = result.rows
+        result.rows = []
+        self._stored = 0
+        return rows
+
+    def skip(self, result: Result) -> None:
+        """Drop the rows of `result` that were not taken and those still to come."""
+        result.skipped = True
+        result.rows = []
+        self._stored = 0
+
+    def discard(self) -> None:
+        """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
+        self._discarding = True
+        self.wake = None
+        self._stored = 0
+        self.results.clear()
+        self._result.rows = []
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
+        result = self._result
+        assert result.column_set is not None
+        if self._discarding or result.unwanted:
+            return position  # frame by frame, undecoded
+        rows = result.rows
+        before = len(rows)
+        try:
+            stop = result.column_set.decoder.decode(buffer, position, end, self.sequence_id, rows)
+        except MalformedPacket:
+            raise
+        except Exception as error:
+            # A value that can't be converted is the caller's affair: the rows that follow are read
+            # and dropped, and the connection stays in step.
+            del rows[before:]
+            result.error = error
+            return position
+        self.sequence_id = (self.sequence_id + len(rows) - before) & 0xFF
+        if self.streamed and stop > position:
+            self._stored += stop - position
+            self.notify()
+        return stop
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        if not payload:
+            raise malformed(f"an empty packet in the answer to a query ({self._state.name})")
+        if payload[0] == ERR_HEADER:
+            self._end_result(Ok(), parse_error(payload))
+        elif self._state is _State.ROWS:
+            self._receive_in_rows(payload)
+        elif self._state is _State.RESPONSE:
+            self._receive_response(payload)
+        elif self._state is _State.COLUMNS:
+            self._receive_definition(payload)
+        elif payload[0] == EOF_HEADER:
+            self._begin_rows()
+        else:
+            raise malformed("no EOF packet behind the column definitions")
+
+    def _receive_response(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        if payload[0] == OK_HEADER:
+            self._end_result(self.session.note_status(parse_ok(payload)))
+        elif payload[0] == LOCAL_INFILE_HEADER:
+            raise OperationalError(
+                CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
+                "the server asks for a local file, which this connection does not allow",
+            )
+        else:
+            reader = PayloadReader(payload, "a column count")
+            count = reader.required_lenenc_integer()
+            if reader.remaining or not 0 < count <= _MOST_COLUMNS:
+                raise malformed(
+                    f"a result set of {count} columns, {reader.remaining} bytes too many"
+                )
+            self._column_count = count
+            self._definitions = []
+            self._state = _State.COLUMNS
+
+    def _receive_definition(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        self._definitions.append(bytes(payload))
+        if len(self._definitions) < self._column_count:
+            return
+        self._result.column_set = self.session.columns.compile(self._definitions)
+        self._definitions = []
+        if self.session.capabilities & DEPRECATE_EOF:
+            self._begin_rows()
+        else:
+            self._state = _State.COLUMNS_EOF
+
+    def _begin_rows(self) -> None:
+        self._state = _State.ROWS
+        self.reads_rows = True
+        if self.streamed:
+            self._announce()
+            self.notify()
+
+    def _announce(self) -> None:
+        if not self._announced and not self._discarding:
+            self.results.append(self._result)
+        self._announced = True
+
+    def _receive_in_rows(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        # A row may begin with 0xFE only when its first cell, and so its payload, has 16 MiB or
+        # more.
+        if payload[0] == EOF_HEADER and len(payload) < 0xFFFFFF:
+            parse = parse_ok if self.session.capabilities & DEPRECATE_EOF else parse_eof
+            self._end_result(self.session.note_status(parse(payload)))
+            return
+        result = self._result
+        if self._discarding or result.unwanted:
+            return
+        assert result.column_set is not None
+        try:
+            result.rows.append(result.column_set.decoder.decode_row(payload))
+        except MalformedPacket:
+            raise
+        except Exception as error:
+            result.error = error
+            return
+        if self.streamed:
+            self._stored += len(payload)
+            self.notify()
+
+    def _end_result(self, ok: Ok, error: BaseException | None = None) -> None:
+        """A result is complete; without more to follow the exchange is done."""
+        result = self._result
+        result.ok = ok
+        if result.error is None:
+            result.error = error
+        result.complete = True
+        self._announce()
+        self._result = Result()
+        self._announced = False
+        self._state = _State.RESPONSE
+        self.reads_rows = False
+        if ok.more_results:
+            self.notify()
+        else:
+            self.finish()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        if error is not None:
+            # The connection broke: the result under way ends here, and so says whoever reads it.
+            self._result.error = self._result.error or error
+            self._result.complete = True
+            self._announce()
+        super().finish(error)

@@ -1,0 +1,203 @@
+"""The session: all protocol state of one connection, without any I/O.
+
+Bytes in, results out.  Requests and answers meet in a queue of exchanges: several requests may be
+started before the first answer is read; what comes in belongs to the oldest exchange that is not
+done.
+
+The caller writes what `data_to_send` returns after `start` and after `receive`, and feeds `receive`
+whatever arrives, in pieces of any size.  After any error in `error` the session is broken for good:
+the caller closes the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pymysql.constants import CR, SERVER_STATUS
+from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
+
+from aiomysql_protocol.capabilities import MAX_PAYLOAD
+from aiomysql_protocol.columns import ColumnCache
+from aiomysql_protocol.errors import malformed
+from aiomysql_protocol.exchanges import Exchange
+from aiomysql_protocol.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
+from aiomysql_protocol.handshake import Greeting
+from aiomysql_protocol.packets import ERR_HEADER, Ok, parse_error
+
+
+class Session:
+    """Protocol state of one connection."""
+
+    def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
+        """`columns` compiles result metadata; `max_payload`: bytes, a longer answer is refused."""
+        #: Compiler of column sets; may be replaced while no exchange is open.
+        self.columns = columns
+        #: What the server said first; None before.
+        self.greeting: Greeting | None = None
+        #: The capabilities in force, once the handshake response was sent.
+        self.capabilities = 0
+        #: The last status flags (pymysql.constants.SERVER_STATUS).
+        self.server_status = 0
+        #: Why the session is broken; None while it works.
+        self.error: BaseException | None = None
+        self._exchanges: deque[Exchange] = deque()
+        self._assembler = PayloadAssembler(max_payload)
+        self._to_send: list[bytes | memoryview] = []
+
+    # -- state -----------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Is no answer outstanding?"""
+        return not self._exchanges
+
+    @property
+    def paused(self) -> bool:
+        """Should the caller stop reading until a streamed result's rows are taken?"""
+        return bool(self._exchanges) and self._exchanges[0].paused
+
+    @property
+    def in_transaction(self) -> bool:
+        """Did the server last say that a transaction is open?"""
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    @property
+    def no_backslash_escapes(self) -> bool:
+        """Did the server last say that backslashes are ordinary characters?"""
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
+
+    def require_greeting(self) -> Greeting:
+        """The server's greeting.  Raises InterfaceError before it came."""
+        if self.greeting is None:
+            raise InterfaceError(0, "Not connected")
+        return self.greeting
+
+    def note_status(self, ok: Ok) -> Ok:
+        """Remember the status flags of an OK packet (for exchanges); returns it."""
+        self.server_status = ok.server_status
+        return ok
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def start(self, exchange: Exchange) -> None:
+        """Queue `exchange` and the bytes of its request.
+
+        Raises the session's error when it is broken, OperationalError when the request is too long.
+        """
+        if self.error is not None:
+            raise self.error
+        payload = exchange.request()
+        exchange.session = self
+        if payload:
+            self.send_payload(exchange, payload)
+        self._exchanges.append(exchange)
+
+    def send_payload(self, exchange: Exchange, payload: bytes) -> None:
+        """Queue one more payload of an exchange's request (for exchanges of several steps)."""
+        chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
+        self._to_send += chunks
+
+    def data_to_send(self) -> bytes:
+        """The bytes to write now; empty when there are none."""
+        chunks = self._to_send
+        if not chunks:
+            return b""
+        data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        return data
+
+    # -- receiving -------------------------------------------------------------------------------
+
+    def receive(self, buffer: bytearray, start: int, end: int) -> int:
+        """Read buffer[start:end]; returns the position of the first byte that is still needed.
+
+        The rest (at most framing.LARGE_FRAME + 3 bytes) must stand at the front of the next call's
+        bytes.  Never raises: a fault ends all exchanges and stands in `error`.
+        """
+        position = start
+        try:
+            while position < end and self.error is None:
+                if not self._exchanges:
+                    return self._receive_unasked(buffer, position, end)
+                exchange = self._exchanges[0]
+                if exchange.reads_rows and not self._assembler.gathering:
+                    position = exchange.receive_rows(buffer, position, end)
+                frame = self._read_frame(exchange, buffer, position, end)
+                position = frame.position
+                if frame.payload is None:
+                    return position
+                exchange.receive(frame.payload)
+                if exchange.done and self._exchanges:
+                    self._exchanges.popleft()
+        except MySQLError as error:
+            # Its frames would hold this session, which is to hold the error.
+            self.fail(error.with_traceback(None))
+        except Exception as error:
+            failure = InternalError(
+                CR.CR_UNKNOWN_ERROR, f"can't read the server's answer: {error!r}"
+            )
+            failure.__cause__ = error
+            self.fail(failure)
+        return end
+
+    def connection_lost(self, reason: BaseException | None = None) -> None:
+        """The peer closed the connection, or it broke for `reason`: end all exchanges."""
+        if self.error is None:
+            detail = f" ({reason})" if reason is not None else ""
+            if self.idle:
+                error = OperationalError(
+                    CR.CR_SERVER_GONE_ERROR, f"MySQL server has gone away{detail}"
+                )
+            else:
+                activity = self._exchanges[0].activity
+                error = OperationalError(
+                    CR.CR_SERVER_LOST, f"Lost connection to MySQL server during {activity}{detail}"
+                )
+            error.__cause__ = reason
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Break the session: every open exchange ends with `error`."""
+        self.error = error
+        self._to_send.clear()
+        while self._exchanges:
+            exchange = self._exchanges.popleft()
+            if not exchange.done:
+                exchange.finish(error)
+
+    def _read_frame(self, exchange: Exchange, buffer: bytearray, position: int, end: int) -> Frame:
+        """The next payload for `exchange`."""
+        expected = exchange.sequence_id
+        if (
+            end - position >= 4
+            and not self._assembler.gathering
+            and buffer[position + 3] != expected
+        ):
+            self._out_of_order(exchange, bytes(memoryview(buffer)[position:end]))
+            return Frame(None, position, expected)
+        frame = self._assembler.read(buffer, position, end, expected)
+        exchange.sequence_id = frame.sequence_id
+        return frame
+
+    @staticmethod
+    def _out_of_order(exchange: Exchange, data: bytes) -> None:
+        """`data` begins with a frame of a wrong number: raise for it, unless more bytes must tell.
+
+        A server that ends the connection says why in an ERR packet with a number of its own.
+        """
+        length = int.from_bytes(data[:3], "little")
+        payload = data[4 : 4 + length]
+        may_explain = 0 < length <= LARGE_FRAME and payload[:1] in (b"", bytes([ERR_HEADER]))
+        if not may_explain:
+            raise exchange.out_of_order(data, exchange.sequence_id)
+        if len(payload) == length:
+            raise parse_error(payload)
+
+    def _receive_unasked(self, buffer: bytearray, position: int, end: int) -> int:
+        """Bytes while no answer is due: a server that closes the connection may say why."""
+        frame = self._assembler.read(buffer, position, end, 0)
+        if frame.payload is None and not self._assembler.gathering:
+            return frame.position
+        if frame.payload and frame.payload[0] == ERR_HEADER:
+            raise parse_error(frame.payload)
+        raise malformed("the server sent a packet that nobody asked for")
