@@ -1,0 +1,49 @@
+"""The asyncio driver for MySQL and MariaDB: connections and cursors."""
+
+from pymysql.converters import escape_string
+from pymysql.err import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    MySQLError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,  # noqa: A004  (PEP 249 names it so)
+)
+
+from aiomysql_core._version import __version__
+from aiomysql_core.connection import Connection, connect
+from aiomysql_core.cursors import (
+    Cursor,
+    DeserializationCursor,
+    DictCursor,
+    SSCursor,
+    SSDictCursor,
+)
+
+__all__ = [
+    "Connection",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "DeserializationCursor",
+    "DictCursor",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "MySQLError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "SSCursor",
+    "SSDictCursor",
+    "Warning",
+    "__version__",
+    "connect",
+    "escape_string",
+]

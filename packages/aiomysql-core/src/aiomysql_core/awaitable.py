@@ -1,0 +1,79 @@
+"""Results that may be awaited or used with `async with`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+
+class _AsyncContext(Protocol):
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Any: ...
+
+
+T = TypeVar("T")
+
+
+class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
+    """Wraps a coroutine (or future) that gives an object with an `__aexit__` of its own.
+
+    `await` gives the object; `async with` gives it too and leaves through the object's `__aexit__`.
+    """
+
+    __slots__ = ("_coro", "_obj")
+
+    def __init__(self, coro: Awaitable[T]) -> None:
+        self._coro = coro
+        self._obj: T | None = None
+
+    def send(self, value: Any) -> Any:
+        """Part of the coroutine protocol."""
+        return cast("Coroutine[Any, Any, T]", self._coro).send(value)
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
+        """Part of the coroutine protocol."""
+        error = typ if val is None else val
+        if tb is not None and isinstance(error, BaseException):
+            error = error.with_traceback(tb)
+        return cast("Coroutine[Any, Any, T]", self._coro).throw(error)
+
+    def close(self) -> None:
+        """Part of the coroutine protocol: nobody will await this."""
+        close = getattr(self._coro, "close", None)
+        if close is not None:
+            close()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._coro.__await__()
+
+    async def __aenter__(self) -> T:
+        self._obj = await self._coro
+        return self._obj
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        obj, self._obj = self._obj, None
+        await cast(_AsyncContext, obj).__aexit__(exc_type, exc, traceback)
+
+
+class Ready(Awaitable[T], Generic[T]):
+    """An awaitable that has its result already: awaiting it doesn't suspend."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._value
+        yield  # the method must be a generator

@@ -1,0 +1,45 @@
+"""Which statements `executemany` may send as one statement with many rows."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_PLACEHOLDER = r"(?:%s|%\([^)]*\)s)"
+
+_INSERT_VALUES = re.compile(
+    rf"""
+    (?P<prefix> \s* (?:INSERT|REPLACE) \s .+? \s VALUES? \s* )
+    (?P<row> \( \s* {_PLACEHOLDER} \s* (?: , \s* {_PLACEHOLDER} \s* )* \) )
+    (?P<suffix> (?: \s* AS \s+ .+? )? (?: \s* ON \s+ DUPLICATE \s .* )? )
+    \s* ;? \s* \Z
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+
+
+class InsertTemplate(NamedTuple):
+    """An INSERT or REPLACE cut where its rows go."""
+
+    #: The text before the first row, ready to send.
+    prefix: str
+    #: One row with its placeholders.
+    row: str
+    #: The text behind the last row, ready to send.
+    suffix: str
+
+
+def split_insert(statement: str) -> InsertTemplate | None:
+    """Cut `INSERT ... VALUES (%s, ...) [AS ...] [ON DUPLICATE KEY UPDATE ...]`.
+
+    Returns None for anything else, and where placeholders stand outside the row.
+    """
+    match = _INSERT_VALUES.match(statement)
+    if match is None:
+        return None
+    try:
+        # Doubled % become single, as they do in execute(); a placeholder here fails.
+        prefix, suffix = match["prefix"] % (), match["suffix"] % ()
+    except (TypeError, ValueError):
+        return None
+    return InsertTemplate(prefix, match["row"], suffix)

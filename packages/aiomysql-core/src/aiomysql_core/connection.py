@@ -1,0 +1,463 @@
+"""Connections."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from pymysql import err
+from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.converters import decoders as default_decoders
+
+from aiomysql_core.awaitable import AwaitableContextManager, Ready
+from aiomysql_core.cursors import Cursor
+from aiomysql_core.link import Link
+from aiomysql_core.opening import open_stream
+from aiomysql_core.options import Options, read_option_file
+from aiomysql_core.signatures import running_loop, takes_parameters_of
+from aiomysql_protocol.columns import ColumnCache, Converter
+from aiomysql_protocol.exchanges import Command
+from aiomysql_protocol.handshake import Greeting
+from aiomysql_protocol.literals import Literals, encode_statement, escape_string
+from aiomysql_protocol.login import Login
+from aiomysql_protocol.session import Session
+
+
+class Connection:
+    """A connection to a MySQL or MariaDB server.
+
+    Made by `connect`.  One task at a time may use it.
+    """
+
+    Warning: ClassVar = err.Warning
+    Error: ClassVar = err.Error
+    InterfaceError: ClassVar = err.InterfaceError
+    DatabaseError: ClassVar = err.DatabaseError
+    DataError: ClassVar = err.DataError
+    OperationalError: ClassVar = err.OperationalError
+    IntegrityError: ClassVar = err.IntegrityError
+    InternalError: ClassVar = err.InternalError
+    ProgrammingError: ClassVar = err.ProgrammingError
+    NotSupportedError: ClassVar = err.NotSupportedError
+
+    def __init__(
+        self,
+        host: str | None = "localhost",
+        user: str | None = None,
+        password: str | bytes = "",
+        db: str | None = None,
+        port: int = 3306,
+        unix_socket: str | None = None,
+        charset: str = "",
+        sql_mode: str | None = None,
+        read_default_file: str | None = None,
+        conv: Mapping[Any, Any] | None = default_decoders,
+        use_unicode: bool | None = None,
+        client_flag: int = 0,
+        cursorclass: type[Cursor] = Cursor,
+        init_command: str | None = None,
+        connect_timeout: float | None = 10.0,
+        read_default_group: str | None = None,
+        autocommit: bool | None = False,
+        echo: bool = False,
+        local_infile: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        ssl: Any = None,
+        auth_plugin: str = "",
+        program_name: str = "",
+        server_public_key: str | bytes | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        host, port: where the server listens; unix_socket: path of its socket, used instead.
+        user: default is the name of the process's user.  db: the default database.
+        charset: the server's name of a character set (default utf8mb4).
+        conv: field type -> converter of a cell, and type -> encoder of a parameter.
+        use_unicode: False leaves text as bytes.
+        connect_timeout: seconds for everything up to the first usable moment; None: no limit.
+        sql_mode, init_command: set and run on connecting.
+        autocommit: the session's autocommit mode; None leaves the server's default.
+        ssl: an ssl.SSLContext; True for the system's CAs; False for plaintext; None encrypts where
+        the server offers it and the address is not this machine's. read_default_file,
+        read_default_group: an option file, whose values come before the others. auth_plugin: the
+        authentication method to begin with.  server_public_key: PEM. loop: ignored, deprecated.
+
+        Raises TypeError, ValueError or ProgrammingError for a bad option, which is named.
+        """
+        self._loop: asyncio.AbstractEventLoop = running_loop(loop)
+        if local_infile:
+            raise err.NotSupportedError("option 'local_infile' is not supported yet")
+        self._options = Options.resolve(
+            read_option_file(read_default_file, read_default_group) if read_default_file else {},
+            host=host,
+            port=port,
+            unix_socket=unix_socket,
+            user=user,
+            password=password,
+            db=db,
+            charset=charset,
+            connect_timeout=connect_timeout,
+            client_flag=client_flag,
+            auth_plugin=auth_plugin,
+            program_name=program_name,
+            server_public_key=server_public_key,
+            ssl=ssl,
+        )
+        self._charset = self._options.check()
+        self._echo = echo
+        self.cursorclass = cursorclass
+        self.use_unicode = True if use_unicode is None else use_unicode
+        self.sql_mode = sql_mode
+        self.init_command = init_command
+        #: The autocommit mode asked for; None for the server's default.
+        self.autocommit_mode = autocommit
+        conv = conv if conv is not None else default_decoders
+        self.decoders: dict[Any, Converter] = {
+            key: value for key, value in conv.items() if not isinstance(key, type)
+        }
+        self._literals = Literals(conv)
+        self.host_info = "Not connected"
+        self._affected_rows = 0
+        self._last_usage = self._loop.time()
+        #: For cursors: the exchanges with the server.
+        self.link = Link()
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        options = self._options
+        where = options.unix_socket or f"{options.host}:{options.port}"
+        state = "closed" if self.closed else f"thread {self.thread_id()}"
+        return f"<{type(self).__name__} {options.user}@{where} db={options.db!r} {state}>"
+
+    @property
+    def host(self) -> str:
+        """Host name or address of the server."""
+        return self._options.host
+
+    @property
+    def port(self) -> int:
+        """TCP port of the server."""
+        return self._options.port
+
+    @property
+    def unix_socket(self) -> str | None:
+        """Path of the server's unix socket, if that is used."""
+        return self._options.unix_socket
+
+    @property
+    def db(self) -> str | None:
+        """The default database."""
+        return self._options.db
+
+    @property
+    def user(self) -> str:
+        """User name of the session."""
+        return self._options.user
+
+    @property
+    def echo(self) -> bool:
+        """Are statements logged?"""
+        return self._echo
+
+    @property
+    def connect_timeout(self) -> float | None:
+        """Seconds that connecting may take; None: no limit."""
+        return self._options.connect_timeout
+
+    @property
+    def last_usage(self) -> float:
+        """Time of the loop's clock (seconds) when the connection was last used."""
+        return max(self.link.last_usage, self._last_usage)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the connection."""
+        return self._loop
+
+    @property
+    def encoding(self) -> str:
+        """Python codec of the connection's character set."""
+        return self._charset.encoding
+
+    @property
+    def charset(self) -> str:
+        """The server's name of the connection's character set."""
+        return self._charset.name
+
+    @property
+    def closed(self) -> bool:
+        """Is the connection closed, by us or by the server?"""
+        return self.link.closed
+
+    @property
+    def server_status(self) -> int:
+        """The last status flags of the server (pymysql.constants.SERVER_STATUS)."""
+        return self.link.server_status
+
+    def character_set_name(self) -> str:
+        """The same as `charset`."""
+        return self.charset
+
+    def get_autocommit(self) -> bool:
+        """Did the server last say that it commits after every statement?"""
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+
+    def get_transaction_status(self) -> bool:
+        """Did the server last say that a transaction is open?"""
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    def get_host_info(self) -> str:
+        """How the server is reached, in words."""
+        return self.host_info
+
+    def _greeting(self) -> Greeting:
+        return self.link.stream().session.require_greeting()
+
+    def get_proto_info(self) -> int:
+        """Version of the protocol: 10.  Raises InterfaceError when not connected."""
+        return self._greeting().protocol_version
+
+    def get_server_info(self) -> str:
+        """The server's version.  Raises InterfaceError when not connected."""
+        return self.server_version
+
+    @property
+    def server_version(self) -> str:
+        """The server's version.  Raises InterfaceError when not connected."""
+        return self._greeting().server_version
+
+    def thread_id(self) -> int:
+        """The server's number for this session.  Raises InterfaceError when not connected."""
+        return self._greeting().thread_id
+
+    def affected_rows(self) -> int:
+        """Rows changed or found by the last statement."""
+        return self._affected_rows
+
+    def insert_id(self) -> int:
+        """AUTO_INCREMENT value of the last statement; 0 when there is none."""
+        result = self.link.result
+        return (result.insert_id or 0) if result is not None else 0
+
+    # -- opening and closing ---------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Open the connection, or open it again.
+
+        Raises OperationalError when the server can't be reached or does not answer in time, and
+        what the server says when it refuses the log-in.
+        """
+        options = self._options
+        self._loop = asyncio.get_running_loop()
+        self.link.abort()
+        try:
+            async with asyncio.timeout(options.connect_timeout) as deadline:
+                await self._open()
+        except OSError as error:
+            self.link.abort()
+            reason: object = error
+            if isinstance(error, TimeoutError) and deadline.expired():
+                reason = f"timed out after {options.connect_timeout} s, option 'connect_timeout'"
+            where = options.unix_socket or options.host
+            raise err.OperationalError(
+                CR.CR_CONN_HOST_ERROR, f"Can't connect to MySQL server on {where!r} ({reason})"
+            ) from error
+        except BaseException:
+            self.link.abort()
+            raise
+
+    async def _open(self) -> None:
+        options = self._options
+        session = Session(self._column_cache())
+        login = Login(options.login(self._charset))
+        self.link.attach(await open_stream(options, session, login, self._loop))
+        if options.unix_socket is not None:
+            self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
+        else:
+            self.host_info = f"socket {options.host}:{options.port}"
+        if self.sql_mode is not None:
+            mode = self.sql_mode.strip().strip("'\"")
+            await self.query(f"SET sql_mode={self.escape(mode)}")
+        if self.init_command is not None:
+            await self.query(self.init_command)
+            await self.commit()
+        if self.autocommit_mode is not None:
+            await self.autocommit(self.autocommit_mode)
+
+    def close(self) -> None:
+        """Close at once, without waiting; the server is told if no answer is outstanding."""
+        self.link.close()
+
+    async def ensure_closed(self) -> None:
+        """Say good-bye to the server and wait until it has closed the session.
+
+        Returns after two seconds at most.  Does nothing when the connection is closed already.
+        """
+        await self.link.quit()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if exc_type is not None:
+            self.close()
+        else:
+            await self.ensure_closed()
+
+    def __del__(self) -> None:
+        link = getattr(self, "link", None)  # there is none when __init__ failed
+        if link is None or link.closed or sys.is_finalizing():
+            return
+        warnings.warn(f"Unclosed connection {self!r}", ResourceWarning, source=self, stacklevel=2)
+        link.abort()
+
+    def _column_cache(self) -> ColumnCache:
+        return ColumnCache(self.encoding, self.decoders, use_unicode=self.use_unicode)
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def cursor(self, *cursors: type[Cursor]) -> AwaitableContextManager[Any]:
+        """A new cursor: awaitable, or for `async with`.
+
+        cursors: the cursor's class, or several to combine.  Raises TypeError for anything that is
+        not a subclass of Cursor, InterfaceError when the connection is closed.
+        """
+        self.link.stream()
+        self._last_usage = self._loop.time()
+        if not all(issubclass(cls, Cursor) for cls in cursors):
+            raise TypeError("Custom cursor must be subclass of Cursor")
+        cursor_class = self.cursorclass
+        if len(cursors) == 1:
+            cursor_class = cursors[0]
+        elif cursors:
+            names = "".join(cls.__name__ for cls in cursors)
+            cursor_class = type(names.replace("Cursor", "") + "Cursor", cursors, {})
+        return AwaitableContextManager(Ready(cursor_class(self, self._echo)))
+
+    async def query(self, sql: str | bytes | bytearray, unbuffered: bool = False) -> int:
+        """Run one statement (or several) and read the first result; returns `affected_rows`.
+
+        unbuffered: leave the rows of a result set to be read by an SSCursor.
+        """
+        if isinstance(sql, str):
+            sql = encode_statement(sql, self.encoding)
+        result = await self.link.query(bytes(sql), streamed=unbuffered)
+        self._affected_rows = result.affected_rows
+        return self._affected_rows
+
+    async def next_result(self) -> int:
+        """Read the next result of the last statement; returns `affected_rows`."""
+        self._affected_rows = (await self.link.next_result()).affected_rows
+        return self._affected_rows
+
+    async def begin(self) -> None:
+        """Begin a transaction."""
+        await self.query("BEGIN")
+
+    async def commit(self) -> None:
+        """Commit the open transaction."""
+        await self.query("COMMIT")
+
+    async def rollback(self) -> None:
+        """Roll the open transaction back."""
+        await self.query("ROLLBACK")
+
+    async def autocommit(self, value: bool) -> None:
+        """Set the session's autocommit mode; nothing is sent when it is that already."""
+        self.autocommit_mode = bool(value)
+        if self.autocommit_mode != self.get_autocommit():
+            await self.query(f"SET AUTOCOMMIT = {int(self.autocommit_mode)}")
+
+    async def select_db(self, db: str) -> None:
+        """Change the default database."""
+        await self.link.run(Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding)))
+        self._options.db = db
+
+    async def set_charset(self, charset: str) -> None:
+        """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
+        options = self._options
+        previous, options.charset = options.charset, charset
+        try:
+            found = options.check()
+            await self.query(f"SET NAMES {charset}")
+        except BaseException:
+            options.charset = previous
+            raise
+        self._charset = found
+        self.link.stream().session.columns = self._column_cache()
+
+    async def kill(self, thread_id: int) -> None:
+        """End the session that has this number."""
+        await self.query(f"KILL {int(thread_id)}")
+
+    async def ping(self, reconnect: bool = True) -> None:
+        """Ask the server for a sign of life.
+
+        reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
+        may not be reopened.
+        """
+        if not self.link.opened:
+            if not reconnect:
+                raise err.Error("Already closed")
+            await self._connect()
+            return
+        try:
+            await self.link.run(Command(COMMAND.COM_PING))
+        except (err.OperationalError, err.InterfaceError):
+            if not reconnect or not self.closed:
+                raise
+            await self._connect()
+
+    async def show_warnings(self) -> list[tuple[Any, ...]]:
+        """The rows of SHOW WARNINGS: (level, number, message)."""
+        return await self.link.fetch(b"SHOW WARNINGS")
+
+    # -- literals --------------------------------------------------------------------------------
+
+    def escape(self, obj: object) -> str:
+        """`obj` as an SQL literal for this session.  Raises TypeError or ProgrammingError."""
+        return self._current_literals().literal(obj)
+
+    def literal(self, obj: object) -> str:
+        """The same as `escape`."""
+        return self.escape(obj)
+
+    def escape_string(self, s: str) -> str:
+        """`s` with the characters escaped that end a quoted string; no quotes added."""
+        literals = self._current_literals()
+        return escape_string(s, no_backslash_escapes=literals.no_backslash_escapes)
+
+    def escape_args(self, args: object) -> Any:
+        """The right-hand side of ``query % ...`` for a statement's arguments."""
+        return self._current_literals().arguments(args)
+
+    def _current_literals(self) -> Literals:
+        self._literals.no_backslash_escapes = bool(
+            self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
+        )
+        return self._literals
+
+
+async def _connect(*args: Any, **kwargs: Any) -> Connection:
+    connection = Connection(*args, **kwargs)
+    await connection._connect()
+    return connection
+
+
+@takes_parameters_of(Connection)
+def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
+    """Open a connection, to be awaited or used with `async with`.
+
+    The parameters are those of `Connection`.
+    """
+    return AwaitableContextManager(_connect(*args, **kwargs))

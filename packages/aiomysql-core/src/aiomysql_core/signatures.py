@@ -1,0 +1,51 @@
+"""Helpers for functions that stand in front of a class."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def takes_parameters_of(
+    model: Callable[P, Any],
+) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """Decorator: the function takes the parameters of `model`, and refuses others when called."""
+    signature = inspect.signature(model)
+
+    def decorate(function: Callable[..., T]) -> Callable[P, T]:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+            signature.bind(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        checked.__name__ = function.__name__
+        checked.__qualname__ = function.__qualname__
+        checked.__module__ = function.__module__
+        checked.__doc__ = function.__doc__
+        checked.__signature__ = signature  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
+
+
+def running_loop(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
+    """The running event loop; a `loop` argument is deprecated and ignored.
+
+    Raises RuntimeError when no loop is running and none was given.
+    """
+    if loop is None:
+        return asyncio.get_running_loop()
+    warnings.warn(
+        "the 'loop' argument is ignored: the running event loop is used",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return loop
