@@ -1,0 +1,1 @@
+"""The test-suite, shared by all five distributions."""

@@ -1,0 +1,148 @@
+"""Fixtures shared by all tests: servers, connections, accounts and event loops.
+
+SERVER=name[,name] chooses among the servers; AIOMYSQL_TEST_DSN puts a running one in their place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers import DSN_NAME, Server, ServerError, selected_names, serving
+from tests.servers.progress import shown_by
+
+if TYPE_CHECKING:
+    from aiomysql_core import Connection
+
+# uvloop does not exist for every platform (Windows, PyPy).
+LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
+SERVERS = pytest.StashKey[tuple[str, ...]]()
+RUNNING = pytest.StashKey[dict[str, Server]]()
+
+
+@pytest.hookimpl(trylast=True)  # the terminal reporter is there only then
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the servers, and let them report through pytest's own terminal output."""
+    try:
+        config.stash[SERVERS] = selected_names(os.environ.get("SERVER", ""))
+    except ServerError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[RUNNING] = {}
+    capture = config.pluginmanager.getplugin("capturemanager")
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if capture and reporter:
+
+        def sink(line: str) -> None:
+            with capture.global_and_fixture_disabled():
+                reporter.write_line(line)
+
+        shown = contextlib.ExitStack()
+        shown.enter_context(shown_by(sink))
+        config.add_cleanup(shown.close)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """What the run is about."""
+    from aiomysql_protocol.implementation import IMPLEMENTATION
+
+    names = config.stash[SERVERS]
+    return (
+        f"servers: {', '.join(names)}; row decoder: {IMPLEMENTATION}; "
+        f"event loops: {', '.join(LOOPS)}"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # the server comes first in the names of tests
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that use `server` on each server; each runs at most once per session."""
+    if "server" in metafunc.fixturenames:
+        names = metafunc.config.stash[SERVERS]
+        metafunc.parametrize("server", names, indirect=True, scope="session")
+
+
+@pytest.fixture(params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Each async test runs on asyncio's own event loop and on uvloop."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A real server, started when the first test asks for it."""
+    name: str = request.param
+    running = request.config.stash[RUNNING]
+    with serving(name) as server:
+        running[name] = server
+        try:
+            yield server
+        finally:
+            del running[name]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No module leaves a session on a server of ours, or an object that warns when it goes."""
+    yield
+    gc.collect()
+    for name, server in request.config.stash[RUNNING].items():
+        if name != DSN_NAME:
+            assert server.settled_sessions() == [], f"sessions left on {name}"
+
+
+@pytest.fixture
+def connect_args(server: Server) -> dict[str, Any]:
+    """Keyword arguments of `connect()` for a plain TCP connection as administrator."""
+    return server.connect_args
+
+
+@pytest.fixture
+async def connection(connect_args: dict[str, Any]) -> AsyncIterator[Connection]:
+    """An open connection, closed after the test."""
+    from aiomysql_core import connect
+
+    async with connect(**connect_args) as connection:
+        yield connection
+
+
+_numbers = itertools.count(1)
+
+
+def _unique(prefix: str) -> str:
+    # With the process id two runs can share a server; names of accounts have 32 characters.
+    return f"{prefix}_{os.getpid()}_{next(_numbers)}"
+
+
+@pytest.fixture
+def table_name(server: Server) -> Iterator[str]:
+    """The name of a table that does not exist yet; it is dropped after the test."""
+    name = _unique("t")
+    yield name
+    server.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+@pytest.fixture
+def make_user(server: Server) -> Iterator[Callable[[str, str], dict[str, Any]]]:
+    """A function `(plugin, password)` that makes an account with all rights on the test database.
+
+    It returns the account's user and password, to be merged into `connect_args`.  The plugin must
+    be one of `server.auth_plugins`.  The accounts are dropped after the test.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def make(plugin: str, password: str) -> dict[str, Any]:
+            user = _unique("u")
+            how = "BY %s" if server.kind == "mysql" else "USING PASSWORD(%s)"
+            via = "WITH" if server.kind == "mysql" else "VIA"
+            server.execute(f"CREATE USER {user} IDENTIFIED {via} {plugin} {how}", (password,))
+            stack.callback(server.execute, f"DROP USER IF EXISTS {user}")
+            server.execute(f"GRANT ALL ON `{server.database}`.* TO {user}")
+            return {"user": user, "password": password}
+
+        yield make
