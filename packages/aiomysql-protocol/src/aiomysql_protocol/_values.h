@@ -143,7 +143,7 @@ read_short_float(const char *text, Py_ssize_t length)
 static PyObject *
 read_float(const char *text, Py_ssize_t length)
 {
-    char copy[64]; /* terminated, which the buffer is not */
+    char copy[64]; /* ends with a zero, which the buffer does not */
     char *stop;
     double value;
 
@@ -157,7 +157,7 @@ read_float(const char *text, Py_ssize_t length)
     }
 #endif
     for (Py_ssize_t i = 0; i < length; i++) {
-        if (text[i] == '\0' || strchr("0123456789+-.eE", text[i]) == NULL) {
+        if (strchr("0123456789+-.eE", text[i]) == NULL) {
             return NULL;
         }
     }

@@ -1,0 +1,1 @@
+"""Tests of aiomysql_protocol that need no server."""

@@ -1,0 +1,115 @@
+"""A blocking shell around the session, which shows that it needs no event loop, and records."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymysql.constants import COMMAND
+from pymysql.converters import decoders
+
+from aiomysql_protocol.columns import ColumnCache
+from aiomysql_protocol.exchanges import Command, Exchange
+from aiomysql_protocol.login import Login, LoginOptions
+from aiomysql_protocol.query import Query
+from aiomysql_protocol.session import Session
+
+
+def new_session(max_payload: int = 1 << 30) -> Session:
+    return Session(ColumnCache("utf8", decoders), max_payload=max_payload)
+
+
+@dataclass
+class Recording:
+    """What was sent, and what came back, in one conversation."""
+
+    statements: list[bytes]
+    sent: list[bytes] = field(default_factory=list)
+    #: One answer for the log-in, and one for each statement.
+    answers: list[bytes] = field(default_factory=list)
+
+
+def login_options(user: str, password: str, database: str) -> LoginOptions:
+    return LoginOptions(
+        user=user.encode(),
+        password=password.encode(),
+        database=database.encode(),
+        collation_id=45,
+        attributes={"_client_name": "tests"},
+    )
+
+
+def converse(
+    address: tuple[str, int], options: LoginOptions, statements: Iterable[bytes]
+) -> tuple[Recording, list[Any]]:
+    """Log in and run the statements over a blocking socket."""
+    recording = Recording(list(statements))
+    session = new_session()
+    results: list[Any] = []
+    with socket.create_connection(address, timeout=30) as sock:
+        exchange: Exchange = Login(options)
+        for statement in [None, *recording.statements]:
+            if statement is not None:
+                exchange = Query(statement)
+            session.start(exchange)
+            answer = b""
+            pending = bytearray()
+            while not exchange.done:
+                data = session.data_to_send()
+                if data:
+                    sock.sendall(data)
+                    recording.sent.append(data)
+                chunk = sock.recv(1 << 16)
+                assert chunk, "the server hung up"
+                answer += chunk
+                pending += chunk
+                del pending[: session.receive(pending, 0, len(pending))]
+            recording.answers.append(answer)
+            results.append(outcome(exchange))
+        session.start(Command(COMMAND.COM_QUIT))
+        sock.sendall(session.data_to_send())
+    return recording, results
+
+
+def outcome(exchange: Exchange) -> Any:
+    """What an exchange that is done came to, as comparable values."""
+    assert exchange.done
+    if isinstance(exchange, Query):
+        return [
+            (
+                result.column_set.description if result.column_set else None,
+                result.rows,
+                result.ok,
+                repr(result.error),
+            )
+            for result in exchange.results
+        ]
+    return repr(exchange.error)
+
+
+def replay(
+    options: LoginOptions, recording: Recording, pieces: Any
+) -> tuple[list[Any], list[bytes]]:
+    """Feed the recorded answers to a new session; `pieces(answer)` cuts each.
+
+    Returns the results, and what the session would have sent.
+    """
+    session = new_session()
+    results: list[Any] = []
+    sent: list[bytes] = []
+    exchange: Exchange = Login(options)
+    for statement, answer in zip([None, *recording.statements], recording.answers, strict=True):
+        if statement is not None:
+            exchange = Query(statement)
+        session.start(exchange)
+        pending = bytearray()
+        sent.append(session.data_to_send())
+        for piece in pieces(answer):
+            pending += piece
+            del pending[: session.receive(pending, 0, len(pending))]
+            sent.append(session.data_to_send())
+        assert not pending
+        results.append(outcome(exchange))
+    return results, [data for data in sent if data]

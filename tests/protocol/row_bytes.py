@@ -1,0 +1,96 @@
+"""Builds text rows as a server sends them, and finds the decoders to be tested with them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from aiomysql_protocol import rows
+from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
+
+C_MODULE = "aiomysql_protocol._speedups"
+
+MakeDecoder = Callable[[Sequence[CellPlan]], RowDecoder]
+
+
+def c_decoder() -> MakeDecoder | None:
+    """The C decoder's class; None where the module is not there."""
+    try:
+        module = importlib.import_module(C_MODULE)
+    except ModuleNotFoundError as exc:
+        if exc.name != C_MODULE:
+            raise
+        return None
+    found: MakeDecoder = module.TextRowDecoder
+    return found
+
+
+def c_may_be_missing() -> str:
+    """Why it is right that the C decoder was not built; empty when it is not."""
+    if os.environ.get("AIOMYSQL_IMPL") == "c":
+        return ""
+    if os.environ.get("AIOMYSQL_BUILD_SPEEDUPS") == "no":
+        return "AIOMYSQL_BUILD_SPEEDUPS is 'no'"
+    if not any(map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))):
+        return "no C compiler on this machine"
+    return ""
+
+
+def need_c() -> MakeDecoder:
+    """The C decoder's class; skips the test where it is right that there is none."""
+    found = c_decoder()
+    if found is None:
+        reason = c_may_be_missing()
+        if reason:
+            pytest.skip(f"the C decoder was not built: {reason}")
+        pytest.fail(f"{C_MODULE} was not built: reinstall packages/aiomysql-protocol")
+    return found
+
+
+def implementation(name: str) -> MakeDecoder:
+    """The implementation called "c" or "python"."""
+    return need_c() if name == "c" else rows.TextRowDecoder
+
+
+def plan(
+    kind: CellKind,
+    encoding: str | None = "utf8",
+    converter: Callable[[Any], Any] | None = None,
+    name: str = "col",
+) -> CellPlan:
+    return CellPlan(kind, encoding, converter, name)
+
+
+def length(number: int, width: int | None = None) -> bytes:
+    """A length-encoded integer, in its shortest form or the one of `width` bytes."""
+    if width is None:
+        width = 1 if number < 251 else 3 if number < 1 << 16 else 4 if number < 1 << 24 else 9
+    first = {1: b"", 3: b"\xfc", 4: b"\xfd", 9: b"\xfe"}[width]
+    return first + number.to_bytes(max(width - 1, 1), "little")
+
+
+def payload(*cells: bytes | None, width: int | None = None) -> bytes:
+    """A row's payload."""
+    return b"".join(b"\xfb" if c is None else length(len(c), width) + c for c in cells)
+
+
+def frames(*payloads: bytes, sequence_id: int = 0) -> bytes:
+    """Each payload in a frame of its own."""
+    return b"".join(
+        len(body).to_bytes(3, "little") + bytes([(sequence_id + i) & 0xFF]) + body
+        for i, body in enumerate(payloads)
+    )
+
+
+def decode_all(
+    decoder: RowDecoder, data: bytes | bytearray, sequence_id: int = 0
+) -> tuple[list[tuple[Any, ...]], int]:
+    """The rows in `data` and the position where decoding stopped."""
+    found: list[tuple[Any, ...]] = []
+    position = decoder.decode(data, 0, len(data), sequence_id, found)
+    return found, position

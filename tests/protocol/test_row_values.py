@@ -1,0 +1,195 @@
+"""Text row decoding: what each kind of value becomes, on both implementations."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import decoders
+from pymysql.err import DataError
+
+from aiomysql_protocol.rows import CellKind
+
+from .row_bytes import MakeDecoder, decode_all, frames, payload, plan
+
+KIND = CellKind
+
+INT, TEXT = plan(KIND.INT), plan(KIND.TEXT)
+
+
+def same(left: object, right: object) -> bool:
+    """Equal to the last bit: by repr(), which tells zeros apart and takes NaN for NaN."""
+    return type(left) is type(right) and repr(left) == repr(right)
+
+
+def parts(text: str) -> list[str]:
+    """What stands between the line breaks and the bars of `text`, blanks and all."""
+    return [part for line in text.split("\n") for part in line.removeprefix("    ").split("|")]
+
+
+NUMBERS = parts(
+    """0|-0|1|-1|+1|007|-007|42|1_000|123456789012345678|999999999999999999
+    -999999999999999999|1234567890123456789|9223372036854775807|-9223372036854775808
+    9999999999999999999|-9999999999999999999|18446744073709551615|99999999999999999999999999999999"""
+)
+
+FLOATS = parts(
+    """0|-0|0.0|-0.0|1|-1|+1|1.5|-1.5|.5|5.|0.1|0.3|1e5|1E5|1e-5|1.7976931348623157e308
+    -1.7976931348623157e308|1e309|-1e309|5e-324|1e-400|2.2250738585072014e-308|3.14159265358979
+    123456789012345|1234567890123456|0.000000000000001|0.1234567890123456789|9007199254740993
+    nan|inf|-inf|infinity|1_0.5|3.402823466e38|0.000000000000000000000000000000000000000000000001
+    12345678901234567890123456789012345678901234567890123456789012345678901234567890"""
+)
+
+# The C decoder copies up to 63 characters.
+FLOATS += ["0." + "123456789" * 6 + "1" * more for more in range(12)]
+
+DECIMALS = parts(
+    """0|-0|0.00|1.50|-1.50|+1|1e5|NaN|Infinity|1_0
+    99999999999999999999999999999999999.999999999999999999999999999999
+    -0.000000000000000000000000000001"""
+)
+
+DATETIMES = parts(
+    """2024-02-29 12:34:56|2023-02-29 12:34:56|0000-00-00 00:00:00|0001-01-01 00:00:00
+    9999-12-31 23:59:59.999999|2024-01-01 00:00:00.1|2024-01-01 00:00:00.12
+    2024-01-01 00:00:00.123|2024-01-01 00:00:00.1234|2024-01-01 00:00:00.12345
+    2024-01-01 00:00:00.000001|2024-01-01 00:00:00.1234567|2024-01-01 24:00:00
+    2024-01-01 23:60:00|2024-01-01 23:59:60|2024-00-10 00:00:00|2024-10-00 00:00:00
+    2024-13-01 00:00:00|2024-01-01T10:20:30|2024-1-2 3:4:5|2024-01-01|2024-01-01 10:20
+    2024-01-01 10:20:30+01:00|2024-01-01 10:20:30Z|2024-W01-1 10:20:30|20240101T102030
+    2024-01-01 10:20:30.|-024-01-01 10:20:30|2024-01-01 -1:20:30|2024-01-01 10 20 30
+    |0000-01-01 00:00:00|2024-01-01  1:20:30|2024-01-01 10:20:3"""
+)
+
+DATES = parts(
+    """2024-02-29|2023-02-29|0000-00-00|0001-01-01|9999-12-31|2024-1-2|2024-00-01|2024-13-01
+    20240229|2024-W01|2024-W01-1|2024-060|-001-01-01|2024-01-01-01|2024-01-1 |+024-01-01|a-b-c
+    |24-01-01|2024-01- 1|2024-1_-01"""
+)
+
+TIMES = parts(
+    """00:00:00|-00:00:00|00:00:01|-00:00:01|12:34:56|838:59:59|-838:59:59|999:59:59
+    01:02:03.5|01:02:03.000001|-01:02:03.999999|-838:59:59.000000|100:00:00.123456|24:00:00
+    1:2:3|12:60:00|12:00:60|12:00|+12:00:00|12:00:00.|12:00:00.1234567|--12:00:00|-12:00:00-
+    |1234:00:00|-1:00:00|12:00:0|99:99:99|12.00.00|:00:00|-"""
+)
+
+DEFAULTS = {
+    KIND.INT: (decoders[FIELD_TYPE.LONGLONG], NUMBERS),
+    KIND.FLOAT: (decoders[FIELD_TYPE.DOUBLE], FLOATS),
+    KIND.DECIMAL: (decoders[FIELD_TYPE.NEWDECIMAL], DECIMALS),
+    KIND.DATETIME: (decoders[FIELD_TYPE.DATETIME], DATETIMES),
+    KIND.DATE: (decoders[FIELD_TYPE.DATE], DATES),
+    KIND.TIMEDELTA: (decoders[FIELD_TYPE.TIME], TIMES),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(kind, text) for kind, (_, texts) in DEFAULTS.items() for text in texts],
+)
+def test_values_are_those_of_pymysql(make: MakeDecoder, kind: CellKind, text: str) -> None:
+    decoder = make([plan(kind)])
+    try:
+        expected = DEFAULTS[kind][0](text)
+    except (ValueError, TypeError, ArithmeticError):
+        with pytest.raises(DataError, match=kind.name):
+            decode_all(decoder, frames(payload(text.encode())))
+    else:
+        rows, _ = decode_all(decoder, frames(payload(text.encode())))
+        assert len(rows) == 1
+        assert same(rows[0][0], expected), (rows, expected)
+
+
+@pytest.mark.parametrize("kind", list(DEFAULTS))
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\v", "\f", "\r", "\x1c", "\x1f", "\0"])
+def test_blanks_are_stripped_as_from_str(make: MakeDecoder, kind: CellKind, blank: str) -> None:
+    text = blank + {KIND.DATETIME: "2024-01-01 00:00:00", KIND.DATE: "2024-01-01"}.get(kind, "12")
+    try:
+        expected = DEFAULTS[kind][0](text)
+    except (ValueError, ArithmeticError):
+        with pytest.raises(DataError):
+            make([plan(kind)]).decode_row(payload(text.encode()))
+    else:
+        assert same(make([plan(kind)]).decode_row(payload(text.encode()))[0], expected)
+
+
+def test_value_is_not_read_beyond_its_end(make: MakeDecoder) -> None:
+    # What follows the value is the next one's length, 48 to 57, which would be a digit as text.
+    for kind, (convert, _) in DEFAULTS.items():
+        for text in ("100:00:0", "10:00:0", "2024-01-0", "2024-01-01 00:00:0", "1.", "1"):
+            with contextlib.suppress(TypeError, ValueError, ArithmeticError):
+                expected = convert(text)
+                body = payload(text.encode(), b"x" * 0x35)
+                assert same(make([plan(kind), TEXT]).decode_row(body)[0], expected)
+
+
+TEXTS = ["", "a", "plain", "x" * 300, "grüße", "日本語", "🎉", "\0", "a\u20acb", "8 bytes!é"]
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "utf-8", "cp1252", "latin1", "ascii", "gbk", "sjis"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_in_every_kind_of_encoding(make: MakeDecoder, encoding: str, text: str) -> None:
+    try:
+        raw = text.encode(encoding)
+    except UnicodeEncodeError:
+        raw = b""
+    expected = raw.decode(encoding)
+    assert make([plan(KIND.TEXT, encoding)]).decode_row(payload(raw)) == (expected,)
+
+
+def test_encodings_that_are_no_superset_of_ascii(make: MakeDecoder) -> None:
+    for encoding in ("utf-16-le", "utf-7", "cp037", "iso2022_jp"):
+        raw = "abc+é"[: 4 if encoding == "iso2022_jp" else 5].encode(encoding)
+        assert make([plan(KIND.TEXT, encoding)]).decode_row(payload(raw)) == (raw.decode(encoding),)
+
+
+@pytest.mark.parametrize("raw", [b"", b"a", bytes(range(256)), b"\xff" * 1000])
+def test_bytes_are_untouched(make: MakeDecoder, raw: bytes) -> None:
+    (value,) = make([plan(KIND.BYTES, None)]).decode_row(payload(raw))
+    assert value == raw
+    assert type(value) is bytes
+
+
+def test_converter_takes_str_or_bytes(make: MakeDecoder) -> None:
+    columns = [plan(KIND.CONVERT, "cp1252", list), plan(KIND.CONVERT, None, list)]
+    assert make(columns).decode_row(payload(b"\x80", b"\x80")) == (["€"], [128])
+
+
+@pytest.mark.parametrize("kind", list(CellKind))
+def test_null_is_none_and_reaches_no_converter(make: MakeDecoder, kind: CellKind) -> None:
+    def converter(_: Any) -> Any:
+        raise AssertionError
+
+    decoder = make([plan(kind, "utf8", converter), TEXT])
+    assert decode_all(decoder, frames(payload(None, b"x")))[0] == [(None, "x")]
+
+
+def test_repeated_values_stay_apart_from_others_of_their_length(make: MakeDecoder) -> None:
+    columns = [plan(kind) for kind in (KIND.TEXT, KIND.DECIMAL, KIND.DATE, KIND.BYTES)]
+    cells = [
+        (b"ab", b"1.5", b"2024-01-01", b"ab"),
+        (b"ab", b"1.5", b"2024-01-01", b"ab"),
+        (b"ac", b"1.6", b"2024-01-02", b"ac"),
+        (None, None, None, None),
+        (b"ab", b"1.5", b"2024-01-01", b"ab"),
+        (b"", b"0", b"2024-01-01", b""),
+    ]
+    rows, _ = decode_all(make(columns), frames(*(payload(*row) for row in cells)))
+    assert [row[0] for row in rows] == ["ab", "ab", "ac", None, "ab", ""]
+    assert [row[1] for row in rows] == [
+        None if c[1] is None else Decimal(c[1].decode()) for c in cells
+    ]
+    assert rows[2][2] == datetime.date(2024, 1, 2)
+    assert [row[3] for row in rows] == [c[3] for c in cells]
+
+
+def test_converter_runs_for_every_value(make: MakeDecoder) -> None:
+    rows, _ = decode_all(make([plan(KIND.CONVERT, "utf8", list)]), frames(*[payload(b"ab")] * 3))
+    assert rows == [(["a", "b"],)] * 3
+    assert rows[0][0] is not rows[1][0]
