@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import warnings
 from collections.abc import Mapping
@@ -15,14 +16,18 @@ from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.awaitable import AwaitableContextManager, Ready
 from aiomysql_core.cursors import Cursor
+from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.link import Link
+from aiomysql_core.local_data import LocalSource, open_local_file
 from aiomysql_core.opening import open_stream
-from aiomysql_core.options import Options, read_option_file
+from aiomysql_core.option_files import read_option_file
+from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.signatures import running_loop, takes_parameters_of
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.handshake import Greeting
 from aiomysql_protocol.literals import Literals, encode_statement, escape_string
+from aiomysql_protocol.local_files import local_file_name
 from aiomysql_protocol.login import Login
 from aiomysql_protocol.session import Session
 
@@ -48,7 +53,7 @@ class Connection:
         self,
         host: str | None = "localhost",
         user: str | None = None,
-        password: str | bytes = "",
+        password: Password = "",
         db: str | None = None,
         port: int = 3306,
         unix_socket: str | None = None,
@@ -70,45 +75,59 @@ class Connection:
         auth_plugin: str = "",
         program_name: str = "",
         server_public_key: str | bytes | None = None,
+        *,
+        collation: str | None = None,
+        read_timeout: float | None = None,
+        write_timeout: float | None = None,
+        sock: socket.socket | None = None,
+        conn_attrs: Mapping[str, str] | None = None,
+        get_warnings: bool = True,
+        ssl_mode: str | None = None,
+        ssl_ca: str | None = None,
+        ssl_cert: str | None = None,
+        ssl_key: str | None = None,
+        ssl_key_password: str | None = None,
+        ssl_verify_cert: bool | None = None,
+        ssl_verify_identity: bool | None = None,
+        ssl_disabled: bool = False,
     ) -> None:
         """Nothing is opened yet.
 
-        host, port: where the server listens; unix_socket: path of its socket, used instead.
-        user: default is the name of the process's user.  db: the default database.
-        charset: the server's name of a character set (default utf8mb4).
+        host, port: where the server listens; unix_socket: path of its socket, used instead; sock:
+        a connected socket, used instead of both.
+        user: default is the name of the process's user.  password: str, bytes, or a function (also
+        a coroutine function) that is asked for one at every connect.  db: the default database.
+        charset: the server's name of a character set (default utf8mb4); collation: of the session.
         conv: field type -> converter of a cell, and type -> encoder of a parameter.
         use_unicode: False leaves text as bytes.
-        connect_timeout: seconds for everything up to the first usable moment; None: no limit.
+        connect_timeout: seconds for everything up to the first usable moment; read_timeout,
+        write_timeout: seconds that each answer or request may take.  None: no limit.
         sql_mode, init_command: set and run on connecting.
         autocommit: the session's autocommit mode; None leaves the server's default.
-        ssl: an ssl.SSLContext; True for the system's CAs; False for plaintext; None encrypts where
-        the server offers it and the address is not this machine's. read_default_file,
-        read_default_group: an option file, whose values come before the others. auth_plugin: the
-        authentication method to begin with.  server_public_key: PEM. loop: ignored, deprecated.
+        cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
+        local_infile: allow LOAD DATA LOCAL INFILE.
+        ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
+        plaintext; None encrypts where the server offers it and is not on this machine.
+        ssl_mode: DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY; ssl_ca, ssl_cert,
+        ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity, ssl_disabled.
+        auth_plugin: the authentication method to begin with.  server_public_key: PEM.
+        program_name, conn_attrs: connection attributes that the server shows.
+        client_flag: further capabilities (pymysql.constants.CLIENT) to ask for.
+        read_default_file, read_default_group: an option file, whose values go before the others.
+        echo: log statements.  loop: ignored, deprecated.
 
-        Raises TypeError, ValueError or ProgrammingError for a bad option, which is named.
+        Raises TypeError, ValueError, NotSupportedError or ProgrammingError for a bad option, which
+        is named.
         """
+        given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
         self._loop: asyncio.AbstractEventLoop = running_loop(loop)
-        if local_infile:
-            raise err.NotSupportedError("option 'local_infile' is not supported yet")
         self._options = Options.resolve(
             read_option_file(read_default_file, read_default_group) if read_default_file else {},
-            host=host,
-            port=port,
-            unix_socket=unix_socket,
-            user=user,
-            password=password,
-            db=db,
-            charset=charset,
-            connect_timeout=connect_timeout,
-            client_flag=client_flag,
-            auth_plugin=auth_plugin,
-            program_name=program_name,
-            server_public_key=server_public_key,
-            ssl=ssl,
+            **given,
         )
-        self._charset = self._options.check()
+        self._charset = self._options.find_charset()
         self._echo = echo
+        self.get_warnings = get_warnings
         self.cursorclass = cursorclass
         self.use_unicode = True if use_unicode is None else use_unicode
         self.sql_mode = sql_mode
@@ -124,7 +143,7 @@ class Connection:
         self._affected_rows = 0
         self._last_usage = self._loop.time()
         #: For cursors: the exchanges with the server.
-        self.link = Link()
+        self.link = Link(read_timeout, write_timeout)
 
     # -- what it is ------------------------------------------------------------------------------
 
@@ -263,9 +282,9 @@ class Connection:
             reason: object = error
             if isinstance(error, TimeoutError) and deadline.expired():
                 reason = f"timed out after {options.connect_timeout} s, option 'connect_timeout'"
-            where = options.unix_socket or options.host
             raise err.OperationalError(
-                CR.CR_CONN_HOST_ERROR, f"Can't connect to MySQL server on {where!r} ({reason})"
+                CR.CR_CONN_HOST_ERROR,
+                f"Can't connect to MySQL server on {options.where!r} ({reason})",
             ) from error
         except BaseException:
             self.link.abort()
@@ -274,12 +293,16 @@ class Connection:
     async def _open(self) -> None:
         options = self._options
         session = Session(self._column_cache())
-        login = Login(options.login(self._charset))
+        login = Login(options.login(self._charset, await options.ask_password()))
         self.link.attach(await open_stream(options, session, login, self._loop))
         if options.unix_socket is not None:
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
+        if options.collation is not None:
+            await self.query(
+                f"SET NAMES {options.charset} COLLATE {self.escape(options.collation)}"
+            )
         if self.sql_mode is not None:
             mode = self.sql_mode.strip().strip("'\"")
             await self.query(f"SET sql_mode={self.escape(mode)}")
@@ -351,9 +374,38 @@ class Connection:
         """
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
-        result = await self.link.query(bytes(sql), streamed=unbuffered)
+        statement = bytes(sql)
+        if self._options.local_infile and not unbuffered:
+            name = self._local_file_name(statement)
+            if name is not None:
+                with await open_local_file(name) as file:
+                    return await self.load_local(statement, file)
+        result = await self.link.query(statement, streamed=unbuffered)
         self._affected_rows = result.affected_rows
         return self._affected_rows
+
+    async def load_local(self, sql: str | bytes, source: LocalSource) -> int:
+        """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file.
+
+        source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes.  Returns
+        the number of rows loaded.  Raises ProgrammingError for another statement, NotSupportedError
+        without option `local_infile`; what `source` raises closes the connection.
+        """
+        statement = sql if isinstance(sql, bytes) else encode_statement(sql, self.encoding)
+        if not self._options.local_infile:
+            raise err.NotSupportedError("LOAD DATA LOCAL needs option local_infile=True")
+        name = self._local_file_name(statement)
+        if name is None:
+            raise err.ProgrammingError("the statement is not LOAD DATA LOCAL INFILE '...'")
+        result = await self.link.load(statement, name.encode(self.encoding), source)
+        self._affected_rows = result.affected_rows
+        return self._affected_rows
+
+    def _local_file_name(self, statement: bytes) -> str | None:
+        return local_file_name(
+            statement.decode(self.encoding, "replace"),
+            no_backslash_escapes=self._current_literals().no_backslash_escapes,
+        )
 
     async def next_result(self) -> int:
         """Read the next result of the last statement; returns `affected_rows`."""
@@ -388,7 +440,7 @@ class Connection:
         options = self._options
         previous, options.charset = options.charset, charset
         try:
-            found = options.check()
+            found = options.find_charset()
             await self.query(f"SET NAMES {charset}")
         except BaseException:
             options.charset = previous
@@ -458,6 +510,13 @@ async def _connect(*args: Any, **kwargs: Any) -> Connection:
 def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     """Open a connection, to be awaited or used with `async with`.
 
-    The parameters are those of `Connection`.
+    The parameters are those of `Connection`; `host` may also be a data source name,
+    `mysql://user:password@host:port/database?charset=...`, whose parts other parameters override.
     """
+    host = args[0] if args else kwargs.get("host")
+    if is_dsn(host):
+        args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
+        kwargs = parse_dsn(host) | kwargs
+        if args:
+            raise TypeError("with a data source name the other arguments must be named")
     return AwaitableContextManager(_connect(*args, **kwargs))

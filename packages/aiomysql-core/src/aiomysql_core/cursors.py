@@ -19,6 +19,7 @@ from aiomysql_protocol.literals import encode_statement
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
+    from aiomysql_core.local_data import LocalSource
     from aiomysql_core.result import MySQLResult
 
 
@@ -185,6 +186,23 @@ class Cursor:
         rows += await self.execute(prefix + b",".join(batch) + suffix)
         return rows
 
+    async def load_local(self, query: str, source: LocalSource, args: object = None) -> int:
+        """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file it names.
+
+        source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes.  Returns
+        the number of rows loaded; raises what `Connection.load_local` raises.
+        """
+        connection = self._get_db()
+        while await self.nextset():
+            pass
+        statement = encode_statement(self.mogrify(query, args), connection.encoding)
+        self._last_executed = statement
+        self._clear_result()
+        await connection.load_local(statement, source)
+        self._executed = statement
+        await self._do_get_result()
+        return self._rowcount
+
     async def callproc(self, procname: str, args: Sequence[Any] = ()) -> Sequence[Any]:
         """Call a stored procedure; returns `args`.
 
@@ -339,7 +357,7 @@ class Cursor:
         self._prepare_rows(result)
         if self._rows and self._converts_rows:
             self._rows = [self._conv_row(row) for row in self._rows]
-        if result.warning_count > 0:
+        if result.warning_count > 0 and connection.get_warnings:
             await self._show_warnings(connection)
 
     async def _show_warnings(self, conn: Connection) -> None:
@@ -433,7 +451,7 @@ class SSCursor(Cursor):
         self._at = 0
         if self._batch:
             return True
-        if result.warning_count > 0:
+        if result.warning_count > 0 and connection.get_warnings:
             await self._show_warnings(connection)
         return False
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from collections.abc import Coroutine
 from copy import copy
 from typing import Any
 
 from pymysql import err
 from pymysql.constants import CR
 
+from aiomysql_core.local_data import LocalSource, chunks
 from aiomysql_core.result import MySQLResult
 from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
@@ -26,7 +28,12 @@ class Link:
     the stream is closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read_timeout: float | None, write_timeout: float | None) -> None:
+        """read_timeout, write_timeout: seconds that an answer may take to come, and a request to
+        leave; None: no limit.
+        """
+        self._read_timeout = read_timeout
+        self._write_timeout = write_timeout
         self._stream: Stream | None = None
         self._busy = False
         self._close_reason: str | None = None
@@ -128,6 +135,8 @@ class Link:
         self._check_not_busy()
         self._forget_result()
         stream.start(exchange)
+        if stream.writing_paused:
+            await self._drain(stream)
         await self._wait(exchange)
         if not isinstance(exchange, Query):
             self._raise(exchange.take_error())
@@ -136,6 +145,18 @@ class Link:
         """Run `statement` and read its first result."""
         exchange = Query(statement, streamed=streamed)
         await self.run(exchange)
+        return await self._next_result(exchange)
+
+    async def load(self, statement: bytes, name: bytes, source: LocalSource) -> MySQLResult:
+        """Run a LOAD DATA LOCAL statement that names the file `name`, and send `source` for it.
+
+        What `source` raises is raised again, and closes the link: the server must not take a
+        part for the whole.
+        """
+        exchange = Query(statement, local_file=name)
+        await self.run(exchange)
+        if exchange.file_wanted:
+            await self._send_file(exchange, source)
         return await self._next_result(exchange)
 
     async def next_result(self) -> MySQLResult:
@@ -181,19 +202,58 @@ class Link:
             self._raise_for(result)
         return result
 
-    async def _wait(self, exchange: Exchange) -> None:
+    async def _send_file(self, exchange: Query, source: LocalSource) -> None:
         stream = self.stream()
-        self._check_not_busy()
+        try:
+            async for chunk in chunks(source):
+                if exchange.done:
+                    return  # the connection is lost
+                exchange.send_file(chunk)
+                stream.flush()
+                await self._drain(stream)
+        except BaseException as error:
+            self.abort(f"LOAD DATA LOCAL failed: {error!r}")
+            raise
+        exchange.send_file(b"")
+        stream.flush()
+
+    async def _wait(self, exchange: Exchange) -> None:
+        """Wait until `exchange` has news."""
+        stream = self.stream()
+        await self._exclusively(stream.wait(exchange), self._read_timeout, "read_timeout")
+        self.last_usage = stream.loop.time()
+
+    async def _drain(self, stream: Stream) -> None:
+        """Wait until the socket has taken what was written."""
+        await self._exclusively(stream.drain(), self._write_timeout, "write_timeout")
+
+    async def _exclusively(
+        self, waiting: Coroutine[Any, Any, None], seconds: float | None, option: str
+    ) -> None:
+        """Wait, while nobody else may use the link, and close it when that is interrupted."""
+        if self._busy:
+            waiting.close()
+            self._check_not_busy()
         self._busy = True
         try:
-            await stream.wait(exchange)
+            if seconds is None:
+                await waiting
+            else:
+                async with asyncio.timeout(seconds):
+                    await waiting
+        except TimeoutError:
+            self.abort(f"timed out after {seconds} s, option '{option}'")
+            raise err.OperationalError(
+                CR.CR_SERVER_LOST,
+                "Lost connection to MySQL server during query "
+                f"(timed out after {seconds} s, option '{option}')",
+            ) from None
         except BaseException:
             # Nobody will read this answer: the stream can't be used any more.
             self.abort("Cancelled during execution")
             raise
         finally:
             self._busy = False
-        self.last_usage = stream.loop.time()
 
     def _forget_result(self) -> None:
         """What the last statement has not delivered yet is not wanted any more."""

@@ -25,10 +25,13 @@ async def open_stream(
     stream = Stream(session, loop)
     session.start(login)
     try:
-        if options.unix_socket is not None:
+        if options.sock is not None:
+            await loop.create_connection(lambda: stream, sock=options.sock)
+        elif options.unix_socket is not None:
             await loop.create_unix_connection(lambda: stream, options.unix_socket)
         else:
             await loop.create_connection(lambda: stream, options.host, options.port)
+        if not options.secure:
             stream.set_socket_options()
         while not login.done:
             await stream.wait(login)
@@ -45,7 +48,7 @@ async def open_stream(
 
 
 async def _encrypt(options: Options, stream: Stream) -> None:
-    context = options.ssl_context()
+    context = options.tls.ssl_context()
     name = options.host if context.check_hostname else None
     try:
         await stream.start_tls(context, name)

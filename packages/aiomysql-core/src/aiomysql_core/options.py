@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import ipaddress
 import os
-from collections.abc import Mapping
-from configparser import RawConfigParser
-from dataclasses import dataclass, field
-from ssl import SSLContext
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from pymysql.constants import CLIENT
 from pymysql.err import NotSupportedError
 
 from aiomysql_core._version import __version__
-from aiomysql_core.tls import default_context
+from aiomysql_core.tls import TlsOptions
 from aiomysql_protocol.capabilities import UNSUPPORTED
 from aiomysql_protocol.charsets import Charset, find_charset
-from aiomysql_protocol.login import LoginOptions, Tls
+from aiomysql_protocol.login import LoginOptions
 
 DEFAULT_CHARSET = "utf8mb4"
 
@@ -27,33 +27,29 @@ try:
 except (KeyError, ImportError, OSError):  # a uid without a passwd entry
     DEFAULT_USER = "unknown"
 
-#: Option-file key -> keyword of connect().
-_FILE_OPTIONS = {
-    "user": "user",
-    "password": "password",
-    "host": "host",
-    "database": "db",
-    "socket": "unix_socket",
-    "port": "port",
-    "default-character-set": "charset",
-}
+#: A password, or what gives one each time a connection is opened (for tokens that expire).
+Password = str | bytes | Callable[[], "str | bytes | Awaitable[str | bytes]"]
 
+_NONE = type(None)
 
 #: The types an option may have.
 _TYPES: dict[str, tuple[type, ...]] = {
     "host": (str,),
     "port": (int,),
-    "unix_socket": (str, type(None)),
+    "unix_socket": (str, _NONE),
+    "sock": (socket.socket, _NONE),
     "user": (str,),
-    "password": (str, bytes, bytearray),
-    "db": (str, type(None)),
+    "db": (str, _NONE),
     "charset": (str,),
-    "connect_timeout": (int, float, type(None)),
+    "collation": (str, _NONE),
+    "connect_timeout": (int, float, _NONE),
+    "read_timeout": (int, float, _NONE),
+    "write_timeout": (int, float, _NONE),
     "client_flag": (int,),
     "auth_plugin": (str,),
     "program_name": (str,),
-    "server_public_key": (str, bytes, type(None)),
-    "ssl": (SSLContext, bool, type(None)),
+    "server_public_key": (str, bytes, _NONE),
+    "conn_attrs": (Mapping, _NONE),
 }
 
 
@@ -64,44 +60,67 @@ class Options:
     host: str
     port: int
     unix_socket: str | None
+    sock: socket.socket | None
     user: str
-    password: str | bytes = field(repr=False)
+    password: Password = field(repr=False)
     db: str | None
     charset: str
+    collation: str | None
     connect_timeout: float | None
+    read_timeout: float | None
+    write_timeout: float | None
     client_flag: int
+    local_infile: bool
     auth_plugin: str
     program_name: str
+    conn_attrs: Mapping[str, str] | None
     server_public_key: str | bytes | None
-    ssl: SSLContext | bool | None
+    tls: TlsOptions
 
     @classmethod
     def resolve(cls, from_file: Mapping[str, Any], **given: Any) -> Self:
-        """The options given, those of an option file before them, and defaults for the rest."""
-        options = {**given, **from_file}
-        return cls(
-            **options
-            | {
-                "host": options["host"] or "localhost",
-                "unix_socket": options["unix_socket"] or None,
-                "user": options["user"] or DEFAULT_USER,
-                "password": options["password"] or b"",
-                "db": options["db"] or None,
-                "charset": options["charset"] or DEFAULT_CHARSET,
-            }
-        )
+        """From the keywords of connect(), those of an option file in front of them.
 
-    def check(self) -> Charset:
-        """Check every value; returns the character set.
-
-        Raises TypeError, ValueError, ProgrammingError or NotSupportedError, which name the option.
+        Raises TypeError, ValueError or NotSupportedError, which name the option.
         """
-        self._check_types()
+        given.update(from_file)
+        ssl_options = {
+            name.removeprefix("ssl_"): given.pop(name)
+            for name in list(given)
+            if name.startswith("ssl_")
+        }
+        options = cls(
+            tls=TlsOptions.resolve(given.pop("ssl"), **ssl_options),
+            host=given.pop("host") or "localhost",
+            unix_socket=given.pop("unix_socket") or None,
+            user=given.pop("user") or DEFAULT_USER,
+            password=given.pop("password") or b"",
+            db=given.pop("db") or None,
+            charset=given.pop("charset") or DEFAULT_CHARSET,
+            **given,
+        )
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        for name, types in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, types) or isinstance(value, bool):
+                wanted = ", ".join("None" if t is _NONE else t.__name__ for t in types)
+                raise TypeError(
+                    f"option {name!r} must be of type {wanted}, not {type(value).__name__}"
+                )
+        if not isinstance(self.password, (str, bytes, bytearray)) and not callable(self.password):
+            raise TypeError(
+                "option 'password' must be str, bytes or a function that returns one, "
+                f"not {type(self.password).__name__}"
+            )
         if not 0 < self.port < 1 << 16:
             raise ValueError(f"option 'port' must be from 1 to 65535, not {self.port}")
-        timeout = self.connect_timeout
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"option 'connect_timeout' must be above 0 s, not {timeout}")
+        for name in ("connect_timeout", "read_timeout", "write_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f"option {name!r} must be above 0 s, not {seconds}")
         for name in ("user", "db", "unix_socket"):
             if "\0" in (getattr(self, name) or ""):
                 raise ValueError(f"option {name!r} must not hold a NUL character")
@@ -110,18 +129,42 @@ class Options:
                 f"option 'client_flag' asks for {self.client_flag & UNSUPPORTED:#x}, "
                 "which this driver does not speak"
             )
+        self.find_charset()
+
+    def find_charset(self) -> Charset:
+        """The character set.  Raises ProgrammingError for an unknown one."""
         return find_charset(self.charset)
 
-    def _check_types(self) -> None:
-        for name, types in _TYPES.items():
-            value = getattr(self, name)
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-                wanted = ", ".join("None" if t is type(None) else t.__name__ for t in types)
-                raise TypeError(
-                    f"option {name!r} must be of type {wanted}, not {type(value).__name__}"
-                )
+    @property
+    def where(self) -> str:
+        """The server's address, for messages."""
+        return self.unix_socket or self.host
 
-    def login(self, charset: Charset) -> LoginOptions:
+    @property
+    def secure(self) -> bool:
+        """Is the channel one that nobody else can listen to (a unix socket)?"""
+        if self.sock is not None:
+            return self.sock.family not in (socket.AF_INET, socket.AF_INET6)
+        return self.unix_socket is not None
+
+    async def ask_password(self) -> bytes:
+        """The password's bytes; a function is called, and awaited if need be.
+
+        Raises what the function raises, TypeError when it gives something else.
+        """
+        password: Any = self.password
+        if callable(password):
+            password = password()
+            if inspect.isawaitable(password):
+                password = await password
+            if not isinstance(password, (str, bytes, bytearray)):
+                raise TypeError(
+                    f"option 'password': the function gave {type(password).__name__}, "
+                    "not str or bytes"
+                )
+        return _to_bytes(password)
+
+    def login(self, charset: Charset, password: bytes) -> LoginOptions:
         """The options as the protocol layer wants them."""
         attributes = {
             "_client_name": "aiomysql",
@@ -130,51 +173,39 @@ class Options:
         }
         if self.program_name:
             attributes["program_name"] = self.program_name
+        attributes.update(self.conn_attrs or {})
+        flags = self.client_flag & ~(CLIENT.SSL | CLIENT.LOCAL_FILES)
+        if self.local_infile:
+            flags |= CLIENT.LOCAL_FILES
+        local = self.secure or _is_loopback(self.host)
         return LoginOptions(
             user=self.user.encode(charset.encoding),
-            password=_to_bytes(self.password),
+            password=password,
             database=self.db.encode(charset.encoding) if self.db else None,
             collation_id=charset.collation_id,
-            client_flags=self.client_flag & ~CLIENT.SSL,
+            client_flags=flags,
             attributes=attributes,
-            tls=self._tls_policy(),
-            secure=self.unix_socket is not None,
+            tls=self.tls.policy(local=local),
+            secure=self.secure,
             auth_plugin=self.auth_plugin,
             server_public_key=(
                 None if self.server_public_key is None else _to_bytes(self.server_public_key)
             ),
         )
 
-    def ssl_context(self) -> SSLContext:
-        """The context for a connection that is to be encrypted."""
-        if isinstance(self.ssl, SSLContext):
-            return self.ssl
-        return default_context(verify=self.ssl is True)
 
-    def _tls_policy(self) -> Tls:
-        if self.ssl is not None and self.ssl is not False:
-            return Tls.REQUIRED
-        if self.ssl is False or self.unix_socket is not None:
-            return Tls.DISABLED
-        return Tls.IF_NEEDED if _is_loopback(self.host) else Tls.PREFERRED
-
-
-def read_option_file(path: str, group: str | None) -> Mapping[str, Any]:
-    """The keywords of connect() that an option file (my.cnf syntax) sets in `group` ("client").
-
-    A file that can't be read counts as empty.
-    """
-    parser = RawConfigParser(allow_no_value=True, strict=False)
-    parser.read(os.path.expanduser(path))
-    group = group or "client"
-    found: dict[str, Any] = {}
-    for key, keyword in _FILE_OPTIONS.items():
-        value = parser.get(group, key, fallback=None)
-        if value is not None:
-            found[keyword] = value.strip("'\"")
-    if "port" in found:
-        found["port"] = int(found["port"])
-    return found
+#: The keywords of connect() that make up Options.
+OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls"} | {
+    "ssl",
+    "ssl_mode",
+    "ssl_ca",
+    "ssl_cert",
+    "ssl_key",
+    "ssl_key_password",
+    "ssl_verify_cert",
+    "ssl_verify_identity",
+    "ssl_disabled",
+}
 
 
 def _to_bytes(value: str | bytes | bytearray) -> bytes:

@@ -105,6 +105,11 @@ class Stream(asyncio.BufferedProtocol):
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
+    @property
+    def writing_paused(self) -> bool:
+        """Does the transport hold more than it should of what was written?"""
+        return self._write_resumed is not None
+
     async def drain(self) -> None:
         """Wait until the transport takes more bytes."""
         if self._write_resumed is not None:
@@ -163,7 +168,9 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.session.connection_lost(exc)
-        self._transport = None
+        transport, self._transport = self._transport, None
+        if transport is not None and not transport.is_closing():
+            transport.abort()
         if self._write_resumed is not None and not self._write_resumed.done():
             self._write_resumed.set_result(None)
         if not self._lost.done():

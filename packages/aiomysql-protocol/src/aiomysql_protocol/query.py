@@ -65,6 +65,7 @@ class Result:
 class _State(Enum):
     RESPONSE = auto()  # the first packet of a result
     COLUMNS = auto()  # column definitions
+    LOCAL_FILE = auto()  # it's our turn to send a file
     COLUMNS_EOF = auto()  # the EOF packet behind them, without CLIENT_DEPRECATE_EOF
     ROWS = auto()
 
@@ -77,22 +78,31 @@ class Query(Exchange):
         "_column_count",
         "_definitions",
         "_discarding",
+        "_local_file",
         "_result",
         "_state",
         "_statement",
         "_stored",
+        "file_wanted",
         "reads_rows",
         "results",
         "streamed",
     )
 
-    def __init__(self, statement: bytes, *, streamed: bool = False) -> None:
-        """`streamed`: wake the waiter for each batch of rows instead of for each result, and ask
-        for a pause (`paused`) when nobody takes them.
+    def __init__(
+        self, statement: bytes, *, streamed: bool = False, local_file: bytes | None = None
+    ) -> None:
+        """`local_file`: name of the only file that the server may ask for.
+
+        `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
+        pause (`paused`) when nobody takes them.
         """
         super().__init__()
         self._statement = statement
         self.streamed = streamed
+        self._local_file = local_file
+        #: Does the server wait for the file (see `send_file`)?
+        self.file_wanted = False
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
         self.reads_rows = False
@@ -168,6 +178,8 @@ class Query(Exchange):
             self._receive_response(payload)
         elif self._state is _State.COLUMNS:
             self._receive_definition(payload)
+        elif self._state is _State.LOCAL_FILE:
+            raise malformed("the server did not wait for the end of the file")
         elif payload[0] == EOF_HEADER:
             self._begin_rows()
         else:
@@ -178,10 +190,7 @@ class Query(Exchange):
         if payload[0] == OK_HEADER:
             self._end_result(self.session.note_status(parse_ok(payload)))
         elif payload[0] == LOCAL_INFILE_HEADER:
-            raise OperationalError(
-                CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
-                "the server asks for a local file, which this connection does not allow",
-            )
+            self._receive_file_request(bytes(payload[1:]))
         else:
             reader = PayloadReader(payload, "a column count")
             count = reader.required_lenenc_integer()
@@ -192,6 +201,28 @@ class Query(Exchange):
             self._column_count = count
             self._definitions = []
             self._state = _State.COLUMNS
+
+    def _receive_file_request(self, name: bytes) -> None:
+        if name != self._local_file:
+            raise OperationalError(
+                CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
+                f"the server asks for the local file {name[:256]!r}, which the statement "
+                "does not name or the connection does not allow",
+            )
+        self._local_file = None  # once
+        self._state = _State.LOCAL_FILE
+        self.file_wanted = True
+        self.notify()
+
+    def send_file(self, data: bytes) -> None:
+        """Send a piece of the file that is wanted; an empty one ends it."""
+        assert self.session is not None
+        if self.done or not self.file_wanted:
+            return
+        self.session.send_payload(self, data)
+        if not data:
+            self.file_wanted = False
+            self._state = _State.RESPONSE
 
     def _receive_definition(self, payload: bytes | bytearray) -> None:
         assert self.session is not None

@@ -1,0 +1,91 @@
+"""Data source names: `mysql://user:password@host:3306/database?charset=utf8mb4`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeGuard
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+_SCHEMES = frozenset({"mysql", "mariadb"})
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in {"1", "true", "yes", "on"}:
+        return True
+    if lowered in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(text)
+
+
+#: The keywords a query may set, and what turns its text into the value.
+_QUERY: dict[str, Callable[[str], Any]] = {
+    "auth_plugin": str,
+    "autocommit": _boolean,
+    "charset": str,
+    "collation": str,
+    "connect_timeout": float,
+    "echo": _boolean,
+    "init_command": str,
+    "local_infile": _boolean,
+    "program_name": str,
+    "read_default_file": str,
+    "read_default_group": str,
+    "read_timeout": float,
+    "sql_mode": str,
+    "ssl": _boolean,
+    "ssl_ca": str,
+    "ssl_cert": str,
+    "ssl_key": str,
+    "ssl_mode": str,
+    "unix_socket": str,
+    "use_unicode": _boolean,
+    "write_timeout": float,
+}
+
+#: Those that only a pool understands.
+_POOL_QUERY: dict[str, Callable[[str], Any]] = {
+    "minsize": int,
+    "maxsize": int,
+    "pool_recycle": int,
+}
+
+
+def is_dsn(text: object) -> TypeGuard[str]:
+    """Is this a data source name rather than a host?"""
+    return isinstance(text, str) and "://" in text
+
+
+def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
+    """The keywords of connect() (with `pool`: of create_pool()) that a data source name stands for.
+
+    Raises ValueError naming the part that can't be; never shows the password.
+    """
+    parts = urlsplit(dsn)
+    if parts.scheme not in _SCHEMES:
+        raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
+    found: dict[str, Any] = {}
+    if parts.hostname:
+        found["host"] = unquote(parts.hostname)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("the port of the data source name is not a number up to 65535") from None
+    if port is not None:
+        found["port"] = port
+    if parts.username is not None:
+        found["user"] = unquote(parts.username)
+    if parts.password is not None:
+        found["password"] = unquote(parts.password)
+    if parts.path.strip("/"):
+        found["db"] = unquote(parts.path[1:])
+    known = _QUERY | _POOL_QUERY if pool else _QUERY
+    for name, text in parse_qsl(parts.query, keep_blank_values=True):
+        convert = known.get(name)
+        if convert is None:
+            raise ValueError(f"the data source name has an unknown option {name!r}")
+        try:
+            found[name] = convert(text)
+        except ValueError:
+            raise ValueError(f"option {name!r} of the data source name can't be {text!r}") from None
+    return found

@@ -1,0 +1,76 @@
+"""What LOAD DATA LOCAL INFILE sends: a file, bytes, or whatever gives bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+from pymysql.constants import ER
+from pymysql.err import OperationalError
+
+#: Bytes sent in one packet.
+_CHUNK = 1 << 16
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A binary file, or anything that reads like one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+
+
+#: Where the data of a LOAD DATA LOCAL statement may come from.
+LocalSource = bytes | bytearray | memoryview | Readable | AsyncIterable[bytes] | Iterable[bytes]
+
+
+async def open_local_file(name: str) -> BinaryIO:
+    """Open the file `name`.  Raises OperationalError 1017 when it can't be read."""
+    loop = asyncio.get_running_loop()
+    try:
+        file: BinaryIO = await loop.run_in_executor(None, _open, name)
+    except OSError as error:
+        raise OperationalError(
+            ER.FILE_NOT_FOUND, f"Can't find file '{name}' ({error.strerror or error})"
+        ) from error
+    return file
+
+
+def _open(name: str) -> BinaryIO:
+    return open(name, "rb")
+
+
+async def chunks(source: LocalSource) -> AsyncIterator[bytes]:
+    """The bytes of `source` in pieces of at most 64 KiB; files are read in a thread.
+
+    Raises TypeError for a source that gives something else than bytes, and what the source raises.
+    """
+    async for piece in _pieces(source):
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"the source of LOAD DATA LOCAL must give bytes, not {type(piece).__name__}"
+            )
+        data = bytes(piece)
+        for start in range(0, len(data), _CHUNK):
+            yield data[start : start + _CHUNK]
+
+
+async def _pieces(source: Any) -> AsyncIterator[Any]:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        yield source
+    elif isinstance(source, Readable):
+        loop = asyncio.get_running_loop()
+        while piece := await loop.run_in_executor(None, source.read, _CHUNK):
+            yield piece
+    elif isinstance(source, AsyncIterable):
+        async for piece in source:
+            yield piece
+    elif isinstance(source, Iterable) and not isinstance(source, str):
+        for piece in source:
+            yield piece
+    else:
+        raise TypeError(
+            "the source of LOAD DATA LOCAL must be bytes, a binary file or an iterable of bytes, "
+            f"not {type(source).__name__}"
+        )

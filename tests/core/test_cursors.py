@@ -1,0 +1,328 @@
+"""Statements and rows through cursors."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pymysql.err import Warning as MySQLWarning
+
+from aiomysql_core import (
+    Connection,
+    Cursor,
+    DeserializationCursor,
+    DictCursor,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SSCursor,
+    SSDictCursor,
+)
+
+NUMBERS = "SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3"
+
+
+async def test_select_42(connection: Connection) -> None:
+    async with connection.cursor() as cursor:
+        assert await cursor.execute("SELECT 42;") == 1
+        (r,) = await cursor.fetchone()
+        assert r == 42
+        assert await cursor.fetchone() is None
+        assert cursor.rowcount == 1
+        assert cursor.connection is connection
+    assert cursor.closed
+    with pytest.raises(ProgrammingError, match="Cursor closed"):
+        await cursor.execute("SELECT 1")
+
+
+async def test_fetching(connection: Connection) -> None:
+    cursor = await connection.cursor()
+    with pytest.raises(ProgrammingError, match="execute"):
+        await cursor.fetchone()
+    await cursor.execute(NUMBERS)
+    assert cursor.rownumber == 0
+    assert await cursor.fetchmany(2) == [(1,), (2,)]
+    assert cursor.rownumber == 2
+    assert await cursor.fetchall() == [(3,)]
+    assert await cursor.fetchall() == []
+    assert await cursor.fetchmany() == []
+    await cursor.scroll(1, "absolute")
+    assert await cursor.fetchone() == (2,)
+    await cursor.scroll(-2)
+    assert [row async for row in cursor] == [(1,), (2,), (3,)]
+    with pytest.raises(IndexError):
+        await cursor.scroll(3, "absolute")
+    with pytest.raises(ProgrammingError, match="sideways"):
+        await cursor.scroll(1, "sideways")
+    await cursor.close()
+
+
+async def test_values_and_parameters(connection: Connection) -> None:
+    values: tuple[Any, ...] = (
+        None,
+        7,
+        -(2**63),
+        1.5e-300,
+        Decimal("12345678901234567890.123456789"),
+        'it\'s \\ "quoted" ü 𝄞 \0 \n\r\x1a',
+        b"\x00\xff'\\",
+        datetime.datetime(2026, 11, 22, 1, 2, 3, 45),
+        datetime.date(1, 2, 3),
+        datetime.timedelta(days=-1, seconds=3, microseconds=4),
+    )
+    types = (None, None, None, "DOUBLE", None, None, None, "DATETIME(6)", "DATE", "TIME(6)")
+    marks = ", ".join(f"CAST(%s AS {kind})" if kind else "%s" for kind in types)
+    async with connection.cursor() as cursor:
+        await cursor.execute(f"SELECT {marks}", values)
+        assert await cursor.fetchone() == values
+        await cursor.execute("SELECT %(a)s, %(b)s, '100%%'", {"a": 1, "b": "x"})
+        assert await cursor.fetchone() == (1, "x", "100%")
+        await cursor.execute("SELECT %s", "one")
+        assert await cursor.fetchone() == ("one",)
+        await cursor.execute("SELECT 2 IN %s, '%%'", ([1, 2],))
+        assert await cursor.fetchone() == (1, "%")
+        assert cursor.mogrify("x = %s", ("it's",)) == "x = 'it\\'s'"
+
+
+@pytest.mark.parametrize(
+    ("args", "kind"),
+    [
+        ((float("nan"),), ProgrammingError),
+        ((float("-inf"),), ProgrammingError),
+        ((Decimal("NaN"),), ProgrammingError),
+        (({"a": 1},), TypeError),
+        (("\ud800",), Connection.DataError),
+        ((1, 2), TypeError),
+        ({"b": 1}, TypeError),
+    ],
+)
+async def test_refused_before_sending(connection: Connection, args: Any, kind: Any) -> None:
+    async with connection.cursor() as cursor:
+        with pytest.raises(kind):
+            await cursor.execute("SELECT %s", args)
+        await cursor.execute("SELECT 5")
+        assert await cursor.fetchone() == (5,)
+
+
+async def test_no_backslash_escapes(connection: Connection) -> None:
+    value = "a\\'b\\\\"
+    async with connection.cursor() as cursor:
+        await cursor.execute("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+        await cursor.execute("SELECT %s, %s", (value, b"\\'"))
+        assert await cursor.fetchone() == (value, b"\\'")
+
+
+async def test_write_and_roll_back(connection: Connection, table_name: str) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute(
+            f"CREATE TABLE {table_name} (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20) UNIQUE)"
+        )
+        assert await cursor.execute(f"INSERT INTO {table_name} (v) VALUES ('a'), ('b')") == 2
+        assert cursor.lastrowid == 1
+        assert connection.insert_id() == 1
+        assert connection.affected_rows() == 2
+        assert connection.get_transaction_status()
+        await connection.commit()
+        assert not connection.get_transaction_status()
+        await connection.begin()
+        assert await cursor.execute(f"DELETE FROM {table_name}") == 2
+        await connection.rollback()
+        with pytest.raises(IntegrityError) as caught:
+            await cursor.execute(f"INSERT INTO {table_name} (v) VALUES ('a')")
+        assert caught.value.args[0] == 1062
+        await cursor.execute(f"SELECT v FROM {table_name} ORDER BY id")
+        assert await cursor.fetchall() == [("a",), ("b",)]
+        await connection.rollback()
+
+
+async def test_executemany(connection: Connection, table_name: str) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute(f"CREATE TABLE {table_name} (id INT PRIMARY KEY, v VARCHAR(20))")
+        assert await cursor.executemany(f"INSERT INTO {table_name} VALUES (%s, %s)", []) is None
+        rows = [(n, f"100% {n}") for n in range(500)]
+        cursor.max_stmt_length = 2000
+        assert await cursor.executemany(f"INSERT INTO {table_name} VALUES (%s, %s)", rows) == 500
+        # The last statement holds the last rows, and no more than allowed.
+        last = cursor._last_executed
+        assert len(last) <= 2000
+        assert last.endswith(b"(499, '100% 499')")
+        upsert = (
+            f"INSERT INTO {table_name} (id, v) VALUES (%(id)s, %(v)s) "
+            "ON DUPLICATE KEY UPDATE v = CONCAT(VALUES(v), '%%')"
+        )
+        expected = (
+            contextlib.nullcontext()
+            if "MariaDB" in connection.get_server_info()
+            else pytest.warns(MySQLWarning, match="VALUES")  # MySQL would have an alias instead
+        )
+        with expected:
+            await cursor.executemany(upsert, [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}])
+        update = f"UPDATE {table_name} SET v = %s WHERE id = %s"
+        assert await cursor.executemany(update, iter([("z", 3), ("z", 4)])) == 2
+        await cursor.execute(f"SELECT v FROM {table_name} WHERE id BETWEEN 1 AND 4 ORDER BY id")
+        assert await cursor.fetchall() == [("x%",), ("y%",), ("z",), ("z",)]
+        await connection.commit()
+
+
+async def test_several_results(connection: Connection) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute("SELECT 1; DO 0; SELECT 2")
+        assert await cursor.fetchall() == [(1,)]
+        assert await cursor.nextset()
+        assert cursor.description is None
+        assert await cursor.fetchall() == []
+        assert await cursor.nextset()
+        assert await cursor.fetchone() == (2,)
+        assert not await cursor.nextset()
+        # What is not looked at is skipped by the next statement.
+        await cursor.execute("SELECT 1; SELECT 2; SELECT 3")
+        await cursor.execute("SELECT 4")
+        assert await cursor.fetchall() == [(4,)]
+
+
+async def test_error_in_a_later_result(connection: Connection) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute("SELECT 1; SELECT * FROM no_such_table; SELECT 3")
+        assert await cursor.fetchall() == [(1,)]
+        with pytest.raises(ProgrammingError) as caught:
+            await cursor.nextset()
+        assert caught.value.args[0] == 1146
+        assert not await cursor.nextset()
+        await cursor.execute("SELECT 4")
+        assert await cursor.fetchall() == [(4,)]
+
+
+async def test_dict_cursors(connection: Connection) -> None:
+    query = "SELECT a.n, b.n, 5 AS five FROM (SELECT 1 AS n) AS a, (SELECT 2 AS n) AS b"
+    expected = {"n": 1, "b.n": 2, "five": 5}
+    for kind in (DictCursor, SSDictCursor):
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute(query)
+            assert await cursor.fetchone() == expected
+            assert await cursor.fetchone() is None
+
+
+async def test_deserialization_cursor(connection: Connection, table_name: str) -> None:
+    documents = ['{"a": [1, "é"]}', None, '"5"']
+    async with connection.cursor(DeserializationCursor) as cursor:
+        await cursor.execute(f"CREATE TABLE {table_name} (id INT, doc JSON)")
+        await cursor.executemany(
+            f"INSERT INTO {table_name} VALUES (%s, %s)", list(enumerate(documents))
+        )
+        await cursor.execute(f"SELECT id, doc FROM {table_name} ORDER BY id")
+        rows = await cursor.fetchall()
+        await connection.commit()
+    if "MariaDB" in connection.get_server_info():  # JSON is an alias of LONGTEXT there
+        assert [row[1] for row in rows] == documents
+    else:
+        assert [row[1] for row in rows] == [{"a": [1, "é"]}, None, "5"]
+
+
+async def test_custom_cursor_classes(connection: Connection) -> None:
+    class Mine(Cursor):
+        pass
+
+    async with connection.cursor(Mine) as cursor:
+        assert type(cursor) is Mine
+    async with connection.cursor(DictCursor, SSCursor) as cursor:
+        assert isinstance(cursor, SSCursor)
+        await cursor.execute("SELECT 1 AS a")
+        assert await cursor.fetchall() == [{"a": 1}]
+    with pytest.raises(TypeError, match="subclass of Cursor"):
+        connection.cursor(object)  # type: ignore[arg-type]
+
+
+async def test_warnings_are_surfaced(connection: Connection) -> None:
+    async with connection.cursor() as cursor:
+        with pytest.warns(MySQLWarning, match="no_such_table"):
+            await cursor.execute("DROP TABLE IF EXISTS no_such_table")
+        assert (await connection.show_warnings())[0][1] == 1051
+
+
+async def test_callproc(connection: Connection, table_name: str) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute(
+            f"CREATE PROCEDURE {table_name} (IN a INT, OUT b INT) "
+            "BEGIN SELECT a; SET b = a + 1; END"
+        )
+        try:
+            assert await cursor.callproc(table_name, (4, 0)) == (4, 0)
+            assert await cursor.fetchall() == [(4,)]
+            assert await cursor.nextset()
+            await cursor.execute(f"SELECT @_{table_name}_1")
+            assert await cursor.fetchone() == (5,)
+        finally:
+            await cursor.execute(f"DROP PROCEDURE {table_name}")
+
+
+async def test_converters(connect_args: dict[str, Any]) -> None:
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.converters import conversions
+
+    from aiomysql_core import connect
+
+    class Point:
+        pass
+
+    mine = {
+        **conversions,
+        FIELD_TYPE.NEWDECIMAL: lambda text: float(text),
+        FIELD_TYPE.DATE: str.upper,
+        Point: lambda value, mapping: "'a point'",
+    }
+    async with connect(**connect_args, conv=mine) as connection, connection.cursor() as cursor:
+        await cursor.execute("SELECT 1.5, CAST('2020-01-02' AS DATE), %s", (Point(),))
+        assert await cursor.fetchone() == (1.5, "2020-01-02", "a point")
+
+
+async def test_error_in_a_converter_leaves_the_connection_in_step(
+    connect_args: dict[str, Any],
+) -> None:
+    from pymysql.constants import FIELD_TYPE
+
+    from aiomysql_core import connect
+
+    class Odd(Exception):
+        pass
+
+    def refuse(text: str) -> None:
+        raise Odd(text)
+
+    conv = {FIELD_TYPE.NEWDECIMAL: refuse}
+    async with connect(**connect_args, conv=conv) as connection:
+        for kind in (Cursor, SSCursor):
+            async with connection.cursor(kind) as cursor:
+                with pytest.raises(Odd, match=r"2\.5"):
+                    await everything(
+                        cursor, "SELECT 'a', 2.5 UNION ALL SELECT 'b', 3.5; SELECT 'c'"
+                    )
+            async with connection.cursor(kind) as cursor:
+                await cursor.execute("SELECT 'next'")
+                assert await cursor.fetchall() == [("next",)]
+
+
+async def everything(cursor: Cursor, query: str) -> list[Any]:
+    await cursor.execute(query)
+    return await cursor.fetchall()
+
+
+async def test_streaming_cursor_methods(connection: Connection) -> None:
+    async with connection.cursor(SSCursor) as cursor:
+        await cursor.execute(NUMBERS + " UNION ALL SELECT 4")
+        assert await cursor.fetchone() == (1,)
+        await cursor.scroll(1)
+        assert await cursor.fetchmany(1) == [(3,)]
+        with pytest.raises(NotSupportedError):
+            await cursor.scroll(-1)
+        with pytest.raises(IndexError):
+            await cursor.scroll(9, "absolute")
+        assert await cursor.fetchall() == []
+        await cursor.execute("DO 0")
+        assert await cursor.fetchone() is None
+        await cursor.execute("SELECT 1; SELECT 2")
+        assert await cursor.fetchone() == (1,)
+        assert await cursor.nextset()
+        assert await cursor.fetchall() == [(2,)]

@@ -1,0 +1,190 @@
+"""LOAD DATA LOCAL INFILE."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymysql.err import Warning as MySQLWarning
+
+from aiomysql_core import (
+    Connection,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connect,
+)
+from aiomysql_protocol.local_files import local_file_name
+from tests import scripted
+from tests.servers import Server
+
+ROWS = 30_000
+DATA = b"".join(b"%d\tname %d\n" % (n, n) for n in range(ROWS))
+
+
+@pytest.fixture
+async def loading(connect_args: dict[str, Any], table_name: str) -> Any:
+    async with connect(**connect_args, local_infile=True) as connection:
+        await connection.query(f"CREATE TABLE {table_name} (id INT PRIMARY KEY, v VARCHAR(40))")
+        yield connection
+
+
+async def count(connection: Connection, table: str) -> tuple[Any, ...]:
+    async with connection.cursor() as cursor:
+        await cursor.execute(f"SELECT COUNT(*), MAX(id), MAX(v) FROM {table}")
+        row: tuple[Any, ...] = await cursor.fetchone()
+        return row
+
+
+async def test_file(loading: Connection, table_name: str, tmp_path: Path) -> None:
+    path = tmp_path / "it's data.tsv"
+    path.write_bytes(DATA)
+    async with loading.cursor() as cursor:
+        query = f"LOAD DATA LOCAL INFILE %s INTO TABLE {table_name}"
+        assert await cursor.execute(query, (str(path),)) == ROWS
+        assert cursor.rowcount == ROWS
+    assert await count(loading, table_name) == (ROWS, ROWS - 1, "name 9999")
+
+
+async def asynchronously() -> AsyncIterator[bytes]:
+    for start in range(0, len(DATA), 100_000):
+        await asyncio.sleep(0)
+        yield DATA[start : start + 100_000]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: DATA,
+        lambda: memoryview(DATA),
+        lambda: io.BytesIO(DATA),
+        asynchronously,
+        lambda: (DATA[n : n + 7000] for n in range(0, len(DATA), 7000)),
+    ],
+    ids=["bytes", "memoryview", "file object", "async iterator", "iterator"],
+)
+async def test_other_sources(loading: Connection, table_name: str, source: Any) -> None:
+    query = f"LOAD DATA LOCAL INFILE 'anything' INTO TABLE {table_name}"
+    async with loading.cursor() as cursor:
+        assert await cursor.load_local(query, source()) == ROWS
+        assert cursor.rowcount == ROWS
+    assert (await count(loading, table_name))[0] == ROWS
+    await loading.query(f"DELETE FROM {table_name}")
+    assert await loading.load_local(query, b"") == 0
+
+
+async def test_missing_file(loading: Connection, table_name: str) -> None:
+    query = f"LOAD DATA LOCAL INFILE '/no/such/file' INTO TABLE {table_name}"
+    async with loading.cursor() as cursor:
+        with pytest.raises(OperationalError, match="/no/such/file") as caught:
+            await cursor.execute(query)
+        assert caught.value.args[0] == 1017
+        await cursor.execute("SELECT 'in step'")
+        assert await cursor.fetchone() == ("in step",)
+
+
+async def test_warnings_arrive(loading: Connection, table_name: str) -> None:
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    async with loading.cursor() as cursor:
+        with pytest.warns(MySQLWarning, match="id"):
+            await cursor.load_local(query, b"notanumber\tv\n")
+
+
+async def test_server_says_no(loading: Connection) -> None:
+    async with loading.cursor() as cursor:
+        with pytest.raises(ProgrammingError) as caught:
+            await cursor.load_local("LOAD DATA LOCAL INFILE 'x' INTO TABLE no_such_table", DATA)
+        assert caught.value.args[0] == 1146
+        await cursor.execute("SELECT 1")
+        assert await cursor.fetchone() == (1,)
+
+
+async def test_source_that_fails_loads_nothing(
+    loading: Connection, table_name: str, server: Server
+) -> None:
+    async def failing() -> AsyncIterator[bytes]:
+        yield DATA[:200_000]
+        raise LookupError("the source has run dry")
+
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    await loading.autocommit(True)
+    with pytest.raises(LookupError, match="dry"):
+        await loading.load_local(query, failing())
+    assert loading.closed
+    for _ in range(50):  # the server undoes what it has of the statement
+        await asyncio.sleep(0.02)
+        if not any("LOAD DATA" in str(row) for row in server.execute("SHOW PROCESSLIST")):
+            break
+    assert server.execute(f"SELECT COUNT(*) FROM {table_name}") == [(0,)]
+
+
+async def test_bad_calls(loading: Connection, table_name: str) -> None:
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    with pytest.raises(ProgrammingError, match="not LOAD DATA LOCAL"):
+        await loading.load_local("SELECT 1", b"")
+    with pytest.raises(TypeError, match="int"):
+        await loading.load_local(query, 5)  # type: ignore[arg-type]
+    assert loading.closed
+
+
+async def test_off_by_default(connection: Connection, table_name: str, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    await connection.query(f"CREATE TABLE {table_name} (id INT, v VARCHAR(40))")
+    with pytest.raises((OperationalError, NotSupportedError, ProgrammingError)):
+        await connection.query(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table_name}")
+    assert await count(connection, table_name) == (0, None, None)
+    await connection.rollback()
+    with pytest.raises(NotSupportedError, match="local_infile"):
+        await connection.load_local(f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}", DATA)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT 1", "LOAD DATA LOCAL INFILE '{path}.other' INTO TABLE t", "DO 'LOCAL INFILE {path}'"],
+)
+async def test_rogue_server_gets_no_file(allowed: bool, query: str, tmp_path: Path) -> None:
+    path = tmp_path / "private"
+    path.write_bytes(b"private!")
+    (tmp_path / "private.other").write_bytes(b"other")
+    got = b""
+
+    async def rogue(reader: Any, writer: Any) -> None:
+        nonlocal got
+        await scripted.accept_login(reader, writer)
+        await scripted.read_packet(reader)
+        writer.write(scripted.frame(b"\xfb" + str(path).encode(), 1))
+        got = await reader.read()
+
+    async with scripted.scripted_server(rogue) as port:
+        connection = await connect(
+            host="127.0.0.1",
+            port=port,
+            autocommit=None,
+            local_infile=allowed,
+            client_flag=128,  # CLIENT_LOCAL_FILES alone allows nothing
+        )
+        with pytest.raises(OperationalError, match="private"):
+            await connection.query(query.format(path=path))
+        assert connection.closed
+    assert got == b""
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("LOAD DATA LOCAL INFILE 'a.txt' INTO TABLE t", "a.txt"),
+        ('\n /* c */ -- d\n load data concurrent local\tinfile "a\\\\b" into', "a\\b"),
+        ("LOAD XML LOCAL INFILE 'it''s' INTO TABLE t", "it's"),
+        ("LOAD DATA INFILE 'a.txt' INTO TABLE t", None),
+        ("SELECT 'LOAD DATA LOCAL INFILE ''x'''", None),
+        ("SELECT 1; LOAD DATA LOCAL INFILE 'x' INTO TABLE t", None),
+    ],
+)
+def test_name_in_the_statement(statement: str, name: str | None) -> None:
+    assert local_file_name(statement) == name

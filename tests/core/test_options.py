@@ -1,0 +1,372 @@
+"""Options of connect() beyond host, user and password."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiomysql_core import Connection, OperationalError, connect
+from aiomysql_core.dsn import parse_dsn
+from aiomysql_core.option_files import read_option_file
+from aiomysql_core.tls import TlsOptions
+from tests import scripted
+from tests.servers import Server
+
+
+async def one(connection: Connection, query: str) -> Any:
+    async with connection.cursor() as cursor:
+        await cursor.execute(query)
+        row = await cursor.fetchone()
+        return row[0] if len(row) == 1 else row
+
+
+async def cipher(connection: Connection) -> str:
+    """The cipher in use; empty without TLS."""
+    return str((await one(connection, "SHOW STATUS LIKE 'Ssl_cipher'"))[1])
+
+
+# -- TLS -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "encrypted"),
+    [
+        ({}, False),  # to a loopback address
+        ({"ssl": False}, False),
+        ({"ssl_disabled": True, "ssl_ca": "ignored.pem"}, False),
+        ({"ssl_mode": "DISABLED"}, False),
+        ({"ssl_mode": "preferred"}, True),
+        ({"ssl_mode": "REQUIRED"}, True),
+        ({"ssl": {"verify_mode": "none", "check_hostname": False}}, True),
+    ],
+)
+async def test_modes_without_verification(
+    connect_args: dict[str, Any], options: dict[str, Any], encrypted: bool
+) -> None:
+    async with connect(**connect_args, **options) as connection:
+        assert bool(await cipher(connection)) is encrypted
+
+
+async def test_modes_with_verification(server: Server) -> None:
+    if server.tls_ca is None:
+        pytest.skip("the server named in the environment came without its CA")
+    arguments = server.connect_args
+    known: list[dict[str, Any]] = [
+        {"ssl_ca": server.tls_ca},
+        {"ssl_ca": server.tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True},
+        {"ssl_ca": server.tls_ca, "ssl_mode": "VERIFY_CA"},
+        {"ssl_ca": server.tls_ca, "ssl_mode": "VERIFY_IDENTITY"},
+        {"ssl": {"ca": server.tls_ca}},
+        {"ssl": {"ca": server.tls_ca, "check_hostname": False, "verify_mode": "required"}},
+    ]
+    for options in known:
+        async with connect(**arguments, **options) as connection:
+            assert await cipher(connection)
+    unknown: list[dict[str, Any]] = [
+        {"ssl_mode": "VERIFY_CA"},
+        {"ssl_verify_cert": True},
+        {"ssl": True},
+    ]
+    for options in unknown:
+        with pytest.raises(OperationalError, match="certificate") as caught:
+            await connect(**arguments, **options)
+        assert caught.value.args[0] == 2026
+
+
+async def test_host_name_is_verified(server: Server) -> None:
+    """The certificate names 127.0.0.1 and localhost, not 127.0.0.2, where the server also is."""
+    if server.tls_ca is None or server.host != "127.0.0.1":
+        pytest.skip("needs a server of this run")
+    context = ssl.create_default_context(cafile=server.tls_ca)
+
+    async def forward(reader: Any, writer: Any) -> None:
+        far_reader, far_writer = await asyncio.open_connection(server.host, server.port)
+
+        async def copy(source: Any, target: Any) -> None:
+            while data := await source.read(65536):
+                target.write(data)
+            target.close()
+
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+
+    forwarder = await asyncio.start_server(forward, "127.0.0.2", 0)
+    port = forwarder.sockets[0].getsockname()[1]
+    arguments = server.connect_args | {"host": "127.0.0.2", "port": port}
+    async with forwarder:
+        with pytest.raises(OperationalError, match="127.0.0.2") as caught:
+            await connect(**arguments, ssl=context)
+        assert caught.value.args[0] == 2026
+        async with connect(**arguments, ssl_ca=server.tls_ca, ssl_mode="VERIFY_CA") as connection:
+            assert await cipher(connection)
+
+
+async def test_client_certificate(
+    server: Server, make_user: Callable[[str, str], dict[str, Any]]
+) -> None:
+    if server.tls_client_cert is None:
+        pytest.skip("the server named in the environment came without a client certificate")
+    plugin = "mysql_native_password" if server.kind == "mariadb" else "caching_sha2_password"
+    account = make_user(plugin, "secret")
+    server.execute(f"ALTER USER {account['user']} REQUIRE X509")
+    arguments = {**server.connect_args, **account, "ssl_ca": server.tls_ca}
+    with pytest.raises(OperationalError) as caught:
+        await connect(**arguments)
+    assert caught.value.args[0] == 1045
+    async with connect(
+        **arguments, ssl_cert=server.tls_client_cert, ssl_key=server.tls_client_key
+    ) as connection:
+        assert str(await one(connection, "SELECT CURRENT_USER()")).startswith(account["user"])
+
+
+async def test_tls_preferred_by_default_away_from_loopback() -> None:
+    """To another machine TLS is used when offered, and nothing is said in clear before."""
+    seen: list[bytes] = []
+
+    async def listen(reader: Any, writer: Any) -> None:
+        hello = scripted.greeting(capabilities=scripted.CAPABILITIES | 0x800)
+        writer.write(scripted.frame(hello, 0))
+        seen.append(await reader.readexactly(36))
+
+    from aiomysql_core.options import Options
+    from aiomysql_protocol.login import Tls
+
+    def policy(**options: Any) -> Tls:
+        return Connection(**options)._options.login(Connection()._charset, b"x").tls
+
+    assert isinstance(Connection()._options, Options)
+    assert policy(host="db.example.org") is Tls.PREFERRED
+    assert policy(host="10.0.0.7") is Tls.PREFERRED
+    assert policy(host="127.0.0.1") is policy(host="::1") is policy(host="localhost")
+    assert policy(host="localhost") is Tls.IF_NEEDED
+    async with scripted.scripted_server(listen) as port:
+        with pytest.raises(OperationalError) as caught:
+            await connect(host="127.0.0.1", port=port, user="someone", ssl_mode="PREFERRED")
+    assert caught.value.args[0] == 2026
+    assert b"someone" not in seen[0]
+    assert len(seen[0]) == 36
+
+
+def test_context_is_built_once_per_option_set(server: Server, tmp_path: Path) -> None:
+    if server.tls_ca is None:
+        pytest.skip("the server named in the environment came without its CA")
+    copy = tmp_path / "ca.pem"
+    copy.write_bytes(Path(server.tls_ca).read_bytes())
+    options = TlsOptions.resolve(None, ca=str(copy))
+    context = options.ssl_context()
+    assert TlsOptions.resolve(None, ca=str(copy)).ssl_context() is context
+    assert TlsOptions.resolve(None, ca=server.tls_ca).ssl_context() is not context
+    import os
+
+    os.utime(copy, ns=(1, 1))  # the file was changed
+    assert options.ssl_context() is not context
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"ssl_mode": "SOMETIMES"}, ValueError, "'ssl_mode'.*SOMETIMES"),
+        ({"ssl": {"caa": "x"}}, ValueError, "'caa'"),
+        ({"ssl": {"ca": "x", "verify_mode": "maybe"}}, ValueError, "'maybe'"),
+        ({"ssl_ca": "/no/such/ca.pem"}, OperationalError, "/no/such/ca.pem"),
+        ({"ssl_cert": __file__}, OperationalError, "SSL connection error"),
+    ],
+)
+async def test_bad_tls_options(
+    connect_args: dict[str, Any], options: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        await connect(**connect_args, **options)
+
+
+# -- passwords, sockets, attributes ----------------------------------------------------------------
+
+
+async def test_password_is_asked_at_every_connect(
+    server: Server, make_user: Callable[[str, str], dict[str, Any]]
+) -> None:
+    plugin = "mysql_native_password" if server.kind == "mariadb" else "caching_sha2_password"
+    account = make_user(plugin, "secret")
+    asked = 0
+
+    def token() -> str:
+        nonlocal asked
+        asked += 1
+        return "secret"
+
+    async def slow_token() -> bytes:
+        await asyncio.sleep(0)
+        return token().encode()
+
+    for function in (token, slow_token):
+        arguments = {**server.connect_args, **account, "password": function}
+        async with connect(**arguments) as connection:
+            connection.close()
+            await connection.ping()
+    assert asked == 4
+
+    def broken() -> str:
+        raise LookupError("no token today")
+
+    with pytest.raises(LookupError, match="today"):
+        await connect(**{**arguments, "password": broken})
+    with pytest.raises(TypeError, match="'password'.*NoneType"):
+        await connect(**{**arguments, "password": lambda: None})
+
+
+async def test_connected_socket(server: Server) -> None:
+    sock = socket.create_connection((server.host, server.port))
+    sock.setblocking(False)
+    async with connect(**server.connect_args, sock=sock) as connection:
+        assert await one(connection, "SELECT 1") == 1
+    assert sock.fileno() == -1
+
+
+async def test_attributes_of_ones_own(connect_args: dict[str, Any]) -> None:
+    seen: list[bytes] = []
+
+    async def listen(reader: Any, writer: Any) -> None:
+        seen.append(await scripted.accept_login(reader, writer))
+        await scripted.silent(reader, writer)
+
+    async with scripted.scripted_server(listen) as port:
+        connection = await connect(
+            host="127.0.0.1", port=port, autocommit=None, conn_attrs={"team": "blau", "äöü": "ß"}
+        )
+        connection.close()
+    assert b"\x04team\x04blau" in seen[0]
+    assert "äöü".encode() in seen[0]
+    async with connect(**connect_args, conn_attrs={"long": "x" * 3000}) as connection:
+        assert await one(connection, "SELECT 1") == 1
+
+
+async def test_collation(connect_args: dict[str, Any]) -> None:
+    async with connect(**connect_args, collation="utf8mb4_unicode_ci") as connection:
+        assert await one(connection, "SELECT @@collation_connection") == "utf8mb4_unicode_ci"
+    with pytest.raises(OperationalError, match="klingon_ci"):
+        await connect(**connect_args, collation="klingon_ci")
+
+
+async def test_warnings_can_be_turned_off(connect_args: dict[str, Any]) -> None:
+    async with connect(**connect_args, get_warnings=False) as connection:
+        cursor = await connection.cursor()
+        await cursor.execute("DROP TABLE IF EXISTS no_such_table")
+        assert (await connection.show_warnings())[0][1] == 1051
+
+
+# -- time-outs -------------------------------------------------------------------------------------
+
+
+async def test_read_timeout(connect_args: dict[str, Any]) -> None:
+    async with connect(**connect_args, read_timeout=0.2) as connection:
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="read_timeout") as caught:
+            await one(connection, "SELECT SLEEP(1.5)")
+        assert caught.value.args[0] == 2013
+        assert 0.15 < time.monotonic() - began < 1.2
+        assert connection.closed
+        await connection.ping()
+        assert await one(connection, "SELECT 1") == 1
+
+
+async def test_write_timeout() -> None:
+    async def deaf(reader: Any, writer: Any) -> None:
+        await scripted.accept_login(reader, writer)
+        await asyncio.sleep(5)
+
+    async with scripted.scripted_server(deaf) as port:
+        connection = await connect(
+            host="127.0.0.1", port=port, autocommit=None, write_timeout=0.2, read_timeout=4
+        )
+        with pytest.raises(OperationalError, match="write_timeout") as caught:
+            await connection.query(b"SELECT '" + b"x" * 50_000_000 + b"'")
+        assert caught.value.args[0] == 2013
+        assert connection.closed
+
+
+# -- option files and data source names ------------------------------------------------------------
+
+
+def test_option_file_syntax(tmp_path: Path) -> None:
+    path = tmp_path / "my.cnf"
+    path.write_text(
+        "# comment\n; comment\n!include /etc/other.cnf\nuser = nobody\n"
+        "[client]\n"
+        "  user=somebody   # a comment\n"
+        'password = "a # b \\\\ \\" \'c\'"\n'
+        "host='db.example.org'\n"
+        "port=3307\n"
+        "socket = /tmp/my\\ssock\n"
+        "default_character_set = latin1\n"
+        "ssl-ca=/ca.pem\nssl_cert = /cert.pem\nssl-key=/key.pem\n"
+        "unknown = 1\nskip-something\n\n"
+        "[other]\nuser=other\n"
+        "[client]\ndatabase=last\n"
+    )
+    assert read_option_file(str(path)) == {
+        "user": "somebody",
+        "password": "a # b \\ \" 'c'",
+        "host": "db.example.org",
+        "port": 3307,
+        "unix_socket": "/tmp/my sock",
+        "charset": "latin1",
+        "ssl_ca": "/ca.pem",
+        "ssl_cert": "/cert.pem",
+        "ssl_key": "/key.pem",
+        "db": "last",
+    }
+    assert read_option_file(str(path), "other") == {"user": "other"}
+    assert read_option_file(str(tmp_path / "missing.cnf")) == {}
+    path.write_text("[client]\nport = many\n")
+    with pytest.raises(ValueError, match=r"port can't be 'many'"):
+        read_option_file(str(path))
+
+
+async def test_data_source_name(server: Server) -> None:
+    user = f"{server.user}:{server.password}"
+    dsn = f"mysql://{user}@{server.host}:{server.port}/{server.database}?charset=latin1&ssl=no"
+    async with connect(dsn) as connection:
+        assert await one(connection, "SELECT DATABASE()") == server.database
+        assert connection.charset == "latin1"
+    async with connect(host=dsn, charset="utf8mb4", autocommit=True) as connection:
+        assert connection.charset == "utf8mb4"
+        assert connection.get_autocommit()
+
+
+def test_parts_of_a_data_source_name() -> None:
+    parsed = parse_dsn(
+        "mariadb://us%40er:p%3Aw%2F@[::1]:3307/my%20db?connect_timeout=2.5&local_infile=true"
+    )
+    assert parsed == {
+        "host": "::1",
+        "port": 3307,
+        "user": "us@er",
+        "password": "p:w/",
+        "db": "my db",
+        "connect_timeout": 2.5,
+        "local_infile": True,
+    }
+    assert parse_dsn("mysql:///test?unix_socket=/tmp/s") == {"db": "test", "unix_socket": "/tmp/s"}
+    assert parse_dsn("mysql://h?minsize=2", pool=True) == {"host": "h", "minsize": 2}
+
+
+@pytest.mark.parametrize(
+    ("dsn", "words"),
+    [
+        ("postgres://u:topsecret@h/d", "postgres"),
+        ("mysql://u:topsecret@h:99999/d", "port"),
+        ("mysql://u:topsecret@h/d?colour=red", "colour"),
+        ("mysql://u:topsecret@h/d?ssl=perhaps", "perhaps"),
+        ("mysql://u:topsecret@h/d?minsize=2", "minsize"),
+    ],
+)
+async def test_bad_data_source_name(dsn: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        await connect(dsn)
+    assert "topsecret" not in str(caught.value)
