@@ -1,0 +1,76 @@
+# Needs make and Python 3.11 or newer; everything else is fetched into this folder.
+#   make PYTHON=/path/to/python ...   picks the interpreter (remembered until `make clean`)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-lowest lint format types bench build hatch clean
+
+# Hatch keeps everything inside the checkout.
+export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
+export HATCH_CACHE_DIR := $(CURDIR)/.hatch/cache
+export HATCH_CONFIG := $(CURDIR)/.hatch/config.toml
+export HATCH_ENV_TYPE_VIRTUAL_UV_PATH := $(CURDIR)/.venv/bin/uv
+HATCH := .venv/bin/hatch
+
+ifdef IMPL
+export AIOMYSQL_IMPL := $(IMPL)
+endif
+
+# The stamps carry the folder's name: the environments of a copied or moved checkout still point at the
+# old one's sources.
+here := $(shell pwd | cksum | cut -d ' ' -f 1)
+tools := .venv/ready-$(here)
+workspace := .hatch/ready-$(here)
+protocol := packages/aiomysql-protocol
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(workspace) ## Run the README's quickstart on a throw-away MariaDB
+	@$(HATCH) run demo
+
+test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
+	@$(HATCH) run test $(ARGS)
+
+test-lowest: $(workspace) ## Run the tests on the oldest supported dependencies
+	@$(HATCH) -v run lowest:test $(ARGS)
+
+lint: $(tools) ## Check style (ruff)
+	@$(HATCH) run lint:check
+
+format: $(tools) ## Mend style (ruff)
+	@$(HATCH) run lint:fix
+
+types: $(tools) ## Check types (mypy --strict)
+	@echo '==> Checking types (the first run takes half a minute)'
+	@$(HATCH) -v run types:check
+
+bench: $(workspace) ## Measure the import time
+	@$(HATCH) -v run bench:import-time
+
+build: $(tools) ## Build all wheels and sdists into dist/
+	@$(HATCH) build --all
+
+hatch: $(workspace) ## Run hatch itself [ARGS='run python -m tests.servers list']
+	@$(HATCH) $(ARGS)
+
+clean: ## Remove the environments and everything built
+	rm -rf .venv .hatch dist .mypy_cache .pytest_cache .ruff_cache
+	rm -f $(protocol)/src/aiomysql_protocol/*.so $(protocol)/src/aiomysql_protocol/*.pyd
+
+$(tools): .ci/bootstrap
+	@.ci/bootstrap
+	@mkdir -p .hatch && touch $(HATCH_CONFIG)
+	@rm -f .hatch/ready-* && touch $@
+
+# Made anew when a requirement, a version, or the C code changes: it takes seconds.
+$(workspace): $(tools) hatch.toml $(wildcard packages/*/pyproject.toml packages/*/src/*/_version.py) \
+		$(wildcard $(protocol)/hatch_build.py $(protocol)/src/*/*.[ch])
+	@echo '==> Installing the workspace'
+	@$(HATCH) env remove default >/dev/null 2>&1 || true
+	@$(HATCH) -v env create default </dev/null || { \
+		printf '\n*** %s\n    %s\n    %s\n' 'Could not install the workspace (see above).' \
+		'Without network access: UV_FIND_LINKS=/folder UV_NO_INDEX=1, or UV_OFFLINE=1 once it is cached.' \
+		'Behind a package mirror: set UV_DEFAULT_INDEX; uv does not read the configuration of pip.' >&2; exit 1; }
+	@env -u AIOMYSQL_IMPL $(HATCH) run versions
+	@touch $@
