@@ -47,7 +47,8 @@ _QUERY: dict[str, Callable[[str], Any]] = {
 _POOL_QUERY: dict[str, Callable[[str], Any]] = {
     "minsize": int,
     "maxsize": int,
-    "pool_recycle": int,
+    "pool_recycle": float,
+    "reset_session": str,
 }
 
 

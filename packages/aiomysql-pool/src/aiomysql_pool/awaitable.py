@@ -1,0 +1,67 @@
+"""What `create_pool()`, `Pool.acquire()` and `await pool` return."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from aiomysql_core import Connection
+from aiomysql_core.awaitable import AwaitableContextManager
+
+if TYPE_CHECKING:
+    from aiomysql_pool.pool import Pool
+
+T = TypeVar("T")
+
+
+class PoolContextManager(AwaitableContextManager[T], Generic[T]):
+    """`await` gives an open pool; `async with` also closes it and waits until it is closed."""
+
+    __slots__ = ()
+
+
+class PoolAcquireContextManager(AwaitableContextManager[Connection]):
+    """`await` gives a connection to be released by the caller; `async with` releases it itself."""
+
+    __slots__ = ("_borrowed", "_pool")
+
+    def __init__(self, coro: Awaitable[Connection], pool: Pool) -> None:
+        super().__init__(coro)
+        self._pool = pool
+        self._borrowed: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        self._borrowed = await self
+        return self._borrowed
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._borrowed = self._borrowed, None
+        if connection is not None:
+            await self._pool.release(connection)
+
+
+class PoolConnectionContextManager:
+    """`with await pool as connection:`, the form from before there was `async with`."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: Pool, connection: Connection) -> None:
+        self._pool = pool
+        self._connection = connection
+
+    def __enter__(self) -> Connection:
+        return self._connection
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.release(self._connection)

@@ -1,0 +1,77 @@
+"""Pools for tests, and what is asked of the server about them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from aiomysql_core import Connection
+from aiomysql_pool import Pool, create_pool
+from tests.servers import Server
+
+MakePool = Callable[..., Awaitable[Pool]]
+
+
+@pytest.fixture
+async def make_pool(connect_args: dict[str, Any]) -> AsyncIterator[MakePool]:
+    """Makes pools, which are closed after the test and must then leave no task behind."""
+    pools = []
+
+    async def make(**options: Any) -> Pool:
+        pool = await create_pool(**{**connect_args, **options})
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.terminate()
+        await asyncio.wait_for(pool.wait_closed(), 10)
+        assert (pool.size, pool.freesize) == (0, 0)
+    assert driver_tasks() == []
+
+
+def driver_tasks() -> list[str]:
+    """The driver's own tasks that are under way in this loop."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith("Pool.") or name == "_goodbye"]
+
+
+async def one(connection: Connection, sql: str) -> Any:
+    """The first column of the first row."""
+    async with connection.cursor() as cursor:
+        await cursor.execute(sql)
+        (value, *_) = await cursor.fetchone()
+    return value
+
+
+def thread_ids(pool: Pool) -> set[int]:
+    """The server's numbers of all sessions of the pool."""
+    return {connection.thread_id() for connection in (*pool._free, *pool._used)}
+
+
+def alive(server: Server, threads: set[int]) -> set[int]:
+    """Those of the sessions that the server still has; it gets a moment to end them."""
+    end = time.monotonic() + 3
+    while True:
+        rows = server.execute("SHOW PROCESSLIST")
+        left = threads & {row[0] for row in rows}
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.02)
+
+
+def aborted_clients(server: Server) -> int:
+    """How many sessions ended without a goodbye since the server was started."""
+    ((_, value),) = server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
+    return int(value)
+
+
+async def wait_until(condition: Callable[[], bool], timeout: float = 3.0) -> None:
+    """Let the loop run until something is so."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0)

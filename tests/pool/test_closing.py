@@ -1,0 +1,172 @@
+"""Closing pools, and connections that are lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from aiomysql_core import Error, OperationalError
+from aiomysql_pool import PoolClosed, create_pool
+from tests.pool.conftest import (
+    MakePool,
+    aborted_clients,
+    alive,
+    one,
+    thread_ids,
+    wait_until,
+)
+from tests.servers import Server
+
+
+async def test_close_leaves_no_session_and_says_goodbye(
+    server: Server, connect_args: dict[str, Any]
+) -> None:
+    before = aborted_clients(server)
+    async with create_pool(minsize=5, **connect_args) as pool:
+        threads = thread_ids(pool)
+        assert len(threads) == 5
+    assert alive(server, threads) == set()
+    assert (pool.size, pool.freesize, pool.closed) == (0, 0, True)
+    assert aborted_clients(server) == before
+
+
+async def test_nothing_can_be_acquired_from_a_closed_pool(make_pool: MakePool) -> None:
+    pool = await make_pool()
+    pool.close()
+    for error in (PoolClosed, RuntimeError, Error):
+        with pytest.raises(error, match="Cannot acquire connection after closing pool"):
+            await pool.acquire()
+    await pool.wait_closed()
+    with pytest.raises(PoolClosed):
+        await pool.acquire()
+
+
+async def test_close_and_wait_closed_may_be_repeated(make_pool: MakePool) -> None:
+    pool = await make_pool()
+    with pytest.raises(RuntimeError, match="after .close"):
+        await pool.wait_closed()
+    pool.close()
+    pool.close()
+    await asyncio.gather(pool.wait_closed(), pool.wait_closed())
+    await pool.wait_closed()
+    pool.terminate()
+    assert pool.closed
+
+
+async def test_wait_closed_waits_for_lent_connections(make_pool: MakePool, server: Server) -> None:
+    pool = await make_pool(minsize=3)
+    threads = thread_ids(pool)
+    first, second = await pool.acquire(), await pool.acquire()
+    pool.close()
+    events = []
+
+    async def give_back() -> None:
+        await asyncio.sleep(0.05)
+        assert await one(first, "SELECT 1") == 1  # still usable
+        pool.release(first)
+        await second.begin()
+        pool.release(second)
+        events.append("released")
+
+    async def wait() -> None:
+        await pool.wait_closed()
+        events.append("closed")
+
+    await asyncio.gather(wait(), give_back())
+    assert events == ["released", "closed"]
+    assert alive(server, threads) == set()
+
+
+async def test_wait_closed_may_be_cancelled_half_way(make_pool: MakePool) -> None:
+    pool = await make_pool(minsize=2)
+    lent = await pool.acquire()
+    pool.close()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pool.wait_closed(), 0.05)
+    assert not pool.closed
+    assert await one(lent, "SELECT 1") == 1
+    pool.release(lent)
+    await pool.wait_closed()
+    assert pool.closed
+
+
+async def test_waiters_of_a_closing_pool_get_an_error(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    waiting = asyncio.ensure_future(pool.acquire())
+    await wait_until(lambda: len(pool._waiters) == 1)
+    pool.close()
+    with pytest.raises(PoolClosed):
+        await waiting
+    pool.release(lent)
+    async with asyncio.timeout(3):
+        await pool.wait_closed()
+
+
+async def test_terminate_closes_lent_connections(make_pool: MakePool, server: Server) -> None:
+    pool = await make_pool(minsize=2)
+    threads = thread_ids(pool)
+    lent = await pool.acquire()
+    pool.terminate()
+    assert lent.closed
+    assert not pool._used
+    await pool.wait_closed()
+    pool.release(lent)
+    assert pool.size == 0
+    assert alive(server, threads) == set()
+
+
+async def test_terminate_within_the_block(make_pool: MakePool) -> None:
+    pool = await make_pool()
+    async with pool.acquire() as connection:
+        pool.terminate()
+        assert connection.closed
+    await pool.wait_closed()
+    assert pool.closed
+
+
+async def test_killed_idle_connection_is_replaced(make_pool: MakePool, server: Server) -> None:
+    pool = await make_pool(maxsize=1)
+    (idle,) = pool._free
+    server.execute(f"KILL {idle.thread_id()}")
+    await wait_until(lambda: idle.closed)
+    async with pool.acquire() as connection:
+        assert connection is not idle
+        assert await one(connection, "SELECT 1") == 1
+    assert (pool.size, pool.freesize) == (1, 1)
+
+
+async def test_lost_idle_connections_are_opened_again_in_the_background(
+    make_pool: MakePool, server: Server
+) -> None:
+    pool = await make_pool(minsize=3, maxsize=3)
+    lost, *_, last = pool._free
+    server.execute(f"KILL {lost.thread_id()}")
+    await wait_until(lambda: lost.closed)
+    async with pool.acquire() as connection:
+        assert connection is not lost
+        await wait_until(lambda: pool.freesize == 2)
+        assert last in pool._free
+
+
+async def test_killed_lent_connection_is_dropped(make_pool: MakePool, server: Server) -> None:
+    pool = await make_pool(maxsize=1)
+    async with pool.acquire() as connection:
+        server.execute(f"KILL {connection.thread_id()}")
+        with pytest.raises(OperationalError):
+            await one(connection, "SELECT 1")
+    assert (pool.size, pool.freesize) == (0, 0)
+    async with pool.acquire() as other:
+        assert await one(other, "SELECT 1") == 1
+
+
+async def test_cancelled_query_drops_its_connection(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), pool.acquire() as connection:
+            await one(connection, "SELECT SLEEP(0.5)")
+    assert connection.closed
+    async with pool.acquire() as other:
+        assert await one(other, "SELECT 7") == 7

@@ -1,0 +1,226 @@
+"""Waiting for a connection: who gets which one, and what cancelling leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from aiomysql_core import Connection, OperationalError
+from aiomysql_pool import Pool
+from tests.pool.conftest import MakePool, one, wait_until
+from tests.scripted import scripted_server, silent
+from tests.servers import Server
+
+
+async def queue_up(pool: Pool, names: Iterable[str], got: list[str]) -> list[asyncio.Task[None]]:
+    """Tasks that borrow in this order, note their name and give back."""
+
+    async def borrow(name: str) -> None:
+        async with pool.acquire() as connection:
+            got.append(name)
+            assert await one(connection, "SELECT 1") == 1
+
+    tasks = [asyncio.create_task(borrow(name), name=name) for name in names]
+    await wait_until(lambda: len(pool._waiters) == len(tasks))
+    return tasks
+
+
+async def test_first_come_first_served(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    got: list[str] = []
+    tasks = await queue_up(pool, "abcdef", got)
+    pool.release(lent)
+    await asyncio.gather(*tasks)
+    assert got == list("abcdef")
+    assert (pool.size, pool.freesize) == (1, 1)
+
+
+async def test_late_comer_does_not_overtake(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    got: list[str] = []
+    tasks = await queue_up(pool, "a", got)
+    pool.release(lent)
+
+    async def late() -> None:
+        async with pool.acquire():
+            got.append("late")
+
+    await late()
+    await asyncio.gather(*tasks)
+    assert got == ["a", "late"]
+
+
+async def close_at_once(connection: Connection) -> None:
+    connection.close()
+
+
+async def begin(connection: Connection) -> None:
+    await connection.begin()
+
+
+async def stay(connection: Connection) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    "spoil", [close_at_once, Connection.ensure_closed, begin, stay], ids=lambda f: f.__name__
+)
+async def test_every_release_serves_a_waiter(make_pool: MakePool, spoil: Any) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    tasks = await queue_up(pool, "ab", [])
+    await spoil(lent)
+    pool.release(lent)
+    async with asyncio.timeout(3):
+        await asyncio.gather(*tasks)
+    assert (pool.size, pool.freesize) == (1, 1)
+
+
+async def test_cancel_while_waiting(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    got: list[str] = []
+    a, b, c = await queue_up(pool, "abc", got)
+    b.cancel()
+    pool.release(lent)
+    results = await asyncio.gather(a, b, c, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
+    assert got == ["a", "c"]
+    assert not pool._waiters
+
+
+async def test_cancel_just_after_the_hand_over(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    got: list[str] = []
+    a, b = await queue_up(pool, "ab", got)
+    pool.release(lent)  # a has it now, but has not run yet
+    a.cancel()
+    await asyncio.gather(a, b, return_exceptions=True)
+    assert a.cancelled()
+    assert got == ["b"]
+    assert (pool.size, pool.freesize) == (1, 1)
+
+
+async def test_connection_lost_just_after_the_hand_over(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    got: list[str] = []
+    tasks = await queue_up(pool, "ab", got)
+    pool.release(lent)
+    lent.close()
+    async with asyncio.timeout(3):
+        await asyncio.gather(*tasks)
+    assert got == ["a", "b"]
+    assert (pool.size, pool.freesize) == (1, 1)
+
+
+async def test_time_out_of_a_waiter(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    async with pool.acquire():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.acquire(), 0.05)
+    assert (pool.size, pool.freesize) == (1, 1)
+
+
+async def test_freed_connection_is_taken_while_another_is_being_opened(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=2)
+    lent = await pool.acquire()
+    async with scripted_server(silent) as port:
+        pool._conn_kwargs.update(host="127.0.0.1", port=port)
+        got: list[str] = []
+        (waiting,) = await queue_up(pool, "a", got)
+        assert pool.size == 2
+        pool.release(lent)
+        async with asyncio.timeout(1):
+            await waiting
+        assert got == ["a"]
+        async with asyncio.timeout(1), pool.acquire() as connection:
+            assert connection is lent
+        pool.close()
+        async with asyncio.timeout(3):
+            await pool.wait_closed()
+
+
+async def test_cancel_while_connecting(make_pool: MakePool, server: Server) -> None:
+    pool = await make_pool(minsize=0, maxsize=1)
+    acquiring = asyncio.ensure_future(pool.acquire())
+    await wait_until(lambda: pool.size == 1)
+    acquiring.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await acquiring
+    # What was begun for it serves the next one; there is never more than one connection.
+    async with asyncio.timeout(3), pool.acquire() as connection:
+        assert await one(connection, "SELECT 1") == 1
+        assert pool.size == 1
+    assert pool.freesize == 1
+
+
+async def test_error_of_a_connect_goes_to_one_waiter_and_the_next_is_served(
+    make_pool: MakePool, connect_args: dict[str, Any]
+) -> None:
+    pool = await make_pool(minsize=0, maxsize=1)
+    pool._conn_kwargs["db"] = "no_such_database"
+    first, second = (asyncio.ensure_future(pool.acquire()) for _ in range(2))
+    await wait_until(lambda: len(pool._waiters) == 2)
+    await asyncio.sleep(0)  # the connect for the first one begins
+    pool._conn_kwargs["db"] = connect_args["db"]
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    assert isinstance(results[0], OperationalError)
+    assert isinstance(results[1], Connection)
+    assert pool._used == {results[1]}
+
+
+async def test_idle_connection_serves_when_a_lost_one_cannot_be_replaced(
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = await make_pool(minsize=2, maxsize=2)
+    lent = await pool.acquire()
+    (idle,) = pool._free
+    lent.close()
+    pool.release(lent)
+    pool._conn_kwargs["db"] = "no_such_database"
+    async with pool.acquire() as connection:
+        assert connection is idle
+    assert "could not replace a lost connection" in caplog.text
+
+
+async def test_lost_connections_are_replaced_up_to_minsize(make_pool: MakePool) -> None:
+    pool = await make_pool(minsize=3, maxsize=3)
+    lent = await pool.acquire()
+    await lent.ensure_closed()
+    await pool.release(lent)
+    assert (pool.size, pool.freesize) == (2, 2)
+    async with pool.acquire():
+        assert (pool.size, pool.freesize) == (3, 2)
+
+
+async def test_many_tasks_and_random_cancels(make_pool: MakePool) -> None:
+    pool = await make_pool(minsize=0, maxsize=3)
+    crowd = 0
+
+    async def borrow(number: int) -> int:
+        nonlocal crowd
+        async with pool.acquire() as connection:
+            crowd += 1
+            try:
+                assert crowd <= 3
+                assert await one(connection, f"SELECT {number}") == number
+            finally:
+                crowd -= 1
+        return number
+
+    tasks = [asyncio.create_task(borrow(number)) for number in range(200)]
+    for step, task in enumerate(tasks[::7]):
+        await asyncio.sleep(0.001 * (step % 3))
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} == {int, asyncio.CancelledError}
+    assert not pool._used
+    assert not pool._waiters
+    assert pool.size == pool.freesize <= 3
