@@ -1,0 +1,49 @@
+"""The asyncio driver for MySQL and MariaDB, under its classic names."""
+
+from __future__ import annotations
+
+from aiomysql import log, utils  # noqa: F401  (reachable as attributes)
+from aiomysql._version import __version__
+from aiomysql.connection import Connection, connect
+from aiomysql.cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from aiomysql.pool import Pool, create_pool
+from aiomysql_core import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    MySQLError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,  # noqa: A004  (PEP 249 names it so)
+    escape_string,
+)
+
+version = __version__
+
+__all__ = [
+    "Connection",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "DictCursor",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "MySQLError",
+    "NotSupportedError",
+    "OperationalError",
+    "Pool",
+    "ProgrammingError",
+    "SSCursor",
+    "SSDictCursor",
+    "Warning",
+    "__version__",
+    "connect",
+    "create_pool",
+    "escape_string",
+]
