@@ -19,6 +19,7 @@ async def test_pool_example(connect_args: dict[str, Any]) -> None:
         pool = await aiomysql.create_pool(**connect_args, loop=loop)
     async with pool.acquire() as conn, conn.cursor() as cur:
         await cur.execute("SELECT 42;")
+        assert cur.description is not None
         assert cur.description[0][0] == "42"
         (r,) = await cur.fetchone()
         assert r == 42

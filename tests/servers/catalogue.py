@@ -25,6 +25,8 @@ class Entry:
     """Dependencies of maintainer scripts, which are never run here."""
 
 
+# The second one has authentication plugins for tests: prompts, and passwords in clear.
+_MARIADB_PLUGINS = ("mariadb-server", "mariadb-test")
 _MARIADB_PRETEND = ("perl", "adduser", "debconf", "mariadb-common", "galera-4")
 
 CATALOGUE = {
@@ -36,7 +38,7 @@ CATALOGUE = {
             series=(10, 11),
             suite="bookworm",
             roots=("mariadb-server-core",),
-            plain=("mariadb-server",),
+            plain=_MARIADB_PLUGINS,
             pretend=_MARIADB_PRETEND,
         ),
         Entry(
@@ -45,7 +47,7 @@ CATALOGUE = {
             series=(11, 8),
             suite="trixie",
             roots=("mariadb-server-core",),
-            plain=("mariadb-server",),
+            plain=_MARIADB_PLUGINS,
             pretend=_MARIADB_PRETEND,
         ),
         # Debian's unstable suite moves on: any 9.x will do.

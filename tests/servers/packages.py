@@ -117,7 +117,7 @@ def _fetch(entry: Entry, root: Path, ticker: Ticker) -> None:
             ticker.tick(f"{folder_megabytes(root) - fetched:.0f} MB unpacked")
             for future in done:
                 future.result()
-    for name in ("apt", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+    for name in ("apt", "usr/bin", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(root / name, ignore_errors=True)
     _unpacked_program(entry, root, ticker)
     ticker.say(f"{len(packages)} packages, {fetched:.0f} MB, ready after {ticker.elapsed:.1f} s")

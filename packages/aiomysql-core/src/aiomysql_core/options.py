@@ -7,7 +7,7 @@ import inspect
 import ipaddress
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from pymysql.err import NotSupportedError
 
 from aiomysql_core._version import __version__
 from aiomysql_core.tls import TlsOptions
+from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.capabilities import UNSUPPORTED
 from aiomysql_protocol.charsets import Charset, find_charset
 from aiomysql_protocol.login import LoginOptions
@@ -50,6 +51,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "program_name": (str,),
     "server_public_key": (str, bytes, _NONE),
     "conn_attrs": (Mapping, _NONE),
+    "auth_methods": (Mapping, _NONE),
+    "factor_passwords": (list, tuple),
 }
 
 
@@ -75,6 +78,11 @@ class Options:
     program_name: str
     conn_attrs: Mapping[str, str] | None
     server_public_key: str | bytes | None
+    allow_cleartext: bool
+    allow_old_password: bool
+    auth_methods: Mapping[str, type[AuthMethod]] | None
+    dialog: Dialog | None
+    factor_passwords: Sequence[str | bytes] = field(repr=False)
     tls: TlsOptions
 
     @classmethod
@@ -191,6 +199,11 @@ class Options:
             server_public_key=(
                 None if self.server_public_key is None else _to_bytes(self.server_public_key)
             ),
+            allow_cleartext=self.allow_cleartext,
+            allow_old_password=self.allow_old_password,
+            auth_methods=self.auth_methods or {},
+            dialog=self.dialog,
+            factor_passwords=tuple(map(_to_bytes, self.factor_passwords)),
         )
 
 

@@ -1,7 +1,7 @@
 """The packets of the connection phase.
 
 MySQL: "Connection Phase", "Protocol::HandshakeV10", "Protocol::HandshakeResponse41",
-"Protocol::SSLRequest", "Protocol::AuthSwitchRequest".
+"Protocol::SSLRequest", "Protocol::AuthSwitchRequest", "Protocol::AuthNextFactor".
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from pymysql.err import OperationalError
 from aiomysql_protocol.capabilities import REQUIRED
 from aiomysql_protocol.wire import PayloadReader, lenenc_bytes, lenenc_integer
 
+#: The client can go on with a second and third factor (CLIENT_MULTI_FACTOR_AUTHENTICATION).
+MULTI_FACTOR = 1 << 28
+
 _PROTOCOL_VERSION = 10
 _NONCE_HEAD = 8  # bytes of the nonce before the capability flags
+_LONGEST_SHORT_RESPONSE = 255  # bytes, for servers without CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,19 @@ def handshake_response(
     database: bytes | None,
     attributes: Mapping[str, str],
 ) -> bytes:
-    """Protocol::HandshakeResponse41; `head` comes from `ssl_request`."""
+    """Protocol::HandshakeResponse41; `head` comes from `ssl_request`.
+
+    Raises OperationalError when `auth_response` is too long for the server.
+    """
     parts = [head, user, b"\0"]
     if capabilities & CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA:
         parts.append(lenenc_bytes(auth_response))
+    elif len(auth_response) > _LONGEST_SHORT_RESPONSE:
+        raise OperationalError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"Authentication plugin '{auth_plugin}' would send {len(auth_response)} bytes, "
+            f"the server takes at most {_LONGEST_SHORT_RESPONSE}",
+        )
     else:
         parts.append(bytes([len(auth_response)]) + auth_response)
     if database is not None and capabilities & CLIENT.CONNECT_WITH_DB:
@@ -120,17 +133,18 @@ def handshake_response(
 
 @dataclass(frozen=True, slots=True)
 class AuthSwitch:
-    """Protocol::AuthSwitchRequest: go on with another method."""
+    """Protocol::AuthSwitchRequest, or AuthNextFactor: go on with another method."""
 
     plugin: str
+    #: As it came: a NUL at its end may be a terminator, or the last of 32 random bytes.
     nonce: bytes
 
 
 def parse_auth_switch(payload: bytes | bytearray) -> AuthSwitch:
-    """Read Protocol::AuthSwitchRequest.  Raises MalformedPacket."""
-    if len(payload) == 1:
-        # Protocol::OldAuthSwitchRequest has no fields.
+    """Read Protocol::AuthSwitchRequest, or AuthNextFactor.  Raises MalformedPacket."""
+    if payload == b"\xfe":
+        # Protocol::OldAuthSwitchRequest has no fields: the greeting's nonce stays in force.
         return AuthSwitch("mysql_old_password", b"")
     reader = PayloadReader(payload, "an authentication switch request", 1)
     plugin = reader.null_terminated(end_is_terminator=True).decode("ascii", "replace")
-    return AuthSwitch(plugin, reader.rest().removesuffix(b"\0"))
+    return AuthSwitch(plugin, reader.rest())

@@ -5,21 +5,23 @@ MySQL: "Connection Phase".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from pymysql.constants import CLIENT, CR
-from pymysql.err import OperationalError
+from pymysql.err import MySQLError, NotSupportedError, OperationalError
 
-from aiomysql_protocol.auth import AUTH_METHODS, AuthContext, AuthMethod
+from aiomysql_protocol.auth import AUTH_METHODS, AuthContext, AuthMethod, Dialog
 from aiomysql_protocol.auth.native import NativePassword
 from aiomysql_protocol.auth.rsa import rsa_available
 from aiomysql_protocol.capabilities import DEFAULT, MAX_PAYLOAD, REQUIRED
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.handshake import (
+    MULTI_FACTOR,
+    AuthSwitch,
     Greeting,
     handshake_response,
     not_a_greeting,
@@ -29,13 +31,19 @@ from aiomysql_protocol.handshake import (
 )
 from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_error, parse_ok
 
+_T = TypeVar("_T")
+
 _AUTH_MORE_DATA = 0x01
+_AUTH_NEXT_FACTOR = 0x02
 
 #: More steps than any method takes: a server that goes on and on is refused.
 _MOST_STEPS = 16
 
 #: Methods that need RSA when the channel is not secure and the server's cache is cold.
 _RSA_METHODS = frozenset({"caching_sha2_password", "sha256_password"})
+
+#: Methods that send the password, and are refused when the channel is not secure.
+_CLEARTEXT_METHODS = frozenset({"mysql_clear_password", "dialog"})
 
 
 class Tls(Enum):
@@ -49,7 +57,10 @@ class Tls(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LoginOptions:
-    """What a log-in needs to know."""
+    """What a log-in needs to know.
+
+    Raises NotSupportedError when `auth_plugin` is not known.
+    """
 
     user: bytes
     password: bytes = field(repr=False)
@@ -66,6 +77,28 @@ class LoginOptions:
     auth_plugin: str = ""
     #: The server's RSA public key, PEM.
     server_public_key: bytes | None = None
+    #: May mysql_clear_password and dialog send the password on a channel that is not secure?
+    allow_cleartext: bool = False
+    #: May mysql_old_password be used?  What it sends gives the password's hash away.
+    allow_old_password: bool = False
+    #: Answers the prompts of the method `dialog` after the one for the password; called from
+    #: within `Session.receive`, for which the connection waits.
+    dialog: Dialog | None = None
+    #: Further methods by their names on the wire; they come before the package's own.
+    auth_methods: Mapping[str, type[AuthMethod]] = field(default_factory=dict)
+    #: Passwords for an account's second and third factor.
+    factor_passwords: tuple[bytes, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.auth_plugin and self.find_method(self.auth_plugin) is None:
+            known = ", ".join(sorted({*AUTH_METHODS, *self.auth_methods}))
+            raise NotSupportedError(
+                f"option 'auth_plugin' names the unknown {self.auth_plugin!r}; known are {known}"
+            )
+
+    def find_method(self, plugin: str) -> type[AuthMethod] | None:
+        """The method for a plugin's name; None when there is none."""
+        return self.auth_methods.get(plugin) or AUTH_METHODS.get(plugin)
 
 
 class Login(Exchange):
@@ -77,13 +110,14 @@ class Login(Exchange):
 
     __slots__ = (
         "_capabilities",
-        "_context",
+        "_factor",
         "_head",
         "_method",
         "_options",
-        "_secure",
         "_steps",
+        "_tls",
         "auth_plugin",
+        "server_auth_plugin",
         "tls_wanted",
     )
 
@@ -92,14 +126,16 @@ class Login(Exchange):
     def __init__(self, options: LoginOptions) -> None:
         super().__init__()
         self._options = options
-        self._secure = options.secure
+        self._tls = False
         self._capabilities = 0
         self._head = b""
         self._method: AuthMethod | None = None
-        self._context: AuthContext | None = None
+        self._factor = 0  # 0 for the password, then 1 and 2
         self._steps = 0
         #: Is it the caller's turn to start TLS?
         self.tls_wanted = False
+        #: The method that the greeting announced; empty before.
+        self.server_auth_plugin = ""
         #: The method in use; empty before the greeting.
         self.auth_plugin = ""
 
@@ -111,7 +147,7 @@ class Login(Exchange):
     def tls_started(self) -> None:
         """The channel is encrypted now: go on with the handshake response."""
         self.tls_wanted = False
-        self._secure = True
+        self._tls = True
         self._respond()
 
     def receive(self, payload: bytes | bytearray) -> None:
@@ -127,14 +163,14 @@ class Login(Exchange):
             self.session.note_status(parse_ok(payload))
             self.finish()
         elif header == EOF_HEADER:
-            switch = parse_auth_switch(payload)
-            self._reply(self._begin(switch.plugin, switch.nonce))
-        elif header == _AUTH_MORE_DATA:
-            reply = self._method.step(bytes(payload[1:]))
-            if reply is not None:
-                self._reply(reply)
+            self._switch(parse_auth_switch(payload))
+        elif header == _AUTH_NEXT_FACTOR and self._capabilities & MULTI_FACTOR:
+            self._factor += 1
+            self._switch(parse_auth_switch(payload))
         else:
-            raise malformed(f"an authentication packet begins with {bytes(payload[:8])!r}")
+            # MariaDB marks only what could be taken for another packet.
+            marked = header == _AUTH_MORE_DATA
+            self._step(self._method, bytes(payload[1:] if marked else payload))
         self._steps += 1
         if self._steps > _MOST_STEPS:
             raise malformed(f"authentication did not end after {_MOST_STEPS} steps")
@@ -149,7 +185,8 @@ class Login(Exchange):
         options = self._options
         self.session.greeting = greeting
         self.session.server_status = greeting.server_status
-        wanted = DEFAULT | options.client_flags
+        self.server_auth_plugin = greeting.auth_plugin
+        wanted = DEFAULT | MULTI_FACTOR | options.client_flags
         if options.database is not None:
             wanted |= CLIENT.CONNECT_WITH_DB
         self._capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
@@ -175,18 +212,25 @@ class Login(Exchange):
                 "SSL connection error: SSL is required but the server doesn't support it",
             )
         if options.tls is Tls.IF_NEEDED:
-            needed = greeting.auth_plugin in _RSA_METHODS and bool(options.password)
-            return offered and needed and not options.secure and not rsa_available()
+            return offered and not options.secure and self._needs_tls(greeting)
         return options.tls is not Tls.DISABLED and offered
+
+    def _needs_tls(self, greeting: Greeting) -> bool:
+        """Is there a password that could not be sent in clear?"""
+        options = self._options
+        plugins = {options.auth_plugin, greeting.auth_plugin}
+        if plugins & _CLEARTEXT_METHODS:
+            return not options.allow_cleartext
+        return bool(plugins & _RSA_METHODS and options.password) and not rsa_available()
 
     def _respond(self) -> None:
         assert self.session is not None and self.session.greeting is not None
         options, greeting = self._options, self.session.greeting
         plugin = options.auth_plugin or greeting.auth_plugin
-        if plugin not in AUTH_METHODS:
+        if options.find_method(plugin) is None:
             # The server will switch to what the account needs.
             plugin = NativePassword.name
-        auth_response = self._begin(plugin, greeting.nonce)
+        auth_response = self._begin(plugin, greeting.nonce, plugin == greeting.auth_plugin)
         self._reply(
             handshake_response(
                 self._head,
@@ -199,23 +243,67 @@ class Login(Exchange):
             )
         )
 
-    def _begin(self, plugin: str, nonce: bytes) -> bytes:
-        """Begin (or switch to) the method named `plugin`; returns its first bytes."""
-        method = AUTH_METHODS.get(plugin)
+    def _switch(self, switch: AuthSwitch) -> None:
+        """The server wants another method, or one for the next factor."""
+        assert self.session is not None and self.session.greeting is not None
+        nonce = switch.nonce or self.session.greeting.nonce
+        self._reply(self._begin(switch.plugin, nonce, True))
+
+    def _begin(self, plugin: str, nonce: bytes, announced: bool) -> bytes:
+        """Begin the method named `plugin`; returns its first bytes."""
+        options = self._options
+        method = options.find_method(plugin)
         if method is None:
+            asked = f" for factor {self._factor + 1}" if self._factor else ""
             raise OperationalError(
                 CR.CR_AUTH_PLUGIN_CANNOT_LOAD,
-                f"Authentication plugin '{plugin}', which the server asks for, is not supported",
+                f"Authentication plugin '{plugin}', which the server asks for{asked}, "
+                "is not supported",
             )
         self.auth_plugin = plugin
         context = AuthContext(
-            password=self._options.password,
+            password=self._password(plugin),
             nonce=nonce,
-            secure=self._secure,
-            server_public_key=self._options.server_public_key,
+            secure=self._tls or options.secure,
+            tls=self._tls,
+            server_public_key=options.server_public_key,
+            announced=announced,
+            allow_cleartext=options.allow_cleartext,
+            allow_old_password=options.allow_old_password,
+            dialog=options.dialog,
         )
-        self._method = method(context)
-        return self._method.start()
+        self._method = self._guarded(lambda: method(context))
+        return self._guarded(self._method.start)
+
+    def _password(self, plugin: str) -> bytes:
+        """The password for the factor that the server asks for."""
+        passwords = (self._options.password, *self._options.factor_passwords)
+        if self._factor < len(passwords):
+            return passwords[self._factor]
+        raise OperationalError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"The account has several factors (multi-factor authentication): the server asks for "
+            f"factor {self._factor + 1} with the plugin '{plugin}', and the option "
+            "'factor_passwords' has no password for it",
+        )
+
+    def _step(self, method: AuthMethod, challenge: bytes) -> None:
+        reply = self._guarded(lambda: method.step(challenge))
+        if reply is not None:
+            self._reply(reply)
+
+    def _guarded(self, call: Callable[[], _T]) -> _T:
+        """What `call` returns; a failure in code of the caller's becomes an OperationalError."""
+        try:
+            return call()
+        except MySQLError:
+            raise
+        except Exception as error:
+            # Without the error's text, in which a password may stand.
+            raise OperationalError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                f"Authentication plugin '{self.auth_plugin}' failed ({type(error).__name__})",
+            ) from error
 
     def _reply(self, payload: bytes) -> None:
         assert self.session is not None

@@ -3,7 +3,7 @@
 MySQL: "Authentication Methods".
 """
 
-from aiomysql_protocol.auth.base import AuthContext, AuthMethod
+from aiomysql_protocol.auth.base import AuthContext, AuthMethod, Dialog
 from aiomysql_protocol.auth.registry import AUTH_METHODS
 
-__all__ = ["AUTH_METHODS", "AuthContext", "AuthMethod"]
+__all__ = ["AUTH_METHODS", "AuthContext", "AuthMethod", "Dialog"]

@@ -8,10 +8,14 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from aiomysql_protocol.auth.base import AuthContext
+from aiomysql_protocol.auth.base import (
+    SCRAMBLE_LENGTH,
+    AuthContext,
+    exact_nonce,
+    no_further_step,
+)
 from aiomysql_protocol.auth.native import xor
 from aiomysql_protocol.auth.rsa import rsa_encrypt
-from aiomysql_protocol.errors import malformed
 
 _REQUEST_PUBLIC_KEY = b"\x02"
 _FAST_AUTH_SUCCESS = b"\x03"
@@ -37,8 +41,9 @@ class CachingSha2Password:
         password = self._context.password
         if not password:
             return b""
+        nonce = exact_nonce(self._context, SCRAMBLE_LENGTH, self.name)
         stage1 = hashlib.sha256(password).digest()
-        stage2 = hashlib.sha256(hashlib.sha256(stage1).digest() + self._context.nonce).digest()
+        stage2 = hashlib.sha256(hashlib.sha256(stage1).digest() + nonce).digest()
         return xor(stage1, stage2)
 
     def step(self, challenge: bytes) -> bytes | None:
@@ -49,7 +54,7 @@ class CachingSha2Password:
         if challenge == _FAST_AUTH_SUCCESS:
             return None
         if challenge != _PERFORM_FULL_AUTHENTICATION or self._password_sent:
-            raise malformed(f"unexpected step of {self.name}: {challenge[:16]!r}")
+            raise no_further_step(self.name, challenge)
         if context.secure:
             self._password_sent = True
             return context.password + b"\0"
@@ -60,4 +65,4 @@ class CachingSha2Password:
 
     def _encrypted(self, public_key: bytes) -> bytes:
         self._password_sent = True
-        return rsa_encrypt(self._context.password, self._context.nonce, public_key, self.name)
+        return rsa_encrypt(self._context, public_key, self.name)

@@ -8,8 +8,12 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from aiomysql_protocol.auth.base import AuthContext
-from aiomysql_protocol.errors import malformed
+from aiomysql_protocol.auth.base import (
+    SCRAMBLE_LENGTH,
+    AuthContext,
+    exact_nonce,
+    no_further_step,
+)
 
 
 class NativePassword:
@@ -25,15 +29,16 @@ class NativePassword:
         password = self._context.password
         if not password:
             return b""
+        nonce = exact_nonce(self._context, SCRAMBLE_LENGTH, self.name)
         stage1 = hashlib.sha1(password).digest()
         stage2 = hashlib.sha1(stage1).digest()
-        return xor(stage1, hashlib.sha1(self._context.nonce + stage2).digest())
+        return xor(stage1, hashlib.sha1(nonce + stage2).digest())
 
     def step(self, challenge: bytes) -> bytes | None:
         """This method has no further steps."""
-        raise malformed(f"{self.name} has no second step, the server sent {len(challenge)} bytes")
+        raise no_further_step(self.name, challenge)
 
 
 def xor(data: bytes, key: bytes) -> bytes:
-    """`data` XOR `key`, the key repeated as often as needed."""
+    """`data` XOR `key`, the key (not empty) repeated as often as needed."""
     return bytes(byte ^ key[index % len(key)] for index, byte in enumerate(data))

@@ -7,9 +7,25 @@ from types import MappingProxyType
 
 from aiomysql_protocol.auth.base import AuthMethod
 from aiomysql_protocol.auth.caching_sha2 import CachingSha2Password
+from aiomysql_protocol.auth.cleartext import ClearPassword
+from aiomysql_protocol.auth.dialog import DialogPassword
+from aiomysql_protocol.auth.mariadb import Ed25519Password, Parsec
 from aiomysql_protocol.auth.native import NativePassword
+from aiomysql_protocol.auth.old_password import OldPassword
+from aiomysql_protocol.auth.sha256 import Sha256Password
+
+_METHODS: tuple[type[AuthMethod], ...] = (
+    NativePassword,
+    CachingSha2Password,
+    Sha256Password,
+    ClearPassword,
+    Ed25519Password,
+    Parsec,
+    DialogPassword,
+    OldPassword,
+)
 
 #: Plugin name -> method.
 AUTH_METHODS: Mapping[str, type[AuthMethod]] = MappingProxyType(
-    {method.name: method for method in (NativePassword, CachingSha2Password)}
+    {method.name: method for method in _METHODS}
 )
