@@ -146,7 +146,7 @@ async def test_executemany(connection: Connection, table_name: str) -> None:
         cursor.max_stmt_length = 2000
         assert await cursor.executemany(f"INSERT INTO {table_name} VALUES (%s, %s)", rows) == 500
         # The last statement holds the last rows, and no more than allowed.
-        last = cursor._last_executed
+        last = cursor._last_executed or b""
         assert len(last) <= 2000
         assert last.endswith(b"(499, '100% 499')")
         upsert = (
@@ -232,7 +232,7 @@ async def test_custom_cursor_classes(connection: Connection) -> None:
         await cursor.execute("SELECT 1 AS a")
         assert await cursor.fetchall() == [{"a": 1}]
     with pytest.raises(TypeError, match="subclass of Cursor"):
-        connection.cursor(object)  # type: ignore[arg-type]
+        connection.cursor(object)  # type: ignore[type-var]
 
 
 async def test_warnings_are_surfaced(connection: Connection) -> None:

@@ -317,7 +317,9 @@ Decoder_dealloc(Decoder *self)
 static int
 classify_encoding(const char *encoding)
 {
-    static const char *const supersets[] = {"ascii", "latin1", "latin-1", "iso-8859-1", "cp1252"};
+    static const char *const supersets[] = {
+        "ascii", "latin1", "latin-1", "iso-8859-1", "cp1252", "aiomysql_latin1",
+    };
 
     if (strcmp(encoding, "utf8") == 0 || strcmp(encoding, "utf-8") == 0) {
         return UTF8;

@@ -13,26 +13,32 @@ from pymysql import converters
 from pymysql.constants import FIELD_TYPE, FLAG
 
 from aiomysql_protocol.charsets import BINARY_COLLATION
-from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.implementation import text_row_decoder
 from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
 from aiomysql_protocol.wire import PayloadReader
 
 Converter = Callable[[Any], Any]
 
-#: Field types that hold characters or bytes, depending on the column's collation.
-TEXT_TYPES = frozenset(
+#: Field types whose values are written in ASCII, whatever the column's collation.  All others hold
+#: characters or bytes, depending on the collation.
+_ASCII_TYPES = frozenset(
     {
-        FIELD_TYPE.BIT,
-        FIELD_TYPE.BLOB,
-        FIELD_TYPE.LONG_BLOB,
-        FIELD_TYPE.MEDIUM_BLOB,
-        FIELD_TYPE.STRING,
-        FIELD_TYPE.TINY_BLOB,
-        FIELD_TYPE.VAR_STRING,
-        FIELD_TYPE.VARCHAR,
-        FIELD_TYPE.GEOMETRY,
-        242,  # VECTOR
+        FIELD_TYPE.DECIMAL,
+        FIELD_TYPE.TINY,
+        FIELD_TYPE.SHORT,
+        FIELD_TYPE.LONG,
+        FIELD_TYPE.FLOAT,
+        FIELD_TYPE.DOUBLE,
+        FIELD_TYPE.NULL,
+        FIELD_TYPE.TIMESTAMP,
+        FIELD_TYPE.LONGLONG,
+        FIELD_TYPE.INT24,
+        FIELD_TYPE.DATE,
+        FIELD_TYPE.TIME,
+        FIELD_TYPE.DATETIME,
+        FIELD_TYPE.YEAR,
+        FIELD_TYPE.NEWDATE,
+        FIELD_TYPE.NEWDECIMAL,
     }
 )
 
@@ -121,12 +127,10 @@ class ColumnCache:
     def _parse(self, payload: bytes) -> Column:
         reader = PayloadReader(payload, "a column definition")
         reader.lenenc_bytes()  # catalog: always "def"
-        try:
-            db, table, org_table, name, org_name = (
-                reader.lenenc_bytes().decode(self._encoding) for _ in range(5)
-            )
-        except UnicodeDecodeError as error:
-            raise malformed(f"a name in a column definition is not {self._encoding}") from error
+        # A name that can't be read is no reason to lose the rows.
+        db, table, org_table, name, org_name = (
+            reader.lenenc_bytes().decode(self._encoding, "replace") for _ in range(5)
+        )
         reader.lenenc_integer()  # length of the fixed part: always 12
         return Column(
             db=db,
@@ -149,7 +153,7 @@ class ColumnCache:
             # The server marks JSON columns as binary, yet their text is in the connection's
             # charset.
             encoding = self._encoding
-        elif column.type_code in TEXT_TYPES:
+        elif column.type_code not in _ASCII_TYPES:
             encoding = None if column.charsetnr == BINARY_COLLATION else self._encoding
         converter = self._decoders.get(column.type_code)
         if converter is None or converter is converters.through:

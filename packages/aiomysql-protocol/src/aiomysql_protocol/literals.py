@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import datetime
 import math
+import numbers
+import operator
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MappingView, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
 from pymysql.converters import encoders as pymysql_encoders
 from pymysql.err import DataError, ProgrammingError
 
 #: Turns a value into the text of a literal; called as encoder(value, mapping).
 Encoder = Callable[..., str]
+
+#: Digits of the longest integer literal that the server does not cut off without an error.
+_MAX_DIGITS = 81
+
+#: Where the first digit of a number may stand that a literal without exponent can hold.
+_DECIMAL_EXPONENTS = range(-72, _MAX_DIGITS)
+
+#: Types whose str() says nothing of what they hold: given as a parameter, they are a mistake.
+_NEVER_VALUES = (Mapping, MappingView, Iterator, Awaitable)
 
 _BACKSLASH_ESCAPES = str.maketrans(
     {
@@ -44,7 +55,7 @@ def escape_string(value: str, *, no_backslash_escapes: bool = False) -> str:
 class Literals:
     """Writes literals for one session."""
 
-    __slots__ = ("_custom", "no_backslash_escapes")
+    __slots__ = ("_custom", "_mapping", "no_backslash_escapes")
 
     def __init__(self, encoders: Mapping[Any, Any] | None = None) -> None:
         """`encoders`: type -> encoder(value, mapping); entries that are PyMySQL's own defaults, and
@@ -57,18 +68,26 @@ class Literals:
             for key, encoder in (encoders or {}).items()
             if isinstance(key, type) and pymysql_encoders.get(key) is not encoder
         }
+        # What an encoder is called with: it may hand values on to PyMySQL's functions.
+        self._mapping: dict[Any, Any] = {**pymysql_encoders, **self._custom}
 
     def literal(self, value: object) -> str:
         """`value` as an SQL literal.
 
-        Raises TypeError for a dict, ProgrammingError for NaN and infinity.  A type without a rule
-        is written as the string that str() gives.
+        An encoder for exactly the value's type comes first, then the rule of the first type in its
+        method resolution order that has one (so members of IntEnum and StrEnum are written as
+        numbers and strings).  Any other value is written as an integer if it has ``__index__``, as
+        a float if it is a numbers.Real, else as the string that str() gives.  An empty tuple or
+        list is ``()``; a time zone is not written.
+
+        Raises TypeError for mappings, iterators and awaitables, ProgrammingError for NaN, infinity
+        and empty sets, DataError for integers of more than 81 digits.
         """
         kind = type(value)
         if self._custom:
             encoder = self._custom.get(kind)
             if encoder is not None:
-                return encoder(value, self._custom)
+                return encoder(value, self._mapping)
         if kind is str:
             return self.quoted(value)  # type: ignore[arg-type]
         method = _WRITERS.get(kind)
@@ -83,7 +102,7 @@ class Literals:
         if isinstance(args, (tuple, list)):
             literal = self.literal
             return tuple([literal(arg) for arg in args])
-        if isinstance(args, dict):
+        if isinstance(args, Mapping):
             return _NamedLiterals((key, self.literal(value)) for key, value in args.items())
         return self.literal(args)
 
@@ -93,7 +112,7 @@ class Literals:
 
 
 class _NamedLiterals(dict[Any, str]):
-    """Literals for `%(name)s` marks; a plain `%s` would write the dict itself into the statement."""
+    """Literals for `%(name)s` marks; a plain `%s` would write the dict into the statement."""
 
     def __str__(self) -> str:
         raise TypeError("the statement has %s marks, but its arguments are a dict")
@@ -119,7 +138,15 @@ def _null(_: Literals, value: object) -> str:
 
 
 def _integer(_: Literals, value: int) -> str:
-    return int.__repr__(value)
+    try:
+        text = int.__repr__(value)
+        if len(text) <= _MAX_DIGITS or (len(text) == _MAX_DIGITS + 1 and value < 0):
+            return text
+    except ValueError:  # longer than Python converts
+        pass
+    raise DataError(
+        f"{type(value).__name__} of more than {_MAX_DIGITS} digits can not be used with MySQL"
+    )
 
 
 def _boolean(_: Literals, value: bool) -> str:
@@ -137,11 +164,15 @@ def _float(_: Literals, value: float) -> str:
 def _decimal(_: Literals, value: Decimal) -> str:
     if not value.is_finite():
         raise ProgrammingError(f"{value} can not be used with MySQL")
-    return format(value, "f")
+    if value.adjusted() in _DECIMAL_EXPONENTS:
+        return Decimal.__format__(value, "f")
+    # No DECIMAL can hold it.  An exponent makes it a DOUBLE, and saves millions of zeros.
+    return Decimal.__format__(value, "E") if value else "0"
 
 
 def _bytes(_: Literals, value: bytes | bytearray | memoryview) -> str:
     # In hexadecimal no byte can be mistaken for half of a character, a quote or a backslash.
+    # Of a memoryview these are the bytes of its elements in order, wherever they lie.
     return f"_binary X'{value.hex()}'"
 
 
@@ -171,28 +202,41 @@ def _timedelta(_: Literals, value: datetime.timedelta) -> str:
     return f"'{sign}{value.days * 24 + hours:02}:{minutes:02}:{seconds:02}{fraction}'"
 
 
-def _struct_time(literals: Literals, value: time.struct_time) -> str:
-    return _datetime(literals, datetime.datetime(*value[:6]))
+def _struct_time(_: Literals, value: time.struct_time) -> str:
+    year, month, day, hour, minute, second = value[:6]
+    return f"'{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}'"
 
 
-def _sequence(literals: Literals, value: tuple[object, ...] | list[object]) -> str:
+def _sequence(literals: Literals, value: Sequence[object]) -> str:
     return f"({_items(literals, value)})"
+
+
+def _set(literals: Literals, value: set[object] | frozenset[object]) -> str:
+    if not value:
+        raise ProgrammingError(f"an empty {type(value).__name__} can not be used as parameter")
+    return _items(literals, value)
 
 
 def _items(literals: Literals, value: Any) -> str:
     return ",".join([literals.literal(item) for item in value])
 
 
-def _refuse(_: Literals, value: object) -> str:
+def _refuse(_: Literals, value: object) -> NoReturn:
     raise TypeError(f"{type(value).__name__} can not be used as parameter")
 
 
 def _other(literals: Literals, value: object) -> str:
+    if isinstance(value, _NEVER_VALUES):
+        _refuse(literals, value)
+    if isinstance(value, SupportsIndex):
+        return _integer(literals, operator.index(value))
+    if isinstance(value, numbers.Real):
+        return _float(literals, float(value))
     return literals.quoted(str(value))
 
 
 def _date_text(value: datetime.date) -> str:
-    return f"{value.year:04}-{value.month:02}-{value.day:02}"
+    return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
 
 
 def _time_text(value: datetime.datetime | datetime.time) -> str:
@@ -217,7 +261,8 @@ _WRITERS: dict[type, Callable[[Literals, Any], str]] = {
     time.struct_time: _struct_time,
     tuple: _sequence,
     list: _sequence,
-    set: _items,  # without parentheses, as in classic aiomysql: `IN (%s)`
-    frozenset: _items,
+    range: _sequence,
+    set: _set,  # without parentheses, as in classic aiomysql: `IN (%s)`
+    frozenset: _set,
     dict: _refuse,
 }
