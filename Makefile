@@ -12,6 +12,11 @@ export HATCH_CONFIG := $(CURDIR)/.hatch/config.toml
 export HATCH_ENV_TYPE_VIRTUAL_UV_PATH := $(CURDIR)/.venv/bin/uv
 HATCH := .venv/bin/hatch
 
+# uv trusts its own list of authorities; this machine's may know a proxy's as well.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 ifdef IMPL
 export AIOMYSQL_IMPL := $(IMPL)
 endif

@@ -6,15 +6,17 @@ import asyncio
 import socket
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 from pymysql import err
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.awaitable import AwaitableContextManager, Ready
+from aiomysql_core.classic import *  # noqa: F403  (names this module had in classic aiomysql)
+from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.link import Link
@@ -23,16 +25,20 @@ from aiomysql_core.opening import open_stream
 from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.signatures import running_loop, takes_parameters_of
+from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.handshake import Greeting
-from aiomysql_protocol.literals import Literals, encode_statement, escape_string
+from aiomysql_protocol.literals import Literals, encode_statement
+from aiomysql_protocol.literals import escape_string as escape_text
 from aiomysql_protocol.local_files import local_file_name
 from aiomysql_protocol.login import Login
 from aiomysql_protocol.session import Session
 
+C = TypeVar("C", bound=Cursor)
 
-class Connection:
+
+class Connection(ClassicInternals):
     """A connection to a MySQL or MariaDB server.
 
     Made by `connect`.  One task at a time may use it.
@@ -81,6 +87,11 @@ class Connection:
         write_timeout: float | None = None,
         sock: socket.socket | None = None,
         conn_attrs: Mapping[str, str] | None = None,
+        allow_cleartext: bool = False,
+        allow_old_password: bool = False,
+        auth_methods: Mapping[str, type[AuthMethod]] | None = None,
+        dialog: Dialog | None = None,
+        factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
         ssl_mode: str | None = None,
         ssl_ca: str | None = None,
@@ -111,6 +122,10 @@ class Connection:
         ssl_mode: DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY; ssl_ca, ssl_cert,
         ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity, ssl_disabled.
         auth_plugin: the authentication method to begin with.  server_public_key: PEM.
+        allow_cleartext: may the password be sent as it is on a channel that is not secure?
+        allow_old_password: may mysql_old_password be used, which gives the password's hash away?
+        auth_methods: further methods by name.  dialog: a function (prompt, echo) that answers the
+        prompts of the method dialog.  factor_passwords: of the second and third factor.
         program_name, conn_attrs: connection attributes that the server shows.
         client_flag: further capabilities (pymysql.constants.CLIENT) to ask for.
         read_default_file, read_default_group: an option file, whose values go before the others.
@@ -140,6 +155,7 @@ class Connection:
         }
         self._literals = Literals(conv)
         self.host_info = "Not connected"
+        self._last_greeting: Greeting | None = None
         self._affected_rows = 0
         self._last_usage = self._loop.time()
         #: For cursors: the exchanges with the server.
@@ -235,23 +251,29 @@ class Connection:
         return self.host_info
 
     def _greeting(self) -> Greeting:
-        return self.link.stream().session.require_greeting()
+        # The last session's, as long as there is no other: what it says is asked for in logs.
+        if self._last_greeting is None:
+            raise err.InterfaceError(0, "Not connected")
+        return self._last_greeting
 
     def get_proto_info(self) -> int:
-        """Version of the protocol: 10.  Raises InterfaceError when not connected."""
+        """Version of the protocol: 10.  Raises InterfaceError before the first connect."""
         return self._greeting().protocol_version
 
     def get_server_info(self) -> str:
-        """The server's version.  Raises InterfaceError when not connected."""
+        """The server's version.  Raises InterfaceError before the first connect."""
         return self.server_version
 
     @property
     def server_version(self) -> str:
-        """The server's version.  Raises InterfaceError when not connected."""
+        """The server's version.  Raises InterfaceError before the first connect."""
         return self._greeting().server_version
 
     def thread_id(self) -> int:
-        """The server's number for this session.  Raises InterfaceError when not connected."""
+        """The server's number for this (or the last) session.
+
+        Raises InterfaceError before the first connect.
+        """
         return self._greeting().thread_id
 
     def affected_rows(self) -> int:
@@ -295,13 +317,15 @@ class Connection:
         session = Session(self._column_cache())
         login = Login(options.login(self._charset, await options.ask_password()))
         self.link.attach(await open_stream(options, session, login, self._loop))
+        self._last_greeting = session.require_greeting()
+        self._note_auth_plugins(login)
         if options.unix_socket is not None:
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
         if options.collation is not None:
             await self.query(
-                f"SET NAMES {options.charset} COLLATE {self.escape(options.collation)}"
+                f"SET NAMES {self._charset.server_name} COLLATE {self.escape(options.collation)}"
             )
         if self.sql_mode is not None:
             mode = self.sql_mode.strip().strip("'\"")
@@ -349,6 +373,12 @@ class Connection:
 
     # -- statements ------------------------------------------------------------------------------
 
+    @overload
+    def cursor(self) -> AwaitableContextManager[Cursor]: ...
+    @overload
+    def cursor(self, cursor: type[C], /) -> AwaitableContextManager[C]: ...
+    @overload
+    def cursor(self, *cursors: type[Cursor]) -> AwaitableContextManager[Any]: ...
     def cursor(self, *cursors: type[Cursor]) -> AwaitableContextManager[Any]:
         """A new cursor: awaitable, or for `async with`.
 
@@ -441,7 +471,7 @@ class Connection:
         previous, options.charset = options.charset, charset
         try:
             found = options.find_charset()
-            await self.query(f"SET NAMES {charset}")
+            await self.query(f"SET NAMES {found.server_name}")
         except BaseException:
             options.charset = previous
             raise
@@ -487,7 +517,7 @@ class Connection:
     def escape_string(self, s: str) -> str:
         """`s` with the characters escaped that end a quoted string; no quotes added."""
         literals = self._current_literals()
-        return escape_string(s, no_backslash_escapes=literals.no_backslash_escapes)
+        return escape_text(s, no_backslash_escapes=literals.no_backslash_escapes)
 
     def escape_args(self, args: object) -> Any:
         """The right-hand side of ``query % ...`` for a statement's arguments."""

@@ -11,6 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pymysql import err
 from pymysql.constants import FIELD_TYPE
+from pymysql.err import (  # noqa: F401  (names this module had in classic aiomysql)
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,  # noqa: A004
+)
 
 from aiomysql_core.awaitable import Ready
 from aiomysql_core.batching import InsertTemplate, split_insert
@@ -57,8 +69,8 @@ class Cursor:
         self._connection: Connection | None = connection
         self._echo = echo
         self._arraysize = 1
-        self._executed: str | bytes | None = None
-        self._last_executed: str | bytes | None = None
+        self._executed: bytes | None = None
+        self._last_executed: bytes | None = None
         self._clear_result()
         self._rowcount = -1
 
@@ -364,8 +376,9 @@ class Cursor:
         """Issue the server's warnings as Python warnings; may be overridden."""
         if self._result is not None and self._result.has_next:
             return  # asking would throw the further results away
-        for row in await conn.show_warnings():
-            warnings.warn(str(row[-1]), err.Warning, stacklevel=4)
+        for *_, message in await conn.show_warnings():
+            text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
+            warnings.warn(text, err.Warning, stacklevel=4)
 
     def _prepare_rows(self, result: MySQLResult) -> None:
         """Get ready for `_conv_row` of this result's rows."""

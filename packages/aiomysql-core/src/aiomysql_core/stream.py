@@ -48,6 +48,11 @@ class Stream(asyncio.BufferedProtocol):
             or transport.is_closing()
         )
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport; None before there is one and after it is lost."""
+        return self._transport
+
     async def run(self, exchange: Exchange) -> None:
         """Start `exchange`, send its request and wait until it has something to say."""
         self.start(exchange)
