@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -44,11 +45,11 @@ async def test_fetching(connection: Connection) -> None:
         await cursor.fetchone()
     await cursor.execute(NUMBERS)
     assert cursor.rownumber == 0
-    assert await cursor.fetchmany(2) == [(1,), (2,)]
+    assert list(await cursor.fetchmany(2)) == [(1,), (2,)]
     assert cursor.rownumber == 2
-    assert await cursor.fetchall() == [(3,)]
-    assert await cursor.fetchall() == []
-    assert await cursor.fetchmany() == []
+    assert list(await cursor.fetchall()) == [(3,)]
+    assert list(await cursor.fetchall()) == []
+    assert list(await cursor.fetchmany()) == []
     await cursor.scroll(1, "absolute")
     assert await cursor.fetchone() == (2,)
     await cursor.scroll(-2)
@@ -134,7 +135,7 @@ async def test_write_and_roll_back(connection: Connection, table_name: str) -> N
             await cursor.execute(f"INSERT INTO {table_name} (v) VALUES ('a')")
         assert caught.value.args[0] == 1062
         await cursor.execute(f"SELECT v FROM {table_name} ORDER BY id")
-        assert await cursor.fetchall() == [("a",), ("b",)]
+        assert list(await cursor.fetchall()) == [("a",), ("b",)]
         await connection.rollback()
 
 
@@ -163,36 +164,36 @@ async def test_executemany(connection: Connection, table_name: str) -> None:
         update = f"UPDATE {table_name} SET v = %s WHERE id = %s"
         assert await cursor.executemany(update, iter([("z", 3), ("z", 4)])) == 2
         await cursor.execute(f"SELECT v FROM {table_name} WHERE id BETWEEN 1 AND 4 ORDER BY id")
-        assert await cursor.fetchall() == [("x%",), ("y%",), ("z",), ("z",)]
+        assert list(await cursor.fetchall()) == [("x%",), ("y%",), ("z",), ("z",)]
         await connection.commit()
 
 
 async def test_several_results(connection: Connection) -> None:
     async with connection.cursor() as cursor:
         await cursor.execute("SELECT 1; DO 0; SELECT 2")
-        assert await cursor.fetchall() == [(1,)]
+        assert list(await cursor.fetchall()) == [(1,)]
         assert await cursor.nextset()
         assert cursor.description is None
-        assert await cursor.fetchall() == []
+        assert list(await cursor.fetchall()) == []
         assert await cursor.nextset()
         assert await cursor.fetchone() == (2,)
         assert not await cursor.nextset()
         # What is not looked at is skipped by the next statement.
         await cursor.execute("SELECT 1; SELECT 2; SELECT 3")
         await cursor.execute("SELECT 4")
-        assert await cursor.fetchall() == [(4,)]
+        assert list(await cursor.fetchall()) == [(4,)]
 
 
 async def test_error_in_a_later_result(connection: Connection) -> None:
     async with connection.cursor() as cursor:
         await cursor.execute("SELECT 1; SELECT * FROM no_such_table; SELECT 3")
-        assert await cursor.fetchall() == [(1,)]
+        assert list(await cursor.fetchall()) == [(1,)]
         with pytest.raises(ProgrammingError) as caught:
             await cursor.nextset()
         assert caught.value.args[0] == 1146
         assert not await cursor.nextset()
         await cursor.execute("SELECT 4")
-        assert await cursor.fetchall() == [(4,)]
+        assert list(await cursor.fetchall()) == [(4,)]
 
 
 async def test_dict_cursors(connection: Connection) -> None:
@@ -230,7 +231,7 @@ async def test_custom_cursor_classes(connection: Connection) -> None:
     async with connection.cursor(DictCursor, SSCursor) as cursor:
         assert isinstance(cursor, SSCursor)
         await cursor.execute("SELECT 1 AS a")
-        assert await cursor.fetchall() == [{"a": 1}]
+        assert list(await cursor.fetchall()) == [{"a": 1}]
     with pytest.raises(TypeError, match="subclass of Cursor"):
         connection.cursor(object)  # type: ignore[type-var]
 
@@ -250,7 +251,7 @@ async def test_callproc(connection: Connection, table_name: str) -> None:
         )
         try:
             assert await cursor.callproc(table_name, (4, 0)) == (4, 0)
-            assert await cursor.fetchall() == [(4,)]
+            assert list(await cursor.fetchall()) == [(4,)]
             assert await cursor.nextset()
             await cursor.execute(f"SELECT @_{table_name}_1")
             assert await cursor.fetchone() == (5,)
@@ -301,10 +302,10 @@ async def test_error_in_a_converter_leaves_the_connection_in_step(
                     )
             async with connection.cursor(kind) as cursor:
                 await cursor.execute("SELECT 'next'")
-                assert await cursor.fetchall() == [("next",)]
+                assert list(await cursor.fetchall()) == [("next",)]
 
 
-async def everything(cursor: Cursor, query: str) -> list[Any]:
+async def everything(cursor: Cursor, query: str) -> Sequence[Any]:
     await cursor.execute(query)
     return await cursor.fetchall()
 
@@ -314,15 +315,15 @@ async def test_streaming_cursor_methods(connection: Connection) -> None:
         await cursor.execute(NUMBERS + " UNION ALL SELECT 4")
         assert await cursor.fetchone() == (1,)
         await cursor.scroll(1)
-        assert await cursor.fetchmany(1) == [(3,)]
+        assert list(await cursor.fetchmany(1)) == [(3,)]
         with pytest.raises(NotSupportedError):
             await cursor.scroll(-1)
         with pytest.raises(IndexError):
             await cursor.scroll(9, "absolute")
-        assert await cursor.fetchall() == []
+        assert list(await cursor.fetchall()) == []
         await cursor.execute("DO 0")
         assert await cursor.fetchone() is None
         await cursor.execute("SELECT 1; SELECT 2")
         assert await cursor.fetchone() == (1,)
         assert await cursor.nextset()
-        assert await cursor.fetchall() == [(2,)]
+        assert list(await cursor.fetchall()) == [(2,)]

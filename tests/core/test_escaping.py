@@ -96,8 +96,7 @@ class Client:
     async def _rows(self, statement: str, args: object) -> list[tuple[Any, ...]]:
         async with self.connection.cursor() as cursor:
             await cursor.execute(statement, args)
-            rows: list[tuple[Any, ...]] = await cursor.fetchall()
-            return rows
+            return list(await cursor.fetchall())
 
     def close(self) -> None:
         """Close the connection and the loop."""
@@ -324,7 +323,6 @@ def generator() -> Iterator[int]:
         ([{"a": 1}], TypeError, "dict can not be used as parameter"),
         ({}.keys(), TypeError, "dict_keys can not be used as parameter"),
         (generator(), TypeError, "generator can not be used as parameter"),
-        (set(), ProgrammingError, "empty set"),
     ],
     ids=lambda item: type(item).__name__,
 )
@@ -399,7 +397,7 @@ async def test_yen_sign_is_no_backslash(connection: Connection, charset: str) ->
             with pytest.raises(DataError, match=f"not in the server's {charset}"):
                 await cursor.execute("SELECT 1 FROM (SELECT 1) AS t WHERE 'a' = %s", (text,))
         await cursor.execute("SELECT 1 FROM (SELECT 1) AS t WHERE 'a' = %s", ("' OR 1=1 -- ",))
-        assert await cursor.fetchall() == []
+        assert list(await cursor.fetchall()) == []
 
 
 @pytest.mark.parametrize(

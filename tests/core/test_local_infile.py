@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from pymysql.err import Warning as MySQLWarning
 
 from aiomysql_core import (
     Connection,
+    Cursor,
+    InterfaceError,
     NotSupportedError,
     OperationalError,
     ProgrammingError,
+    SSCursor,
     connect,
 )
-from aiomysql_protocol.local_files import local_file_name
+from aiomysql_protocol.local_files import local_file_names
 from tests import scripted
 from tests.servers import Server
 
@@ -48,6 +52,41 @@ async def test_file(loading: Connection, table_name: str, tmp_path: Path) -> Non
         assert await cursor.execute(query, (str(path),)) == ROWS
         assert cursor.rowcount == ROWS
     assert await count(loading, table_name) == (ROWS, ROWS - 1, "name 9999")
+
+
+async def test_file_among_other_statements(
+    loading: Connection, table_name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"1\ta\n2\tb\n")
+    for kind in (Cursor, SSCursor):
+        async with loading.cursor(kind) as cursor:
+            await cursor.execute(
+                f"DELETE FROM {table_name}; LOAD DATA LOCAL INFILE %s INTO TABLE {table_name}; "
+                "SELECT 'after'",
+                str(path),
+            )
+            assert await cursor.nextset()
+            assert cursor.rowcount == 2
+            assert await cursor.nextset()
+            assert await cursor.fetchone() == ("after",)
+
+
+async def test_other_tasks_wait_their_turn(loading: Connection, table_name: str) -> None:
+    going = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"1\ta\n"
+        going.set()
+        await asyncio.sleep(0.05)
+        yield b"2\tb\n"
+
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    load = asyncio.ensure_future(loading.load_local(query, slow()))
+    await going.wait()
+    with pytest.raises(InterfaceError, match="another task"):
+        await loading.query("SELECT 1")
+    assert await load == 2
 
 
 async def asynchronously() -> AsyncIterator[bytes]:
@@ -124,7 +163,7 @@ async def test_source_that_fails_loads_nothing(
 
 async def test_bad_calls(loading: Connection, table_name: str) -> None:
     query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
-    with pytest.raises(ProgrammingError, match="not LOAD DATA LOCAL"):
+    with pytest.raises(ProgrammingError, match="not one LOAD DATA LOCAL"):
         await loading.load_local("SELECT 1", b"")
     with pytest.raises(TypeError, match="int"):
         await loading.load_local(query, 5)  # type: ignore[arg-type]
@@ -176,15 +215,25 @@ async def test_rogue_server_gets_no_file(allowed: bool, query: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("statement", "name"),
+    ("statement", "names"),
     [
-        ("LOAD DATA LOCAL INFILE 'a.txt' INTO TABLE t", "a.txt"),
-        ('\n /* c */ -- d\n load data concurrent local\tinfile "a\\\\b" into', "a\\b"),
-        ("LOAD XML LOCAL INFILE 'it''s' INTO TABLE t", "it's"),
-        ("LOAD DATA INFILE 'a.txt' INTO TABLE t", None),
-        ("SELECT 'LOAD DATA LOCAL INFILE ''x'''", None),
-        ("SELECT 1; LOAD DATA LOCAL INFILE 'x' INTO TABLE t", None),
+        ("LOAD DATA LOCAL INFILE 'a.txt' INTO TABLE t", ["a.txt"]),
+        ('\n /* c */ -- d\n load data concurrent local\tinfile "a\\\\b" into', ["a\\b"]),
+        ("LOAD/*x*/XML LOCAL INFILE'it''s' INTO TABLE t", ["it's"]),
+        (r"LOAD DATA LOCAL INFILE 'a\_b\%c\'d' INTO TABLE t", [r"a\_b\%c'd"]),
+        ("LOAD DATA INFILE 'a.txt' INTO TABLE t", []),
+        ("SELECT 'LOAD DATA LOCAL INFILE ''x'''", []),
+        ("SELECT '; LOAD DATA LOCAL INFILE \"x\" INTO'", []),
+        ("SELECT `;` /* ; LOAD DATA LOCAL INFILE 'y' */ ; LOAD DATA LOCAL INFILE 'x' INTO", ["x"]),
+        ("LOAD DATA LOCAL INFILE 'x' INTO TABLE t; load data local infile 'y' into", ["x", "y"]),
     ],
 )
-def test_name_in_the_statement(statement: str, name: str | None) -> None:
-    assert local_file_name(statement) == name
+def test_names_in_the_statement(statement: str, names: list[str]) -> None:
+    assert local_file_names(statement) == names
+
+
+def test_search_for_names_takes_no_time() -> None:
+    began = time.perf_counter()
+    assert local_file_names("/*a*/ " * 5000 + "INFILE '" + "\\'" * 50_000) == []
+    assert local_file_names("LOAD DATA LOCAL INFILE '" + "''" * 50_000) == []
+    assert time.perf_counter() - began < 2

@@ -263,7 +263,7 @@ async def test_description_and_values_are_those_of_pymysql(
             statement = f"SELECT {column} FROM {table_name} ORDER BY n"
             cursor = await lenient.cursor()
             await cursor.execute(statement)
-            rows = await cursor.fetchall()
+            rows = list(await cursor.fetchall())
             assert len(rows) == length
             if server.kind == "mysql" and type_.startswith("VECTOR"):
                 # PyMySQL takes the bytes for ASCII, and can't read them.
@@ -289,7 +289,7 @@ async def test_expressions_are_those_of_pymysql(server: Server, connection: Conn
         async with connection.cursor() as cursor:
             await cursor.execute(statement)
             assert cursor.description == theirs.description
-            assert await cursor.fetchall() == list(theirs.fetchall())
+            assert await cursor.fetchall() == theirs.fetchall()
 
 
 async def test_json_that_was_computed(server: Server, connection: Connection) -> None:

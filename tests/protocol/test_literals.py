@@ -188,9 +188,9 @@ DELTA = datetime.timedelta
         ([], "()"),
         (range(3), "(0,1,2)"),
         ([(1, "it's"), (None, (2, [3.5]))], r"((1,'it\'s'),(NULL,(2,(3.5e0))))"),
-        ({5}, "5"),
-        (frozenset({"a"}), "'a'"),
-        (([1], {2}), "((1),2)"),
+        ({5}, "(5)"),
+        (frozenset({"a"}), "('a')"),
+        (([1], {2}), "((1),(2))"),
         (Point(1, "'"), r"(1,'\'')"),
         (Text("it's"), r"'it\'s'"),
         (Number(5), "5"),
@@ -231,8 +231,6 @@ def test_literal(value: Any, literal: str) -> None:
         (UserDict(a=1), TypeError, "UserDict can not be used as parameter"),
         ({}.values(), TypeError, "dict_values can not be used as parameter"),
         (iter([1]), TypeError, "list_iterator can not be used as parameter"),
-        (set(), ProgrammingError, "an empty set can not be used as parameter"),
-        ([frozenset()], ProgrammingError, "an empty frozenset can not be used as parameter"),
     ],
     ids=lambda item: type(item).__name__,
 )
@@ -245,7 +243,7 @@ def test_without_backslash_escapes() -> None:
     literals = Literals()
     literals.no_backslash_escapes = True
     assert literals.literal("it's \\ \"\0\n") == "'it''s \\ \"\0\n'"
-    assert literals.literal(["'", {"\\"}, Text("'"), Money()]) == r"('''','\','''','it''s 5 \')"
+    assert literals.literal(["'", ["\\"], Text("'"), Money()]) == r"('''',('\'),'''','it''s 5 \')"
     assert literals.arguments({"a": ["'"]}) == {"a": "('''')"}
     assert escape_string("'\\") == "\\'\\\\"
     assert escape_string("'\\", no_backslash_escapes=True) == "''\\"
@@ -261,7 +259,7 @@ def test_arguments() -> None:
     assert written("%s,%s", [1, "a"]) == "1,'a'"
     assert written("%s %%", (b"",)) == "_binary X'' %"
     assert written("%s", "a") == "'a'"
-    assert written("%s", {5}) == "5"
+    assert written("%s", {5}) == "(5)"
     named: Mapping[str, Any] = {"a": None, "b": (1, 2)}
     for mapping in (named, UserDict(named)):
         assert written("%(b)s %(a)s %(b)s", mapping) == "(1,2) NULL (1,2)"

@@ -26,22 +26,28 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
     `await` gives the object; `async with` gives it too and leaves through the object's `__aexit__`.
     """
 
-    __slots__ = ("_coro", "_obj")
+    __slots__ = ("_coro", "_obj", "_steps")
 
     def __init__(self, coro: Awaitable[T]) -> None:
         self._coro = coro
         self._obj: T | None = None
+        self._steps: Generator[Any, Any, T] | None = None
 
     def send(self, value: Any) -> Any:
-        """Part of the coroutine protocol."""
-        return cast("Coroutine[Any, Any, T]", self._coro).send(value)
+        """Part of the coroutine protocol: tasks run what they are given by it."""
+        return self._running().send(value)
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
         """Part of the coroutine protocol."""
         error = typ if val is None else val
         if tb is not None and isinstance(error, BaseException):
             error = error.with_traceback(tb)
-        return cast("Coroutine[Any, Any, T]", self._coro).throw(error)
+        return self._running().throw(error)
+
+    def _running(self) -> Generator[Any, Any, T]:
+        if self._steps is None:
+            self._steps = self._coro.__await__()
+        return self._steps
 
     def close(self) -> None:
         """Part of the coroutine protocol: nobody will await this."""

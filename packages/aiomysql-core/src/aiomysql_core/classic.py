@@ -164,6 +164,8 @@ class ClassicInternals:
     _server_auth_plugin = ""
     _auth_plugin_used = ""
 
+    _last_command: Command | None = None
+
     @property
     def _client_auth_plugin(self) -> str:
         return self._options.auth_plugin
@@ -184,14 +186,14 @@ class ClassicInternals:
         """Run a command that is answered by OK (any of pymysql.constants.COMMAND)."""
         if isinstance(sql, str):
             sql = encode_statement(sql, self._options.find_charset().encoding)
-        self._last_command = Command(command, bytes(sql))
-        await self.link.run(self._last_command)
+        self._last_command = exchange = Command(command, bytes(sql))
+        await self.link.run(exchange)
 
     async def _read_ok_packet(self) -> Ok:
         """The answer to the last `_execute_command`."""
-        ok = self._last_command.ok
+        ok = self._last_command.ok if self._last_command is not None else None
         if ok is None:
-            raise InternalError("the last command was not answered by OK")
+            raise InternalError("no command was answered by OK")
         return ok
 
     def write_packet(self, payload: bytes) -> NoReturn:

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar, overload
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
@@ -19,19 +19,20 @@ from aiomysql_core.classic import *  # noqa: F403  (names this module had in cla
 from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
-from aiomysql_core.link import Link
-from aiomysql_core.local_data import LocalSource, open_local_file
+from aiomysql_core.link import Link, LocalFiles
+from aiomysql_core.local_data import LocalSource
 from aiomysql_core.opening import open_stream
 from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.signatures import running_loop, takes_parameters_of
 from aiomysql_protocol.auth import AuthMethod, Dialog
+from aiomysql_protocol.charsets import find_charset
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.handshake import Greeting
 from aiomysql_protocol.literals import Literals, encode_statement
 from aiomysql_protocol.literals import escape_string as escape_text
-from aiomysql_protocol.local_files import local_file_name
+from aiomysql_protocol.local_files import local_file_names
 from aiomysql_protocol.login import Login
 from aiomysql_protocol.session import Session
 
@@ -158,8 +159,22 @@ class Connection(ClassicInternals):
         self._last_greeting: Greeting | None = None
         self._affected_rows = 0
         self._last_usage = self._loop.time()
+        self._opening = self._asking_password = False
         #: For cursors: the exchanges with the server.
         self.link = Link(read_timeout, write_timeout)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a connection can't be copied or pickled")
+
+    @property
+    def busy(self) -> bool:
+        """Is a task waiting for an answer, or opening the connection?"""
+        return self._opening or self.link.busy
+
+    @property
+    def idle(self) -> bool:
+        """Is no answer outstanding, and none left half read?"""
+        return self.link.idle
 
     # -- what it is ------------------------------------------------------------------------------
 
@@ -294,28 +309,36 @@ class Connection(ClassicInternals):
         what the server says when it refuses the log-in.
         """
         options = self._options
+        self.link.check_free()
+        if self._opening:
+            raise err.InterfaceError(0, "another task is opening this connection")
+        self._opening = True
         self._loop = asyncio.get_running_loop()
         self.link.abort()
         try:
             async with asyncio.timeout(options.connect_timeout) as deadline:
                 await self._open()
-        except OSError as error:
+        except BaseException as error:
             self.link.abort()
-            reason: object = error
+            if not isinstance(error, OSError) or self._asking_password:
+                raise
+            reason = str(error)
             if isinstance(error, TimeoutError) and deadline.expired():
                 reason = f"timed out after {options.connect_timeout} s, option 'connect_timeout'"
             raise err.OperationalError(
                 CR.CR_CONN_HOST_ERROR,
                 f"Can't connect to MySQL server on {options.where!r} ({reason})",
             ) from error
-        except BaseException:
-            self.link.abort()
-            raise
+        finally:
+            self._opening = self._asking_password = False
 
     async def _open(self) -> None:
         options = self._options
         session = Session(self._column_cache())
-        login = Login(options.login(self._charset, await options.ask_password()))
+        self._asking_password = True
+        password = await options.ask_password()
+        self._asking_password = False
+        login = Login(options.login(self._charset, password))
         self.link.attach(await open_stream(options, session, login, self._loop))
         self._last_greeting = session.require_greeting()
         self._note_auth_plugins(login)
@@ -328,8 +351,10 @@ class Connection(ClassicInternals):
                 f"SET NAMES {self._charset.server_name} COLLATE {self.escape(options.collation)}"
             )
         if self.sql_mode is not None:
-            mode = self.sql_mode.strip().strip("'\"")
-            await self.query(f"SET sql_mode={self.escape(mode)}")
+            # A list of modes, or else an expression, which may be quoted itself.
+            modes = self.sql_mode
+            plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
+            await self.query(f"SET sql_mode={self.escape(modes) if plain else modes}")
         if self.init_command is not None:
             await self.query(self.init_command)
             await self.commit()
@@ -365,8 +390,9 @@ class Connection(ClassicInternals):
         link = getattr(self, "link", None)  # there is none when __init__ failed
         if link is None or link.closed or sys.is_finalizing():
             return
-        warnings.warn(f"Unclosed connection {self!r}", ResourceWarning, source=self, stacklevel=2)
+        message = f"Unclosed connection {self!r}"
         link.abort()
+        warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
     def _column_cache(self) -> ColumnCache:
         return ColumnCache(self.encoding, self.decoders, use_unicode=self.use_unicode)
@@ -387,7 +413,7 @@ class Connection(ClassicInternals):
         """
         self.link.stream()
         self._last_usage = self._loop.time()
-        if not all(issubclass(cls, Cursor) for cls in cursors):
+        if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
             raise TypeError("Custom cursor must be subclass of Cursor")
         cursor_class = self.cursorclass
         if len(cursors) == 1:
@@ -404,13 +430,14 @@ class Connection(ClassicInternals):
         """
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
+        if not isinstance(sql, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
         statement = bytes(sql)
-        if self._options.local_infile and not unbuffered:
-            name = self._local_file_name(statement)
-            if name is not None:
-                with await open_local_file(name) as file:
-                    return await self.load_local(statement, file)
-        result = await self.link.query(statement, streamed=unbuffered)
+        files: LocalFiles | None = None
+        if self._options.local_infile:
+            names = self._local_file_names(statement)
+            files = {name.encode(self.encoding): (name, None) for name in names}
+        result = await self.link.query(statement, streamed=unbuffered, files=files)
         self._affected_rows = result.affected_rows
         return self._affected_rows
 
@@ -424,15 +451,16 @@ class Connection(ClassicInternals):
         statement = sql if isinstance(sql, bytes) else encode_statement(sql, self.encoding)
         if not self._options.local_infile:
             raise err.NotSupportedError("LOAD DATA LOCAL needs option local_infile=True")
-        name = self._local_file_name(statement)
-        if name is None:
-            raise err.ProgrammingError("the statement is not LOAD DATA LOCAL INFILE '...'")
-        result = await self.link.load(statement, name.encode(self.encoding), source)
+        names = self._local_file_names(statement)
+        if len(names) != 1:
+            raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
+        files = {names[0].encode(self.encoding): (names[0], source)}
+        result = await self.link.query(statement, files=files)
         self._affected_rows = result.affected_rows
         return self._affected_rows
 
-    def _local_file_name(self, statement: bytes) -> str | None:
-        return local_file_name(
+    def _local_file_names(self, statement: bytes) -> list[str]:
+        return local_file_names(
             statement.decode(self.encoding, "replace"),
             no_backslash_escapes=self._current_literals().no_backslash_escapes,
         )
@@ -467,15 +495,10 @@ class Connection(ClassicInternals):
 
     async def set_charset(self, charset: str) -> None:
         """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
-        options = self._options
-        previous, options.charset = options.charset, charset
-        try:
-            found = options.find_charset()
-            await self.query(f"SET NAMES {found.server_name}")
-        except BaseException:
-            options.charset = previous
-            raise
+        found = find_charset(charset)
+        await self.query(f"SET NAMES {found.server_name}")
         self._charset = found
+        self._options.charset, self._options.collation = charset, None
         self.link.stream().session.columns = self._column_cache()
 
     async def kill(self, thread_id: int) -> None:
@@ -500,7 +523,7 @@ class Connection(ClassicInternals):
                 raise
             await self._connect()
 
-    async def show_warnings(self) -> list[tuple[Any, ...]]:
+    async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:
         """The rows of SHOW WARNINGS: (level, number, message)."""
         return await self.link.fetch(b"SHOW WARNINGS")
 

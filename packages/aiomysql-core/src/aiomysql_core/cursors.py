@@ -62,7 +62,7 @@ class Cursor:
     _rowcount: int
     _lastrowid: int | None
     _description: tuple[tuple[Any, ...], ...] | None
-    _rows: list[Any] | None
+    _rows: Sequence[Any] | None
     _result: MySQLResult | None
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
@@ -149,6 +149,8 @@ class Cursor:
         while await self.nextset():
             pass
         if args is not None:
+            # What is outstanding may change how literals must be written.
+            await connection.link.settle()
             marks = query if isinstance(query, str) else query.decode(connection.encoding)
             query = self.mogrify(marks, args)
         await self._query(query)
@@ -157,13 +159,13 @@ class Cursor:
             logger.info("%r", args)
         return self._rowcount
 
-    async def executemany(self, query: str, args: Iterable[object]) -> int | None:
+    async def executemany(self, query: str, args: Iterable[object] | None) -> int | None:
         """Run a statement for each element of `args`; returns the number of rows changed.
 
         INSERT and REPLACE with VALUES are sent as statements of many rows, each at most
         `max_stmt_length` bytes long.  Returns None for empty `args`.
         """
-        args = args if isinstance(args, Sequence) else list(args)
+        args = args if isinstance(args, Sequence) else list(args or ())
         if not args:
             return None
         if self._echo:
@@ -181,6 +183,7 @@ class Cursor:
 
     async def _execute_batches(self, template: InsertTemplate, args: Iterable[object]) -> int:
         connection = self._get_db()
+        await connection.link.settle()
         encoding = connection.encoding
         prefix = encode_statement(template.prefix, encoding)
         suffix = encode_statement(template.suffix, encoding)
@@ -207,6 +210,7 @@ class Cursor:
         connection = self._get_db()
         while await self.nextset():
             pass
+        await connection.link.settle()
         statement = encode_statement(self.mogrify(query, args), connection.encoding)
         self._last_executed = statement
         self._clear_result()
@@ -225,6 +229,7 @@ class Cursor:
         if self._echo:
             logger.info("CALL %s", procname)
             logger.info("%r", args)
+        await connection.link.settle()
         names = [f"@_{procname}_{index}" for index in range(len(args))]
         for name, arg in zip(names, args, strict=True):
             await self._query(f"SET {name}={connection.escape(arg)}")
@@ -266,7 +271,7 @@ class Cursor:
         self._rownumber += 1
         return Ready(row)
 
-    def fetchmany(self, size: int | None = None) -> Awaitable[list[Any]]:
+    def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Any]]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
         if self._rows is None:
@@ -276,7 +281,7 @@ class Cursor:
         self._rownumber = min(end, len(self._rows))
         return Ready(rows)
 
-    def fetchall(self) -> Awaitable[list[Any]]:
+    def fetchall(self) -> Awaitable[Sequence[Any]]:
         """All rows not fetched yet."""
         self._check_executed()
         if self._rows is None:
@@ -339,8 +344,10 @@ class Cursor:
         connection = self._get_db()
         if isinstance(query, str):
             statement = encode_statement(query, connection.encoding)
-        else:
+        elif isinstance(query, (bytes, bytearray)):
             statement = bytes(query)
+        else:
+            raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
         self._clear_result()
         await connection.query(statement, unbuffered=self._unbuffered)
@@ -457,7 +464,7 @@ class SSCursor(Cursor):
         if self._at < len(self._batch):
             return True
         result = self._result
-        if result is None or not result.unbuffered_active:
+        if result is None or not (result.unbuffered_active or result.failed):
             return False
         connection = self._get_db()
         self._batch = await connection.link.read_rows(result)

@@ -62,7 +62,11 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
 
     Raises ValueError naming the part that can't be; never shows the password.
     """
-    parts = urlsplit(dsn)
+    try:
+        parts = urlsplit(dsn)
+    except ValueError:
+        # Whose message would show the password.
+        raise ValueError("the data source name is not a URL (is the password quoted?)") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
     found: dict[str, Any] = {}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from typing import Any
 
 from pymysql import err
 from pymysql.constants import CR
 
-from aiomysql_core.local_data import LocalSource, chunks
+from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.result import MySQLResult
 from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
@@ -19,6 +20,12 @@ from aiomysql_protocol.query import Query
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
+
+_Wait = Callable[[], Coroutine[Any, Any, None]]
+
+#: The files that a statement may load.  Name as it is sent -> its path, and where the bytes come
+#: from: None for the file itself.
+LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
 
 
 class Link:
@@ -29,15 +36,17 @@ class Link:
     """
 
     def __init__(self, read_timeout: float | None, write_timeout: float | None) -> None:
-        """read_timeout, write_timeout: seconds that an answer may take to come, and a request to
-        leave; None: no limit.
+        """read_timeout: seconds without a byte of an answer; write_timeout: seconds for a request.
+
+        None: no limit.
         """
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._stream: Stream | None = None
-        self._busy = False
+        self._claim: _Claim | None = None
         self._close_reason: str | None = None
-        self._result: MySQLResult | None = None
+        #: The result read last; None after an error.
+        self.result: MySQLResult | None = None
         #: Time of the loop's clock (seconds) when the last answer came.
         self.last_usage = 0.0
 
@@ -54,9 +63,14 @@ class Link:
         return self._stream is not None
 
     @property
-    def result(self) -> MySQLResult | None:
-        """The result read last; None after an error and on a closed link."""
-        return None if self.closed else self._result
+    def busy(self) -> bool:
+        """Is a task waiting for an answer?"""
+        return self._claim is not None
+
+    @property
+    def idle(self) -> bool:
+        """Is no answer outstanding, and none left half read?"""
+        return self._stream is None or self._stream.session.idle
 
     @property
     def server_status(self) -> int:
@@ -79,41 +93,47 @@ class Link:
             raise err.OperationalError(CR.CR_SERVER_GONE_ERROR, "MySQL server has gone away")
         return stream
 
+    def check_free(self) -> None:
+        """Raise InterfaceError when a task waits for an answer."""
+        if self._claim is not None:
+            raise err.InterfaceError(
+                0, "another task is waiting for an answer on this connection: use one per task"
+            )
+
     # -- opening and closing ---------------------------------------------------------------------
 
     def attach(self, stream: Stream) -> None:
         """Use `stream`, which is logged in, from now on."""
+        self.abort()
         self._stream = stream
         self._close_reason = None
-        self._result = None
 
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; `reason` is what later uses are told."""
         stream, self._stream = self._stream, None
-        self._result = None
+        self.result = None
         if stream is not None:
             self._close_reason = reason
             stream.abort()
 
     def close(self) -> None:
         """Close without waiting; a COM_QUIT is sent along if no answer is outstanding."""
-        stream, self._stream = self._stream, None
-        self._result = None
-        if stream is None:
+        stream = self._stream
+        if stream is None or stream.closed or not self.idle or stream.loop.is_closed():
+            self.abort()
             return
-        if stream.session.idle and not stream.closed:
-            stream.start(Quit())
-            stream.close()
-        else:
-            stream.abort()
+        self._stream = self.result = None
+        stream.start(Quit())
+        stream.close()
 
     async def quit(self) -> None:
         """Send COM_QUIT and wait, two seconds at most, until the server has closed the session."""
-        if self._stream is None or self._stream.closed or self._busy:
+        stream = self._stream
+        if stream is None or stream.closed or self.busy:
             self.abort()
             return
-        self._forget_result()
-        stream, self._stream = self._stream, None
+        self._give_up_result()
+        self._stream = None
         try:
             stream.start(Quit())
             stream.resume()
@@ -127,43 +147,36 @@ class Link:
     # -- exchanges -------------------------------------------------------------------------------
 
     async def run(self, exchange: Exchange) -> None:
-        """Start `exchange` and wait until it has something to say.
+        """Run a command that has no results.
 
         Raises its error, and InterfaceError when another task uses the link.
         """
-        stream = self.stream()
-        self._check_not_busy()
-        self._forget_result()
-        stream.start(exchange)
-        if stream.writing_paused:
-            await self._drain(stream)
-        await self._wait(exchange)
-        if not isinstance(exchange, Query):
-            self._raise(exchange.take_error())
+        with _Claim(self):
+            await self._start(exchange)
+            while not exchange.done:
+                await self._wait(exchange)
+        self._raise(exchange.take_error())
 
-    async def query(self, statement: bytes, *, streamed: bool = False) -> MySQLResult:
-        """Run `statement` and read its first result."""
-        exchange = Query(statement, streamed=streamed)
-        await self.run(exchange)
-        return await self._next_result(exchange)
+    async def query(
+        self, statement: bytes, *, streamed: bool = False, files: LocalFiles | None = None
+    ) -> MySQLResult:
+        """Run `statement` and read its first result.
 
-    async def load(self, statement: bytes, name: bytes, source: LocalSource) -> MySQLResult:
-        """Run a LOAD DATA LOCAL statement that names the file `name`, and send `source` for it.
-
-        What `source` raises is raised again, and closes the link: the server must not take a
-        part for the whole.
+        files: what the server may ask for (LOAD DATA LOCAL).  A file that can't be opened is loaded
+        as an empty one, and its error raised; what another source raises is raised again and closes
+        the link, because the server must not take a part for the whole.
         """
-        exchange = Query(statement, local_file=name)
-        await self.run(exchange)
-        if exchange.file_wanted:
-            await self._send_file(exchange, source)
-        return await self._next_result(exchange)
+        exchange = Query(statement, streamed=streamed, local_files=files)
+        with _Claim(self):
+            await self._start(exchange)
+            return await self._next_result(exchange)
 
     async def next_result(self) -> MySQLResult:
         """Read the next result of the last statement; ProgrammingError when there is none."""
-        if self._result is None or not self._result.has_next:
+        if self.result is None or not self.result.has_next:
             raise err.ProgrammingError("the last statement has no further result")
-        return await self._next_result(self._result.exchange)
+        with _Claim(self):
+            return await self._next_result(self.result.exchange)
 
     async def read_rows(self, result: MySQLResult) -> list[tuple[Any, ...]]:
         """The next rows of a streamed result, at least one; empty at its end."""
@@ -173,102 +186,164 @@ class Link:
                 return rows
             if result.complete:
                 result.unbuffered_active = False
+            if result.complete or result.failed:
                 self._raise_for(result)
                 return []
-            await self._wait(result.exchange)
+            with _Claim(self):
+                await self._wait(result.exchange)
 
     async def finish_result(self, result: MySQLResult) -> bool:
         """Read the rest of a result and drop it; returns whether another one follows."""
-        if not result.complete:
-            result.skip()
-        while not result.complete:
-            await self._wait(result.exchange)
-        result.unbuffered_active = False
+        if result.unbuffered_active:
+            with _Claim(self):
+                result.skip()
+                while not result.complete:
+                    await self._wait(result.exchange)
+            result.unbuffered_active = False
         return result.has_next
 
-    async def fetch(self, statement: bytes) -> list[tuple[Any, ...]]:
-        """The rows of `statement`, run beside: the current result stays what it is."""
-        result = self._result
+    async def fetch(self, statement: bytes) -> tuple[tuple[Any, ...], ...]:
+        """The rows of `statement`, run beside: the current result stays, without those after it."""
+        result = self.result
         rows = (await self.query(statement)).rows
-        self._result = result
-        return rows or []
+        self.result = None if result is None or result.has_next else result
+        return rows or ()
+
+    async def settle(self) -> None:
+        """Read and drop what is outstanding, so that the session's state is what the server has."""
+        if self.idle:
+            return
+        with _Claim(self):
+            self._forget_result()
+            stream = self.stream()
+            while (exchange := stream.session.newest) is not None:
+                await self._wait(exchange)
+
+    async def _start(self, exchange: Exchange) -> None:
+        self._forget_result()
+        stream = self.stream()
+        stream.start(exchange)
+        if stream.writing_paused:
+            await self._interruptible(stream, stream.drain, self._write_timeout, "write_timeout")
 
     async def _next_result(self, exchange: Query) -> MySQLResult:
-        self._result = None
+        self.result = None
+        file_error: Exception | None = None
         while not exchange.results:
-            await self._wait(exchange)
-        self._result = result = MySQLResult(exchange, exchange.results.popleft())
-        if result.complete:
+            if exchange.file_wanted is not None:
+                file_error = await self._send_file(exchange)
+            elif exchange.done:
+                raise err.ProgrammingError("the further results were given up")
+            else:
+                await self._wait(exchange)
+        self.result = result = MySQLResult(exchange, exchange.results.popleft())
+        if not result.unbuffered_active:
             self._raise_for(result)
+        if file_error is not None:
+            raise file_error
         return result
 
-    async def _send_file(self, exchange: Query, source: LocalSource) -> None:
+    async def _send_file(self, exchange: Query) -> Exception | None:
+        """Send the file that is wanted; returns why it can't be opened, if so."""
         stream = self.stream()
+        error: Exception | None = None
+        path, source = exchange.take_file()
         try:
-            async for chunk in chunks(source):
-                if exchange.done:
-                    return  # the connection is lost
-                exchange.send_file(chunk)
-                stream.flush()
-                await self._drain(stream)
-        except BaseException as error:
-            self.abort(f"LOAD DATA LOCAL failed: {error!r}")
+            with contextlib.ExitStack() as opened:
+                if source is None:
+                    try:
+                        source = opened.enter_context(await open_local_file(path))
+                    except err.OperationalError as failure:
+                        source, error = b"", failure
+                await self._send_pieces(stream, exchange, source)
+        except BaseException as failure:
+            self._abort_stream(stream, f"LOAD DATA LOCAL failed: {failure!r}")
             raise
+        return error
+
+    async def _send_pieces(self, stream: Stream, exchange: Query, source: LocalSource) -> None:
+        async with contextlib.aclosing(chunks(source)) as pieces:
+            async for piece in pieces:
+                exchange.send_file(piece)
+                stream.flush()
+                if stream.writing_paused:
+                    await self._in_time(stream, stream.drain, self._write_timeout, "write_timeout")
         exchange.send_file(b"")
         stream.flush()
 
     async def _wait(self, exchange: Exchange) -> None:
         """Wait until `exchange` has news."""
+        if exchange.news or exchange.done:
+            exchange.news = False
+            return
         stream = self.stream()
-        await self._exclusively(stream.wait(exchange), self._read_timeout, "read_timeout")
+
+        def wait() -> Coroutine[Any, Any, None]:
+            return stream.wait(exchange)
+
+        await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
         self.last_usage = stream.loop.time()
 
-    async def _drain(self, stream: Stream) -> None:
-        """Wait until the socket has taken what was written."""
-        await self._exclusively(stream.drain(), self._write_timeout, "write_timeout")
-
-    async def _exclusively(
-        self, waiting: Coroutine[Any, Any, None], seconds: float | None, option: str
+    async def _interruptible(
+        self,
+        stream: Stream,
+        wait: _Wait,
+        seconds: float | None,
+        option: str,
     ) -> None:
-        """Wait, while nobody else may use the link, and close it when that is interrupted."""
-        if self._busy:
-            waiting.close()
-            self._check_not_busy()
-        self._busy = True
+        """Wait, and close the stream when that is interrupted: nobody will read the answer."""
         try:
-            if seconds is None:
-                await waiting
-            else:
-                async with asyncio.timeout(seconds):
-                    await waiting
-        except TimeoutError:
-            self.abort(f"timed out after {seconds} s, option '{option}'")
-            raise err.OperationalError(
-                CR.CR_SERVER_LOST,
-                "Lost connection to MySQL server during query "
-                f"(timed out after {seconds} s, option '{option}')",
-            ) from None
-        except BaseException:
-            # Nobody will read this answer: the stream can't be used any more.
-            self.abort("Cancelled during execution")
+            await self._in_time(stream, wait, seconds, option)
+        except BaseException as error:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            self._abort_stream(stream, "Cancelled during execution" if cancelled else str(error))
             raise
-        finally:
-            self._busy = False
+
+    @staticmethod
+    async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
+        """Wait, as long as no `seconds` pass without a byte from the server."""
+        while seconds is not None:
+            received = stream.received
+            try:
+                async with asyncio.timeout(seconds):
+                    return await wait()
+            except TimeoutError:
+                if stream.received == received:
+                    raise err.OperationalError(
+                        CR.CR_SERVER_LOST,
+                        "Lost connection to MySQL server during query "
+                        f"(timed out after {seconds} s, option '{option}')",
+                    ) from None
+        return await wait()
+
+    def _abort_stream(self, stream: Stream, reason: str) -> None:
+        """Close `stream`, which may have been replaced in the meantime."""
+        if self._stream is stream:
+            self.abort(reason)
+        else:
+            stream.abort()
 
     def _forget_result(self) -> None:
-        """What the last statement has not delivered yet is not wanted any more."""
-        result, self._result = self._result, None
-        if result is None:
-            return
-        if result.unbuffered_active and not result.complete:
+        """Give up the last statement's result; warn if rows of it are unread."""
+        if self._give_up_result():
             warnings.warn("Previous unbuffered result was left incomplete", stacklevel=6)
-        if not result.exchange.done:
-            result.unbuffered_active = False
-            result.exchange.discard()
+
+    def _give_up_result(self) -> bool:
+        """What the last statement has not delivered yet is not wanted any more.
+
+        Returns whether it was a streamed result with rows unread.
+        """
+        result, self.result = self.result, None
+        if result is None or result.exchange.done:
+            return False
+        incomplete = result.unbuffered_active and not result.complete
+        result.exchange.discard()
+        result.give_up()
+        return incomplete
 
     def _raise_for(self, result: MySQLResult) -> None:
         if result.failed and not result.has_next:
-            self._result = None
+            self.result = None
         self._raise(result.take_error())
 
     def _raise(self, error: BaseException | None) -> None:
@@ -290,8 +365,19 @@ class Link:
         finally:
             del error
 
-    def _check_not_busy(self) -> None:
-        if self._busy:
-            raise err.InterfaceError(
-                0, "another task is waiting for an answer on this connection: use one per task"
-            )
+
+class _Claim:
+    """Within a `with` block the link is used by one task; a second one gets InterfaceError."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __enter__(self) -> None:
+        self._link.check_free()
+        self._link._claim = self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._link._claim is self:
+            self._link._claim = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from pymysql.constants import ER
@@ -29,19 +29,27 @@ async def open_local_file(name: str) -> BinaryIO:
     """Open the file `name`.  Raises OperationalError 1017 when it can't be read."""
     loop = asyncio.get_running_loop()
     try:
-        file: BinaryIO = await loop.run_in_executor(None, _open, name)
+        opening = loop.run_in_executor(None, _open, name)
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
     except OSError as error:
         raise OperationalError(
             ER.FILE_NOT_FOUND, f"Can't find file '{name}' ({error.strerror or error})"
         ) from error
-    return file
+
+
+def _close(opening: asyncio.Future[BinaryIO]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _open(name: str) -> BinaryIO:
     return open(name, "rb")
 
 
-async def chunks(source: LocalSource) -> AsyncIterator[bytes]:
+async def chunks(source: LocalSource) -> AsyncGenerator[bytes, None]:
     """The bytes of `source` in pieces of at most 64 KiB; files are read in a thread.
 
     Raises TypeError for a source that gives something else than bytes, and what the source raises.

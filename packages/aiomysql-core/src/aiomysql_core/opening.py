@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from copy import copy
 
 from pymysql.constants import CR
 from pymysql.err import OperationalError
@@ -39,8 +40,12 @@ async def open_stream(
                 await _encrypt(options, stream)
                 login.tls_started()
                 stream.flush()
-        if login.error is not None:
-            raise login.error
+        error = login.take_error()
+        if error is not None:
+            try:
+                raise copy(error) if error is session.error else error
+            finally:
+                del error
     except BaseException:
         stream.abort()
         raise

@@ -132,12 +132,27 @@ class Options:
         for name in ("user", "db", "unix_socket"):
             if "\0" in (getattr(self, name) or ""):
                 raise ValueError(f"option {name!r} must not hold a NUL character")
+        if self.sock is not None and not self.sock.type & socket.SOCK_STREAM:
+            raise ValueError("option 'sock' must be a stream socket")
+        attributes = [text for pair in (self.conn_attrs or {}).items() for text in pair]
+        if not all(isinstance(text, str) for text in attributes):
+            raise TypeError(f"option 'conn_attrs' must map str to str, not {self.conn_attrs!r}")
+        charset = self.find_charset()
+        for name, text, encoding in (
+            ("user", self.user, charset.encoding),
+            ("db", self.db, charset.encoding),
+            ("password", self.password, "utf-8"),
+            ("program_name", self.program_name, "utf-8"),
+            ("conn_attrs", "".join(attributes), "utf-8"),
+            ("host", self.host, "utf-8" if self.unix_socket else "idna"),
+        ):
+            if isinstance(text, str):
+                _check_encodable(name, text, encoding)
         if self.client_flag & UNSUPPORTED:
             raise NotSupportedError(
                 f"option 'client_flag' asks for {self.client_flag & UNSUPPORTED:#x}, "
                 "which this driver does not speak"
             )
-        self.find_charset()
 
     def find_charset(self) -> Charset:
         """The character set.  Raises ProgrammingError for an unknown one."""
@@ -185,7 +200,8 @@ class Options:
         flags = self.client_flag & ~(CLIENT.SSL | CLIENT.LOCAL_FILES)
         if self.local_infile:
             flags |= CLIENT.LOCAL_FILES
-        local = self.secure or _is_loopback(self.host)
+        host = self.sock.getpeername()[0] if self.sock and not self.secure else self.host
+        local = self.secure or _is_loopback(host)
         return LoginOptions(
             user=self.user.encode(charset.encoding),
             password=password,
@@ -219,6 +235,15 @@ OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls"} | {
     "ssl_verify_identity",
     "ssl_disabled",
 }
+
+
+def _check_encodable(name: str, text: str, encoding: str) -> None:
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        what = "is not a host name" if encoding == "idna" else f"can't be written in {encoding}"
+        shown = "" if name == "password" else f": {text!r}"
+        raise ValueError(f"option {name!r} {what}{shown}") from None
 
 
 def _to_bytes(value: str | bytes | bytearray) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pymysql.err import InterfaceError
+
 from aiomysql_protocol.columns import Column, DescriptionItem
 from aiomysql_protocol.query import Query, Result
 
@@ -77,9 +79,9 @@ class MySQLResult:
         return columns.description if columns is not None else None
 
     @property
-    def rows(self) -> list[tuple[Any, ...]] | None:
+    def rows(self) -> tuple[tuple[Any, ...], ...] | None:
         """The rows of a buffered result set; None for a statement without rows."""
-        return self._result.rows if self._result.column_set is not None else None
+        return tuple(self._result.rows) if self._result.column_set is not None else None
 
     @property
     def complete(self) -> bool:
@@ -93,6 +95,14 @@ class MySQLResult:
     def skip(self) -> None:
         """Drop the rows that were not taken and those still to come."""
         self._exchange.skip(self._result)
+
+    def give_up(self) -> None:
+        """Whoever still reads this result is to know that its rest was dropped."""
+        if self.unbuffered_active and not self.complete:
+            self._result.error = self._result.error or InterfaceError(
+                0, "the rest of this result was given up for another statement"
+            )
+        self.unbuffered_active = False
 
     @property
     def failed(self) -> bool:

@@ -30,6 +30,8 @@ class Stream(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
+        #: Bytes that have come so far.
+        self.received = 0
         self._end = 0  # bytes in the buffer that the session has not consumed
         self._reading_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
@@ -153,6 +155,7 @@ class Stream(asyncio.BufferedProtocol):
         return self._view[self._end :] if self._end else self._view
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.received += nbytes
         end = self._end + nbytes
         session = self.session
         consumed = session.receive(self._buffer, 0, end)

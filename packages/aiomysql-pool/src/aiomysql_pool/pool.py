@@ -27,6 +27,8 @@ from aiomysql_pool.awaitable import (
 
 T = TypeVar("T")
 
+_PoolContextManager = PoolContextManager  # the classic name
+
 # Seconds that the rollback of a released connection may take. Then the connection is dropped: a
 # dead peer must not bind a place in the pool.
 ROLLBACK_TIMEOUT = 10.0
@@ -349,7 +351,7 @@ class Pool:
         else:
             self._free.append(connection)
 
-    def release(self, connection: Connection) -> Awaitable[None]:
+    def release(self, conn: Connection) -> Awaitable[None]:
         """Give a borrowed connection back.
 
         Takes effect at once; what is returned need not be awaited. A connection that is in a
@@ -357,16 +359,17 @@ class Pool:
         waits for it). A closed connection leaves the pool. Raises InterfaceError for a connection
         that isn't lent.
         """
-        if connection in self._terminated:
-            self._terminated.discard(connection)
+        if conn in self._terminated:
+            self._terminated.discard(conn)
             return self._done
-        own = self._lent.pop(connection, None)
+        own = self._lent.pop(conn, None)
         if own is None:
-            raise InterfaceError(f"{connection!r} is not lent by {self!r}")
+            raise InterfaceError(f"{conn!r} is not lent by {self!r}")
         in_transaction = not own.closed and own.get_transaction_status()
-        if in_transaction and self._reset_session == "rollback" and not self._closing:
+        usable = own.idle and not own.busy  # no answer is half read, and no task waits for one
+        if usable and in_transaction and self._reset_session == "rollback" and not self._closing:
             return self._start_rollback(own)
-        if in_transaction:
+        if in_transaction or not usable:
             own.close()
         if own.closed:
             self._open_for(len(self._waiters))

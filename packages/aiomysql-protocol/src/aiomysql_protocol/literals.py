@@ -10,7 +10,7 @@ import math
 import numbers
 import operator
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MappingView, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MappingView
 from decimal import Decimal
 from typing import Any, NoReturn, SupportsIndex
 
@@ -207,18 +207,8 @@ def _struct_time(_: Literals, value: time.struct_time) -> str:
     return f"'{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}'"
 
 
-def _sequence(literals: Literals, value: Sequence[object]) -> str:
-    return f"({_items(literals, value)})"
-
-
-def _set(literals: Literals, value: set[object] | frozenset[object]) -> str:
-    if not value:
-        raise ProgrammingError(f"an empty {type(value).__name__} can not be used as parameter")
-    return _items(literals, value)
-
-
-def _items(literals: Literals, value: Any) -> str:
-    return ",".join([literals.literal(item) for item in value])
+def _sequence(literals: Literals, value: Iterable[object]) -> str:
+    return f"({','.join([literals.literal(item) for item in value])})"
 
 
 def _refuse(_: Literals, value: object) -> NoReturn:
@@ -262,7 +252,7 @@ _WRITERS: dict[type, Callable[[Literals, Any], str]] = {
     tuple: _sequence,
     list: _sequence,
     range: _sequence,
-    set: _set,  # without parentheses, as in classic aiomysql: `IN (%s)`
-    frozenset: _set,
+    set: _sequence,
+    frozenset: _sequence,
     dict: _refuse,
 }

@@ -186,7 +186,7 @@ class Login(Exchange):
         self.session.greeting = greeting
         self.session.server_status = greeting.server_status
         self.server_auth_plugin = greeting.auth_plugin
-        wanted = DEFAULT | MULTI_FACTOR | options.client_flags
+        wanted = DEFAULT | MULTI_FACTOR | options.client_flags & ~CLIENT.CONNECT_WITH_DB
         if options.database is not None:
             wanted |= CLIENT.CONNECT_WITH_DB
         self._capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL

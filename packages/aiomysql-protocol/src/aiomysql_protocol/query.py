@@ -6,6 +6,7 @@ MySQL: "COM_QUERY", "COM_QUERY Response", "Text Resultset".
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
 
@@ -78,7 +79,7 @@ class Query(Exchange):
         "_column_count",
         "_definitions",
         "_discarding",
-        "_local_file",
+        "_local_files",
         "_result",
         "_state",
         "_statement",
@@ -90,9 +91,14 @@ class Query(Exchange):
     )
 
     def __init__(
-        self, statement: bytes, *, streamed: bool = False, local_file: bytes | None = None
+        self,
+        statement: bytes,
+        *,
+        streamed: bool = False,
+        local_files: Mapping[bytes, Any] | None = None,
     ) -> None:
-        """`local_file`: name of the only file that the server may ask for.
+        """`local_files`: the files that the server may ask for, each once: name, as it stands in
+        the statement -> whatever `take_file` is to return.
 
         `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
         pause (`paused`) when nobody takes them.
@@ -100,9 +106,9 @@ class Query(Exchange):
         super().__init__()
         self._statement = statement
         self.streamed = streamed
-        self._local_file = local_file
-        #: Does the server wait for the file (see `send_file`)?
-        self.file_wanted = False
+        self._local_files = dict(local_files or {})
+        #: Name of the file that the server waits for (see `take_file` and `send_file`).
+        self.file_wanted: bytes | None = None
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
         self.reads_rows = False
@@ -157,9 +163,10 @@ class Query(Exchange):
             raise
         except Exception as error:
             # A value that can't be converted is the caller's affair: the rows that follow are read
-            # and dropped, and the connection stays in step.
-            del rows[before:]
+            # and dropped, frame by frame from here, and the connection stays in step.
             result.error = error
+            if self.streamed:
+                self.notify()
             return position
         self.sequence_id = (self.sequence_id + len(rows) - before) & 0xFF
         if self.streamed and stop > position:
@@ -203,25 +210,29 @@ class Query(Exchange):
             self._state = _State.COLUMNS
 
     def _receive_file_request(self, name: bytes) -> None:
-        if name != self._local_file:
+        if name not in self._local_files:
             raise OperationalError(
                 CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
                 f"the server asks for the local file {name[:256]!r}, which the statement "
                 "does not name or the connection does not allow",
             )
-        self._local_file = None  # once
         self._state = _State.LOCAL_FILE
-        self.file_wanted = True
+        self.file_wanted = name
         self.notify()
+
+    def take_file(self) -> Any:
+        """What `local_files` has for the file that is wanted."""
+        assert self.file_wanted is not None
+        return self._local_files.pop(self.file_wanted)
 
     def send_file(self, data: bytes) -> None:
         """Send a piece of the file that is wanted; an empty one ends it."""
-        assert self.session is not None
-        if self.done or not self.file_wanted:
+        if self.done or self.file_wanted is None:
             return
+        assert self.session is not None
         self.session.send_payload(self, data)
         if not data:
-            self.file_wanted = False
+            self.file_wanted = None
             self._state = _State.RESPONSE
 
     def _receive_definition(self, payload: bytes | bytearray) -> None:

@@ -52,6 +52,11 @@ class Session:
         return not self._exchanges
 
     @property
+    def newest(self) -> Exchange | None:
+        """The exchange whose answer comes last; None when idle."""
+        return self._exchanges[-1] if self._exchanges else None
+
+    @property
     def paused(self) -> bool:
         """Should the caller stop reading until a streamed result's rows are taken?"""
         return bool(self._exchanges) and self._exchanges[0].paused
