@@ -21,6 +21,7 @@ from aiomysql_core import (
     Warning,  # noqa: A004  (PEP 249 names it so)
     escape_string,
 )
+from aiomysql_core.classic import escape_dict, escape_sequence
 
 version = __version__
 
@@ -45,5 +46,7 @@ __all__ = [
     "__version__",
     "connect",
     "create_pool",
+    "escape_dict",
+    "escape_sequence",
     "escape_string",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from aiomysql_core.awaitable import AwaitableContextManager as _ContextManager
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from aiomysql_sa.awaitable import TransactionContextManager as _TransactionContextManager
 
 __all__ = [
+    "Coroutine",
     "_ContextManager",
     "_PoolAcquireContextManager",
     "_PoolConnectionContextManager",
