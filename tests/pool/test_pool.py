@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core import Connection, InterfaceError, OperationalError
+from aiomysql_core import Connection, InterfaceError, OperationalError, SSCursor
 from aiomysql_pool import Pool, create_pool
 from tests.pool.conftest import MakePool, alive, driver_tasks, one, thread_ids, wait_until
 from tests.servers import Server
@@ -264,6 +264,33 @@ async def test_clear(make_pool: MakePool, server: Server) -> None:
     assert alive(server, idle) == set()
     assert await one(lent, "SELECT 1") == 1
     await pool.release(lent)
+
+
+async def test_release_with_an_answer_half_read(make_pool: MakePool) -> None:
+    """The next borrower gets neither the rest of it nor its transaction."""
+    pool = await make_pool(maxsize=1)
+    connection = await pool.acquire()
+    cursor = await connection.cursor(SSCursor)
+    await cursor.execute("SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100")
+    assert not connection.idle
+    pool.release(connection)
+    assert connection.closed
+    async with asyncio.timeout(3), pool.acquire() as other:
+        assert other is not connection
+        assert await one(other, "SELECT 1") == 1
+
+
+async def test_release_while_a_task_waits(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    connection = await pool.acquire()
+    waiting = asyncio.ensure_future(one(connection, "SELECT SLEEP(0.2)"))
+    while not connection.busy:
+        await asyncio.sleep(0)
+    pool.release(connection)
+    async with asyncio.timeout(3), pool.acquire() as other:
+        assert other is not connection
+    with pytest.raises(OperationalError):
+        await waiting
 
 
 async def test_data_source_name(server: Server) -> None:
