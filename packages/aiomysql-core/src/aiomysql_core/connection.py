@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+from typing import Any, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
@@ -19,6 +19,8 @@ from aiomysql_core.classic import *  # noqa: F403  (names this module had in cla
 from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
+from aiomysql_core.error_classes import ErrorClasses
+from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.link import Link, LocalFiles
 from aiomysql_core.local_data import LocalSource
 from aiomysql_core.opening import open_stream
@@ -39,22 +41,11 @@ from aiomysql_protocol.session import Session
 C = TypeVar("C", bound=Cursor)
 
 
-class Connection(ClassicInternals):
+class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     """A connection to a MySQL or MariaDB server.
 
     Made by `connect`.  One task at a time may use it.
     """
-
-    Warning: ClassVar = err.Warning
-    Error: ClassVar = err.Error
-    InterfaceError: ClassVar = err.InterfaceError
-    DatabaseError: ClassVar = err.DatabaseError
-    DataError: ClassVar = err.DataError
-    OperationalError: ClassVar = err.OperationalError
-    IntegrityError: ClassVar = err.IntegrityError
-    InternalError: ClassVar = err.InternalError
-    ProgrammingError: ClassVar = err.ProgrammingError
-    NotSupportedError: ClassVar = err.NotSupportedError
 
     def __init__(
         self,
@@ -165,140 +156,6 @@ class Connection(ClassicInternals):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
-
-    @property
-    def busy(self) -> bool:
-        """Is a task waiting for an answer, or opening the connection?"""
-        return self._opening or self.link.busy
-
-    @property
-    def idle(self) -> bool:
-        """Is no answer outstanding, and none left half read?"""
-        return self.link.idle
-
-    # -- what it is ------------------------------------------------------------------------------
-
-    def __repr__(self) -> str:
-        options = self._options
-        where = options.unix_socket or f"{options.host}:{options.port}"
-        state = "closed" if self.closed else f"thread {self.thread_id()}"
-        return f"<{type(self).__name__} {options.user}@{where} db={options.db!r} {state}>"
-
-    @property
-    def host(self) -> str:
-        """Host name or address of the server."""
-        return self._options.host
-
-    @property
-    def port(self) -> int:
-        """TCP port of the server."""
-        return self._options.port
-
-    @property
-    def unix_socket(self) -> str | None:
-        """Path of the server's unix socket, if that is used."""
-        return self._options.unix_socket
-
-    @property
-    def db(self) -> str | None:
-        """The default database."""
-        return self._options.db
-
-    @property
-    def user(self) -> str:
-        """User name of the session."""
-        return self._options.user
-
-    @property
-    def echo(self) -> bool:
-        """Are statements logged?"""
-        return self._echo
-
-    @property
-    def connect_timeout(self) -> float | None:
-        """Seconds that connecting may take; None: no limit."""
-        return self._options.connect_timeout
-
-    @property
-    def last_usage(self) -> float:
-        """Time of the loop's clock (seconds) when the connection was last used."""
-        return max(self.link.last_usage, self._last_usage)
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop of the connection."""
-        return self._loop
-
-    @property
-    def encoding(self) -> str:
-        """Python codec of the connection's character set."""
-        return self._charset.encoding
-
-    @property
-    def charset(self) -> str:
-        """The server's name of the connection's character set."""
-        return self._charset.name
-
-    @property
-    def closed(self) -> bool:
-        """Is the connection closed, by us or by the server?"""
-        return self.link.closed
-
-    @property
-    def server_status(self) -> int:
-        """The last status flags of the server (pymysql.constants.SERVER_STATUS)."""
-        return self.link.server_status
-
-    def character_set_name(self) -> str:
-        """The same as `charset`."""
-        return self.charset
-
-    def get_autocommit(self) -> bool:
-        """Did the server last say that it commits after every statement?"""
-        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
-
-    def get_transaction_status(self) -> bool:
-        """Did the server last say that a transaction is open?"""
-        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
-
-    def get_host_info(self) -> str:
-        """How the server is reached, in words."""
-        return self.host_info
-
-    def _greeting(self) -> Greeting:
-        # The last session's, as long as there is no other: what it says is asked for in logs.
-        if self._last_greeting is None:
-            raise err.InterfaceError(0, "Not connected")
-        return self._last_greeting
-
-    def get_proto_info(self) -> int:
-        """Version of the protocol: 10.  Raises InterfaceError before the first connect."""
-        return self._greeting().protocol_version
-
-    def get_server_info(self) -> str:
-        """The server's version.  Raises InterfaceError before the first connect."""
-        return self.server_version
-
-    @property
-    def server_version(self) -> str:
-        """The server's version.  Raises InterfaceError before the first connect."""
-        return self._greeting().server_version
-
-    def thread_id(self) -> int:
-        """The server's number for this (or the last) session.
-
-        Raises InterfaceError before the first connect.
-        """
-        return self._greeting().thread_id
-
-    def affected_rows(self) -> int:
-        """Rows changed or found by the last statement."""
-        return self._affected_rows
-
-    def insert_id(self) -> int:
-        """AUTO_INCREMENT value of the last statement; 0 when there is none."""
-        result = self.link.result
-        return (result.insert_id or 0) if result is not None else 0
 
     # -- opening and closing ---------------------------------------------------------------------
 

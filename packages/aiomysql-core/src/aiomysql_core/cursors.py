@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import warnings
 from collections.abc import Awaitable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pymysql import err
-from pymysql.constants import FIELD_TYPE
 from pymysql.err import (  # noqa: F401  (names this module had in classic aiomysql)
     DatabaseError,
     DataError,
@@ -26,7 +23,9 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 
 from aiomysql_core.awaitable import Ready
 from aiomysql_core.batching import InsertTemplate, split_insert
+from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.log import logger
+from aiomysql_core.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_protocol.literals import encode_statement
 
 if TYPE_CHECKING:
@@ -35,19 +34,8 @@ if TYPE_CHECKING:
     from aiomysql_core.result import MySQLResult
 
 
-class Cursor:
+class Cursor(ErrorClasses):
     """Runs statements and holds the rows of one result.  Made by `Connection.cursor`."""
-
-    Warning: ClassVar = err.Warning
-    Error: ClassVar = err.Error
-    InterfaceError: ClassVar = err.InterfaceError
-    DatabaseError: ClassVar = err.DatabaseError
-    DataError: ClassVar = err.DataError
-    OperationalError: ClassVar = err.OperationalError
-    IntegrityError: ClassVar = err.IntegrityError
-    InternalError: ClassVar = err.InternalError
-    ProgrammingError: ClassVar = err.ProgrammingError
-    NotSupportedError: ClassVar = err.NotSupportedError
 
     #: Bytes of the longest statement that `executemany` builds.
     max_stmt_length = 1024000
@@ -394,18 +382,6 @@ class Cursor:
         return row
 
 
-if TYPE_CHECKING:
-    _MixinBase = Cursor
-else:
-    _MixinBase = object
-
-
-class _RowMixin(_MixinBase):
-    """Base of the mixins that change rows; stands in front of a Cursor class."""
-
-    _converts_rows = True
-
-
 class SSCursor(Cursor):
     """A cursor that leaves rows in the server's stream until they are fetched.
 
@@ -480,49 +456,6 @@ class SSCursor(Cursor):
         self._at += 1
         self._rownumber += 1
         return self._conv_row(row)
-
-
-class _DictCursorMixin(_RowMixin):
-    #: Class of the rows; may be overridden.
-    dict_type: type[dict[str, Any]] = dict
-
-    _fields: list[str]
-
-    def _prepare_rows(self, result: MySQLResult) -> None:
-        super()._prepare_rows(result)
-        self._fields = []
-        for column in result.fields:
-            name = column.name
-            if name in self._fields:
-                name = f"{column.table_name}.{column.name}"
-            self._fields.append(name)
-
-    def _conv_row(self, row: Any) -> Any:
-        return self.dict_type(zip(self._fields, super()._conv_row(row), strict=True))
-
-
-class _DeserializationCursorMixin(_RowMixin):
-    _json_columns: list[tuple[int, str]]
-
-    def _prepare_rows(self, result: MySQLResult) -> None:
-        super()._prepare_rows(result)
-        self._json_columns = [
-            (index, column.name)
-            for index, column in enumerate(result.fields)
-            if column.type_code == FIELD_TYPE.JSON
-        ]
-
-    def _conv_row(self, row: Any) -> Any:
-        row = super()._conv_row(row)
-        if not self._json_columns:
-            return row
-        is_dict = isinstance(row, dict)
-        values: Any = row if is_dict else list(row)
-        for index, name in self._json_columns:
-            key = name if is_dict else index
-            with contextlib.suppress(ValueError, TypeError):
-                values[key] = json.loads(values[key])
-        return values if is_dict else tuple(values)
 
 
 class DictCursor(_DictCursorMixin, Cursor):

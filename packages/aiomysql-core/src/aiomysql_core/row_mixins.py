@@ -1,0 +1,66 @@
+"""What turns a cursor's rows into something else; stands in front of a Cursor class."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pymysql.constants import FIELD_TYPE
+
+if TYPE_CHECKING:
+    from aiomysql_core.cursors import Cursor
+    from aiomysql_core.result import MySQLResult
+
+    _MixinBase = Cursor
+else:
+    _MixinBase = object
+
+
+class _RowMixin(_MixinBase):
+    """Base of the mixins that change rows; stands in front of a Cursor class."""
+
+    _converts_rows = True
+
+
+class _DictCursorMixin(_RowMixin):
+    #: Class of the rows; may be overridden.
+    dict_type: type[dict[str, Any]] = dict
+
+    _fields: list[str]
+
+    def _prepare_rows(self, result: MySQLResult) -> None:
+        super()._prepare_rows(result)
+        self._fields = []
+        for column in result.fields:
+            name = column.name
+            if name in self._fields:
+                name = f"{column.table_name}.{column.name}"
+            self._fields.append(name)
+
+    def _conv_row(self, row: Any) -> Any:
+        return self.dict_type(zip(self._fields, super()._conv_row(row), strict=True))
+
+
+class _DeserializationCursorMixin(_RowMixin):
+    _json_columns: list[tuple[int, str]]
+
+    def _prepare_rows(self, result: MySQLResult) -> None:
+        super()._prepare_rows(result)
+        self._json_columns = [
+            (index, column.name)
+            for index, column in enumerate(result.fields)
+            if column.type_code == FIELD_TYPE.JSON
+        ]
+
+    def _conv_row(self, row: Any) -> Any:
+        row = super()._conv_row(row)
+        if not self._json_columns:
+            return row
+        is_dict = isinstance(row, dict)
+        values: Any = row if is_dict else list(row)
+        for index, name in self._json_columns:
+            key = name if is_dict else index
+            with contextlib.suppress(ValueError, TypeError):
+                values[key] = json.loads(values[key])
+        return values if is_dict else tuple(values)
