@@ -35,6 +35,9 @@ STATEMENTS = [
     b"SELECT 1; SELECT * FROM no_such_table; SELECT 3",
     b"SELEC nonsense",
     b"SELECT 1 FROM (SELECT 1) AS t WHERE FALSE",
+    # Once more: metadata that came before is recognised as it stands in the stream.
+    b"SELECT 1 AS a, 'two' AS b, NULL AS c, CAST('2026-11-22' AS DATE) AS d",
+    b"SELECT 1; SELECT 2, 3; DO 0; SELECT 'last'",
 ]
 LARGE = b"SELECT REPEAT('q', 70000), 7 UNION ALL SELECT REPEAT('r', 140000), 8"
 
@@ -64,6 +67,8 @@ def test_results(recorded: tuple[Recording, list[Any]]) -> None:
     assert "1146" in results[5][1][3]
     assert "1064" in results[6][0][3]
     assert results[7][0][1] == []
+    assert results[8] == results[1]
+    assert results[9] == results[4]
 
 
 def whole(answer: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
+from functools import partial
 from typing import Any
 
 from pymysql import err
@@ -277,10 +278,7 @@ class Link:
             exchange.news = False
             return
         stream = self.stream()
-
-        def wait() -> Coroutine[Any, Any, None]:
-            return stream.wait(exchange)
-
+        wait = partial(stream.wait, exchange)
         await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
         self.last_usage = stream.loop.time()
 
@@ -293,7 +291,10 @@ class Link:
     ) -> None:
         """Wait, and close the stream when that is interrupted: nobody will read the answer."""
         try:
-            await self._in_time(stream, wait, seconds, option)
+            if seconds is None:
+                await wait()
+            else:
+                await self._in_time(stream, wait, seconds, option)
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
             self._abort_stream(stream, "Cancelled during execution" if cancelled else str(error))

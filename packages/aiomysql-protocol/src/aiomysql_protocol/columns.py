@@ -13,9 +13,10 @@ from pymysql import converters
 from pymysql.constants import FIELD_TYPE, FLAG
 
 from aiomysql_protocol.charsets import BINARY_COLLATION
+from aiomysql_protocol.framing import LARGE_FRAME, frames
 from aiomysql_protocol.implementation import text_row_decoder
 from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
-from aiomysql_protocol.wire import PayloadReader
+from aiomysql_protocol.wire import PayloadReader, lenenc_integer
 
 Converter = Callable[[Any], Any]
 
@@ -91,11 +92,24 @@ class ColumnSet(NamedTuple):
     decoder: RowDecoder
 
 
+class Block(NamedTuple):
+    """The metadata of a result set as it stands in the stream, from the column count on."""
+
+    #: All its frames, the first numbered 1.
+    raw: bytes
+    #: How many frames that are.
+    frames: int
+    column_set: ColumnSet
+
+
 class ColumnCache:
     """Compiles column sets, and remembers the last ones by the raw bytes of their definitions."""
 
     #: How many sets are remembered.
     SIZE = 64
+
+    #: How many of them are recognised as they stand in the stream: few, because each is compared.
+    BLOCKS = 8
 
     def __init__(
         self, encoding: str, decoders: Mapping[Any, Converter], *, use_unicode: bool = True
@@ -107,6 +121,7 @@ class ColumnCache:
         self._decoders = decoders
         self._use_unicode = use_unicode
         self._known: dict[tuple[bytes, ...], ColumnSet] = {}
+        self._blocks: list[Block] = []
 
     def compile(self, definitions: Sequence[bytes]) -> ColumnSet:
         """The column set of these column definition payloads.  Raises MalformedPacket."""
@@ -123,6 +138,25 @@ class ColumnCache:
                 del self._known[next(iter(self._known))]
             self._known[key] = found
         return found
+
+    def remember(self, definitions: Sequence[bytes], column_set: ColumnSet) -> None:
+        """Recognise these definitions, and the column count before them, when they come again."""
+        payloads = (lenenc_integer(len(definitions)), *definitions)
+        raw = b"".join(
+            frames(payload, number & 0xFF)[0][0] for number, payload in enumerate(payloads, 1)
+        )
+        if len(raw) <= LARGE_FRAME:
+            self._blocks.insert(0, Block(raw, len(payloads), column_set))
+            del self._blocks[self.BLOCKS :]
+
+    def recognise(self, buffer: bytearray, position: int, end: int) -> Block | None:
+        """A remembered block that stands whole at the front of buffer[position:end]."""
+        for index, block in enumerate(self._blocks):
+            if buffer.startswith(block.raw, position, end):
+                if index:
+                    self._blocks.insert(0, self._blocks.pop(index))
+                return block
+        return None
 
     def _parse(self, payload: bytes) -> Column:
         reader = PayloadReader(payload, "a column definition")

@@ -39,6 +39,15 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
 
     Raises MalformedPacket.
     """
+    if len(payload) >= 7 and payload[1] < 0xFB and payload[2] < 0xFB:
+        # Nearly always: both numbers take a byte each.
+        return Ok(
+            payload[1],
+            payload[2],
+            payload[3] | payload[4] << 8,
+            payload[5] | payload[6] << 8,
+            bytes(payload[7:]),
+        )
     reader = PayloadReader(payload, "an OK packet", 1)
     return Ok(
         affected_rows=reader.required_lenenc_integer(),

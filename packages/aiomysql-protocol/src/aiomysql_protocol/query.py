@@ -111,7 +111,7 @@ class Query(Exchange):
         self.file_wanted: bytes | None = None
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
-        self.reads_rows = False
+        self.reads_rows = True
         self._state = _State.RESPONSE
         self._result = Result()  # the one being read
         self._announced = False  # does it stand in `results` (or was it taken from there)?
@@ -151,6 +151,10 @@ class Query(Exchange):
     # -- reading ---------------------------------------------------------------------------------
 
     def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
+        if self._state is _State.RESPONSE:
+            position = self._recognise(buffer, position, end)
+            if self._state is _State.RESPONSE:
+                return position
         result = self._result
         assert result.column_set is not None
         if self._discarding or result.unwanted:
@@ -173,6 +177,20 @@ class Query(Exchange):
             self._stored += stop - position
             self.notify()
         return stop
+
+    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
+        """Pass over metadata that came before, in the first result of an answer."""
+        session = self.session
+        assert session is not None
+        if self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
+            return position
+        block = session.columns.recognise(buffer, position, end)
+        if block is None:
+            return position
+        self.sequence_id = (1 + block.frames) & 0xFF
+        self._result.column_set = block.column_set
+        self._begin_rows()
+        return position + len(block.raw)
 
     def receive(self, payload: bytes | bytearray) -> None:
         if not payload:
@@ -208,6 +226,7 @@ class Query(Exchange):
             self._column_count = count
             self._definitions = []
             self._state = _State.COLUMNS
+            self.reads_rows = False
 
     def _receive_file_request(self, name: bytes) -> None:
         if name not in self._local_files:
@@ -217,6 +236,7 @@ class Query(Exchange):
                 "does not name or the connection does not allow",
             )
         self._state = _State.LOCAL_FILE
+        self.reads_rows = False
         self.file_wanted = name
         self.notify()
 
@@ -240,9 +260,11 @@ class Query(Exchange):
         self._definitions.append(bytes(payload))
         if len(self._definitions) < self._column_count:
             return
-        self._result.column_set = self.session.columns.compile(self._definitions)
-        self._definitions = []
+        columns = self.session.columns
+        self._result.column_set = columns.compile(self._definitions)
         if self.session.capabilities & DEPRECATE_EOF:
+            if self.sequence_id == (2 + self._column_count) & 0xFF:
+                columns.remember(self._definitions, self._result.column_set)
             self._begin_rows()
         else:
             self._state = _State.COLUMNS_EOF
@@ -293,7 +315,7 @@ class Query(Exchange):
         self._result = Result()
         self._announced = False
         self._state = _State.RESPONSE
-        self.reads_rows = False
+        self.reads_rows = True
         if ok.more_results:
             self.notify()
         else:
