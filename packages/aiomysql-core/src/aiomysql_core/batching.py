@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 _PLACEHOLDER = r"(?:%s|%\([^)]*\)s)"
 
-_INSERT_VALUES = re.compile(
+#: The three parts of a statement for many rows (the name is classic aiomysql's).
+RE_INSERT_VALUES = re.compile(
     rf"""
-    (?P<prefix> \s* (?:INSERT|REPLACE) \s .+? \s VALUES? \s* )
+    (?P<prefix> \s* (?:INSERT|REPLACE) \s .+? (?<![\w$`]) VALUES? \s* )
     (?P<row> \( \s* {_PLACEHOLDER} \s* (?: , \s* {_PLACEHOLDER} \s* )* \) )
     (?P<suffix> (?: \s* AS \s+ .+? )? (?: \s* ON \s+ DUPLICATE \s .* )? )
     \s* ;? \s* \Z
@@ -34,7 +35,7 @@ def split_insert(statement: str) -> InsertTemplate | None:
 
     Returns None for anything else, and where placeholders stand outside the row.
     """
-    match = _INSERT_VALUES.match(statement)
+    match = RE_INSERT_VALUES.match(statement)
     if match is None:
         return None
     try:

@@ -22,6 +22,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 )
 
 from aiomysql_core.awaitable import Ready
+from aiomysql_core.batching import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.batching import InsertTemplate, split_insert
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.log import logger
