@@ -196,7 +196,7 @@ def test_the_statement_keeps_its_structure(
     second = data.draw(text, label="second")
     others = data.draw(st.lists(text, min_size=1, max_size=5), label="others")
     rows = client.rows(
-        "SELECT 'begin', %s IN %s AS a, (%s, %s) IN %s AS b, %s LIKE %s AS c, %s IN (%s) AS d,"
+        "SELECT 'begin', %s IN %s AS a, (%s, %s) IN %s AS b, %s LIKE %s AS c, %s IN %s AS d,"
         " LENGTH(%s) AS e, 'end' FROM (SELECT 1 UNION SELECT 2) AS t WHERE 'x' <> %s",
         (
             *(first, [*others, first]),
