@@ -89,7 +89,7 @@ async def test_percent_signs(conn: SAConnection, tbl: sa.Table) -> None:
     await conn.execute(tbl.insert(), {"val": "100%"})
     assert await conn.scalar(sa.select(tbl.c.id).where(tbl.c.val.like("%0\\%"))) == 2
     assert await conn.scalar(sa.text("SELECT '%d %%' AS p")) == "%d %%"
-    assert await conn.scalar(sa.select(sa.literal_column("'5%'"))) == "5%"
+    assert await conn.scalar(sa.select(sa.literal_column("'5%'", sa.String))) == "5%"
     odd = "a %(b)s : %"
     row = await (await conn.execute(sa.select(sa.literal(1).label(odd)))).first()
     assert row is not None
@@ -302,7 +302,7 @@ async def test_compiled_cache(make_engine: MakeEngine, tbl: sa.Table) -> None:
 
 async def test_bad_input(conn: SAConnection, tbl: sa.Table) -> None:
     with pytest.raises(ArgumentError, match="should be str or SQLAlchemy .*, not int"):
-        await conn.execute(42)  # type: ignore[arg-type]
+        await conn.execute(42)  # type: ignore[call-overload]
     with pytest.raises(ArgumentError, match="positional parameters"):
         await conn.execute(tbl.select(), (1,))
     with pytest.raises(ArgumentError, match=f"{tbl.name} has no column 'nope'"):

@@ -1,6 +1,6 @@
 """The private names of SQLAlchemy that this layer can't do without, all in this module.
 
-Checked on SQLAlchemy 1.4.0, 1.4.54, 2.0 and 2.1. Where 2.x has a public way, it is taken there.
+Checked on SQLAlchemy 1.4.41, 1.4.54, 2.0 and 2.1. Where 2.x has a public way, it is taken there.
 """
 
 from __future__ import annotations
@@ -51,11 +51,7 @@ def default_key(compiled: Any) -> Callable[[Any], str]:
 
     It is the column's key, but qualified in an UPDATE of several tables.
     """
-    getter: Callable[[Any], str]
-    if hasattr(compiled, "_within_exec_param_key_getter"):
-        getter = compiled._within_exec_param_key_getter
-    else:  # the first releases of 1.4
-        getter = compiled._key_getters_for_crud_column[2]
+    getter: Callable[[Any], str] = compiled._within_exec_param_key_getter
     return getter
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from aiomysql_core.awaitable import AwaitableContextManager
 from aiomysql_sa.exc import InvalidRequestError
+from aiomysql_sa.type_variables import Ts
 
 if TYPE_CHECKING:
     from aiomysql_sa.connection import SAConnection
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="Transaction")
 
 
-class SAConnectionContextManager(AwaitableContextManager["ResultProxy"]):
+class SAConnectionContextManager(AwaitableContextManager["ResultProxy[*Ts]"], Generic[*Ts]):
     """`await` gives a statement's result; `async for` runs over its rows."""
 
     __slots__ = ("_result",)
 
-    _result: ResultProxy | None
+    _result: ResultProxy[*Ts] | None
 
     def __aiter__(self) -> Self:
         self._result = None
         return self
 
-    async def __anext__(self) -> RowProxy:
+    async def __anext__(self) -> RowProxy[*Ts]:
         if self._result is None:
             self._result = await self
         return await self._result.__anext__()

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, TypeVarTuple, overload
 
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import DDLElement
 from sqlalchemy.sql.compiler import Compiled, DDLCompiler
+from sqlalchemy.sql.dml import UpdateBase  # noqa: F401  (a name of the classic module)
 from sqlalchemy.sql.elements import ClauseElement
 
-from aiomysql_core import Connection, Cursor
+from aiomysql_core import Connection, Cursor, SSCursor
 from aiomysql_sa._sqlalchemy import ResultColumns
 from aiomysql_sa.awaitable import SAConnectionContextManager, TransactionContextManager
 from aiomysql_sa.exc import ArgumentError, InvalidRequestError, ResourceClosedError
 from aiomysql_sa.result import ResultProxy, create_result_proxy
-from aiomysql_sa.statement import Row, Statement, compile_ddl, compile_query, distill_params
+from aiomysql_sa.statement import (
+    Row,
+    Statement,
+    check_dialect,
+    compile_ddl,
+    compile_query,
+    distill_params,
+    wants_streaming,
+)
 from aiomysql_sa.transaction import (
     NestedTransaction,
     RootTransaction,
@@ -25,9 +34,25 @@ from aiomysql_sa.transaction import (
     TwoPhaseTransaction,
 )
 
-_distill_params = distill_params  # the classic name
+if TYPE_CHECKING:
+    # Statements with the types of their columns, of which 2.0 makes a tuple and 2.1 does not. In
+    # 1.4 there is nothing of it: then the first overload, for text, keeps that from being Never.
+    from sqlalchemy.sql.selectable import TypedReturnsRows
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+# Names of the classic module.
+_distill_params = distill_params
+_SAConnectionContextManager = SAConnectionContextManager
+_TransactionContextManager = TransactionContextManager
 
 Query = str | ClauseElement | Compiled
+
+
+def noop(k: Any) -> Any:
+    """Return `k`; a name of the classic module."""
+    return k
 
 
 class HasDialect(Protocol):
@@ -51,6 +76,8 @@ class SAConnection:
         self._connection: Connection | None = connection
         self._transaction: Transaction | None = None
         self._savepoints = 0
+        # The result that has yet to read rows from the connection.
+        self._streamed: ResultProxy | None = None
         self._weak_results: weakref.WeakSet[ResultProxy] = weakref.WeakSet()
         self._engine: Any = engine
         self._dialect = engine.dialect
@@ -74,6 +101,26 @@ class SAConnection:
         """Whether a transaction begun by `begin` or its like is open."""
         return self._transaction is not None and self._transaction.is_active
 
+    @overload
+    def execute(
+        self, query: str, *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager: ...
+
+    @overload
+    def execute(
+        self, query: TypedReturnsRows[tuple[*Ts]], *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager[*Ts]: ...
+
+    @overload
+    def execute(
+        self, query: TypedReturnsRows[*Ts], *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager[*Ts]: ...
+
+    @overload
+    def execute(
+        self, query: Query, *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager: ...
+
     def execute(self, query: Query, *multiparams: Any, **params: Any) -> SAConnectionContextManager:
         """Run a statement: `await` for its result, `async for` for its rows.
 
@@ -81,14 +128,49 @@ class SAConnection:
         statement of SQLAlchemy. Parameters are given by name as keywords or as a dict, by position
         as values or as a tuple; a list of dicts or tuples runs the statement for each.
 
+        All rows are read at once, unless the query has the execution option `stream_results`: then
+        this is the same as `stream`.
+
         Raises ArgumentError for parameters that don't fit, ResourceClosedError on a released
         connection, SQLAlchemy's errors of compiling, and DB-API errors.
         """
-        return SAConnectionContextManager(self._execute(query, *multiparams, **params))
+        return SAConnectionContextManager(
+            self._execute(query, distill_params(multiparams, params), wants_streaming(query))
+        )
 
-    async def _execute(self, query: Query, *multiparams: Any, **params: Any) -> ResultProxy:
-        rows = distill_params(multiparams, params)
-        cursor = await self._cursor()
+    @overload
+    def stream(
+        self, query: str, *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager: ...
+
+    @overload
+    def stream(
+        self, query: TypedReturnsRows[tuple[*Ts]], *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager[*Ts]: ...
+
+    @overload
+    def stream(
+        self, query: TypedReturnsRows[*Ts], *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager[*Ts]: ...
+
+    @overload
+    def stream(
+        self, query: Query, *multiparams: Any, **params: Any
+    ) -> SAConnectionContextManager: ...
+
+    def stream(self, query: Query, *multiparams: Any, **params: Any) -> SAConnectionContextManager:
+        """Do as `execute`, but read the rows from the server as they are fetched.
+
+        So a result may be larger than the memory; its `rowcount` isn't known. The next statement on
+        the connection, or the end of the transaction, closes the result: rows that were not fetched
+        are read and dropped, and asking for one raises ResourceClosedError.
+        """
+        return SAConnectionContextManager(
+            self._execute(query, distill_params(multiparams, params), True)
+        )
+
+    async def _execute(self, query: Query, rows: Sequence[Any], streamed: bool) -> ResultProxy:
+        cursor = await self._cursor(SSCursor) if streamed else await self._cursor()
         columns = None
         if isinstance(query, str):
             if len(rows) > 1:
@@ -98,6 +180,7 @@ class SAConnection:
         elif isinstance(query, DDLElement):
             await cursor.execute(compile_ddl(query, rows, self._dialect), ())
         elif isinstance(query, DDLCompiler):
+            check_dialect(query.dialect)
             await cursor.execute(str(query), ())
         elif isinstance(query, (ClauseElement, Compiled)):
             columns = await self._execute_expression(cursor, query, rows or [{}])
@@ -109,6 +192,7 @@ class SAConnection:
         result = await create_result_proxy(self, cursor, self._dialect, columns)
         if not result.closed:
             self._weak_results.add(result)
+            self._streamed = result if streamed else None
         return result
 
     async def _execute_expression(
@@ -134,11 +218,33 @@ class SAConnection:
                 values[default.key] = statement.default_value(default, values)
         return values
 
-    async def _cursor(self) -> Cursor:
+    async def _cursor(self, *classes: type[Cursor]) -> Cursor:
         if self._connection is None:
             raise ResourceClosedError("This Connection is closed")
-        cursor: Cursor = await self._connection.cursor()
+        await self._end_streaming()
+        cursor: Cursor = await self._connection.cursor(*classes)
         return cursor
+
+    async def _end_streaming(self) -> None:
+        streamed, self._streamed = self._streamed, None
+        if streamed is not None and not self.closed:
+            await streamed.close()
+
+    @overload
+    async def scalar(self, query: str, *multiparams: Any, **params: Any) -> Any: ...
+
+    @overload
+    async def scalar(
+        self, query: TypedReturnsRows[tuple[T, *tuple[Any, ...]]], *multiparams: Any, **params: Any
+    ) -> T | None: ...
+
+    @overload
+    async def scalar(
+        self, query: TypedReturnsRows[T, *tuple[Any, ...]], *multiparams: Any, **params: Any
+    ) -> T | None: ...
+
+    @overload
+    async def scalar(self, query: Query, *multiparams: Any, **params: Any) -> Any: ...
 
     async def scalar(self, query: Query, *multiparams: Any, **params: Any) -> Any:
         """Run a statement and return the first column of its first row; None without rows."""
@@ -257,6 +363,8 @@ class SAConnection:
         connection, self._connection = self._connection, None
         if connection is None:
             raise InvalidRequestError("The connection was released before")
+        if self._streamed is not None and not self._streamed.closed:
+            connection.close()  # there is no time now to read the rows that are left
         return connection
 
     async def close(self) -> None:
@@ -264,6 +372,7 @@ class SAConnection:
         if self._connection is None:
             return
         try:
+            await self._end_streaming()
             while self.in_transaction and self._transaction is not None:
                 await self._transaction.rollback()
         finally:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, MutableMapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from sqlalchemy.dialects.mysql.mysqldb import MySQLCompiler_mysqldb
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -23,10 +24,15 @@ from aiomysql_pool.pool import warn_of_loop
 from aiomysql_sa.awaitable import EngineAcquireContextManager
 from aiomysql_sa.connection import SAConnection
 from aiomysql_sa.exc import ArgumentError, InvalidRequestError
+from aiomysql_sa.statement import check_dialect
 
 # Results are taken from these cursors as plain tuples of all rows, which SQLAlchemy's types then
 # process.
 _UNFIT_CURSORS = (DeserializationCursor, DictCursor, SSCursor, SSDictCursor)
+
+# Names of the classic module.
+_PoolContextManager = PoolContextManager
+MySQLCompiler_pymysql = MySQLCompiler_mysqldb
 
 _dialect: Dialect = MySQLDialect_pymysql(paramstyle="pyformat")
 
@@ -46,7 +52,8 @@ def create_engine(
     by name at execution; they are compiled once. `dialect` is one of SQLAlchemy's for MySQL. The
     other arguments are those of `aiomysql_pool.create_pool`.
 
-    Raises ArgumentError for a `cursorclass` that isn't plain, and what `create_pool` raises.
+    Raises ArgumentError for a `cursorclass` that isn't plain and for a dialect that isn't MySQL's,
+    and what `create_pool` raises.
     """
     warn_of_loop(loop)
     return PoolContextManager(
@@ -74,6 +81,7 @@ async def _create_engine(
         raise ArgumentError(
             f"SQLAlchemy engine does not support this cursor class: {kwargs['cursorclass']!r}"
         )
+    check_dialect(dialect)
     pool = await create_pool(
         minsize=minsize, maxsize=maxsize, loop=loop, pool_recycle=pool_recycle, **kwargs
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast
 
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.elements import ColumnElement
@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from aiomysql_core import Cursor
 from aiomysql_sa._sqlalchemy import ResultColumn, ResultColumns
 from aiomysql_sa.exc import InvalidRequestError, NoSuchColumnError, ResourceClosedError
+from aiomysql_sa.type_variables import Ts
 
 if TYPE_CHECKING:
     from aiomysql_sa.connection import SAConnection
@@ -26,21 +27,24 @@ async def create_result_proxy(
     connection: SAConnection, cursor: Cursor, dialect: Dialect, result_map: ResultColumns | None
 ) -> ResultProxy:
     """Return the result of what `cursor` has executed; closed, if that has no rows."""
-    result = ResultProxy(connection, cursor, dialect, result_map)
+    result: ResultProxy = ResultProxy(connection, cursor, dialect, result_map)
     if not result.returns_rows:
         await result.close()
     return result
 
 
-class RowProxy(Mapping[str, Any]):
-    """A row: values by name, by position, by Column, and as attributes; equal to its tuple."""
+class RowProxy(Mapping[str, Any], Generic[*Ts]):
+    """A row: values by name, by position, by Column, and as attributes; equal to its tuple.
+
+    To type checkers it is a `RowProxy[int, str]` if the statement is a `Select[int, str]`.
+    """
 
     __slots__ = ("_keymap", "_result_proxy", "_row")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
         self,
-        result_proxy: ResultProxy,
+        result_proxy: ResultProxy[*Ts],
         row: Sequence[Any],
         processors: Sequence[Processor | None] | None,
         keymap: ResultMetaData,
@@ -86,9 +90,9 @@ class RowProxy(Mapping[str, Any]):
             return self._row == tuple(other)
         return NotImplemented
 
-    def as_tuple(self) -> tuple[Any, ...]:
+    def as_tuple(self) -> tuple[*Ts]:
         """Return the values."""
-        return self._row
+        return cast("tuple[*Ts]", self._row)
 
 
 class ResultMetaData:
@@ -177,7 +181,7 @@ def _match(names: Sequence[str], columns: ResultColumns | None) -> list[ResultCo
     return [by_name.get(name.lower()) for name in names]
 
 
-class ResultProxy:
+class ResultProxy(Generic[*Ts]):
     """The result of a statement; closes itself after the last row."""
 
     def __init__(
@@ -252,10 +256,10 @@ class ResultProxy:
     def _fail(message: str) -> NoReturn:
         raise ResourceClosedError(message)
 
-    def _process(self, rows: Sequence[Any], metadata: ResultMetaData) -> list[RowProxy]:
+    def _process(self, rows: Sequence[Any], metadata: ResultMetaData) -> list[RowProxy[*Ts]]:
         return [RowProxy(self, row, metadata.processors, metadata) for row in rows]
 
-    async def fetchone(self) -> RowProxy | None:
+    async def fetchone(self) -> RowProxy[*Ts] | None:
         """Return the next row; None, and the result is closed, when there is none.
 
         As all methods that fetch, raises ResourceClosedError if the result is closed or the
@@ -268,7 +272,7 @@ class ResultProxy:
             return None
         return RowProxy(self, row, metadata.processors, metadata)
 
-    async def fetchmany(self, size: int | None = None) -> list[RowProxy]:
+    async def fetchmany(self, size: int | None = None) -> list[RowProxy[*Ts]]:
         """Return up to `size` rows (default: the cursor's arraysize); closes after the last."""
         cursor, metadata = self._open()
         rows = await (cursor.fetchmany() if size is None else cursor.fetchmany(size))
@@ -276,14 +280,14 @@ class ResultProxy:
             await self.close()
         return self._process(rows, metadata)
 
-    async def fetchall(self) -> list[RowProxy]:
+    async def fetchall(self) -> list[RowProxy[*Ts]]:
         """Return all rows that are left, and close."""
         cursor, metadata = self._open()
         rows = await cursor.fetchall()
         await self.close()
         return self._process(rows, metadata)
 
-    async def first(self) -> RowProxy | None:
+    async def first(self) -> RowProxy[*Ts] | None:
         """Return the next row, or None, and close."""
         row = await self.fetchone()
         await self.close()
@@ -297,7 +301,7 @@ class ResultProxy:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> RowProxy:
+    async def __anext__(self) -> RowProxy[*Ts]:
         row = await self.fetchone()
         if row is None:
             raise StopAsyncIteration

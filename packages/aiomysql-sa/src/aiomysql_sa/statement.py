@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import Column, DDLElement
+from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import Compiled, SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ClauseElement
@@ -24,6 +25,25 @@ from aiomysql_sa._sqlalchemy import (
 from aiomysql_sa.exc import ArgumentError
 
 Row = Mapping[str, Any]
+
+
+def check_dialect(dialect: Dialect) -> None:
+    """Raise ArgumentError for a dialect whose statements the server or a cursor won't take."""
+    if dialect.name not in {"mysql", "mariadb"}:
+        raise ArgumentError(f"the dialect {dialect.name!r} is not one of MySQL or MariaDB")
+    if dialect.paramstyle not in {"format", "pyformat"}:
+        raise ArgumentError(
+            f"the dialect {dialect.name}+{dialect.driver} writes placeholders of the style "
+            f"{dialect.paramstyle!r}, but cursors take 'format' and 'pyformat'"
+        )
+
+
+def wants_streaming(query: object) -> bool:
+    """Whether a query has the execution option `stream_results`."""
+    options = query.execution_options if isinstance(query, Compiled) else None
+    if isinstance(query, Executable):
+        options = query.get_execution_options()
+    return bool(options and options.get("stream_results"))
 
 
 def distill_params(
@@ -144,8 +164,7 @@ class Statement:
             processors = {**processors, **more}
         else:
             sql, values = compiled.string, compiled.construct_params(row)
-            # An attribute of some kinds of statements only, in the first releases of 1.4.
-            positions = compiled.positiontup if compiled.positional else None
+            positions = compiled.positiontup
         processed = {
             key: processors[key](value) if key in processors else value
             for key, value in values.items()
@@ -193,6 +212,7 @@ def compile_query(
     if isinstance(query, Compiled):
         if not isinstance(query, SQLCompiler):
             raise ArgumentError(f"{query!r} can't be executed")
+        check_dialect(query.dialect)
         return Statement(query), rows
     if isinstance(query, FunctionElement):
         query = select(query)

@@ -130,9 +130,11 @@ class TwoPhaseTransaction(Transaction):
     async def prepare(self) -> None:
         """Prepare to commit; afterwards only `commit` and `rollback` are allowed.
 
-        Raises InvalidRequestError on a finished transaction.
+        Raises InvalidRequestError on a finished transaction, and on one that is prepared.
         """
         self._require_active()
+        if self._is_prepared:
+            raise InvalidRequestError(f"The transaction {self._xid!r} is prepared already")
         await self._connection._prepare_twophase(self._xid)
         self._is_prepared = True
 
