@@ -1,0 +1,1 @@
+"""SQLAlchemy's own test-suite, run on this driver and on others; see `run.py`."""
