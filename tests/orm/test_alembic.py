@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,20 @@ def configure(folder: Path, url: sa.URL, table: str) -> Config:
     )
     config.attributes["configure_logger"] = False
     return config
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """The template's `fileConfig` switches every logger off that its file does not name."""
+    root = logging.getLogger()
+    loggers = [logging.getLogger(name) for name in root.manager.loggerDict]
+    before = [(logger, logger.disabled, logger.level) for logger in (root, *loggers)]
+    handlers = list(root.handlers)
+    yield
+    root.handlers[:] = handlers
+    for logger, disabled, level in before:
+        logger.disabled = disabled
+        logger.setLevel(level)
 
 
 def columns(server: Server, table: str) -> list[str]:
