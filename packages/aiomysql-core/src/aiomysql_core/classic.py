@@ -6,13 +6,13 @@ Nothing here is of use to new code, and nothing of ours uses it.  The module `co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pymysql import converters
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import escape_item, escape_string, through
-from pymysql.converters import escape_sequence as escape_sequence
 from pymysql.err import (
     DatabaseError,
     DataError,
@@ -116,6 +116,17 @@ class LoadLocalFile:
     async def send_data(self) -> NoReturn:
         """Raises NotSupportedError."""
         raise NotSupportedError("to send a file of your own use Connection.load_local()")
+
+
+def _escape_sequence(
+    val: Iterable[Any], charset: object = None, mapping: Mapping[Any, Any] | None = None
+) -> str:
+    """The elements of `val` as literals in parentheses, by PyMySQL's rules."""
+    return f"({','.join(escape_item(item, charset, mapping) for item in val)})"
+
+
+#: PyMySQL's own as long as it has one; it is deprecated there.
+escape_sequence = getattr(converters, "escape_sequence", _escape_sequence)
 
 
 def escape_dict(

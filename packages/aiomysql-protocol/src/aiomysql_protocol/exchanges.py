@@ -6,6 +6,7 @@ done.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aiomysql_protocol.session import Session
 
 
-class Exchange:
+class Exchange(ABC):
     """Base of all exchanges.
 
     Whoever waits for the answer sets `wake`; the session calls it when there is something new to
@@ -55,12 +56,12 @@ class Exchange:
         """The payload that opens the exchange; empty when the server speaks first."""
         return b""
 
+    @abstractmethod
     def receive(self, payload: bytes | bytearray) -> None:
         """Read one whole payload of the answer.
 
         An ERR packet ends the exchange with `error`; any exception raised here breaks the session.
         """
-        raise NotImplementedError
 
     def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
         """Read as many complete row frames as there are; returns the next position."""
