@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest lint format types bench build hatch clean
+.PHONY: help demo test test-lowest test-sqlalchemy lint format types bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -36,6 +36,9 @@ demo: $(workspace) ## Run the README's quickstart on a throw-away MariaDB
 
 test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
 	@$(HATCH) run test $(ARGS)
+
+test-sqlalchemy: $(workspace) ## Run the tests of the SQLAlchemy layer on each series of SQLAlchemy [SERVER=...]
+	@$(HATCH) run test -m sa_versions $(ARGS)
 
 test-lowest: $(workspace) ## Run the tests on the oldest supported dependencies
 	@$(HATCH) -v run lowest:test $(ARGS)

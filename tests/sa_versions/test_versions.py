@@ -1,7 +1,7 @@
 """The SQLAlchemy layer, and the dialect, on the newest release of each supported series.
 
-`pytest -m sa_versions` runs only these. Each series gets an environment of its own, with our
-packages installed from this checkout; that needs the package index.
+`make test-sqlalchemy` runs these and nothing else does. Each series gets an environment of its
+own, with our packages installed from this checkout; that needs the package index.
 """
 
 from __future__ import annotations
