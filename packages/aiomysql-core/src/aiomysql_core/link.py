@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import warnings
 from collections.abc import Callable, Coroutine, Mapping
-from copy import copy
 from functools import partial
 from typing import Any
 
@@ -274,8 +273,7 @@ class Link:
 
     async def _wait(self, exchange: Exchange) -> None:
         """Wait until `exchange` has news."""
-        if exchange.news or exchange.done:
-            exchange.news = False
+        if exchange.take_news():
             return
         stream = self.stream()
         wait = partial(stream.wait, exchange)
@@ -356,10 +354,7 @@ class Link:
             return
         stream = self._stream
         if stream is not None and stream.session.error is not None:
-            if stream.session.error is error:
-                cause = error.__cause__
-                error = copy(error)
-                error.__cause__ = cause
+            error = stream.session.to_raise(error)
             self.abort(str(error))
         try:
             raise error

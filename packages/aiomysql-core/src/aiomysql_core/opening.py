@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from copy import copy
 
 from pymysql.constants import CR
 from pymysql.err import OperationalError
@@ -43,7 +42,7 @@ async def open_stream(
         error = login.take_error()
         if error is not None:
             try:
-                raise copy(error) if error is session.error else error
+                raise session.to_raise(error)
             finally:
                 del error
     except BaseException:

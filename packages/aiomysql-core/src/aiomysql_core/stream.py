@@ -55,11 +55,6 @@ class Stream(asyncio.BufferedProtocol):
         """The transport; None before there is one and after it is lost."""
         return self._transport
 
-    async def run(self, exchange: Exchange) -> None:
-        """Start `exchange`, send its request and wait until it has something to say."""
-        self.start(exchange)
-        await self.wait(exchange)
-
     def start(self, exchange: Exchange) -> None:
         """Start `exchange` and send its request; raises the session's error if that is broken."""
         self.session.start(exchange)
@@ -67,8 +62,7 @@ class Stream(asyncio.BufferedProtocol):
 
     async def wait(self, exchange: Exchange) -> None:
         """Wait until `exchange` has news, or is done."""
-        if exchange.news or exchange.done:
-            exchange.news = False
+        if exchange.take_news():
             return
         if not self.session.paused:
             self.resume()

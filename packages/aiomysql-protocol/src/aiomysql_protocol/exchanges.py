@@ -85,6 +85,13 @@ class Exchange(ABC):
         error, self.error = self.error, None
         return error
 
+    def take_news(self) -> bool:
+        """Is there something to look at: news since the last time, or the end?"""
+        if not (self.news or self.done):
+            return False
+        self.news = False
+        return True
+
     def notify(self) -> None:
         """Wake whoever waits; if nobody does, the next who wants to need not."""
         wake = self.wake

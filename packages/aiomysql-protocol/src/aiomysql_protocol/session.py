@@ -12,6 +12,7 @@ the caller closes the connection.
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 
 from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
@@ -81,6 +82,17 @@ class Session:
         """Remember the status flags of an OK packet (for exchanges); returns it."""
         self.server_status = ok.server_status
         return ok
+
+    def to_raise(self, error: BaseException) -> BaseException:
+        """`error`, or a copy of it if the session keeps it.
+
+        An exception that was raised holds its frames, and they the session: a reference cycle.
+        """
+        if error is not self.error:
+            return error
+        copied = copy(error)
+        copied.__cause__ = error.__cause__
+        return copied
 
     # -- sending ---------------------------------------------------------------------------------
 
