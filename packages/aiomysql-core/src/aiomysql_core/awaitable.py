@@ -6,15 +6,17 @@ from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from aiomysql_protocol.implementation import Ready as Ready
+
 
 class _AsyncContext(Protocol):
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
         /,
-    ) -> Any: ...
+    ) -> Coroutine[Any, Any, Any]: ...
 
 
 T = TypeVar("T")
@@ -58,28 +60,26 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         return self._coro.__await__()
 
-    async def __aenter__(self) -> T:
+    def __aenter__(self) -> Coroutine[Any, Any, T]:
+        coro = self._coro
+        if isinstance(coro, Ready):
+            self._obj = coro.value
+            return coro
+        return self._enter()
+
+    async def _enter(self) -> T:
         self._obj = await self._coro
         return self._obj
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, Any]:
         obj, self._obj = self._obj, None
-        await cast(_AsyncContext, obj).__aexit__(exc_type, exc, traceback)
+        return cast(_AsyncContext, obj).__aexit__(exc_type, exc, traceback)
 
 
-class Ready(Awaitable[T], Generic[T]):
-    """An awaitable that has its result already: awaiting it doesn't suspend."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: T) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self._value
-        yield  # the method must be a generator
+#: Nothing, at once.
+DONE: Ready[None] = Ready(None)

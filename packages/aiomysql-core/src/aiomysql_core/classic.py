@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from pymysql import converters
 from pymysql.constants import FIELD_TYPE
@@ -29,17 +29,15 @@ from pymysql.err import (
 from aiomysql_core.awaitable import AwaitableContextManager as _ContextManager
 from aiomysql_core.log import logger
 from aiomysql_core.options import DEFAULT_CHARSET, DEFAULT_USER
-from aiomysql_core.result import MySQLResult
 from aiomysql_protocol.capabilities import MAX_FRAME
 from aiomysql_protocol.columns import Column
 from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.literals import encode_statement
 from aiomysql_protocol.packets import Ok
+from aiomysql_protocol.query import Result as MySQLResult
 from aiomysql_protocol.wire import PayloadReader
 
 if TYPE_CHECKING:
-    import asyncio
-
     from aiomysql_core.link import Link
     from aiomysql_core.options import Options
     from aiomysql_core.stream import Stream
@@ -148,9 +146,26 @@ class StreamHandle:
         self._protocol = stream
 
     @property
-    def transport(self) -> asyncio.Transport | None:
-        """The transport; None when it is lost."""
-        return self._protocol.transport
+    def transport(self) -> Self:
+        """What can be asked of a transport is answered here too."""
+        return self
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What asyncio's transports tell: "socket", "peername" and so on."""
+        value = self._protocol.extra_info(name)
+        return default if value is None else value
+
+    def is_closing(self) -> bool:
+        """Is the connection closed or being closed?"""
+        return self._protocol.closed
+
+    def close(self) -> None:
+        """Close the connection once everything is sent."""
+        self._protocol.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._protocol.abort()
 
     def at_eof(self) -> bool:
         """Does nothing more come?"""

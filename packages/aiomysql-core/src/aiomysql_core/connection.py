@@ -21,7 +21,7 @@ from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.info import ConnectionInfo
-from aiomysql_core.link import Link, LocalFiles
+from aiomysql_core.link import Link
 from aiomysql_core.local_data import LocalSource
 from aiomysql_core.opening import open_stream
 from aiomysql_core.option_files import read_option_file
@@ -36,6 +36,7 @@ from aiomysql_protocol.literals import Literals, encode_statement
 from aiomysql_protocol.literals import escape_string as escape_text
 from aiomysql_protocol.local_files import local_file_names
 from aiomysql_protocol.login import Login
+from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
 
 C = TypeVar("C", bound=Cursor)
@@ -148,11 +149,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._literals = Literals(conv)
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
-        self._affected_rows = 0
-        self._last_usage = self._loop.time()
         self._opening = self._asking_password = False
         #: For cursors: the exchanges with the server.
         self.link = Link(read_timeout, write_timeout)
+        self.link.last_usage = self._loop.time()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
@@ -268,16 +268,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         cursors: the cursor's class, or several to combine.  Raises TypeError for anything that is
         not a subclass of Cursor, InterfaceError when the connection is closed.
         """
-        self.link.stream()
-        self._last_usage = self._loop.time()
-        if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
-            raise TypeError("Custom cursor must be subclass of Cursor")
-        cursor_class = self.cursorclass
-        if len(cursors) == 1:
-            cursor_class = cursors[0]
-        elif cursors:
-            names = "".join(cls.__name__ for cls in cursors)
-            cursor_class = type(names.replace("Cursor", "") + "Cursor", cursors, {})
+        link = self.link
+        if link.closed:
+            link.stream()  # says why
+        link.last_usage = self._loop.time()
+        cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
         return AwaitableContextManager(Ready(cursor_class(self, self._echo)))
 
     async def query(self, sql: str | bytes | bytearray, unbuffered: bool = False) -> int:
@@ -289,14 +284,16 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
             raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
-        statement = bytes(sql)
-        files: LocalFiles | None = None
-        if self._options.local_infile:
-            names = self._local_file_names(statement)
-            files = {name.encode(self.encoding): (name, None) for name in names}
-        result = await self.link.query(statement, streamed=unbuffered, files=files)
-        self._affected_rows = result.affected_rows
-        return self._affected_rows
+        exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
+        return (await self.link.execute(exchange)).affected_rows
+
+    def new_query(self, statement: bytes, *, unbuffered: bool = False) -> Query:
+        """For cursors: what the link is to run for `statement`."""
+        if not self._options.local_infile:
+            return Query(statement, streamed=unbuffered)
+        names = self._local_file_names(statement)
+        files = {name.encode(self.encoding): (name, None) for name in names}
+        return Query(statement, streamed=unbuffered, local_files=files)
 
     async def load_local(self, sql: str | bytes, source: LocalSource) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file.
@@ -312,9 +309,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if len(names) != 1:
             raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
         files = {names[0].encode(self.encoding): (names[0], source)}
-        result = await self.link.query(statement, files=files)
-        self._affected_rows = result.affected_rows
-        return self._affected_rows
+        return (await self.link.query(statement, files=files)).affected_rows
 
     def _local_file_names(self, statement: bytes) -> list[str]:
         return local_file_names(
@@ -324,8 +319,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def next_result(self) -> int:
         """Read the next result of the last statement; returns `affected_rows`."""
-        self._affected_rows = (await self.link.next_result()).affected_rows
-        return self._affected_rows
+        return (await self.link.next_result()).affected_rows
 
     async def begin(self) -> None:
         """Begin a transaction."""
@@ -408,6 +402,16 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
         )
         return self._literals
+
+
+def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
+    """The one class, or one made of several."""
+    if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
+        raise TypeError("Custom cursor must be subclass of Cursor")
+    if len(cursors) == 1:
+        return cursors[0]
+    names = "".join(cls.__name__ for cls in cursors)
+    return type(names.replace("Cursor", "") + "Cursor", cursors, {})
 
 
 async def _connect(*args: Any, **kwargs: Any) -> Connection:

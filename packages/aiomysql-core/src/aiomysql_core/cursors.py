@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -21,7 +21,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
     Warning,  # noqa: A004
 )
 
-from aiomysql_core.awaitable import Ready
+from aiomysql_core.awaitable import DONE, Ready
 from aiomysql_core.batching import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.batching import InsertTemplate, split_insert
 from aiomysql_core.error_classes import ErrorClasses
@@ -32,7 +32,7 @@ from aiomysql_protocol.literals import encode_statement
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
     from aiomysql_core.local_data import LocalSource
-    from aiomysql_core.result import MySQLResult
+    from aiomysql_protocol.query import Result
 
 
 class Cursor(ErrorClasses):
@@ -47,21 +47,20 @@ class Cursor(ErrorClasses):
     #: Must `_conv_row` be called for the rows of a buffered result?
     _converts_rows: ClassVar[bool] = False
 
-    _rownumber: int
-    _rowcount: int
-    _lastrowid: int | None
-    _description: tuple[tuple[Any, ...], ...] | None
-    _rows: Sequence[Any] | None
-    _result: MySQLResult | None
+    # Attributes begin as the class's: many cursors live for one statement.
+    _arraysize: int = 1
+    _executed: bytes | None = None
+    _last_executed: bytes | None = None
+    _rownumber: int = 0
+    _rowcount: int = -1
+    _lastrowid: int | None = None
+    _description: tuple[tuple[Any, ...], ...] | None = None
+    _rows: Sequence[Any] | None = None
+    _result: Result | None = None
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
         self._echo = echo
-        self._arraysize = 1
-        self._executed: bytes | None = None
-        self._last_executed: bytes | None = None
-        self._clear_result()
-        self._rowcount = -1
 
     # -- what it is ------------------------------------------------------------------------------
 
@@ -134,12 +133,15 @@ class Cursor(ErrorClasses):
         Raises TypeError, ValueError or KeyError when marks and values don't match, ProgrammingError
         and DataError for values that can't be written, and what the server says.
         """
-        connection = self._get_db()
-        while await self.nextset():
-            pass
+        connection = self._connection
+        if connection is None:
+            raise err.ProgrammingError("Cursor closed")
+        if self._result is not None and self._unfinished:
+            await self._finish_results()
         if args is not None:
-            # What is outstanding may change how literals must be written.
-            await connection.link.settle()
+            if not connection.link.idle:
+                # What is outstanding may change how literals must be written.
+                await connection.link.settle()
             marks = query if isinstance(query, str) else query.decode(connection.encoding)
             query = self.mogrify(marks, args)
         await self._query(query)
@@ -197,15 +199,15 @@ class Cursor(ErrorClasses):
         the number of rows loaded; raises what `Connection.load_local` raises.
         """
         connection = self._get_db()
-        while await self.nextset():
-            pass
+        await self._finish_results()
         await connection.link.settle()
         statement = encode_statement(self.mogrify(query, args), connection.encoding)
         self._last_executed = statement
         self._clear_result()
         await connection.load_local(statement, source)
         self._executed = statement
-        await self._do_get_result()
+        if self._take_result(connection, connection.link.result):
+            await self._show_warnings(connection)
         return self._rowcount
 
     async def callproc(self, procname: str, args: Sequence[Any] = ()) -> Sequence[Any]:
@@ -235,16 +237,30 @@ class Cursor(ErrorClasses):
             return None
         self._clear_result()
         await connection.next_result()
-        await self._do_get_result()
+        if self._take_result(connection, connection.link.result):
+            await self._show_warnings(connection)
         return True
 
-    async def close(self) -> None:
+    @property
+    def _unfinished(self) -> bool:
+        """May something of the statement's results be unread?"""
+        result = self._result
+        return result is not None and (result.has_next or result.unbuffered_active)
+
+    async def _finish_results(self) -> None:
+        while await self.nextset():
+            pass
+
+    def close(self) -> Coroutine[Any, Any, None]:
         """Read what is left of the statement's results and let the connection go."""
-        if self._connection is None:
-            return
+        if self._connection is not None and self._result is not None and self._unfinished:
+            return self._close()
+        self._connection = None
+        return DONE
+
+    async def _close(self) -> None:
         try:
-            while await self.nextset():
-                pass
+            await self._finish_results()
         finally:
             self._connection = None
 
@@ -310,13 +326,13 @@ class Cursor(ErrorClasses):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
-    ) -> None:
-        await self.close()
+    ) -> Coroutine[Any, Any, None]:
+        return self.close()
 
     # -- own -------------------------------------------------------------------------------------
 
@@ -339,9 +355,12 @@ class Cursor(ErrorClasses):
             raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
         self._clear_result()
-        await connection.query(statement, unbuffered=self._unbuffered)
+        exchange = connection.new_query(statement, unbuffered=self._unbuffered)
+        await connection.link.begin(exchange)
+        result = connection.link.take(exchange)
         self._executed = statement
-        await self._do_get_result()
+        if self._take_result(connection, result):
+            await self._show_warnings(connection)
 
     def _clear_result(self) -> None:
         self._rownumber = 0
@@ -351,22 +370,25 @@ class Cursor(ErrorClasses):
         self._lastrowid = None
         self._rows = None
 
-    async def _do_get_result(self) -> None:
-        """Take over the connection's current result."""
-        connection = self._get_db()
-        result = connection.link.result
+    def _take_result(self, connection: Connection, result: Result | None) -> bool:
+        """Take over the connection's current result; are there warnings to show?"""
         assert result is not None
         self._result = result
         self._rownumber = 0
-        self._rowcount = result.affected_rows
-        self._description = result.description
-        self._lastrowid = result.insert_id
-        self._rows = None if result.unbuffered_active else result.rows
-        self._prepare_rows(result)
-        if self._rows and self._converts_rows:
-            self._rows = [self._conv_row(row) for row in self._rows]
-        if result.warning_count > 0 and connection.get_warnings:
-            await self._show_warnings(connection)
+        columns, ok = result.column_set, result.ok
+        if columns is None:
+            self._rowcount = ok.affected_rows
+            self._lastrowid = ok.insert_id
+        else:
+            self._rowcount = result.affected_rows
+            self._description = columns.description
+            if not result.unbuffered_active:
+                self._rows = tuple(result.rows)
+        if self._converts_rows:
+            self._prepare_rows(result)
+            if self._rows:
+                self._rows = [self._conv_row(row) for row in self._rows]
+        return ok.warning_count > 0 and connection.get_warnings
 
     async def _show_warnings(self, conn: Connection) -> None:
         """Issue the server's warnings as Python warnings; may be overridden."""
@@ -376,7 +398,7 @@ class Cursor(ErrorClasses):
             text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
             warnings.warn(text, err.Warning, stacklevel=4)
 
-    def _prepare_rows(self, result: MySQLResult) -> None:
+    def _prepare_rows(self, result: Result) -> None:
         """Get ready for `_conv_row` of this result's rows."""
 
     def _conv_row(self, row: Any) -> Any:
@@ -431,17 +453,20 @@ class SSCursor(Cursor):
                 raise IndexError("out of range")
             self._next_row()
 
+    _batch: Sequence[Any] = ()
+    _at: int = 0  # rows of the batch that were fetched
+
     def _clear_result(self) -> None:
         super()._clear_result()
-        self._batch: list[Any] = []
-        self._at = 0  # rows of the batch that were fetched
+        self._batch = ()
+        self._at = 0
 
     async def _more(self) -> bool:
         """Is there a row in the batch, or one to come?"""
         if self._at < len(self._batch):
             return True
         result = self._result
-        if result is None or not (result.unbuffered_active or result.failed):
+        if result is None or not (result.unbuffered_active or result.error is not None):
             return False
         connection = self._get_db()
         self._batch = await connection.link.read_rows(result)

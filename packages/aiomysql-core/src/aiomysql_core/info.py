@@ -26,8 +26,6 @@ class ConnectionInfo:
     _loop: asyncio.AbstractEventLoop
     _echo: bool
     _opening: bool
-    _affected_rows: int
-    _last_usage: float
     _last_greeting: Greeting | None
 
     def __repr__(self) -> str:
@@ -74,7 +72,7 @@ class ConnectionInfo:
     @property
     def last_usage(self) -> float:
         """Time of the loop's clock (seconds) when the connection was last used."""
-        return max(self.link.last_usage, self._last_usage)
+        return self.link.last_usage
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -145,7 +143,7 @@ class ConnectionInfo:
 
     def affected_rows(self) -> int:
         """Rows changed or found by the last statement."""
-        return self._affected_rows
+        return self.link.affected_rows
 
     def insert_id(self) -> int:
         """AUTO_INCREMENT value of the last statement; 0 when there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,14 @@ from pymysql import err
 from pymysql.constants import CR
 
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
-from aiomysql_core.result import MySQLResult
 from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
-from aiomysql_protocol.query import Query
+from aiomysql_protocol.query import Query, Result
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
 
-_Wait = Callable[[], Coroutine[Any, Any, None]]
+_Wait = Callable[[], Awaitable[None]]
 
 #: The files that a statement may load.  Name as it is sent -> its path, and where the bytes come
 #: from: None for the file itself.
@@ -43,12 +42,14 @@ class Link:
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._stream: Stream | None = None
-        self._claim: _Claim | None = None
+        self._claimed = False
         self._close_reason: str | None = None
         #: The result read last; None after an error.
-        self.result: MySQLResult | None = None
+        self.result: Result | None = None
         #: Time of the loop's clock (seconds) when the last answer came.
         self.last_usage = 0.0
+        #: Rows changed or found by the last statement that succeeded.
+        self.affected_rows = 0
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -65,7 +66,7 @@ class Link:
     @property
     def busy(self) -> bool:
         """Is a task waiting for an answer?"""
-        return self._claim is not None
+        return self._claimed
 
     @property
     def idle(self) -> bool:
@@ -95,7 +96,7 @@ class Link:
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""
-        if self._claim is not None:
+        if self._claimed:
             raise err.InterfaceError(
                 0, "another task is waiting for an answer on this connection: use one per task"
             )
@@ -152,51 +153,106 @@ class Link:
         Raises its error, and InterfaceError when another task uses the link.
         """
         with _Claim(self):
-            await self._start(exchange)
+            stream = self._start(exchange)
+            if stream.writing_paused:
+                await self._drain(stream)
             while not exchange.done:
                 await self._wait(exchange)
         self._raise(exchange.take_error())
 
-    async def query(
+    def query(
         self, statement: bytes, *, streamed: bool = False, files: LocalFiles | None = None
-    ) -> MySQLResult:
+    ) -> Coroutine[Any, Any, Result]:
         """Run `statement` and read its first result.
 
         files: what the server may ask for (LOAD DATA LOCAL).  A file that can't be opened is loaded
         as an empty one, and its error raised; what another source raises is raised again and closes
         the link, because the server must not take a part for the whole.
         """
-        exchange = Query(statement, streamed=streamed, local_files=files)
-        with _Claim(self):
-            await self._start(exchange)
-            return await self._next_result(exchange)
+        return self.execute(Query(statement, streamed=streamed, local_files=files))
 
-    async def next_result(self) -> MySQLResult:
+    async def execute(self, exchange: Query) -> Result:
+        """Run `exchange` and read its first result."""
+        await self.begin(exchange)
+        return self.take(exchange)
+
+    def begin(self, exchange: Query) -> Awaitable[None]:
+        """Send the request of `exchange`.
+
+        What is returned must be awaited at once, and `take` called after it.  Raises InterfaceError
+        when another task uses the link.
+        """
+        if self._claimed:
+            self.check_free()
+        stream = self._start(exchange)
+        self._claimed = True
+        if self._read_timeout is None and not stream.writing_paused and not exchange.local_files:
+            return stream.wait(exchange, self._interrupted)
+        return self._until_result(stream, exchange)
+
+    def take(self, exchange: Query) -> Result:
+        """The result that `exchange` has; raises its error."""
+        self._claimed = False
+        self.result = result = exchange.results.popleft()
+        result.exchange = exchange
+        if self._stream is not None:
+            self.last_usage = self._stream.loop.time()
+        if result.streamed and result.column_set is not None:
+            result.unbuffered_active = True
+        elif result.error is not None:
+            self._raise_for(result)
+        self.affected_rows = result.affected_rows
+        return result
+
+    async def _until_result(self, stream: Stream, exchange: Query) -> None:
+        """What `begin` does where sending takes longer, or more than one wait is needed."""
+        file_error: Exception | None = None
+        try:
+            if stream.writing_paused:
+                await self._drain(stream)
+            while not exchange.results:
+                if exchange.file_wanted is not None:
+                    file_error = await self._send_file(exchange)
+                elif exchange.done:
+                    raise err.ProgrammingError("the further results were given up")
+                else:
+                    await self._wait(exchange)
+            if file_error is not None:
+                self.take(exchange)
+                raise file_error
+        except BaseException:
+            self._claimed = False
+            raise
+
+    async def next_result(self) -> Result:
         """Read the next result of the last statement; ProgrammingError when there is none."""
         if self.result is None or not self.result.has_next:
             raise err.ProgrammingError("the last statement has no further result")
-        with _Claim(self):
-            return await self._next_result(self.result.exchange)
+        self.check_free()
+        exchange, self.result = self.result.exchange, None
+        self._claimed = True
+        await self._until_result(self.stream(), exchange)
+        return self.take(exchange)
 
-    async def read_rows(self, result: MySQLResult) -> list[tuple[Any, ...]]:
+    async def read_rows(self, result: Result) -> list[tuple[Any, ...]]:
         """The next rows of a streamed result, at least one; empty at its end."""
         while True:
-            rows = result.take_rows()
+            rows = result.exchange.take_rows(result)
             if rows:
                 return rows
             if result.complete:
                 result.unbuffered_active = False
-            if result.complete or result.failed:
+            if result.complete or result.error is not None:
                 self._raise_for(result)
                 return []
             with _Claim(self):
                 await self._wait(result.exchange)
 
-    async def finish_result(self, result: MySQLResult) -> bool:
+    async def finish_result(self, result: Result) -> bool:
         """Read the rest of a result and drop it; returns whether another one follows."""
         if result.unbuffered_active:
             with _Claim(self):
-                result.skip()
+                result.exchange.skip(result)
                 while not result.complete:
                     await self._wait(result.exchange)
             result.unbuffered_active = False
@@ -207,7 +263,7 @@ class Link:
         result = self.result
         rows = (await self.query(statement)).rows
         self.result = None if result is None or result.has_next else result
-        return rows or ()
+        return tuple(rows)
 
     async def settle(self) -> None:
         """Read and drop what is outstanding, so that the session's state is what the server has."""
@@ -219,29 +275,23 @@ class Link:
             while (exchange := stream.session.newest) is not None:
                 await self._wait(exchange)
 
-    async def _start(self, exchange: Exchange) -> None:
-        self._forget_result()
-        stream = self.stream()
-        stream.start(exchange)
-        if stream.writing_paused:
-            await self._interruptible(stream, stream.drain, self._write_timeout, "write_timeout")
-
-    async def _next_result(self, exchange: Query) -> MySQLResult:
-        self.result = None
-        file_error: Exception | None = None
-        while not exchange.results:
-            if exchange.file_wanted is not None:
-                file_error = await self._send_file(exchange)
-            elif exchange.done:
-                raise err.ProgrammingError("the further results were given up")
+    def _start(self, exchange: Exchange) -> Stream:
+        """Send the request of `exchange`, as far as the socket takes it."""
+        result = self.result
+        if result is not None:
+            if result.exchange.done:
+                self.result = None
             else:
-                await self._wait(exchange)
-        self.result = result = MySQLResult(exchange, exchange.results.popleft())
-        if not result.unbuffered_active:
-            self._raise_for(result)
-        if file_error is not None:
-            raise file_error
-        return result
+                self._forget_result()
+        stream = self._stream
+        if stream is None or stream.closed:
+            stream = self.stream()  # raises
+        stream.start(exchange)
+        return stream
+
+    async def _drain(self, stream: Stream) -> None:
+        """Wait until the whole request is sent, or nearly."""
+        await self._interruptible(stream, stream.drain, self._write_timeout, "write_timeout")
 
     async def _send_file(self, exchange: Query) -> Exception | None:
         """Send the file that is wanted; returns why it can't be opened, if so."""
@@ -257,7 +307,7 @@ class Link:
                         source, error = b"", failure
                 await self._send_pieces(stream, exchange, source)
         except BaseException as failure:
-            self._abort_stream(stream, f"LOAD DATA LOCAL failed: {failure!r}")
+            self.abort(f"LOAD DATA LOCAL failed: {failure!r}")
             raise
         return error
 
@@ -294,9 +344,14 @@ class Link:
             else:
                 await self._in_time(stream, wait, seconds, option)
         except BaseException as error:
-            cancelled = isinstance(error, asyncio.CancelledError)
-            self._abort_stream(stream, "Cancelled during execution" if cancelled else str(error))
+            self._interrupted(error)
             raise
+
+    def _interrupted(self, error: BaseException) -> None:
+        """Nobody will read the answer: close the stream."""
+        self._claimed = False
+        cancelled = isinstance(error, asyncio.CancelledError)
+        self.abort("Cancelled during execution" if cancelled else str(error))
 
     @staticmethod
     async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
@@ -315,13 +370,6 @@ class Link:
                     ) from None
         return await wait()
 
-    def _abort_stream(self, stream: Stream, reason: str) -> None:
-        """Close `stream`, which may have been replaced in the meantime."""
-        if self._stream is stream:
-            self.abort(reason)
-        else:
-            stream.abort()
-
     def _forget_result(self) -> None:
         """Give up the last statement's result; warn if rows of it are unread."""
         if self._give_up_result():
@@ -337,11 +385,16 @@ class Link:
             return False
         incomplete = result.unbuffered_active and not result.complete
         result.exchange.discard()
-        result.give_up()
+        if incomplete:
+            # Whoever still reads this result is to know that its rest was dropped.
+            result.error = result.error or err.InterfaceError(
+                0, "the rest of this result was given up for another statement"
+            )
+        result.unbuffered_active = False
         return incomplete
 
-    def _raise_for(self, result: MySQLResult) -> None:
-        if result.failed and not result.has_next:
+    def _raise_for(self, result: Result) -> None:
+        if result.error is not None and not result.has_next:
             self.result = None
         self._raise(result.take_error())
 
@@ -372,8 +425,7 @@ class _Claim:
 
     def __enter__(self) -> None:
         self._link.check_free()
-        self._link._claim = self
+        self._link._claimed = True
 
     def __exit__(self, *exc: object) -> None:
-        if self._link._claim is self:
-            self._link._claim = None
+        self._link._claimed = False

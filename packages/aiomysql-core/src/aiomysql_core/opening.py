@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
+import socket
 import ssl
+from typing import Any
 
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
 from aiomysql_core.options import Options
-from aiomysql_core.stream import Stream
+from aiomysql_core.socket_stream import SocketStream
+from aiomysql_core.stream import Stream, set_socket_options
+from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.login import Login
 from aiomysql_protocol.session import Session
 
@@ -22,21 +28,13 @@ async def open_stream(
     Raises OSError when the server can't be reached, OperationalError 2026 when TLS fails, and what
     the server says when it refuses the log-in.  Nothing stays open after an error.
     """
-    stream = Stream(session, loop)
     session.start(login)
+    stream = await _connected_stream(options, session, loop)
     try:
-        if options.sock is not None:
-            await loop.create_connection(lambda: stream, sock=options.sock)
-        elif options.unix_socket is not None:
-            await loop.create_unix_connection(lambda: stream, options.unix_socket)
-        else:
-            await loop.create_connection(lambda: stream, options.host, options.port)
-        if not options.secure:
-            stream.set_socket_options()
         while not login.done:
             await stream.wait(login)
             if login.tls_wanted:
-                await _encrypt(options, stream)
+                stream = await _encrypted(options, stream)
                 login.tls_started()
                 stream.flush()
         error = login.take_error()
@@ -51,11 +49,69 @@ async def open_stream(
     return stream
 
 
-async def _encrypt(options: Options, stream: Stream) -> None:
+async def _connected_stream(
+    options: Options, session: Session, loop: asyncio.AbstractEventLoop
+) -> Stream:
+    sock = options.sock
+    if sock is None:
+        sock = await _connected_socket(options, loop)
+    try:
+        sock.setblocking(False)
+        set_socket_options(sock)
+        try:
+            return SocketStream(session, loop, sock)
+        except NotImplementedError:
+            stream = TransportStream(session, loop)
+            await loop.create_connection(lambda: stream, sock=sock)
+            return stream
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _connected_socket(options: Options, loop: asyncio.AbstractEventLoop) -> socket.socket:
+    """A socket connected to the server, the first of its addresses that answers."""
+    failures: list[OSError] = []
+    for family, address in await _addresses(options, loop):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failures.append(error)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    try:
+        if len({str(error) for error in failures}) == 1:
+            raise failures[0]
+        raise OSError("; ".join(map(str, failures)) or "the name has no address")
+    finally:
+        failures.clear()  # the error's traceback holds this frame
+
+
+async def _addresses(
+    options: Options, loop: asyncio.AbstractEventLoop
+) -> list[tuple[socket.AddressFamily, Any]]:
+    """Where the server may be, in the order to try."""
+    if options.unix_socket is not None:
+        return [(socket.AF_UNIX, options.unix_socket)]
+    with contextlib.suppress(ValueError):  # it is a name
+        version = ipaddress.ip_address(options.host).version
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        return [(family, (options.host, options.port))]
+    found = await loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+    return [(item[0], item[4]) for item in found]
+
+
+async def _encrypted(options: Options, stream: Stream) -> Stream:
     context = options.tls.ssl_context()
     name = options.host if context.check_hostname else None
     try:
-        await stream.start_tls(context, name)
+        return await stream.start_tls(context, name)
     except TimeoutError:
         raise
     except (OSError, ssl.CertificateError) as error:

@@ -10,7 +10,7 @@ from pymysql.constants import FIELD_TYPE
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
-    from aiomysql_core.result import MySQLResult
+    from aiomysql_protocol.query import Result
 
     _MixinBase = Cursor
 else:
@@ -29,7 +29,7 @@ class _DictCursorMixin(_RowMixin):
 
     _fields: list[str]
 
-    def _prepare_rows(self, result: MySQLResult) -> None:
+    def _prepare_rows(self, result: Result) -> None:
         super()._prepare_rows(result)
         self._fields = []
         for column in result.fields:
@@ -45,7 +45,7 @@ class _DictCursorMixin(_RowMixin):
 class _DeserializationCursorMixin(_RowMixin):
     _json_columns: list[tuple[int, str]]
 
-    def _prepare_rows(self, result: MySQLResult) -> None:
+    def _prepare_rows(self, result: Result) -> None:
         super()._prepare_rows(result)
         self._json_columns = [
             (index, column.name)

@@ -5,7 +5,10 @@
  * call, so a converter may call the same decoder again, and no lock is needed. (The one who calls
  * must not change the buffer from another thread meanwhile.)
  */
+#include "_answers.h"
+#include "_literals.h"
 #include "_values.h"
+#include "_waiting.h"
 
 enum { HEADER = 4, FULL_FRAME = 0xFFFFFF, NULL_CELL = 0xFB, FIRST_STOP = 0xFE };
 
@@ -437,8 +440,15 @@ module_exec(PyObject *module)
     state->careful_reader = import_name("aiomysql_protocol.rows", "careful_reader");
     state->malformed = import_name("aiomysql_protocol.errors", "malformed");
     state->decimal = import_name("decimal", "Decimal");
+    state->error = import_name("pymysql.err", "Error");
+    state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
+    state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
+    state->decode_name = PyUnicode_InternFromString("decode");
+    state->null = PyUnicode_InternFromString("NULL");
     if (state->checked_plans == NULL || state->careful_reader == NULL ||
-        state->malformed == NULL || state->decimal == NULL) {
+        state->malformed == NULL || state->decimal == NULL || state->error == NULL ||
+        state->ok_type == NULL || state->answer_type == NULL || state->decode_name == NULL ||
+        state->null == NULL) {
         return -1;
     }
     /* Python 3.12's datetime has no C part in an interpreter with a lock of its own. */
@@ -451,6 +461,16 @@ module_exec(PyObject *module)
     if (state->decoder_type == NULL) {
         return -1;
     }
+    state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
+    state->waiter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Waiter_spec, NULL);
+    if (state->ready_type == NULL || state->waiter_type == NULL) {
+        return -1;
+    }
+    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    if (PyModule_AddType(module, state->ready_type) < 0 ||
+        PyModule_AddType(module, state->waiter_type) < 0) {
+        return -1;
+    }
     return PyModule_AddType(module, state->decoder_type);
 }
 
@@ -460,10 +480,15 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
 
     Py_VISIT(state->decoder_type);
+    Py_VISIT(state->ready_type);
+    Py_VISIT(state->waiter_type);
     Py_VISIT(state->checked_plans);
     Py_VISIT(state->careful_reader);
     Py_VISIT(state->malformed);
     Py_VISIT(state->decimal);
+    Py_VISIT(state->error);
+    Py_VISIT(state->ok_type);
+    Py_VISIT(state->answer_type);
     return 0;
 }
 
@@ -473,10 +498,17 @@ module_clear(PyObject *module)
     State *state = PyModule_GetState(module);
 
     Py_CLEAR(state->decoder_type);
+    Py_CLEAR(state->ready_type);
+    Py_CLEAR(state->waiter_type);
     Py_CLEAR(state->checked_plans);
     Py_CLEAR(state->careful_reader);
     Py_CLEAR(state->malformed);
     Py_CLEAR(state->decimal);
+    Py_CLEAR(state->error);
+    Py_CLEAR(state->ok_type);
+    Py_CLEAR(state->answer_type);
+    Py_CLEAR(state->decode_name);
+    Py_CLEAR(state->null);
     return 0;
 }
 
@@ -485,6 +517,12 @@ module_free(void *module)
 {
     (void)module_clear((PyObject *)module);
 }
+
+static PyMethodDef module_methods[] = {
+    {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
+    {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
@@ -500,8 +538,9 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiomysql_protocol._speedups",
-    .m_doc = "The row decoder in C.",
+    .m_doc = "What is worth writing in C; see implementation.py.",
     .m_size = sizeof(State),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

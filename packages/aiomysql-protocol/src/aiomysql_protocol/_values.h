@@ -31,10 +31,17 @@ enum { UTF8, ASCII_SUPERSET, OTHER_ENCODING };
 
 typedef struct {
     PyTypeObject *decoder_type;
+    PyTypeObject *ready_type;
+    PyTypeObject *waiter_type;
     PyObject *checked_plans;
     PyObject *careful_reader;
     PyObject *malformed;
     PyObject *decimal;
+    PyObject *error;       /* pymysql.err.Error */
+    PyObject *ok_type;     /* packets.Ok */
+    PyObject *answer_type; /* answers.Answer */
+    PyObject *decode_name;
+    PyObject *null; /* the literal */
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */
 } State;
 

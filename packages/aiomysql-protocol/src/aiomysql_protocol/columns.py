@@ -90,6 +90,8 @@ class ColumnSet(NamedTuple):
     columns: tuple[Column, ...]
     description: tuple[DescriptionItem, ...]
     decoder: RowDecoder
+    #: Are all values read without a function of the user's?
+    plain: bool
 
 
 class Block(NamedTuple):
@@ -121,7 +123,8 @@ class ColumnCache:
         self._decoders = decoders
         self._use_unicode = use_unicode
         self._known: dict[tuple[bytes, ...], ColumnSet] = {}
-        self._blocks: list[Block] = []
+        #: The metadata that is recognised as it stands in the stream, the newest first.
+        self.blocks: list[Block] = []
 
     def compile(self, definitions: Sequence[bytes]) -> ColumnSet:
         """The column set of these column definition payloads.  Raises MalformedPacket."""
@@ -129,10 +132,12 @@ class ColumnCache:
         found = self._known.get(key)
         if found is None:
             columns = tuple(self._parse(payload) for payload in definitions)
+            plans = [self._plan(column) for column in columns]
             found = ColumnSet(
                 columns,
                 tuple(column.description() for column in columns),
-                text_row_decoder([self._plan(column) for column in columns]),
+                text_row_decoder(plans),
+                all(plan.kind is not CellKind.CONVERT for plan in plans),
             )
             if len(self._known) >= self.SIZE:
                 del self._known[next(iter(self._known))]
@@ -146,15 +151,15 @@ class ColumnCache:
             frames(payload, number & 0xFF)[0][0] for number, payload in enumerate(payloads, 1)
         )
         if len(raw) <= LARGE_FRAME:
-            self._blocks.insert(0, Block(raw, len(payloads), column_set))
-            del self._blocks[self.BLOCKS :]
+            self.blocks.insert(0, Block(raw, len(payloads), column_set))
+            del self.blocks[self.BLOCKS :]
 
     def recognise(self, buffer: bytearray, position: int, end: int) -> Block | None:
         """A remembered block that stands whole at the front of buffer[position:end]."""
-        for index, block in enumerate(self._blocks):
+        for index, block in enumerate(self.blocks):
             if buffer.startswith(block.raw, position, end):
                 if index:
-                    self._blocks.insert(0, self._blocks.pop(index))
+                    self.blocks.insert(0, self.blocks.pop(index))
                 return block
         return None
 

@@ -27,25 +27,32 @@ class Exchange(ABC):
     look at: `done` has become true, or one of the subclass's own attributes says so.
     """
 
-    __slots__ = ("done", "error", "news", "sequence_id", "session", "wake")
+    # Attributes begin as the class's: most exchanges change only a few of them.
 
     #: What is under way, for the message when the connection is lost.
     activity: ClassVar[str] = "query"
 
     #: Is `receive_rows` to be tried before frames are read one by one?
-    reads_rows = False
+    reads_rows: bool = False
 
-    def __init__(self) -> None:
-        self.session: Session | None = None
-        #: Number of the next frame, in whichever direction it goes.
-        self.sequence_id = 0
-        #: Nothing more will come for this exchange.
-        self.done = False
-        #: Why it failed; None after success.
-        self.error: BaseException | None = None
-        self.wake: Callable[[], None] | None = None
-        #: Something has come since anybody looked; whoever looks sets it to False.
-        self.news = False
+    #: Is nobody to wait for more than can be kept (see `paused`)?
+    streamed: bool = False
+
+    session: Session | None = None
+
+    #: Number of the next frame, in whichever direction it goes.
+    sequence_id: int = 0
+
+    #: Nothing more will come for this exchange.
+    done: bool = False
+
+    #: Why it failed; None after success.
+    error: BaseException | None = None
+
+    wake: Callable[[], None] | None = None
+
+    #: Something has come since anybody looked; whoever looks sets it to False.
+    news: bool = False
 
     @property
     def paused(self) -> bool:
@@ -105,11 +112,8 @@ class Exchange(ABC):
 class Command(Exchange):
     """A command that is answered by OK or ERR: COM_PING, COM_INIT_DB, COM_PROCESS_KILL."""
 
-    __slots__ = ("_request", "ok")
-
     def __init__(self, command: int, argument: bytes = b"") -> None:
         """`command`: one of pymysql.constants.COMMAND."""
-        super().__init__()
         self._request = bytes([command]) + argument
         #: The answer; None until it came.
         self.ok: Ok | None = None
@@ -131,8 +135,6 @@ class Command(Exchange):
 
 class Quit(Exchange):
     """COM_QUIT: the server closes the connection and says nothing."""
-
-    __slots__ = ()
 
     def request(self) -> bytes:
         return bytes([COMMAND.COM_QUIT])

@@ -9,36 +9,88 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import rows
+from . import answers, rows, waiting
 from .rows import CellPlan, RowDecoder
+
+if TYPE_CHECKING:
+    from .answers import Answer
+    from .columns import Block
 
 _VARIABLE = "AIOMYSQL_IMPL"
 _C_MODULE = "aiomysql_protocol._speedups"
 
 
-def _chosen() -> tuple[Literal["c", "python"], Callable[[Sequence[CellPlan]], RowDecoder]]:
+class _Parts(NamedTuple):
+    """What there is of each implementation."""
+
+    name: Literal["c", "python"]
+    text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
+    read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
+    literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
+    ready: type[Any]
+    waiter: type[Any]
+
+
+def _literals(
+    args: Sequence[object], no_backslash_escapes: bool, other: Callable[[Any], str], /
+) -> tuple[str, ...]:
+    return tuple([other(arg) for arg in args])
+
+
+def _chosen() -> _Parts:
+    python = _Parts(
+        "python",
+        rows.TextRowDecoder,
+        answers.read_answer,
+        _literals,
+        waiting.Ready,
+        waiting.Waiter,
+    )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
         raise ImportError(f'{_VARIABLE} must be "c", "python" or unset, not {wanted!r}')
     if wanted == "python":
-        return "python", rows.TextRowDecoder
+        return python
     try:
-        from ._speedups import TextRowDecoder
+        import aiomysql_protocol._speedups as _speedups
     except ModuleNotFoundError as exc:
         if exc.name != _C_MODULE:
             raise
         if wanted == "c":
             raise ImportError(f"{_VARIABLE} is 'c', but {_C_MODULE} was not built") from exc
-        return "python", rows.TextRowDecoder
-    return "c", TextRowDecoder
+        return python
+    return _Parts(
+        "c",
+        _speedups.TextRowDecoder,
+        _speedups.read_answer,
+        _speedups.literals,
+        _speedups.Ready,
+        _speedups.Waiter,
+    )
 
 
-IMPLEMENTATION: Literal["c", "python"]
+_parts = _chosen()
+
+IMPLEMENTATION: Literal["c", "python"] = _parts.name
 """The implementation that runs."""
 
-IMPLEMENTATION, _text_row_decoder = _chosen()
+read_answer = _parts.read_answer
+"""See ``answers.read_answer``."""
+
+if TYPE_CHECKING:
+    from .waiting import Ready as Ready
+    from .waiting import Waiter as Waiter
+else:
+    # See `waiting`.
+    Ready, Waiter = _parts.ready, _parts.waiter
+
+literals = _parts.literals
+"""``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.
+
+`other` makes those for all types but the commonest, and may be called for any of them.
+"""
 
 
 def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:
@@ -46,4 +98,4 @@ def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:
 
     Raises ValueError for an incomplete plan, LookupError for an encoding unknown to Python.
     """
-    return _text_row_decoder(plans)
+    return _parts.text_row_decoder(plans)

@@ -17,6 +17,8 @@ from typing import Any, NoReturn, SupportsIndex
 from pymysql.converters import encoders as pymysql_encoders
 from pymysql.err import DataError, ProgrammingError
 
+from aiomysql_protocol.implementation import literals
+
 #: Turns a value into the text of a literal; called as encoder(value, mapping).
 Encoder = Callable[..., str]
 
@@ -100,8 +102,9 @@ class Literals:
         literals for a mapping, one literal for anything else.
         """
         if isinstance(args, (tuple, list)):
-            literal = self.literal
-            return tuple([literal(arg) for arg in args])
+            if self._custom:
+                return tuple([self.literal(arg) for arg in args])
+            return literals(args, self.no_backslash_escapes, self.literal)
         if isinstance(args, Mapping):
             return _NamedLiterals((key, self.literal(value)) for key, value in args.items())
         return self.literal(args)

@@ -108,23 +108,9 @@ class Login(Exchange):
     and calls `tls_started`.
     """
 
-    __slots__ = (
-        "_capabilities",
-        "_factor",
-        "_head",
-        "_method",
-        "_options",
-        "_steps",
-        "_tls",
-        "auth_plugin",
-        "server_auth_plugin",
-        "tls_wanted",
-    )
-
     activity: ClassVar[str] = "the handshake"
 
     def __init__(self, options: LoginOptions) -> None:
-        super().__init__()
         self._options = options
         self._tls = False
         self._capabilities = 0

@@ -5,7 +5,7 @@ MySQL: "OK_Packet", "ERR_Packet", "EOF_Packet".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pymysql import err
 from pymysql.constants import SERVER_STATUS
@@ -18,8 +18,7 @@ EOF_HEADER = 0xFE
 ERR_HEADER = 0xFF
 
 
-@dataclass(slots=True)
-class Ok:
+class Ok(NamedTuple):
     """What an OK packet, or the EOF packet at the end of a result set, says."""
 
     affected_rows: int = 0

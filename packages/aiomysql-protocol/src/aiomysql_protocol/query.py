@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pymysql.constants import COMMAND, CR
+from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import OperationalError
 
 from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.columns import ColumnSet
+from aiomysql_protocol.columns import Column, ColumnSet, DescriptionItem
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
+from aiomysql_protocol.implementation import read_answer
 from aiomysql_protocol.packets import (
     EOF_HEADER,
     ERR_HEADER,
@@ -29,10 +30,19 @@ from aiomysql_protocol.packets import (
 )
 from aiomysql_protocol.wire import PayloadReader
 
+if TYPE_CHECKING:
+    from aiomysql_protocol.answers import Answer
+    from aiomysql_protocol.session import Session
+
 Row = tuple[Any, ...]
 
 #: Bytes of rows that a streamed result holds before the session asks the reader to pause.
 STREAM_HIGH_WATER = 1 << 18
+
+#: `affected_rows` of a result set whose rows are not counted yet.
+UNKNOWN_ROW_COUNT = (1 << 64) - 1
+
+_MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 
 #: The most columns a result set may have (MySQL's own limit is 4096).
 _MOST_COLUMNS = 1 << 16
@@ -41,26 +51,90 @@ _MOST_COLUMNS = 1 << 16
 class Result:
     """One result of a statement: a result set, or the OK packet of a statement without rows."""
 
-    __slots__ = ("column_set", "complete", "error", "ok", "rows", "skipped")
+    #: Metadata; None for a statement without rows.
+    column_set: ColumnSet | None = None
+
+    #: The packet that ended the result; all zero until it came.
+    ok: Ok = Ok()
+
+    #: Nothing more will come for this result.
+    complete: bool = False
+
+    #: Why it failed, after its first rows perhaps.
+    error: BaseException | None = None
+
+    #: Set by whoever does not want the rows that are still to come.
+    skipped: bool = False
+
+    #: Are rows of a streamed result still to be taken?  Kept by the one who takes them.
+    unbuffered_active: bool = False
+
+    #: Do its rows come in batches?
+    streamed: bool = False
+
+    #: The exchange it came in: for, and set by, whoever takes it from `Query.results`.
+    exchange: Query
 
     def __init__(self) -> None:
-        #: Metadata; None for a statement without rows.
-        self.column_set: ColumnSet | None = None
         #: Rows received and not taken yet.
         self.rows: list[Row] = []
-        #: The packet that ended the result; all zero until it came.
-        self.ok = Ok()
-        #: Nothing more will come for this result.
-        self.complete = False
-        #: Why it failed, after its first rows perhaps.
-        self.error: BaseException | None = None
-        #: Set by whoever does not want the rows that are still to come.
-        self.skipped = False
 
     @property
     def unwanted(self) -> bool:
         """Are further rows to be dropped?"""
         return self.skipped or self.error is not None
+
+    @property
+    def affected_rows(self) -> int:
+        """Rows changed, or rows in the result set (2**64 - 1 for a streamed one)."""
+        if self.column_set is None:
+            return self.ok.affected_rows
+        return UNKNOWN_ROW_COUNT if self.streamed else len(self.rows)
+
+    @property
+    def insert_id(self) -> int | None:
+        """The AUTO_INCREMENT value generated; None for a result set."""
+        return self.ok.insert_id if self.column_set is None else None
+
+    @property
+    def warning_count(self) -> int:
+        """Warnings of the statement; 0 until all rows are read."""
+        return self.ok.warning_count
+
+    @property
+    def server_status(self) -> int:
+        """Status flags (pymysql.constants.SERVER_STATUS) after the statement."""
+        return self.ok.server_status
+
+    @property
+    def message(self) -> bytes:
+        """What the server says of the statement, e.g. ``b"Records: 2"``."""
+        return self.ok.message
+
+    @property
+    def has_next(self) -> bool:
+        """Does another result follow in the same answer?"""
+        return self.ok.more_results
+
+    @property
+    def fields(self) -> tuple[Column, ...]:
+        """The columns; empty for a statement without rows."""
+        return self.column_set.columns if self.column_set is not None else ()
+
+    @property
+    def field_count(self) -> int:
+        """Number of columns."""
+        return len(self.fields)
+
+    @property
+    def description(self) -> tuple[DescriptionItem, ...] | None:
+        """PEP 249's description; None for a statement without rows."""
+        return self.column_set.description if self.column_set is not None else None
+
+    def take_error(self) -> BaseException | None:
+        """Why the result failed; None the next time."""
+        error, self.error = self.error, None
+        return error
 
 
 class _State(Enum):
@@ -71,24 +145,23 @@ class _State(Enum):
     ROWS = auto()
 
 
+_RESPONSE = _State.RESPONSE
+
+
 class Query(Exchange):
     """A statement in the text protocol, with all of its results."""
 
-    __slots__ = (
-        "_announced",
-        "_column_count",
-        "_definitions",
-        "_discarding",
-        "_local_files",
-        "_result",
-        "_state",
-        "_statement",
-        "_stored",
-        "file_wanted",
-        "reads_rows",
-        "results",
-        "streamed",
-    )
+    reads_rows: bool = True
+
+    #: Name of the file that the server waits for (see `take_file` and `send_file`).
+    file_wanted: bytes | None = None
+
+    _state: _State = _State.RESPONSE
+    _announced: bool = False  # does `_result` stand in `results` (or was it taken from there)?
+    _column_count: int = 0
+    _definitions: list[bytes]
+    _stored: int = 0  # bytes of rows received since the last `take_rows`
+    _discarding: bool = False
 
     def __init__(
         self,
@@ -103,25 +176,17 @@ class Query(Exchange):
         `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
         pause (`paused`) when nobody takes them.
         """
-        super().__init__()
         self._statement = statement
-        self.streamed = streamed
-        self._local_files = dict(local_files or {})
-        #: Name of the file that the server waits for (see `take_file` and `send_file`).
-        self.file_wanted: bytes | None = None
+        #: The files that may be asked for still.
+        self.local_files = dict(local_files) if local_files else {}
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
-        self.reads_rows = True
-        self._state = _State.RESPONSE
-        self._result = Result()  # the one being read
-        self._announced = False  # does it stand in `results` (or was it taken from there)?
-        self._column_count = 0
-        self._definitions: list[bytes] = []
-        self._stored = 0  # bytes of rows received since the last `take_rows`
-        self._discarding = False
+        self._result = Result()  # the one being read, as long as there is one
+        if streamed:
+            self.streamed = self._result.streamed = True
 
     def request(self) -> bytes:
-        return bytes([COMMAND.COM_QUERY]) + self._statement
+        return b"\x03" + self._statement  # COM_QUERY
 
     @property
     def paused(self) -> bool:
@@ -151,9 +216,16 @@ class Query(Exchange):
     # -- reading ---------------------------------------------------------------------------------
 
     def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
-        if self._state is _State.RESPONSE:
-            position = self._recognise(buffer, position, end)
-            if self._state is _State.RESPONSE:
+        if self._state is _RESPONSE:
+            session = self.session
+            if session is None or self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
+                return position
+            if not self.streamed and not self._discarding:
+                answer = read_answer(session.columns.blocks, buffer, position, end)
+                if answer is not None:
+                    return self._take_answer(session, answer)
+            position = self._recognise(session, buffer, position, end)
+            if self._state is _RESPONSE:
                 return position
         result = self._result
         assert result.column_set is not None
@@ -178,12 +250,29 @@ class Query(Exchange):
             self.notify()
         return stop
 
-    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
-        """Pass over metadata that came before, in the first result of an answer."""
-        session = self.session
-        assert session is not None
-        if self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
+    def _take_answer(self, session: Session, answer: Answer) -> int:
+        """The answer as far as it has come: it ends here, or more rows follow."""
+        position, self.sequence_id, column_set, rows, ok = answer
+        result = self._result
+        if column_set is not None:
+            result.column_set = column_set
+            result.rows = rows
+        if ok is None:
+            self._state = _State.ROWS
             return position
+        session.server_status = ok.server_status
+        if ok.server_status & _MORE_RESULTS:
+            self._end_result(ok)
+            return position
+        result.ok = ok
+        result.complete = self.done = True
+        self.results.append(result)
+        del self._result
+        self.notify()
+        return position
+
+    def _recognise(self, session: Session, buffer: bytearray, position: int, end: int) -> int:
+        """Pass over metadata that came before, in the first result of an answer."""
         block = session.columns.recognise(buffer, position, end)
         if block is None:
             return position
@@ -229,7 +318,7 @@ class Query(Exchange):
             self.reads_rows = False
 
     def _receive_file_request(self, name: bytes) -> None:
-        if name not in self._local_files:
+        if name not in self.local_files:
             raise OperationalError(
                 CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
                 f"the server asks for the local file {name[:256]!r}, which the statement "
@@ -243,7 +332,7 @@ class Query(Exchange):
     def take_file(self) -> Any:
         """What `local_files` has for the file that is wanted."""
         assert self.file_wanted is not None
-        return self._local_files.pop(self.file_wanted)
+        return self.local_files.pop(self.file_wanted)
 
     def send_file(self, data: bytes) -> None:
         """Send a piece of the file that is wanted; an empty one ends it."""
@@ -312,14 +401,15 @@ class Query(Exchange):
             result.error = error
         result.complete = True
         self._announce()
+        if not ok.more_results:
+            self.finish()
+            return
         self._result = Result()
+        self._result.streamed = self.streamed
         self._announced = False
         self._state = _State.RESPONSE
         self.reads_rows = True
-        if ok.more_results:
-            self.notify()
-        else:
-            self.finish()
+        self.notify()
 
     def finish(self, error: BaseException | None = None) -> None:
         if error is not None:
@@ -327,4 +417,5 @@ class Query(Exchange):
             self._result.error = self._result.error or error
             self._result.complete = True
             self._announce()
+        del self._result  # which may know this exchange
         super().finish(error)

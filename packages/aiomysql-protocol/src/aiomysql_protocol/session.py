@@ -17,7 +17,7 @@ from copy import copy
 from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
 
-from aiomysql_protocol.capabilities import MAX_PAYLOAD
+from aiomysql_protocol.capabilities import MAX_FRAME, MAX_PAYLOAD
 from aiomysql_protocol.columns import ColumnCache
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Exchange
@@ -105,7 +105,10 @@ class Session:
             raise self.error
         payload = exchange.request()
         exchange.session = self
-        if payload:
+        if 0 < len(payload) < MAX_FRAME:
+            self._to_send.append(len(payload).to_bytes(4, "little") + payload)
+            exchange.sequence_id = 1
+        elif payload:
             self.send_payload(exchange, payload)
         self._exchanges.append(exchange)
 
@@ -113,6 +116,11 @@ class Session:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
         chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
         self._to_send += chunks
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Would `data_to_send` return something?"""
+        return bool(self._to_send)
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; empty when there are none."""
@@ -139,6 +147,9 @@ class Session:
                 exchange = self._exchanges[0]
                 if exchange.reads_rows and not self._assembler.gathering:
                     position = exchange.receive_rows(buffer, position, end)
+                    if exchange.done:
+                        self._exchanges.popleft()
+                        continue
                 frame = self._read_frame(exchange, buffer, position, end)
                 position = frame.position
                 if frame.payload is None:

@@ -1,0 +1,168 @@
+"""A stream that reads and writes a socket itself, watched by the event loop.
+
+There is no transport between: a request is one call of send, an answer one of recv, and the task
+that waits for it goes on in the same turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import Any
+
+from aiomysql_core.stream import Stream
+from aiomysql_core.transport_stream import TransportStream
+from aiomysql_protocol.session import Session
+
+
+class SocketStream(Stream):
+    """Needs a loop with `add_reader` (not Windows' proactor loop), and no TLS."""
+
+    _wakes_at_once = True
+
+    def __init__(
+        self, session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
+    ) -> None:
+        """Raises NotImplementedError when the loop can't watch sockets.
+
+        sock: connected and not blocking; the stream's own from now on.
+        """
+        super().__init__(session, loop)
+        self._descriptor = sock.fileno()
+        loop.add_reader(self._descriptor, self._readable)
+        self._sock: socket.socket | None = sock
+        self._unsent = bytearray()
+        self._closing = False  # as soon as everything is sent
+
+    @property
+    def closed(self) -> bool:
+        return self._sock is None or self._closing or self.session.error is not None
+
+    def extra_info(self, name: str) -> Any:
+        sock = self._sock
+        if sock is None or name == "socket":
+            return sock
+        try:
+            return {"peername": sock.getpeername, "sockname": sock.getsockname}[name]()
+        except (KeyError, OSError):
+            return None
+
+    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
+        await self.drain()
+        if self._end:
+            raise ssl.SSLError("the server sent data before the TLS handshake")
+        sock, self._sock = self._sock, None
+        if sock is None:
+            raise ConnectionResetError("connection closed before the TLS handshake")
+        self.loop.remove_reader(self._descriptor)
+        stream = TransportStream(self.session, self.loop)
+        try:
+            await self.loop.create_connection(
+                lambda: stream, sock=sock, ssl=context, server_hostname=server_hostname or ""
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return stream
+
+    def close(self) -> None:
+        self._closing = True
+        if not self._unsent:
+            self.abort()
+        elif self._sock is not None:
+            self._reading_paused = True
+            self._pause_reading()
+
+    def abort(self) -> None:
+        if self._shut():
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon(self._end_session, None)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._shut()
+        self._end_session(exc)
+
+    def _shut(self) -> bool:
+        """Close the socket; False when it is closed already."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return False
+        with contextlib.suppress(RuntimeError):
+            self.loop.remove_reader(self._descriptor)
+            if self._unsent:
+                self.loop.remove_writer(self._descriptor)
+                self._unsent.clear()
+        with contextlib.suppress(OSError):
+            sock.close()
+        return True
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        if self._unsent:
+            self._unsent += data
+            return
+        sent = self._send(data)
+        if sent < len(data):
+            self._unsent += memoryview(data)[sent:]
+            self._write_resumed = self.loop.create_future()
+            self.loop.add_writer(self._descriptor, self._writable)
+
+    def _send(self, data: bytes | bytearray) -> int:
+        """Send what the system takes; returns how many bytes that were."""
+        if self._sock is None:
+            return len(data)
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            # The server may have said why before it closed the connection: that is read first.
+            self.loop.call_soon(self._read_last_words, error)
+            return len(data)
+
+    def _writable(self) -> None:
+        del self._unsent[: self._send(self._unsent)]
+        if self._unsent:
+            return
+        self.loop.remove_writer(self._descriptor)
+        self._resume_writers()
+        if self._closing:
+            self.abort()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        sock = self._sock
+        if sock is None:
+            return
+        try:
+            count = sock.recv_into(self._free_space())
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.connection_lost(error)
+            return
+        if count:
+            self._take(count)
+        else:
+            self.connection_lost(None)
+
+    def _read_last_words(self, reason: OSError) -> None:
+        """Sending failed for `reason`: take what the server has sent, then end."""
+        received = -1
+        while self._sock is not None and received != self.received:
+            received = self.received
+            self._readable()
+        if self._sock is not None:
+            self.connection_lost(reason)
+
+    def _pause_reading(self) -> None:
+        if self._sock is not None:
+            self.loop.remove_reader(self._descriptor)
+
+    def _resume_reading(self) -> None:
+        if self._sock is not None:
+            self.loop.add_reader(self._descriptor, self._readable)

@@ -1,0 +1,248 @@
+/* Answers read at one go: see answers.py, where the rules are written down. */
+#ifndef AIOMYSQL_PROTOCOL_ANSWERS_H
+#define AIOMYSQL_PROTOCOL_ANSWERS_H
+
+#include "_values.h"
+
+enum { ANSWER_HEADER = 4, ANSWER_FULL_FRAME = 0xFFFFFF, ANSWER_OK = 0x00, ANSWER_EOF = 0xFE };
+
+/* Fields of columns.Block, and of the columns.ColumnSet in it. */
+enum { BLOCK_RAW, BLOCK_FRAMES, BLOCK_COLUMN_SET, BLOCK_FIELDS };
+enum { SET_COLUMNS, SET_DESCRIPTION, SET_DECODER, SET_PLAIN, SET_FIELDS };
+
+/* The payload of the frame at `pos` and its length; NULL if it is empty, incomplete, long or out
+ * of order. */
+static const unsigned char *
+answer_frame(const unsigned char *pos, const unsigned char *end, unsigned sequence_id,
+             Py_ssize_t *length)
+{
+    if (end - pos <= ANSWER_HEADER || pos[3] != sequence_id) {
+        return NULL;
+    }
+    *length = pos[0] | pos[1] << 8 | pos[2] << 16;
+    if (*length == 0 || *length == ANSWER_FULL_FRAME || *length > end - pos - ANSWER_HEADER) {
+        return NULL;
+    }
+    return pos + ANSWER_HEADER;
+}
+
+/* A length-encoded integer at `*pos`, which is moved past it; 0 if it is not whole or not one. */
+static int
+answer_integer(const unsigned char **pos, const unsigned char *end, uint64_t *value)
+{
+    int width;
+
+    if (*pos >= end) {
+        return 0;
+    }
+    *value = *(*pos)++;
+    if (*value < 0xFB) {
+        return 1;
+    }
+    width = *value == 0xFC ? 2 : *value == 0xFD ? 3 : *value == 0xFE ? 8 : 0;
+    if (width == 0 || end - *pos < width) {
+        return 0;
+    }
+    *value = 0;
+    for (int i = 0; i < width; i++) {
+        *value |= (uint64_t)(*pos)[i] << (8 * i);
+    }
+    *pos += width;
+    return 1;
+}
+
+/* A tuple of the named tuple class `type`; takes over the references in `items`, of which a NULL
+ * means that an exception is set. */
+static PyObject *
+named_tuple(PyTypeObject *type, PyObject **items, Py_ssize_t count)
+{
+    PyObject *result = NULL;
+    Py_ssize_t i;
+
+    for (i = 0; i < count && items[i] != NULL; i++) {
+    }
+    if (i == count) {
+        result = type->tp_alloc(type, count);
+    }
+    for (i = 0; i < count; i++) {
+        if (result == NULL) {
+            Py_XDECREF(items[i]);
+        }
+        else {
+            PyTuple_SET_ITEM(result, i, items[i]);
+        }
+    }
+    return result;
+}
+
+/* The packets.Ok in `payload`. NULL with an exception, or without one if it is none. */
+static PyObject *
+answer_ok(const State *state, const unsigned char *payload, Py_ssize_t length)
+{
+    const unsigned char *pos = payload + 1, *end = payload + length;
+    uint64_t affected_rows, insert_id;
+    PyObject *items[5];
+
+    if (!answer_integer(&pos, end, &affected_rows) || !answer_integer(&pos, end, &insert_id) ||
+        end - pos < 4) {
+        return NULL;
+    }
+    items[0] = PyLong_FromUnsignedLongLong(affected_rows);
+    items[1] = PyLong_FromUnsignedLongLong(insert_id);
+    items[2] = PyLong_FromLong(pos[0] | pos[1] << 8);
+    items[3] = PyLong_FromLong(pos[2] | pos[3] << 8);
+    items[4] = PyBytes_FromStringAndSize((const char *)pos + 4, end - pos - 4);
+    return named_tuple((PyTypeObject *)state->ok_type, items, 5);
+}
+
+/* Takes over the references to `rows` and `ok`. */
+static PyObject *
+new_answer(const State *state, Py_ssize_t position, unsigned sequence_id, PyObject *column_set,
+           PyObject *rows, PyObject *ok)
+{
+    PyObject *items[5] = {
+        PyLong_FromSsize_t(position),
+        PyLong_FromLong(sequence_id & 0xFF),
+        Py_NewRef(column_set),
+        rows,
+        ok,
+    };
+
+    return named_tuple((PyTypeObject *)state->answer_type, items, 5);
+}
+
+/* The rows behind the metadata of `block`, at `start`, and the packet that ends them. */
+static PyObject *
+answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigned char *base,
+            Py_ssize_t start, Py_ssize_t end)
+{
+    long frames = PyLong_AsLong(PyTuple_GET_ITEM(block, BLOCK_FRAMES));
+    PyObject *column_set = PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET);
+    PyObject *arguments[6] = {PyTuple_GET_ITEM(column_set, SET_DECODER), buffer, NULL, NULL, NULL, NULL};
+    PyObject *stop = NULL, *ok = NULL;
+    PyObject *rows = PyList_New(0);
+    unsigned sequence_id = (unsigned)(1 + frames) & 0xFF;
+    Py_ssize_t position = -1, length;
+    const unsigned char *payload;
+
+    arguments[2] = PyLong_FromSsize_t(start);
+    arguments[3] = PyLong_FromSsize_t(end);
+    arguments[4] = PyLong_FromLong((long)sequence_id);
+    arguments[5] = rows;
+    if (rows != NULL && arguments[2] != NULL && arguments[3] != NULL && arguments[4] != NULL) {
+        stop = PyObject_VectorcallMethod(state->decode_name, arguments, 6, NULL);
+    }
+    for (int i = 2; i < 5; i++) {
+        Py_XDECREF(arguments[i]);
+    }
+    if (stop != NULL) {
+        position = PyLong_AsSsize_t(stop);
+        Py_DECREF(stop);
+    }
+    if (position < start || position > end) {
+        Py_XDECREF(rows);
+        return NULL;
+    }
+    sequence_id = (sequence_id + (unsigned)PyList_GET_SIZE(rows)) & 0xFF;
+    payload = answer_frame(base + position, base + end, sequence_id, &length);
+    if (payload != NULL && payload[0] == ANSWER_EOF) {
+        ok = answer_ok(state, payload, length);
+        if (ok == NULL && PyErr_Occurred()) {
+            Py_DECREF(rows);
+            return NULL;
+        }
+    }
+    if (ok == NULL) {
+        return new_answer(state, position, sequence_id, column_set, rows, Py_NewRef(Py_None));
+    }
+    position += ANSWER_HEADER + length;
+    return new_answer(state, position, sequence_id + 1, column_set, rows, ok);
+}
+
+static int
+is_block(PyObject *block)
+{
+    return PyTuple_Check(block) && PyTuple_GET_SIZE(block) == BLOCK_FIELDS &&
+           PyBytes_Check(PyTuple_GET_ITEM(block, BLOCK_RAW)) &&
+           PyTuple_Check(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET)) &&
+           PyTuple_GET_SIZE(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET)) == SET_FIELDS;
+}
+
+/* The answer in `[start, end)`; NULL with an exception, or without one if it is none of ours. */
+static PyObject *
+find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsigned char *base,
+            Py_ssize_t start, Py_ssize_t end)
+{
+    Py_ssize_t length;
+    const unsigned char *payload = answer_frame(base + start, base + end, 1, &length);
+
+    if (payload == NULL) {
+        return NULL;
+    }
+    if (payload[0] == ANSWER_OK) {
+        PyObject *ok = answer_ok(state, payload, length);
+        return ok == NULL ? NULL
+                          : new_answer(state, start + ANSWER_HEADER + length, 2, Py_None,
+                                       PyList_New(0), ok);
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(blocks); i++) {
+        PyObject *block = PyList_GET_ITEM(blocks, i), *raw, *answer;
+
+        if (!is_block(block)) {
+            PyErr_SetString(PyExc_TypeError, "blocks must hold Blocks");
+            return NULL;
+        }
+        raw = PyTuple_GET_ITEM(block, BLOCK_RAW);
+        if (PyTuple_GET_ITEM(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET), SET_PLAIN) != Py_True ||
+            PyBytes_GET_SIZE(raw) > end - start ||
+            memcmp(PyBytes_AS_STRING(raw), base + start, (size_t)PyBytes_GET_SIZE(raw)) != 0) {
+            continue;
+        }
+        Py_INCREF(block);
+        answer = answer_rows(state, block, buffer, base, start + PyBytes_GET_SIZE(raw), end);
+        Py_DECREF(block);
+        return answer;
+    }
+    return NULL;
+}
+
+static PyObject *
+read_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    const State *state = PyModule_GetState(module);
+    PyObject *answer = NULL;
+    Py_ssize_t start, end;
+    Py_buffer view;
+
+    if (nargs != 4 || !PyList_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "read_answer takes a list of blocks, a buffer, start, end");
+        return NULL;
+    }
+    start = PyNumber_AsSsize_t(args[2], PyExc_ValueError);
+    if (start == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    end = PyNumber_AsSsize_t(args[3], PyExc_ValueError);
+    if (end == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    if (start < 0 || start > end || end > view.len) {
+        PyErr_SetString(PyExc_ValueError, "start and end must lie within the buffer");
+    }
+    else {
+        answer = find_answer(state, args[0], args[1], view.buf, start, end);
+        if (answer == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
+            PyErr_Clear(); /* whoever reads frame by frame will meet it again */
+        }
+    }
+    PyBuffer_Release(&view);
+    if (answer == NULL && !PyErr_Occurred()) {
+        Py_RETURN_NONE;
+    }
+    return answer;
+}
+
+#endif
