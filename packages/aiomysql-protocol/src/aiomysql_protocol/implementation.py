@@ -11,19 +11,26 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from . import rows
+from . import binary_rows, rows
+from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
 _VARIABLE = "AIOMYSQL_IMPL"
 _C_MODULE = "aiomysql_protocol._speedups"
 
 
-def _chosen() -> tuple[Literal["c", "python"], Callable[[Sequence[CellPlan]], RowDecoder]]:
+_TextDecoder = Callable[[Sequence[CellPlan]], RowDecoder]
+_BinaryDecoder = Callable[[Sequence[BinaryPlan]], RowDecoder]
+
+
+def _chosen() -> tuple[Literal["c", "python"], _TextDecoder, _BinaryDecoder]:
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
         raise ImportError(f'{_VARIABLE} must be "c", "python" or unset, not {wanted!r}')
+    in_python: tuple[Literal["python"], _TextDecoder, _BinaryDecoder]
+    in_python = ("python", rows.TextRowDecoder, binary_rows.BinaryRowDecoder)
     if wanted == "python":
-        return "python", rows.TextRowDecoder
+        return in_python
     try:
         from ._speedups import TextRowDecoder
     except ModuleNotFoundError as exc:
@@ -31,14 +38,14 @@ def _chosen() -> tuple[Literal["c", "python"], Callable[[Sequence[CellPlan]], Ro
             raise
         if wanted == "c":
             raise ImportError(f"{_VARIABLE} is 'c', but {_C_MODULE} was not built") from exc
-        return "python", rows.TextRowDecoder
-    return "c", TextRowDecoder
+        return in_python
+    return "c", TextRowDecoder, binary_rows.BinaryRowDecoder
 
 
 IMPLEMENTATION: Literal["c", "python"]
 """The implementation that runs."""
 
-IMPLEMENTATION, _text_row_decoder = _chosen()
+IMPLEMENTATION, _text_row_decoder, _binary_row_decoder = _chosen()
 
 
 def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:
@@ -47,3 +54,11 @@ def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:
     Raises ValueError for an incomplete plan, LookupError for an encoding unknown to Python.
     """
     return _text_row_decoder(plans)
+
+
+def binary_row_decoder(plans: Sequence[BinaryPlan]) -> RowDecoder:
+    """A decoder for the binary rows of a result set with these columns, in the order of `plans`.
+
+    Raises what ``text_row_decoder`` raises.
+    """
+    return _binary_row_decoder(plans)

@@ -14,7 +14,7 @@ from pymysql.constants import COMMAND, CR
 from pymysql.err import OperationalError
 
 from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.columns import ColumnSet
+from aiomysql_protocol.columns import ColumnCache, ColumnSet
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.packets import (
@@ -124,6 +124,12 @@ class Query(Exchange):
         return bytes([COMMAND.COM_QUERY]) + self._statement
 
     @property
+    def columns(self) -> ColumnCache:
+        """What compiles the metadata of the results."""
+        assert self.session is not None
+        return self.session.columns
+
+    @property
     def paused(self) -> bool:
         return self.streamed and self._stored >= STREAM_HIGH_WATER
 
@@ -184,7 +190,7 @@ class Query(Exchange):
         assert session is not None
         if self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
             return position
-        block = session.columns.recognise(buffer, position, end)
+        block = self.columns.recognise(buffer, position, end)
         if block is None:
             return position
         self.sequence_id = (1 + block.frames) & 0xFF
@@ -260,7 +266,7 @@ class Query(Exchange):
         self._definitions.append(bytes(payload))
         if len(self._definitions) < self._column_count:
             return
-        columns = self.session.columns
+        columns = self.columns
         self._result.column_set = columns.compile(self._definitions)
         if self.session.capabilities & DEPRECATE_EOF:
             if self.sequence_id == (2 + self._column_count) & 0xFF:
