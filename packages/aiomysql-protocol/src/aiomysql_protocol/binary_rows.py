@@ -22,6 +22,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pymysql.constants import FIELD_TYPE
+from pymysql.err import DataError
 
 from .errors import MalformedPacket, malformed, unreadable_cell
 from .rows import (
@@ -77,16 +78,19 @@ class BinaryPlan(NamedTuple):
     unsigned: bool = False
     #: Digits behind the point; of a real number NOT_FIXED or more: as many as it needs.
     decimals: int = NOT_FIXED
-    #: Characters up to which the server's text is filled with zeros (ZEROFILL); 0: it is not.
+    #: Characters up to which the server's text of a number is filled with zeros; 0: it is not.
     zerofill: int = 0
 
 
 def checked_binary_plans(plans: Sequence[BinaryPlan]) -> tuple[BinaryPlan, ...]:
     """`plans` as a tuple of true BinaryPlans, each complete; both implementations use it.
 
-    Raises what ``rows.checked_plans`` raises.
+    Raises what ``rows.checked_plans`` raises, and ValueError for negative decimals.
     """
     cells = checked_plans([plan.cell for plan in plans])
+    for plan in plans:
+        if plan.decimals < 0:
+            raise ValueError(f"Column {plan.cell.name!r}: {plan.decimals} decimals")
     return tuple(
         BinaryPlan(
             int(plan.type_code), cell, bool(plan.unsigned), int(plan.decimals), int(plan.zerofill)
@@ -147,7 +151,7 @@ class BinaryRowDecoder(FramedRows):
                     append(read(data[pos : (pos := pos + length)]))
                 else:
                     append(None)
-        except (MalformedPacket, *_UNREADABLE):
+        except (MalformedPacket, DataError, *_UNREADABLE):
             return self._read_carefully(data, start, end)
         if pos != end:
             return self._read_carefully(data, start, end)
@@ -244,12 +248,14 @@ def _direct_format(plan: BinaryPlan) -> str:
 
 
 def _real_reader(plan: BinaryPlan) -> Reader:
-    if plan.type_code == FIELD_TYPE.DOUBLE:
-        unpack = struct.Struct("<d").unpack
+    single = plan.type_code == FIELD_TYPE.FLOAT
+    unpack = struct.Struct("<f" if single else "<d").unpack
+    if plan.decimals < NOT_FIXED:
         form = f".{plan.decimals}f"
+    elif single:
+        form = ".6g"
     else:
-        unpack = struct.Struct("<f").unpack
-        form = ".6g" if plan.decimals >= NOT_FIXED else f".{plan.decimals}f"
+        return lambda raw: unpack(raw)[0]
     return lambda raw: float(format(unpack(raw)[0], form))
 
 
@@ -335,9 +341,11 @@ def careful_binary_reader(plan: BinaryPlan) -> Reader:
     def render_and_read(raw: bytes) -> Any:
         try:
             text = renderer(raw, plan)
+            if plan.type_code in FIXED_SIZES:
+                text = text.zfill(plan.zerofill)
         except _UNREADABLE as exc:
             raise unreadable_cell(plan.cell.name, plan.cell.kind.name, raw) from exc
-        return read(text.zfill(plan.zerofill).encode("ascii"))
+        return read(text.encode("ascii"))
 
     return render_and_read
 

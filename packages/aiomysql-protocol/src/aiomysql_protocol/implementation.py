@@ -32,14 +32,14 @@ def _chosen() -> tuple[Literal["c", "python"], _TextDecoder, _BinaryDecoder]:
     if wanted == "python":
         return in_python
     try:
-        from ._speedups import TextRowDecoder
+        from ._speedups import BinaryRowDecoder, TextRowDecoder
     except ModuleNotFoundError as exc:
         if exc.name != _C_MODULE:
             raise
         if wanted == "c":
             raise ImportError(f"{_VARIABLE} is 'c', but {_C_MODULE} was not built") from exc
         return in_python
-    return "c", TextRowDecoder, binary_rows.BinaryRowDecoder
+    return "c", TextRowDecoder, BinaryRowDecoder
 
 
 IMPLEMENTATION: Literal["c", "python"]
