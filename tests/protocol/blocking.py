@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from pymysql.constants import COMMAND
 from pymysql.converters import decoders
 
 from aiomysql_protocol.columns import ColumnCache
 from aiomysql_protocol.exchanges import Command, Exchange
+from aiomysql_protocol.literals import Literals
 from aiomysql_protocol.login import Login, LoginOptions
+from aiomysql_protocol.parameters import NeedsTextError, ParameterWriter
+from aiomysql_protocol.prepared import Execute, Prepare, Prepared, close_statement
 from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
+
+T = TypeVar("T", bound=Exchange)
 
 
 def new_session(max_payload: int = 1 << 30) -> Session:
@@ -113,3 +118,81 @@ def replay(
         assert not pending
         results.append(outcome(exchange))
     return results, [data for data in sent if data]
+
+
+class Client:
+    """One connection, to run exchanges over one by one."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        options: LoginOptions,
+        converters: Mapping[Any, Any] = decoders,
+        *,
+        encoding: str = "utf8",
+        use_unicode: bool = True,
+    ) -> None:
+        self.session = Session(ColumnCache(encoding, converters, use_unicode=use_unicode))
+        self.writer = ParameterWriter(encoding)
+        self.literals = Literals()
+        self._encoding = encoding
+        self._socket = socket.create_connection(address, timeout=30)
+        self._pending = bytearray()
+        #: What came for the last exchange.
+        self.answer = b""
+        login = self.run(Login(options))
+        assert login.error is None, login.error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._socket:
+            self.session.start(Command(COMMAND.COM_QUIT))
+            self._socket.sendall(self.session.data_to_send())
+
+    def run(self, exchange: T) -> T:
+        """Run `exchange` to its end."""
+        self.session.start(exchange)
+        self.answer = b""
+        while not exchange.done:
+            self._socket.sendall(self.session.data_to_send())
+            chunk = self._socket.recv(1 << 16)
+            assert chunk, "the server hung up"
+            self.answer += chunk
+            self._pending += chunk
+            del self._pending[: self.session.receive(self._pending, 0, len(self._pending))]
+        assert not self._pending
+        return exchange
+
+    def query(self, statement: str, *values: object) -> Query:
+        """Run a statement as text, with literals for its `%s` marks."""
+        if values:
+            statement %= self.literals.arguments(values)
+        return self.run(Query(statement.encode(self._encoding)))
+
+    def prepare(self, statement: str) -> Prepared:
+        """Prepare a statement with `?` marks; raises the server's error."""
+        exchange = self.run(Prepare(statement.encode(self._encoding)))
+        if exchange.error is not None:
+            raise exchange.error
+        assert exchange.prepared is not None
+        return exchange.prepared
+
+    def execute(self, statement: str, *values: object) -> Query:
+        """Prepare a statement with `?` marks, execute it, and forget it."""
+        prepared = self.prepare(statement)
+        parameters = self.writer.write(values)
+        if not prepared.accepts(parameters):
+            raise NeedsTextError(statement)
+        done = self.run(Execute(prepared, parameters))
+        close_statement(self.session, prepared)
+        return done
+
+
+def rows_of(query: Query) -> list[tuple[Any, ...]]:
+    """The rows of the only result; raises the error."""
+    (result,) = query.results
+    if result.error is not None:
+        raise result.error
+    return result.rows

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from .row_bytes import MakeDecoder, implementation
+from .row_bytes import (
+    MakeBinaryDecoder,
+    MakeDecoder,
+    binary_implementation,
+    implementation,
+)
 
 
 @pytest.fixture(params=["c", "python"])
 def make(request: pytest.FixtureRequest) -> MakeDecoder:
     return implementation(request.param)
+
+
+@pytest.fixture(params=["c", "python"])
+def make_binary(request: pytest.FixtureRequest) -> MakeBinaryDecoder:
+    return binary_implementation(request.param)

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from aiomysql_protocol import rows
+from aiomysql_protocol import binary_rows, rows
+from aiomysql_protocol.binary_rows import FIXED_SIZES, BinaryPlan
 from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
 
 C_MODULE = "aiomysql_protocol._speedups"
 
 MakeDecoder = Callable[[Sequence[CellPlan]], RowDecoder]
+MakeBinaryDecoder = Callable[[Sequence[BinaryPlan]], RowDecoder]
 
 
 def c_decoder() -> MakeDecoder | None:
@@ -57,6 +59,15 @@ def implementation(name: str) -> MakeDecoder:
     return need_c() if name == "c" else rows.TextRowDecoder
 
 
+def binary_implementation(name: str) -> MakeBinaryDecoder:
+    """The implementation for binary rows called "c" or "python"."""
+    if name == "python":
+        return binary_rows.BinaryRowDecoder
+    need_c()
+    found: MakeBinaryDecoder = importlib.import_module(C_MODULE).BinaryRowDecoder
+    return found
+
+
 def plan(
     kind: CellKind,
     encoding: str | None = "utf8",
@@ -77,6 +88,17 @@ def length(number: int, width: int | None = None) -> bytes:
 def payload(*cells: bytes | None, width: int | None = None) -> bytes:
     """A row's payload."""
     return b"".join(b"\xfb" if c is None else length(len(c), width) + c for c in cells)
+
+
+def binary_payload(plans: Sequence[BinaryPlan], cells: Sequence[bytes | None]) -> bytes:
+    """A binary row's payload."""
+    bitmap = sum(1 << column + 2 for column, cell in enumerate(cells) if cell is None)
+    values = [
+        cell if plan.type_code in FIXED_SIZES else length(len(cell)) + cell
+        for plan, cell in zip(plans, cells, strict=True)
+        if cell is not None
+    ]
+    return b"\0" + bitmap.to_bytes((len(cells) + 9) // 8, "little") + b"".join(values)
 
 
 def frames(*payloads: bytes, sequence_id: int = 0) -> bytes:

@@ -1,5 +1,5 @@
-/* The decoder of text rows in C. It behaves exactly as TextRowDecoder in rows.py, where the rules
- * are written down.
+/* The decoders of rows in C. They behave exactly as TextRowDecoder in rows.py and BinaryRowDecoder in
+ * binary_rows.py, where the rules are written down.
  *
  * A decoder does not change after it was made. What a call to decode needs beside it lives in that
  * call, so a converter may call the same decoder again, and no lock is needed. (The one who calls
@@ -7,209 +7,8 @@
  */
 #include "_answers.h"
 #include "_literals.h"
-#include "_values.h"
+#include "_rows.h"
 #include "_waiting.h"
-
-enum { HEADER = 4, FULL_FRAME = 0xFFFFFF, NULL_CELL = 0xFB, FIRST_STOP = 0xFE };
-
-/* A value up to this length is compared with the one above it in its column. */
-enum { LONGEST_REPEATED = 64 };
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *plans;
-    Py_ssize_t count;
-    Column *columns;
-} Decoder;
-
-/* One column's part of the row at hand, and the last value made in it. All of it points into the
- * buffer of the running call. */
-typedef struct {
-    const char *start; /* NULL: an SQL NULL */
-    Py_ssize_t length;
-    const char *last_start;
-    Py_ssize_t last_length;
-    PyObject *last_value;
-} Slot;
-
-/* ---- Rows ---- */
-
-/* The value in `slot`. Where the column's last value had the same bytes it is the same object:
- * only for immutable values, and never for what a user's converter returns. */
-static PyObject *
-read_slot(const State *state, const Column *column, Slot *slot)
-{
-    PyObject *value;
-
-    if (slot->start == NULL) {
-        return Py_NewRef(Py_None);
-    }
-    if (column->kind == KIND_CONVERT || column->kind == KIND_INT || slot->length > LONGEST_REPEATED) {
-        return read_value(state, column, slot->start, slot->length);
-    }
-    if (slot->last_value != NULL && slot->last_length == slot->length &&
-        memcmp(slot->last_start, slot->start, (size_t)slot->length) == 0) {
-        return Py_NewRef(slot->last_value);
-    }
-    value = read_value(state, column, slot->start, slot->length);
-    if (value != NULL) {
-        Py_XSETREF(slot->last_value, Py_NewRef(value));
-        slot->last_start = slot->start;
-        slot->last_length = slot->length;
-    }
-    return value;
-}
-
-/* The length that begins at `*pos` and is too great for one byte. On success returns NULL and moves
- * `*pos` past it, else returns what is wrong. */
-static const char *
-read_long_length(const unsigned char **pos, const unsigned char *end, uint64_t *length)
-{
-    unsigned char first = *(*pos)++;
-    int width = first == 0xFC ? 2 : first == 0xFD ? 3 : 8;
-
-    if (first == 0xFF) {
-        return "a value's length begins with 0xff";
-    }
-    if (end - *pos < width) {
-        return "a row ends within a value's length";
-    }
-    *length = 0;
-    for (int i = 0; i < width; i++) {
-        *length |= (uint64_t)(*pos)[i] << (8 * i);
-    }
-    *pos += width;
-    return NULL;
-}
-
-/* Finds the values of a row. Returns NULL, or what is wrong with the row. */
-static const char *
-split_row(const unsigned char *pos, const unsigned char *end, Slot *slots, Py_ssize_t count)
-{
-    for (Slot *slot = slots; slot < slots + count; slot++) {
-        uint64_t length;
-
-        if (pos >= end) {
-            return "a row ends before its last column";
-        }
-        if (*pos == NULL_CELL) {
-            slot->start = NULL;
-            pos++;
-            continue;
-        }
-        if (*pos < NULL_CELL) {
-            length = *pos++;
-        }
-        else {
-            const char *wrong = read_long_length(&pos, end, &length);
-            if (wrong != NULL) {
-                return wrong;
-            }
-        }
-        if (length > (uint64_t)(end - pos)) {
-            return "a value runs past the end of its row";
-        }
-        slot->start = (const char *)pos;
-        slot->length = (Py_ssize_t)length;
-        pos += length;
-    }
-    return pos == end ? NULL : "bytes are left over after the last column of a row";
-}
-
-static void
-raise_malformed(const State *state, const char *what)
-{
-    PyObject *error = PyObject_CallFunction(state->malformed, "s", what);
-
-    if (error != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-        Py_DECREF(error);
-    }
-}
-
-static PyObject *
-read_row(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-         const unsigned char *end)
-{
-    const char *wrong = split_row(pos, end, slots, self->count);
-    PyObject *row;
-    int atomic = 1;
-
-    if (wrong != NULL) {
-        raise_malformed(state, wrong);
-        return NULL;
-    }
-    row = PyTuple_New(self->count);
-    if (row == NULL || self->count == 0) {
-        return row;
-    }
-    /* No converter may find the half-made tuple through the garbage collector. When it is done the
-     * collector need not know it either, unless one of its values could be part of a cycle. */
-    PyObject_GC_UnTrack(row);
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyObject *value = read_slot(state, &self->columns[i], &slots[i]);
-        if (value == NULL) {
-            Py_DECREF(row);
-            return NULL;
-        }
-        atomic &= !PyObject_IS_GC(value);
-        PyTuple_SET_ITEM(row, i, value);
-    }
-    if (!atomic) {
-        PyObject_GC_Track(row);
-    }
-    return row;
-}
-
-static Slot *
-new_slots(const Decoder *self)
-{
-    Slot *slots = PyMem_Calloc((size_t)self->count + 1, sizeof(Slot));
-
-    if (slots == NULL) {
-        PyErr_NoMemory();
-    }
-    return slots;
-}
-
-static void
-free_slots(const Decoder *self, Slot *slots)
-{
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        Py_XDECREF(slots[i].last_value);
-    }
-    PyMem_Free(slots);
-}
-
-/* Appends the rows of `[pos, end)` to `rows`. Returns the first byte not consumed, or NULL. */
-static const unsigned char *
-read_rows(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-          const unsigned char *end, uint8_t sequence_id, PyObject *rows)
-{
-    while (end - pos > HEADER) {
-        Py_ssize_t length = pos[0] | pos[1] << 8 | pos[2] << 16;
-        const unsigned char *payload = pos + HEADER;
-        PyObject *row;
-        int failed;
-
-        if (length == 0 || length == FULL_FRAME || length > end - payload ||
-            pos[3] != sequence_id || payload[0] >= FIRST_STOP) {
-            break;
-        }
-        row = read_row(state, self, slots, payload, payload + length);
-        if (row == NULL) {
-            return NULL;
-        }
-        failed = PyList_Append(rows, row);
-        Py_DECREF(row);
-        if (failed) {
-            return NULL;
-        }
-        pos = payload + length;
-        sequence_id++;
-    }
-    return pos;
-}
 
 /* ---- The type ---- */
 
@@ -337,7 +136,7 @@ classify_encoding(const char *encoding)
 
 /* `plan` is a CellPlan that checked_plans() made. */
 static int
-set_column(const State *state, Column *column, PyObject *plan)
+set_cell(Column *column, PyObject *plan)
 {
     PyObject *encoding = PyTuple_GET_ITEM(plan, 1);
 
@@ -354,26 +153,59 @@ set_column(const State *state, Column *column, PyObject *plan)
         column->encoding_class = classify_encoding(column->encoding);
     }
     column->converter = PyTuple_GET_ITEM(plan, 2);
+    column->never_repeated = column->kind == KIND_CONVERT || column->kind == KIND_INT;
+    return 0;
+}
+
+static int
+set_text_column(const State *state, Column *column, PyObject *plan)
+{
+    if (set_cell(column, plan) < 0) {
+        return -1;
+    }
     column->careful = PyObject_CallOneArg(state->careful_reader, plan);
     return column->careful == NULL ? -1 : 0;
 }
 
+/* `plan` is a BinaryPlan that checked_binary_plans() made. */
+static int
+set_binary_column(const State *state, Column *column, PyObject *plan)
+{
+    long numbers[3]; /* type_code, decimals and whether it is unsigned */
+
+    for (int i = 0; i < 3; i++) {
+        static const int items[] = {0, 3, 2};
+        numbers[i] = PyLong_AsLong(PyTuple_GET_ITEM(plan, items[i]));
+        if (numbers[i] == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    if (set_cell(column, PyTuple_GET_ITEM(plan, 1)) < 0) {
+        return -1;
+    }
+    set_wire(column, numbers[0], numbers[1], numbers[2] != 0);
+    column->careful = PyObject_CallOneArg(state->careful_binary_reader, plan);
+    return column->careful == NULL ? -1 : 0;
+}
+
 static PyObject *
-Decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
 {
     static char *names[] = {"plans", NULL};
     const State *state = PyType_GetModuleState(type);
     PyObject *plans;
     Decoder *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:TextRowDecoder", names, &plans)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", names, &plans)) {
         return NULL;
     }
     self = (Decoder *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    self->plans = PyObject_CallOneArg(state->checked_plans, plans);
+    self->binary = binary;
+    self->plans = PyObject_CallOneArg(
+        binary ? state->checked_binary_plans : state->checked_plans, plans);
     if (self->plans == NULL) {
         Py_DECREF(self);
         return NULL;
@@ -386,12 +218,25 @@ Decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     for (; self->count < count; self->count++) {
         PyObject *plan = PyTuple_GET_ITEM(self->plans, self->count);
-        if (set_column(state, &self->columns[self->count], plan) < 0) {
+        Column *column = &self->columns[self->count];
+        if ((binary ? set_binary_column : set_text_column)(state, column, plan) < 0) {
             Py_DECREF(self);
             return NULL;
         }
     }
     return (PyObject *)self;
+}
+
+static PyObject *
+TextDecoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return new_decoder(type, args, kwargs, 0);
+}
+
+static PyObject *
+BinaryDecoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return new_decoder(type, args, kwargs, 1);
 }
 
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
@@ -402,22 +247,28 @@ static PyMethodDef Decoder_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyType_Slot Decoder_slots[] = {
-    {Py_tp_doc, "TextRowDecoder(plans)\n--\n\nThe RowDecoder in C; see rows.TextRowDecoder."},
-    {Py_tp_new, Decoder_new},
-    {Py_tp_dealloc, Decoder_dealloc},
-    {Py_tp_traverse, Decoder_traverse},
-    {Py_tp_clear, Decoder_clear},
-    {Py_tp_methods, Decoder_methods},
-    {0, NULL},
-};
+#define DECODER_TYPE(type, new, doc)                                                               \
+    static PyType_Slot type##_slots[] = {                                                          \
+        {Py_tp_doc, doc},                                                                          \
+        {Py_tp_new, new},                                                                          \
+        {Py_tp_dealloc, Decoder_dealloc},                                                          \
+        {Py_tp_traverse, Decoder_traverse},                                                        \
+        {Py_tp_clear, Decoder_clear},                                                              \
+        {Py_tp_methods, Decoder_methods},                                                          \
+        {0, NULL},                                                                                 \
+    };                                                                                             \
+    static PyType_Spec type##_spec = {                                                             \
+        .name = "aiomysql_protocol._speedups." #type,                                              \
+        .basicsize = sizeof(Decoder),                                                              \
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,               \
+        .slots = type##_slots,                                                                     \
+    }
 
-static PyType_Spec Decoder_spec = {
-    .name = "aiomysql_protocol._speedups.TextRowDecoder",
-    .basicsize = sizeof(Decoder),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = Decoder_slots,
-};
+DECODER_TYPE(TextRowDecoder, TextDecoder_new,
+             "TextRowDecoder(plans)\n--\n\nThe RowDecoder in C; see rows.TextRowDecoder.");
+DECODER_TYPE(BinaryRowDecoder, BinaryDecoder_new,
+             "BinaryRowDecoder(plans)\n--\n\nThe RowDecoder in C; see "
+             "binary_rows.BinaryRowDecoder.");
 
 /* ---- The module ---- */
 
@@ -438,6 +289,10 @@ module_exec(PyObject *module)
 
     state->checked_plans = import_name("aiomysql_protocol.rows", "checked_plans");
     state->careful_reader = import_name("aiomysql_protocol.rows", "careful_reader");
+    state->checked_binary_plans =
+        import_name("aiomysql_protocol.binary_rows", "checked_binary_plans");
+    state->careful_binary_reader =
+        import_name("aiomysql_protocol.binary_rows", "careful_binary_reader");
     state->malformed = import_name("aiomysql_protocol.errors", "malformed");
     state->decimal = import_name("decimal", "Decimal");
     state->error = import_name("pymysql.err", "Error");
@@ -446,6 +301,7 @@ module_exec(PyObject *module)
     state->decode_name = PyUnicode_InternFromString("decode");
     state->null = PyUnicode_InternFromString("NULL");
     if (state->checked_plans == NULL || state->careful_reader == NULL ||
+        state->checked_binary_plans == NULL || state->careful_binary_reader == NULL ||
         state->malformed == NULL || state->decimal == NULL || state->error == NULL ||
         state->ok_type == NULL || state->answer_type == NULL || state->decode_name == NULL ||
         state->null == NULL) {
@@ -457,8 +313,12 @@ module_exec(PyObject *module)
     if (state->datetime == NULL) {
         PyErr_Clear();
     }
-    state->decoder_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Decoder_spec, NULL);
-    if (state->decoder_type == NULL) {
+    state->decoder_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &TextRowDecoder_spec, NULL);
+    state->binary_decoder_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &BinaryRowDecoder_spec, NULL);
+    if (state->decoder_type == NULL || state->binary_decoder_type == NULL ||
+        PyModule_AddType(module, state->decoder_type) < 0) {
         return -1;
     }
     state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
@@ -471,7 +331,7 @@ module_exec(PyObject *module)
         PyModule_AddType(module, state->waiter_type) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, state->decoder_type);
+    return PyModule_AddType(module, state->binary_decoder_type);
 }
 
 static int
@@ -482,8 +342,11 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->decoder_type);
     Py_VISIT(state->ready_type);
     Py_VISIT(state->waiter_type);
+    Py_VISIT(state->binary_decoder_type);
     Py_VISIT(state->checked_plans);
     Py_VISIT(state->careful_reader);
+    Py_VISIT(state->checked_binary_plans);
+    Py_VISIT(state->careful_binary_reader);
     Py_VISIT(state->malformed);
     Py_VISIT(state->decimal);
     Py_VISIT(state->error);
@@ -500,8 +363,11 @@ module_clear(PyObject *module)
     Py_CLEAR(state->decoder_type);
     Py_CLEAR(state->ready_type);
     Py_CLEAR(state->waiter_type);
+    Py_CLEAR(state->binary_decoder_type);
     Py_CLEAR(state->checked_plans);
     Py_CLEAR(state->careful_reader);
+    Py_CLEAR(state->checked_binary_plans);
+    Py_CLEAR(state->careful_binary_reader);
     Py_CLEAR(state->malformed);
     Py_CLEAR(state->decimal);
     Py_CLEAR(state->error);

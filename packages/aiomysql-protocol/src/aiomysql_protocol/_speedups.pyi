@@ -3,6 +3,7 @@ from contextvars import Context
 from typing import Any, Generic, NoReturn, TypeVar, final
 
 from .answers import Answer
+from .binary_rows import BinaryPlan
 from .columns import Block
 from .rows import CellPlan
 
@@ -45,6 +46,19 @@ class TextRowDecoder:
     ) -> int: ...
     def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]: ...
 
+@final
+class BinaryRowDecoder:
+    def __new__(cls, plans: Sequence[BinaryPlan]) -> BinaryRowDecoder: ...
+    def decode(
+        self,
+        buffer: bytes | bytearray,
+        start: int,
+        end: int,
+        sequence_id: int,
+        rows: list[tuple[Any, ...]],
+        /,
+    ) -> int: ...
+    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]: ...
 def read_answer(
     blocks: list[Block], buffer: bytes | bytearray, start: int, end: int, /
 ) -> Answer | None: ...

@@ -1,4 +1,4 @@
-/* Values of text rows: from the bytes of one cell to a Python object.
+/* Values: from the bytes of one cell to a Python object. (_binary.h knows those that are not text.)
  *
  * This file only knows the common shapes. Every other value, and every error message, is left to
  * the column's careful reader, a function of rows.py.
@@ -33,8 +33,11 @@ typedef struct {
     PyTypeObject *decoder_type;
     PyTypeObject *ready_type;
     PyTypeObject *waiter_type;
+    PyTypeObject *binary_decoder_type;
     PyObject *checked_plans;
     PyObject *careful_reader;
+    PyObject *checked_binary_plans;
+    PyObject *careful_binary_reader;
     PyObject *malformed;
     PyObject *decimal;
     PyObject *error;       /* pymysql.err.Error */
@@ -51,6 +54,12 @@ typedef struct {
     const char *encoding; /* owned by the plan */
     PyObject *converter;  /* owned by the plan */
     PyObject *careful;    /* reads what the fast paths don't know */
+    int never_repeated;   /* not worth, or not fit, for comparing with the value above it */
+    /* Of binary rows; in text rows all zero. */
+    int wire;        /* how the bytes become a value */
+    int size;        /* bytes of each value; 0: it carries its length */
+    int is_unsigned;
+    long decimals;
 } Column;
 
 /* Each of the readers returns NULL without an exception for a shape that it does not know. */
@@ -335,9 +344,14 @@ read_converted(const Column *column, const char *text, Py_ssize_t length)
     return result;
 }
 
+#include "_binary.h"
+
 static PyObject *
 read_known_shape(const State *state, const Column *column, const char *text, Py_ssize_t length)
 {
+    if (column->wire != WIRE_TEXT) {
+        return read_binary(state, column, text, length);
+    }
     switch (column->kind) {
     case KIND_TEXT:
         return read_text(column, text, length);

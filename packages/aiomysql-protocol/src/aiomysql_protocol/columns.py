@@ -1,6 +1,6 @@
 """Column definitions and what is made of them: the description and the compiled row decoder.
 
-MySQL: "Column Definition", "Text Resultset".
+MySQL: "Column Definition", "Text Resultset", "Binary Protocol Resultset".
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from pymysql import converters
 from pymysql.constants import FIELD_TYPE, FLAG
 
+from aiomysql_protocol.binary_rows import FIXED_SIZES, BinaryPlan
 from aiomysql_protocol.charsets import BINARY_COLLATION
 from aiomysql_protocol.framing import LARGE_FRAME, frames
-from aiomysql_protocol.implementation import text_row_decoder
+from aiomysql_protocol.implementation import binary_row_decoder, text_row_decoder
 from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
 from aiomysql_protocol.wire import PayloadReader, lenenc_integer
 
@@ -114,10 +115,15 @@ class ColumnCache:
     BLOCKS = 8
 
     def __init__(
-        self, encoding: str, decoders: Mapping[Any, Converter], *, use_unicode: bool = True
+        self,
+        encoding: str,
+        decoders: Mapping[Any, Converter],
+        *,
+        use_unicode: bool = True,
+        binary: bool = False,
     ) -> None:
         """`encoding`: the connection's codec; `decoders`: field type -> converter of a cell's str
-        or bytes; `use_unicode=False` leaves text as bytes.
+        or bytes; `use_unicode=False` leaves text as bytes; `binary`: the rows are binary.
         """
         self._encoding = encoding
         self._decoders = decoders
@@ -125,6 +131,19 @@ class ColumnCache:
         self._known: dict[tuple[bytes, ...], ColumnSet] = {}
         #: The metadata that is recognised as it stands in the stream, the newest first.
         self.blocks: list[Block] = []
+        self._binary = binary
+        self._for_binary: ColumnCache | None = None
+
+    @property
+    def for_binary(self) -> ColumnCache:
+        """The cache with the same settings for binary rows."""
+        if self._binary:
+            return self
+        if self._for_binary is None:
+            self._for_binary = ColumnCache(
+                self._encoding, self._decoders, use_unicode=self._use_unicode, binary=True
+            )
+        return self._for_binary
 
     def compile(self, definitions: Sequence[bytes]) -> ColumnSet:
         """The column set of these column definition payloads.  Raises MalformedPacket."""
@@ -136,7 +155,7 @@ class ColumnCache:
             found = ColumnSet(
                 columns,
                 tuple(column.description() for column in columns),
-                text_row_decoder(plans),
+                self._decoder(columns, plans),
                 all(plan.kind is not CellKind.CONVERT for plan in plans),
             )
             if len(self._known) >= self.SIZE:
@@ -184,6 +203,22 @@ class ColumnCache:
             scale=reader.integer(1),
         )
 
+    def _decoder(self, columns: Sequence[Column], plans: Sequence[CellPlan]) -> RowDecoder:
+        if not self._binary:
+            return text_row_decoder(plans)
+        return binary_row_decoder(
+            [
+                BinaryPlan(
+                    column.type_code,
+                    plan,
+                    unsigned=bool(column.flags & FLAG.UNSIGNED),
+                    decimals=column.scale,
+                    zerofill=column.length if _fills_with_zeros(column) else 0,
+                )
+                for column, plan in zip(columns, plans, strict=True)
+            ]
+        )
+
     def _plan(self, column: Column) -> CellPlan:
         encoding: str | None = "ascii"
         if not self._use_unicode:
@@ -200,3 +235,7 @@ class ColumnCache:
             return CellPlan(kind, encoding, None, column.name)
         kind = _KNOWN_CONVERTERS.get(converter, CellKind.CONVERT)
         return CellPlan(kind, encoding, converter, column.name)
+
+
+def _fills_with_zeros(column: Column) -> bool:
+    return column.type_code in FIXED_SIZES and bool(column.flags & FLAG.ZEROFILL)

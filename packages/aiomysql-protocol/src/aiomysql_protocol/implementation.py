@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, rows, waiting
+from . import answers, binary_rows, rows, waiting
+from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class _Parts(NamedTuple):
 
     name: Literal["c", "python"]
     text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
+    binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
     ready: type[Any]
@@ -43,6 +45,7 @@ def _chosen() -> _Parts:
     python = _Parts(
         "python",
         rows.TextRowDecoder,
+        binary_rows.BinaryRowDecoder,
         answers.read_answer,
         _literals,
         waiting.Ready,
@@ -64,6 +67,7 @@ def _chosen() -> _Parts:
     return _Parts(
         "c",
         _speedups.TextRowDecoder,
+        _speedups.BinaryRowDecoder,
         _speedups.read_answer,
         _speedups.literals,
         _speedups.Ready,
@@ -99,3 +103,11 @@ def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:
     Raises ValueError for an incomplete plan, LookupError for an encoding unknown to Python.
     """
     return _parts.text_row_decoder(plans)
+
+
+def binary_row_decoder(plans: Sequence[BinaryPlan]) -> RowDecoder:
+    """A decoder for the binary rows of a result set with these columns, in the order of `plans`.
+
+    Raises what ``text_row_decoder`` raises.
+    """
+    return _parts.binary_row_decoder(plans)

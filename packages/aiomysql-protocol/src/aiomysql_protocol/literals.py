@@ -29,7 +29,7 @@ _MAX_DIGITS = 81
 _DECIMAL_EXPONENTS = range(-72, _MAX_DIGITS)
 
 #: Types whose str() says nothing of what they hold: given as a parameter, they are a mistake.
-_NEVER_VALUES = (Mapping, MappingView, Iterator, Awaitable)
+NEVER_VALUES = (Mapping, MappingView, Iterator, Awaitable)
 
 _BACKSLASH_ESCAPES = str.maketrans(
     {
@@ -54,6 +54,15 @@ def escape_string(value: str, *, no_backslash_escapes: bool = False) -> str:
     return value.translate(_BACKSLASH_ESCAPES)
 
 
+def custom_encoders(encoders: Mapping[Any, Any]) -> dict[type, Encoder]:
+    """The entries of `encoders` for types that are not PyMySQL's own defaults."""
+    return {
+        key: encoder
+        for key, encoder in encoders.items()
+        if isinstance(key, type) and pymysql_encoders.get(key) is not encoder
+    }
+
+
 class Literals:
     """Writes literals for one session."""
 
@@ -65,11 +74,7 @@ class Literals:
         """
         #: Does the session's sql_mode have NO_BACKSLASH_ESCAPES?  Kept up to date by the caller.
         self.no_backslash_escapes = False
-        self._custom: dict[type, Encoder] = {
-            key: encoder
-            for key, encoder in (encoders or {}).items()
-            if isinstance(key, type) and pymysql_encoders.get(key) is not encoder
-        }
+        self._custom = custom_encoders(encoders or {})
         # What an encoder is called with: it may hand values on to PyMySQL's functions.
         self._mapping: dict[Any, Any] = {**pymysql_encoders, **self._custom}
 
@@ -219,7 +224,7 @@ def _refuse(_: Literals, value: object) -> NoReturn:
 
 
 def _other(literals: Literals, value: object) -> str:
-    if isinstance(value, _NEVER_VALUES):
+    if isinstance(value, NEVER_VALUES):
         _refuse(literals, value)
     if isinstance(value, SupportsIndex):
         return _integer(literals, operator.index(value))

@@ -14,7 +14,7 @@ from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import OperationalError
 
 from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.columns import Column, ColumnSet, DescriptionItem
+from aiomysql_protocol.columns import Column, ColumnCache, ColumnSet, DescriptionItem
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.implementation import read_answer
@@ -189,6 +189,12 @@ class Query(Exchange):
         return b"\x03" + self._statement  # COM_QUERY
 
     @property
+    def columns(self) -> ColumnCache:
+        """What compiles the metadata of the results."""
+        assert self.session is not None
+        return self.session.columns
+
+    @property
     def paused(self) -> bool:
         return self.streamed and self._stored >= STREAM_HIGH_WATER
 
@@ -221,10 +227,10 @@ class Query(Exchange):
             if session is None or self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
                 return position
             if not self.streamed and not self._discarding:
-                answer = read_answer(session.columns.blocks, buffer, position, end)
+                answer = read_answer(self.columns.blocks, buffer, position, end)
                 if answer is not None:
                     return self._take_answer(session, answer)
-            position = self._recognise(session, buffer, position, end)
+            position = self._recognise(buffer, position, end)
             if self._state is _RESPONSE:
                 return position
         result = self._result
@@ -271,9 +277,9 @@ class Query(Exchange):
         self.notify()
         return position
 
-    def _recognise(self, session: Session, buffer: bytearray, position: int, end: int) -> int:
+    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
         """Pass over metadata that came before, in the first result of an answer."""
-        block = session.columns.recognise(buffer, position, end)
+        block = self.columns.recognise(buffer, position, end)
         if block is None:
             return position
         self.sequence_id = (1 + block.frames) & 0xFF
@@ -349,7 +355,7 @@ class Query(Exchange):
         self._definitions.append(bytes(payload))
         if len(self._definitions) < self._column_count:
             return
-        columns = self.session.columns
+        columns = self.columns
         self._result.column_set = columns.compile(self._definitions)
         if self.session.capabilities & DEPRECATE_EOF:
             if self.sequence_id == (2 + self._column_count) & 0xFF:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import codecs
 import datetime
 import enum
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from operator import methodcaller
 from typing import Any, NamedTuple, Protocol
@@ -29,7 +30,7 @@ _NULL = 0xFB
 _FIRST_STOP = 0xFE  # EOF or OK; 0xFF is ERR
 
 # What a built-in conversion can raise because of the value it was given.
-_UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError)
+UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError)
 
 
 class CellKind(enum.IntEnum):
@@ -61,7 +62,7 @@ class CellPlan(NamedTuple):
 
 
 class RowDecoder(Protocol):
-    """Turns text rows into tuples. Stateless: one decoder may serve any number of result sets.
+    """Turns rows into tuples. Stateless: one decoder may serve any number of result sets.
 
     Values of the kinds INT to TIMEDELTA are what PyMySQL's default converters make of the text
     (dates out of range come back as str). Whatever is wrong with a row, the structure of all of
@@ -98,25 +99,18 @@ class RowDecoder(Protocol):
         ...
 
 
-_Reader = Callable[[bytes], Any]
+Reader = Callable[[bytes], Any]
 
 
-class TextRowDecoder:
-    """The RowDecoder in Python.
+class FramedRows(ABC):
+    """What RowDecoders in Python share: the way from frame to frame."""
 
-    Raises ValueError for a plan that lacks its encoding or its converter, LookupError for an
-    encoding that Python does not have.
-    """
+    __slots__ = ("_converts",)
 
-    __slots__ = ("_careful", "_converts", "_fast", "_plans")
-
-    def __init__(self, plans: Sequence[CellPlan]) -> None:
-        self._plans = checked_plans(plans)
-        self._fast = list(enumerate(map(_fast_reader, self._plans)))
-        self._careful = [careful_reader(plan) for plan in self._plans]
-        # The fast loop notices a broken row only after reading its values, which no user's
-        # function may see.
-        self._converts = any(plan.kind is CellKind.CONVERT for plan in self._plans)
+    def __init__(self, plans: Iterable[CellPlan]) -> None:
+        # The fast way notices a broken row only after reading its values, which no user's function
+        # may see.
+        self._converts = any(plan.kind is CellKind.CONVERT for plan in plans)
 
     def decode(
         self,
@@ -156,8 +150,31 @@ class TextRowDecoder:
             sequence_id = (sequence_id + 1) & 0xFF
         return pos
 
+    @abstractmethod
     def _read(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         """The row in ``data[pos:end]``, the fast way; what it cannot do it leaves to the other."""
+
+    @abstractmethod
+    def _read_carefully(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+        """The row in ``data[pos:end]``: all of its structure is checked first."""
+
+
+class TextRowDecoder(FramedRows):
+    """The RowDecoder of text rows in Python.
+
+    Raises ValueError for a plan that lacks its encoding or its converter, LookupError for an
+    encoding that Python does not have.
+    """
+
+    __slots__ = ("_careful", "_fast", "_plans")
+
+    def __init__(self, plans: Sequence[CellPlan]) -> None:
+        self._plans = checked_plans(plans)
+        super().__init__(self._plans)
+        self._fast = list(enumerate(map(fast_reader, self._plans)))
+        self._careful = [careful_reader(plan) for plan in self._plans]
+
+    def _read(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         start = pos
         values: list[Any] = [None] * len(self._fast)
         try:
@@ -167,9 +184,9 @@ class TextRowDecoder:
                 if length < _NULL:
                     values[column] = read(data[pos : (pos := pos + length)])
                 elif length != _NULL:
-                    pos, length = _long_length(data, pos, end)
+                    pos, length = long_length(data, pos, end)
                     values[column] = read(data[pos : (pos := pos + length)])
-        except (MalformedPacket, *_UNREADABLE):
+        except (MalformedPacket, *UNREADABLE):
             return self._read_carefully(data, start, end)
         if pos != end:
             return self._read_carefully(data, start, end)
@@ -215,7 +232,7 @@ def _row_end(data: bytes | bytearray, pos: int, end: int, sequence_id: int) -> i
     return row_end
 
 
-def _long_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
+def long_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
     """A length too great for one byte, of which `pos` is past the first; and the position after."""
     first = data[pos - 1]
     if first == 0xFF:
@@ -238,7 +255,7 @@ def _split(data: bytes, pos: int, end: int, columns: int) -> list[bytes | None]:
             cells.append(None)
             continue
         if length > _NULL:
-            pos, length = _long_length(data, pos, end)
+            pos, length = long_length(data, pos, end)
         if length > end - pos:
             raise malformed("a value runs past the end of its row")
         cells.append(data[pos : pos + length])
@@ -290,7 +307,7 @@ def _timedelta(raw: bytes) -> Any:
     return _convert_timedelta(raw.decode("ascii"))
 
 
-_FAST_READERS: dict[CellKind, _Reader] = {
+_FAST_READERS: dict[CellKind, Reader] = {
     CellKind.BYTES: bytes,
     CellKind.INT: int,
     CellKind.FLOAT: float,
@@ -301,8 +318,8 @@ _FAST_READERS: dict[CellKind, _Reader] = {
 }
 
 
-def _fast_reader(plan: CellPlan) -> _Reader:
-    """A function that reads most values, and raises one of _UNREADABLE for the others."""
+def fast_reader(plan: CellPlan) -> Reader:
+    """A function that reads most values, and raises one of UNREADABLE for the others."""
     if plan.encoding is not None and plan.kind in (CellKind.TEXT, CellKind.CONVERT):
         if codecs.lookup(plan.encoding).name == "utf-8":
             return bytes.decode
@@ -310,14 +327,14 @@ def _fast_reader(plan: CellPlan) -> _Reader:
     return _FAST_READERS.get(plan.kind, bytes)
 
 
-def _exact_reader(plan: CellPlan) -> _Reader:
-    """A function that reads every value that can be read, and raises one of _UNREADABLE else."""
+def _exact_reader(plan: CellPlan) -> Reader:
+    """A function that reads every value that can be read, and raises one of UNREADABLE else."""
     # From bytes, int() and float() take fewer kinds of white space than from str.
     if plan.kind is CellKind.INT:
         return lambda raw: int(raw.decode("ascii"))
     if plan.kind is CellKind.FLOAT:
         return lambda raw: float(raw.decode("ascii"))
-    return _fast_reader(plan)
+    return fast_reader(plan)
 
 
 def _unreadable(plan: CellPlan, raw: bytes) -> DataError:
@@ -328,7 +345,7 @@ def _unreadable(plan: CellPlan, raw: bytes) -> DataError:
     return unreadable_cell(plan.name, wanted, raw)
 
 
-def careful_reader(plan: CellPlan) -> _Reader:
+def careful_reader(plan: CellPlan) -> Reader:
     """A function that reads any value of a column, and raises what ``RowDecoder.decode`` raises.
 
     Both implementations leave to it whatever their fast paths don't know.
@@ -339,7 +356,7 @@ def careful_reader(plan: CellPlan) -> _Reader:
     def read(raw: bytes) -> Any:
         try:
             return exact(raw)
-        except _UNREADABLE as exc:
+        except UNREADABLE as exc:
             raise _unreadable(plan, raw) from exc
 
     if plan.kind is not CellKind.CONVERT or converter is None:

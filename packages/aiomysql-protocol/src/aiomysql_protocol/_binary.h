@@ -1,0 +1,301 @@
+/* Values of binary rows that are not text: integers, real numbers, dates and times.
+ *
+ * Like _values.h it only knows the common shapes, and leaves the others to the careful reader, a
+ * function of binary_rows.py. It is a part of _values.h.
+ */
+#ifndef AIOMYSQL_PROTOCOL_BINARY_H
+#define AIOMYSQL_PROTOCOL_BINARY_H
+
+/* pymysql.constants.FIELD_TYPE. */
+enum {
+    TYPE_TINY = 1,
+    TYPE_SHORT = 2,
+    TYPE_LONG = 3,
+    TYPE_FLOAT = 4,
+    TYPE_DOUBLE = 5,
+    TYPE_TIMESTAMP = 7,
+    TYPE_LONGLONG = 8,
+    TYPE_INT24 = 9,
+    TYPE_DATE = 10,
+    TYPE_TIME = 11,
+    TYPE_DATETIME = 12,
+    TYPE_YEAR = 13,
+    TYPE_NEWDATE = 14
+};
+
+/* How the bytes of a column's values become what its kind says. */
+enum {
+    WIRE_TEXT,     /* they are text (or any bytes) as in text rows */
+    WIRE_RENDERED, /* the careful reader makes text of them */
+    WIRE_INTEGER,
+    WIRE_DOUBLE,
+    WIRE_REAL, /* a FLOAT, or a DOUBLE with fixed decimals: rounded */
+    WIRE_DATETIME,
+    WIRE_DATE,
+    WIRE_TIME
+};
+
+enum { NOT_FIXED = 31, FRACTION_DIGITS = 6 };
+
+static int
+fixed_size(long type_code)
+{
+    switch (type_code) {
+    case TYPE_TINY:
+        return 1;
+    case TYPE_SHORT:
+    case TYPE_YEAR:
+        return 2;
+    case TYPE_LONG:
+    case TYPE_INT24:
+    case TYPE_FLOAT:
+        return 4;
+    case TYPE_LONGLONG:
+    case TYPE_DOUBLE:
+        return 8;
+    default:
+        return 0;
+    }
+}
+
+static int
+wire_of(const Column *column, long type_code)
+{
+    switch (type_code) {
+    case TYPE_FLOAT:
+        return column->kind == KIND_FLOAT ? WIRE_REAL : WIRE_RENDERED;
+    case TYPE_DOUBLE:
+        if (column->kind != KIND_FLOAT) {
+            return WIRE_RENDERED;
+        }
+        return column->decimals >= NOT_FIXED ? WIRE_DOUBLE : WIRE_REAL;
+    case TYPE_DATETIME:
+    case TYPE_TIMESTAMP:
+        return column->kind == KIND_DATETIME ? WIRE_DATETIME : WIRE_RENDERED;
+    case TYPE_DATE:
+    case TYPE_NEWDATE:
+        return column->kind == KIND_DATE ? WIRE_DATE : WIRE_RENDERED;
+    case TYPE_TIME:
+        return column->kind == KIND_TIMEDELTA ? WIRE_TIME : WIRE_RENDERED;
+    default:
+        if (column->size == 0) {
+            return WIRE_TEXT;
+        }
+        return column->kind == KIND_INT ? WIRE_INTEGER : WIRE_RENDERED;
+    }
+}
+
+/* After the column's kind is set. */
+static void
+set_wire(Column *column, long type_code, long decimals, int is_unsigned)
+{
+    column->size = fixed_size(type_code);
+    column->decimals = decimals;
+    column->is_unsigned = is_unsigned;
+    column->wire = wire_of(column, type_code);
+    if (column->wire == WIRE_DOUBLE) {
+        column->never_repeated = 1;
+    }
+}
+
+static uint32_t
+load(const char *bytes, int size)
+{
+    const unsigned char *from = (const unsigned char *)bytes;
+    uint32_t value = 0;
+
+    for (int i = 0; i < size; i++) {
+        value |= (uint32_t)from[i] << (8 * i);
+    }
+    return value;
+}
+
+static PyObject *
+read_integer(const Column *column, const char *bytes)
+{
+    uint32_t low = load(bytes, column->size < 4 ? column->size : 4);
+
+    if (column->size == 8) {
+        uint64_t value = low | (uint64_t)load(bytes + 4, 4) << 32;
+        return column->is_unsigned ? PyLong_FromUnsignedLongLong(value)
+                                   : PyLong_FromLongLong((int64_t)value);
+    }
+    if (!column->is_unsigned) {
+        uint32_t sign = UINT32_C(1) << (8 * column->size - 1);
+        return PyLong_FromLongLong((int64_t)(low & (sign - 1)) - (int64_t)(low & sign));
+    }
+    return PyLong_FromLongLong((int64_t)low);
+}
+
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0
+static const double powers_of_ten[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/* `magnitude` rounded to `decimals`, where that can be done exactly; else a negative number.
+ *
+ * A float has 24 bits and 5**12 has 28: so their product, and that with 10**12, is exact. A double
+ * that is the nearest one to some number of so many decimals is that number. */
+static double
+round_exactly(double magnitude, long decimals, int single)
+{
+    double power, scaled, rounded;
+    int64_t whole;
+
+    if (decimals > (single ? 12 : 15)) {
+        return -1;
+    }
+    power = powers_of_ten[decimals];
+    scaled = magnitude * power;
+    if (!(scaled < 1e15)) {
+        return -1;
+    }
+    whole = (int64_t)scaled;
+    scaled -= (double)whole;
+    if (scaled > 0.5 || (scaled == 0.5 && (whole & 1))) {
+        whole++;
+    }
+    rounded = (double)whole / power;
+    return single || rounded == magnitude ? rounded : -1;
+}
+
+/* The decimals that six significant digits of `magnitude` have; a negative number: not known. */
+static int
+decimals_of_six(double magnitude)
+{
+    static const double limits[] = {1e5,  1e4,  1e3,  1e2,  1e1,  1e0, 1e-1,
+                                    1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7};
+
+    if (magnitude < 1e6) {
+        for (int i = 0; i < (int)(sizeof(limits) / sizeof(limits[0])); i++) {
+            if (magnitude >= limits[i]) {
+                return i;
+            }
+        }
+    }
+    return -1;
+}
+#endif
+
+static PyObject *
+read_real(const Column *column, const char *bytes)
+{
+    int single = column->size == 4;
+    int fixed = column->decimals < NOT_FIXED;
+    double value = single ? PyFloat_Unpack4(bytes, 1) : PyFloat_Unpack8(bytes, 1);
+    char *text;
+
+    if (value == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0
+    double magnitude = value < 0 ? -value : value;
+    long decimals = fixed ? column->decimals : decimals_of_six(magnitude);
+    double rounded = decimals < 0 ? -1 : round_exactly(magnitude, decimals, single);
+    if (rounded > 0) { /* of a zero the sign would have to be kept */
+        return PyFloat_FromDouble(value < 0 ? -rounded : rounded);
+    }
+#endif
+    text = PyOS_double_to_string(value, fixed ? 'f' : 'g', fixed ? (int)column->decimals : 6, 0,
+                                 NULL);
+    if (text == NULL) {
+        return NULL;
+    }
+    value = PyOS_string_to_double(text, NULL, NULL);
+    PyMem_Free(text);
+    if (value == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyFloat_FromDouble(value);
+}
+
+static PyObject *
+read_binary_datetime(const State *state, const Column *column, const char *bytes,
+                     Py_ssize_t length)
+{
+    PyDateTime_CAPI *api = state->datetime;
+    const unsigned char *part = (const unsigned char *)bytes;
+    int hour = 0, minute = 0, second = 0;
+    uint32_t microsecond = 0;
+
+    if (api == NULL || (length != 4 && length != 7 && length != 11) ||
+        (length == 11 && column->decimals < FRACTION_DIGITS)) {
+        return NULL;
+    }
+    if (length > 4) {
+        hour = part[4];
+        minute = part[5];
+        second = part[6];
+    }
+    if (length > 7) {
+        microsecond = load(bytes + 7, 4);
+    }
+    if (microsecond > 999999) {
+        return NULL;
+    }
+    return unless_out_of_range(api->DateTime_FromDateAndTime(
+        (int)load(bytes, 2), part[2], part[3], hour, minute, second, (int)microsecond, Py_None,
+        api->DateTimeType));
+}
+
+static PyObject *
+read_binary_date(const State *state, const char *bytes, Py_ssize_t length)
+{
+    PyDateTime_CAPI *api = state->datetime;
+
+    if (api == NULL || length != 4) {
+        return NULL;
+    }
+    return unless_out_of_range(api->Date_FromDate((int)load(bytes, 2), (unsigned char)bytes[2],
+                                                  (unsigned char)bytes[3], api->DateType));
+}
+
+static PyObject *
+read_binary_time(const State *state, const Column *column, const char *bytes, Py_ssize_t length)
+{
+    PyDateTime_CAPI *api = state->datetime;
+    const unsigned char *part = (const unsigned char *)bytes;
+    uint64_t hours;
+    uint32_t microsecond = 0;
+    int second, sign;
+
+    if (api == NULL || (length != 8 && length != 12) ||
+        (length == 12 && column->decimals < FRACTION_DIGITS)) {
+        return NULL;
+    }
+    hours = (uint64_t)load(bytes + 1, 4) * 24 + part[5];
+    if (length == 12) {
+        microsecond = load(bytes + 8, 4);
+    }
+    if (hours > 999 || part[6] > 59 || part[7] > 59 || microsecond > 999999) {
+        return NULL;
+    }
+    sign = part[0] ? -1 : 1;
+    second = part[7] + 60 * (part[6] + 60 * (int)(hours % 24));
+    return api->Delta_FromDelta(sign * (int)(hours / 24), sign * second, sign * (int)microsecond,
+                                1, api->DeltaType);
+}
+
+static PyObject *
+read_binary(const State *state, const Column *column, const char *bytes, Py_ssize_t length)
+{
+    switch (column->wire) {
+    case WIRE_INTEGER:
+        return read_integer(column, bytes);
+    case WIRE_DOUBLE: {
+        double value = PyFloat_Unpack8(bytes, 1);
+        return value == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(value);
+    }
+    case WIRE_REAL:
+        return read_real(column, bytes);
+    case WIRE_DATETIME:
+        return read_binary_datetime(state, column, bytes, length);
+    case WIRE_DATE:
+        return read_binary_date(state, bytes, length);
+    case WIRE_TIME:
+        return read_binary_time(state, column, bytes, length);
+    default:
+        return NULL;
+    }
+}
+
+#endif

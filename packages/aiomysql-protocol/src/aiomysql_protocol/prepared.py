@@ -1,0 +1,202 @@
+"""Prepared statements: COM_STMT_PREPARE, COM_STMT_EXECUTE and COM_STMT_CLOSE.
+
+MySQL: "COM_STMT_PREPARE", "COM_STMT_EXECUTE", "COM_STMT_CLOSE".
+
+A server forgets a session's statements when it is reset (COM_RESET_CONNECTION) or changes its user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from pymysql.constants import COMMAND
+from pymysql.err import ProgrammingError
+
+from aiomysql_protocol.capabilities import DEPRECATE_EOF
+from aiomysql_protocol.columns import ColumnCache
+from aiomysql_protocol.errors import malformed
+from aiomysql_protocol.exchanges import Command, Exchange
+from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_eof, parse_error
+from aiomysql_protocol.parameters import Parameters, accepted
+from aiomysql_protocol.query import Query
+from aiomysql_protocol.session import Session
+from aiomysql_protocol.wire import PayloadReader
+
+_NO_CURSOR = b"\0"
+_ITERATIONS = (1).to_bytes(4, "little")
+_TYPES_FOLLOW = b"\1"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement that the server has prepared, in one session."""
+
+    statement_id: int
+    parameter_count: int
+    #: Columns of its result set; 0: it has none. (A server may not know before it runs.)
+    column_count: int
+    warning_count: int
+    #: What may be sent for each parameter (see ``parameters.accepted``); None: anything for all.
+    accepted: tuple[frozenset[int] | None, ...] | None = None
+
+    def accepts(self, parameters: Parameters) -> bool:
+        """Do these values mean in this statement what their literals mean?
+
+        If not, the statement must go as text.  Raises ProgrammingError when their number is wrong.
+        """
+        if parameters.number != self.parameter_count:
+            raise ProgrammingError(
+                f"the statement has {self.parameter_count} parameters, "
+                f"but {parameters.number} values were given"
+            )
+        return self.accepted is None or all(
+            types is None or given in types
+            for types, given in zip(self.accepted, parameters.types[::2], strict=True)
+        )
+
+
+class _State(Enum):
+    RESPONSE = auto()
+    DEFINITIONS = auto()  # of the parameters, or of the columns
+    EOF = auto()  # behind either, without CLIENT_DEPRECATE_EOF
+
+
+class Prepare(Exchange):
+    """COM_STMT_PREPARE: has the server parse a statement with `?` marks."""
+
+    activity = "preparation of a statement"
+
+    def __init__(self, statement: bytes) -> None:
+        """`statement`: in the connection's character set."""
+        self._statement = statement
+        #: What came of it; None until it is complete, and after an error.
+        self.prepared: Prepared | None = None
+        self._prepared: Prepared | None = None
+        self._state = _State.RESPONSE
+        self._blocks: list[int] = []  # lengths of the blocks of definitions that are to come
+        self._missing = 0  # definitions that the one under way lacks
+        self._accepted: list[frozenset[int] | None] = []
+
+    def request(self) -> bytes:
+        return bytes([COMMAND.COM_STMT_PREPARE]) + self._statement
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        header = payload[0] if payload else None
+        if header == ERR_HEADER:
+            self.finish(parse_error(payload))
+        elif self._state is _State.RESPONSE:
+            if header != OK_HEADER:
+                raise malformed(f"the answer to a preparation begins with {bytes(payload[:8])!r}")
+            self._receive_response(payload)
+        elif self._state is _State.DEFINITIONS:
+            self._receive_definition(payload)
+        elif header == EOF_HEADER:
+            self.session.note_status(parse_eof(payload))
+            self._next_block()
+        else:
+            raise malformed("no EOF packet behind the definitions of a prepared statement")
+
+    def _receive_definition(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None and self._prepared is not None
+        if len(self._accepted) < self._prepared.parameter_count:
+            self._accepted.append(_accepted_by(payload))
+        # What the columns are the answer to the execution says again.
+        self._missing -= 1
+        if self._missing:
+            return
+        if self.session.capabilities & DEPRECATE_EOF:
+            self._next_block()
+        else:
+            self._state = _State.EOF
+
+    def _receive_response(self, payload: bytes | bytearray) -> None:
+        reader = PayloadReader(payload, "the answer to a preparation", 1)
+        statement_id = reader.integer(4)
+        column_count = reader.integer(2)
+        parameter_count = reader.integer(2)
+        reader.take(1)  # filler
+        # Servers before MySQL 4.1 end here.
+        warning_count = reader.integer(2) if reader.remaining else 0
+        self._prepared = Prepared(statement_id, parameter_count, column_count, warning_count)
+        self._blocks = [count for count in (column_count, parameter_count) if count]
+        self._next_block()
+
+    def _next_block(self) -> None:
+        if self._blocks:
+            self._missing = self._blocks.pop()
+            self._state = _State.DEFINITIONS
+        else:
+            assert self._prepared is not None
+            if any(self._accepted):
+                self._prepared = replace(self._prepared, accepted=tuple(self._accepted))
+            self.prepared = self._prepared
+            self.finish()
+
+
+def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
+    """What may be sent for the parameter with this definition.  Raises MalformedPacket."""
+    reader = PayloadReader(definition, "the definition of a parameter")
+    for _ in range(6):  # names
+        reader.lenenc_bytes()
+    reader.lenenc_integer()
+    charsetnr = reader.integer(2)
+    length = reader.integer(4)
+    return accepted(reader.integer(1), charsetnr, length)
+
+
+class Execute(Query):
+    """COM_STMT_EXECUTE: runs a prepared statement; its results come as those of a Query do."""
+
+    def __init__(
+        self, prepared: Prepared, parameters: Parameters, *, streamed: bool = False
+    ) -> None:
+        """`parameters`: those that ``prepared.accepts``; `streamed`: see Query."""
+        super().__init__(b"", streamed=streamed)
+        self._prepared = prepared
+        self._parameters = parameters
+
+    def request(self) -> bytes:
+        head = (
+            COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
+            + self._prepared.statement_id.to_bytes(4, "little")
+            + _NO_CURSOR
+            + _ITERATIONS
+        )
+        if not self._prepared.parameter_count:
+            return head
+        # The types are sent each time: so an execution that failed can't leave others in force.
+        parameters = self._parameters
+        return b"".join(
+            (head, parameters.nulls, _TYPES_FOLLOW, parameters.types, parameters.values)
+        )
+
+    @property
+    def columns(self) -> ColumnCache:
+        assert self.session is not None
+        return self.session.columns.for_binary
+
+
+def reset_statement(prepared: Prepared) -> Command:
+    """COM_STMT_RESET: gives up what belongs to an execution, and keeps the statement."""
+    return Command(COMMAND.COM_STMT_RESET, prepared.statement_id.to_bytes(4, "little"))
+
+
+class _Close(Exchange):
+    """COM_STMT_CLOSE, which the server doesn't answer: never in a session's queue."""
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        raise malformed("an answer to COM_STMT_CLOSE")
+
+
+def close_statement(session: Session, prepared: Prepared) -> None:
+    """Have the server forget a statement.
+
+    There is no answer: the bytes go out in front of the next request (or with the next
+    ``Session.data_to_send``).
+    """
+    session.send_payload(
+        _Close(),
+        COMMAND.COM_STMT_CLOSE.to_bytes(1, "little") + prepared.statement_id.to_bytes(4, "little"),
+    )

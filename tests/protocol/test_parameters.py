@@ -1,0 +1,218 @@
+"""Parameters of prepared statements: their bytes, and that they mean what literals mean."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import struct
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from pymysql.err import DataError, MySQLError
+
+from aiomysql_protocol.literals import Literals
+from aiomysql_protocol.parameters import NeedsTextError, Parameters, ParameterWriter
+from aiomysql_protocol.query import Query
+from tests.protocol.blocking import Client, login_options, rows_of
+from tests.servers import Server
+
+WRITER = ParameterWriter("utf8")
+
+
+class Kind(enum.IntEnum):
+    ONE = 1
+
+
+class Word(enum.StrEnum):
+    A = "a"
+
+
+def test_types_values_and_nulls() -> None:
+    assert WRITER.write([]) == Parameters(0, b"", b"", b"")
+    written = WRITER.write([1, None, "ü", b"\0", 2**63, 0.5, None, None, True])
+    assert written.number == 9
+    assert written.nulls == bytes([0b11000010, 0])
+    assert written.types == bytes([8, 0, 6, 0, 253, 0, 252, 0, 8, 128, 5, 0, 6, 0, 6, 0, 8, 0])
+    assert written.values == (
+        struct.pack("<q", 1)
+        + b"\x02\xc3\xbc"
+        + b"\x01\0"
+        + struct.pack("<Qd", 2**63, 0.5)
+        + struct.pack("<q", 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "type_code", "text"),
+    [
+        (-(2**63) - 1, 246, "-9223372036854775809"),
+        (2**64, 246, "18446744073709551616"),
+        (Decimal("-1.50"), 246, "-1.50"),
+        (Decimal("1E+5"), 246, "100000"),
+        (datetime.datetime(2024, 1, 2, 3, 4, 5), 254, "2024-01-02 03:04:05"),
+        (datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC), 254, "2024-01-02 00:00:00"),
+        (datetime.datetime(2024, 1, 2, 3, 4, 5, 60), 254, "2024-01-02 03:04:05.000060"),
+        (datetime.date(1, 1, 2), 254, "0001-01-02"),
+        (datetime.time(3, 4, 5), 254, "03:04:05"),
+        (datetime.timedelta(days=-1), 254, "-24:00:00"),
+        (time.struct_time((2024, 1, 2, 3, 4, 5, 0, 0, 0)), 254, "2024-01-02 03:04:05"),
+        (Word.A, 253, "a"),
+        (uuid.UUID(int=5), 253, "00000000-0000-0000-0000-000000000005"),
+        ("x" * 300, 253, "x" * 300),
+        (bytearray(b"ab"), 252, "ab"),
+        (memoryview(b"abcd")[::-2], 252, "db"),
+    ],
+)
+def test_written_as_text(value: Any, type_code: int, text: str) -> None:
+    written = WRITER.write([value])
+    assert written.types[0] == type_code
+    prefix = 1 if len(text) < 251 else 3
+    assert written.values[prefix:] == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "raw"),
+    [
+        (Kind.ONE, struct.pack("<q", 1)),
+        (Fraction(1, 4), struct.pack("<d", 0.25)),
+        (Decimal("1E+100"), struct.pack("<d", 1e100)),
+    ],
+)
+def test_written_as_number(value: Any, raw: bytes) -> None:
+    assert WRITER.write([value]).values == raw
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *({}, {"a": 1}, {}.keys(), iter([1]), (n for n in "a"), float("nan"), float("-inf")),
+        *(Decimal("NaN"), Decimal("Infinity"), 10**81, -(10**81)),
+    ],
+)
+def test_refused_as_literals_are(value: Any) -> None:
+    with pytest.raises(Exception) as refused:  # noqa: PT011  (which one is compared)
+        Literals().literal(value)
+    with pytest.raises(type(refused.value)) as same:
+        WRITER.write([1, value])
+    assert same.value.args == refused.value.args
+
+
+@pytest.mark.parametrize("value", [(1, 2), [], {1}, frozenset("a"), range(3), Decimal("1E+999")])
+def test_values_that_need_text(value: Any) -> None:
+    with pytest.raises(NeedsTextError):
+        WRITER.write([value])
+
+
+def test_encoders_of_the_user_need_text() -> None:
+    writer = ParameterWriter("utf8", {uuid.UUID: lambda value, _: "1", type(None): lambda *_: "2"})
+    assert writer.write([1]).number == 1
+    for value in (uuid.UUID(int=1), None):
+        with pytest.raises(NeedsTextError):
+            writer.write([value])
+
+
+def test_text_outside_of_the_character_set() -> None:
+    assert ParameterWriter("latin1").write(["é"]).values == b"\x01\xe9"
+    for writer, value in ((WRITER, "\ud800"), (ParameterWriter("latin1"), "漢")):
+        with pytest.raises(DataError, match="character set"):
+            writer.write([value])
+
+
+# On servers
+
+D = datetime.datetime
+VALUES = [
+    *(None, True, 1, -5, 2**63, 2**64 - 1, -(2**70), 1.5, 1e20, Decimal("1.50"), Decimal("1e100")),
+    *("", "abc", "5", "5abc", "ü", "ABC", "it's \\ \0 %", "2024-01-02", b"abc", b"ABC", b"\xff\0"),
+    *(D(2024, 1, 2, 3, 4, 5), D(2024, 1, 2, 3, 4, 5, 678), datetime.date(2024, 1, 2)),
+    *(datetime.time(1, 2, 3), datetime.timedelta(days=-1, seconds=5)),
+]
+COLUMNS = {
+    "v": ("VARCHAR(40)", "abc"),
+    "i": ("INT", 5),
+    "u": ("BIGINT UNSIGNED", 2**64 - 1),
+    "dt": ("DATETIME(6)", D(2024, 1, 2, 3, 4, 5)),
+    "da": ("DATE", datetime.date(2024, 1, 2)),
+    "tm": ("TIME(6)", datetime.timedelta(hours=1)),
+    "b": ("VARBINARY(40)", b"abc"),
+    "bl": ("BLOB", b"abc"),
+    "t": ("TEXT", "abc"),
+    "d": ("DOUBLE", 1.5),
+    "f": ("FLOAT", 1.5),
+    "de": ("DECIMAL(30,5)", Decimal("1.5")),
+    "bi": ("BIT(64)", 5),
+    "y": ("YEAR", 2024),
+    "j": ("JSON", "5"),
+}
+EXPRESSIONS = [
+    *("?", "? + 1", "HEX(?)", "CONCAT(?, 'x')", "COALESCE(?, 7)", "IF(1, ?, 2)", "UPPER(?)"),
+    *("? IN (v, 'q')", "CAST(? AS CHAR)", "CAST(? AS SIGNED)", "v LIKE ?", "? / 3", "? IS NULL"),
+    *("ABS(?)", "ROUND(?, 1)", "GREATEST(?, 1)", "? BETWEEN 1 AND 10", "NULLIF(?, 5)"),
+    *("CASE ? WHEN 'abc' THEN 1 WHEN 5 THEN 2 END", "BIT_COUNT(?)", "? & 7", "? DIV 2", "? || 1"),
+]
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Client]:
+    options = login_options(server.user, server.password, server.database)
+    with Client((server.host, server.port), options) as client:
+        columns = ", ".join(f"{name} {type_}" for name, (type_, _) in COLUMNS.items())
+        client.query(f"CREATE TEMPORARY TABLE typed ({columns})")
+        marks = ", ".join(["%s"] * len(COLUMNS))
+        inserted = client.query(
+            f"INSERT INTO typed VALUES ({marks})", *(value for _, value in COLUMNS.values())
+        )
+        assert inserted.results[0].error is None
+        yield client
+
+
+def outcome(run: Callable[..., Query], statement: str, value: Any) -> tuple[Any, ...]:
+    """The only cell of what a statement gives, with its type; or the error's number."""
+    try:
+        ((cell,),) = rows_of(run(statement, value))
+    except MySQLError as error:
+        return "error", error.args[0]
+    return type(cell), cell  # of a DECIMAL the number of zeros may differ
+
+
+@pytest.mark.parametrize("expression", [*EXPRESSIONS, *(f"? = {name}" for name in COLUMNS)])
+def test_means_what_the_literal_means(client: Client, expression: str) -> None:
+    compared = 0
+    for value in VALUES:
+        try:
+            prepared = outcome(client.execute, f"SELECT {expression} FROM typed", value)
+        except NeedsTextError:
+            continue
+        text = outcome(client.query, f"SELECT {expression.replace('?', '%s')} FROM typed", value)
+        if text == ("error", 1525):  # the literal is no date; as a parameter it equals none
+            text = (type(None), None)
+        assert prepared == text, value
+        compared += 1
+    assert compared > (expression != "? = j")
+
+
+@pytest.mark.parametrize("mode", ["", "STRICT_ALL_TABLES"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_is_stored_as_the_literal_is(client: Client, column: str, mode: str) -> None:
+    client.query("SET SESSION sql_mode = %s", mode)
+    stored = 0
+    for value in VALUES:
+        found = []
+        for run, mark in ((client.execute, "?"), (client.query, "%s")):
+            client.query("DROP TEMPORARY TABLE IF EXISTS written")
+            client.query("CREATE TEMPORARY TABLE written (x " + COLUMNS[column][0] + ")")
+            try:
+                error = run(f"INSERT INTO written VALUES ({mark})", value).results[0].error
+            except NeedsTextError:
+                break
+            number = error.args[0] if error is not None else None
+            found.append((number, repr(rows_of(client.query("SELECT x FROM written")))))
+        if found:
+            assert found[0] == found[1], value
+            stored += found[0][0] is None
+    assert stored > (column != "j")
