@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pymysql import err
-from pymysql.constants import CR
+from pymysql.constants import CR, SERVER_STATUS
 
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.result import MySQLResult
@@ -20,6 +20,9 @@ from aiomysql_protocol.query import Query
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
+
+# In a name of its own, because pools ask at each release.
+_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 
 _Wait = Callable[[], Coroutine[Any, Any, None]]
 
@@ -71,6 +74,15 @@ class Link:
     def idle(self) -> bool:
         """Is no answer outstanding, and none left half read?"""
         return self._stream is None or self._stream.session.idle
+
+    @property
+    def reusable(self) -> bool:
+        """Is it open, with no answer outstanding, no task waiting and no transaction open?"""
+        stream = self._stream
+        if stream is None or self._claim is not None or stream.closed:
+            return False
+        session = stream.session
+        return session.idle and not session.server_status & _IN_TRANSACTION
 
     @property
     def server_status(self) -> int:
