@@ -165,4 +165,4 @@ class ConnectionInfo:
     @property
     def reusable(self) -> bool:
         """Can another task use it as it is: open, nothing outstanding, no transaction open?"""
-        return self.link.reusable
+        return self.link.at_rest()

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pymysql import err
-from pymysql.constants import CR, SERVER_STATUS
+from pymysql.constants import CR
 
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.result import MySQLResult
@@ -20,9 +20,6 @@ from aiomysql_protocol.query import Query
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
-
-# In a name of its own, because pools ask at each release.
-_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 
 _Wait = Callable[[], Coroutine[Any, Any, None]]
 
@@ -76,18 +73,17 @@ class Link:
         return self._stream is None or self._stream.session.idle
 
     @property
-    def reusable(self) -> bool:
-        """Is it open, with no answer outstanding, no task waiting and no transaction open?"""
-        stream = self._stream
-        if stream is None or self._claim is not None or stream.closed:
-            return False
-        session = stream.session
-        return session.idle and not session.server_status & _IN_TRANSACTION
-
-    @property
     def server_status(self) -> int:
         """The last status flags of the server; 0 when closed."""
         return self._stream.session.server_status if self._stream is not None else 0
+
+    def at_rest(self) -> bool:
+        """Is it open, with no answer outstanding, no task waiting and no transaction open?
+
+        A method, because pools ask at each release and calls are quicker than properties.
+        """
+        stream = self._stream
+        return stream is not None and self._claim is None and stream.session.at_rest()
 
     def stream(self) -> Stream:
         """The stream.
