@@ -37,7 +37,7 @@ async def make_pool(connect_args: dict[str, Any]) -> AsyncIterator[MakePool]:
 def driver_tasks() -> list[str]:
     """The driver's own tasks that are under way in this loop."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    return [name for name in names if name.startswith("Pool.") or name == "_goodbye"]
+    return [name for name in names if name in ("Pool._connect", "clean", "goodbye")]
 
 
 async def one(connection: Connection, sql: str) -> Any:

@@ -223,9 +223,9 @@ async def test_rollback_goes_on_when_the_releasing_task_is_cancelled(make_pool: 
     releasing = asyncio.ensure_future(pool.release(connection))
     await asyncio.sleep(0)
     releasing.cancel()
-    async with asyncio.timeout(3):
-        assert await pool.acquire() is connection
-    assert not connection.get_transaction_status()
+    async with asyncio.timeout(3), pool.acquire() as again:
+        assert again is connection
+        assert not connection.get_transaction_status()
 
 
 async def test_connection_that_cannot_roll_back_is_dropped(make_pool: MakePool) -> None:
@@ -303,8 +303,8 @@ async def test_data_source_name(server: Server) -> None:
             assert await one(connection, "SELECT DATABASE()") == server.database
     with pytest.raises(TypeError, match="must be named"):
         create_pool(dsn, 5)  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="reset_session.*'full'"):
-        await create_pool(dsn, reset_session="full")
+    with pytest.raises(ValueError, match="reset_session.*'fully'"):
+        await create_pool(dsn, reset_session="fully")
 
 
 async def test_repr_shows_no_password(make_pool: MakePool, server: Server) -> None:

@@ -41,6 +41,9 @@ from aiomysql_protocol.session import Session
 
 C = TypeVar("C", bound=Cursor)
 
+#: Not in pymysql.constants.COMMAND.
+_COM_RESET_CONNECTION = 0x1F
+
 
 class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     """A connection to a MySQL or MariaDB server.
@@ -129,11 +132,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """
         given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
         self._loop: asyncio.AbstractEventLoop = running_loop(loop)
-        self._options = Options.resolve(
+        self._options = options = Options.resolve(
             read_option_file(read_default_file, read_default_group) if read_default_file else {},
             **given,
         )
-        self._charset = self._options.find_charset()
+        self._charset = options.find_charset()
         self._echo = echo
         self.get_warnings = get_warnings
         self.cursorclass = cursorclass
@@ -142,6 +145,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.init_command = init_command
         #: The autocommit mode asked for; None for the server's default.
         self.autocommit_mode = autocommit
+        # What `reset` goes back to: others change the current values.
+        self._given = (options.charset, options.collation, options.db, autocommit)
         conv = conv if conv is not None else default_decoders
         self.decoders: dict[Any, Converter] = {
             key: value for key, value in conv.items() if not isinstance(key, type)
@@ -204,9 +209,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         else:
             self.host_info = f"socket {options.host}:{options.port}"
         if options.collation is not None:
-            await self.query(
-                f"SET NAMES {self._charset.server_name} COLLATE {self.escape(options.collation)}"
-            )
+            await self._set_names()
+        await self._prepare_session()
+
+    async def _set_names(self) -> None:
+        names = f"SET NAMES {self._charset.server_name}"
+        if self._options.collation is not None:
+            names += f" COLLATE {self.escape(self._options.collation)}"
+        await self.query(names)
+
+    async def _prepare_session(self) -> None:
+        """What a new session, or one that was reset, still lacks."""
         if self.sql_mode is not None:
             # A list of modes, or else an expression, which may be quoted itself.
             modes = self.sql_mode
@@ -217,6 +230,30 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.commit()
         if self.autocommit_mode is not None:
             await self.autocommit(self.autocommit_mode)
+
+    async def reset(self) -> None:
+        """Make the session as good as new, without a new log-in (MySQL: COM_RESET_CONNECTION).
+
+        An open transaction is rolled back; locks, temporary tables, user and session variables and
+        prepared statements are gone.  Character set, collation, `sql_mode`, `init_command`,
+        autocommit mode and, if one was given, the default database are those asked for in `connect`
+        again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
+        any error the connection is closed, because nobody knows what the session is like.
+        """
+        self.link.check_free()
+        options = self._options
+        options.charset, options.collation, db, self.autocommit_mode = self._given
+        self._charset = options.find_charset()
+        try:
+            await self.link.run(Command(_COM_RESET_CONNECTION))
+            self.link.stream().session.columns = self._column_cache()
+            await self._set_names()
+            if db is not None:
+                await self.select_db(db)
+            await self._prepare_session()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close at once, without waiting; the server is told if no answer is outstanding."""

@@ -49,6 +49,13 @@ _POOL_QUERY: dict[str, Callable[[str], Any]] = {
     "maxsize": int,
     "pool_recycle": float,
     "reset_session": str,
+    "timeout": float,
+    "max_waiting": int,
+    "max_lifetime": float,
+    "max_idle": float,
+    "ping_after": float,
+    "report_lent_after": float,
+    "debug": _boolean,
 }
 
 

@@ -159,3 +159,8 @@ class ConnectionInfo:
     def idle(self) -> bool:
         """Is no answer outstanding, and none left half read?"""
         return self.link.idle
+
+    @property
+    def reusable(self) -> bool:
+        """Can another task use it as it is: open, nothing outstanding, no transaction open?"""
+        return self.link.at_rest()

@@ -78,6 +78,14 @@ class Link:
         """The last status flags of the server; 0 when closed."""
         return self._stream.session.server_status if self._stream is not None else 0
 
+    def at_rest(self) -> bool:
+        """Is it open, with no answer outstanding, no task waiting and no transaction open?
+
+        A method, because pools ask at each release and calls are quicker than properties.
+        """
+        stream = self._stream
+        return stream is not None and self._claim is None and stream.session.at_rest()
+
     def stream(self) -> Stream:
         """The stream.
 

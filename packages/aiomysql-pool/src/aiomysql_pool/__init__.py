@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from aiomysql_pool._version import __version__
-from aiomysql_pool.pool import Pool, PoolClosed, create_pool
+from aiomysql_pool.errors import PoolClosed, PoolTimeout, TooManyWaiters
+from aiomysql_pool.pool import Pool, create_pool
 
-__all__ = ["Pool", "PoolClosed", "__version__", "create_pool"]
+__all__ = [
+    "Pool",
+    "PoolClosed",
+    "PoolTimeout",
+    "TooManyWaiters",
+    "__version__",
+    "create_pool",
+]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aiomysql_core import Connection
 from aiomysql_core.awaitable import AwaitableContextManager
@@ -21,29 +21,60 @@ class PoolContextManager(AwaitableContextManager[T], Generic[T]):
     __slots__ = ()
 
 
-class PoolAcquireContextManager(AwaitableContextManager[Connection]):
-    """`await` gives a connection to be released by the caller; `async with` releases it itself."""
+class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
+    """`await` gives a connection to be released by the caller; `async with` releases it itself.
 
-    __slots__ = ("_borrowed", "_pool")
+    An idle connection is taken right here: a coroutine more would cost as much as all the rest.
+    """
 
-    def __init__(self, coro: Awaitable[Connection], pool: Pool) -> None:
-        super().__init__(coro)
-        self._pool = pool
-        self._borrowed: Connection | None = None
+    __slots__ = ("_borrowed", "_pool", "_steps", "_timeout")
+
+    # Set by `Pool.acquire`: a constructor would be one more call.
+    _pool: Pool
+    _timeout: float | None
+    _borrowed: Connection
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        connection = self._pool._take()
+        if connection is None:
+            connection = yield from self._pool._ask(self._timeout).__await__()
+        return connection
 
     async def __aenter__(self) -> Connection:
-        self._borrowed = await self
-        return self._borrowed
+        connection = self._pool._take()
+        if connection is None:
+            connection = await self._pool._ask(self._timeout)
+        self._borrowed = connection
+        return connection
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        connection, self._borrowed = self._borrowed, None
-        if connection is not None:
-            await self._pool.release(connection)
+    ) -> Awaitable[None]:
+        return self._pool.release(self._borrowed)
+
+    def send(self, value: Any) -> Any:
+        """Part of the coroutine protocol: tasks run what they are given by it."""
+        return self._running().send(value)
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
+        """Part of the coroutine protocol."""
+        error = typ if val is None else val
+        if tb is not None and isinstance(error, BaseException):
+            error = error.with_traceback(tb)
+        return self._running().throw(error)
+
+    def _running(self) -> Generator[Any, Any, Connection]:
+        steps: Generator[Any, Any, Connection] | None = getattr(self, "_steps", None)
+        if steps is None:
+            self._steps = steps = self.__await__()
+        return steps
+
+    def close(self) -> None:
+        """Part of the coroutine protocol: nobody will await this."""
+        self._running().close()
 
 
 class PoolConnectionContextManager:

@@ -1,7 +1,7 @@
 """A pool of connections.
 
 The pool has no lock. Its state changes only between two suspensions of the event loop, and whatever
-takes time (connecting, rolling back, saying goodbye) runs in a task of its own, which changes the
+takes time (connecting, resetting, saying goodbye) runs in a task of its own, which changes the
 state when it is done. Whoever finds no connection waits in one queue: a connection that becomes
 free or is newly opened always goes to the oldest waiter, no matter who caused it.
 """
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import warnings
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, KeysView
+from collections.abc import Awaitable, Generator
+from threading import get_ident
+from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, overload
+from typing import Any, NoReturn, Self, overload
 
-from aiomysql_core import Connection, InterfaceError, connect
+from aiomysql_core import Connection, InterfaceError, OperationalError, connect
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.log import logger
 from aiomysql_pool.awaitable import (
@@ -24,21 +26,15 @@ from aiomysql_pool.awaitable import (
     PoolConnectionContextManager,
     PoolContextManager,
 )
-
-T = TypeVar("T")
+from aiomysql_pool.closing import Closing
+from aiomysql_pool.errors import PoolClosed as PoolClosed
+from aiomysql_pool.errors import PoolTimeout, TooManyWaiters
+from aiomysql_pool.lifecycle import PingTimeout, borrower, clean, prepare, verify
+from aiomysql_pool.options import Callback, PoolOptions, check_seconds
+from aiomysql_pool.places import Place
+from aiomysql_pool.waiters import Waiter
 
 _PoolContextManager = PoolContextManager  # the classic name
-
-# Seconds that the rollback of a released connection may take. Then the connection is dropped: a
-# dead peer must not bind a place in the pool.
-ROLLBACK_TIMEOUT = 10.0
-
-
-class PoolClosed(InterfaceError, RuntimeError):
-    """No connection can be had from a pool that is closing or closed."""
-
-    def __init__(self) -> None:
-        super().__init__("Cannot acquire connection after closing pool")
 
 
 async def _create_pool(
@@ -47,11 +43,9 @@ async def _create_pool(
     echo: bool = False,
     pool_recycle: float = -1,
     loop: asyncio.AbstractEventLoop | None = None,
-    *,
-    reset_session: str | None = None,
     **kwargs: Any,
 ) -> Pool:
-    pool = Pool(minsize, maxsize, echo, pool_recycle, loop, reset_session=reset_session, **kwargs)
+    pool = Pool(minsize, maxsize, echo, pool_recycle, loop, **kwargs)
     try:
         await pool._fill()
     except BaseException:
@@ -72,33 +66,45 @@ def create_pool(
     pool_recycle: float = -1,
     loop: asyncio.AbstractEventLoop | None = None,
     *,
+    timeout: float | None = None,
+    max_waiting: int = 0,
+    max_lifetime: float | None = None,
+    max_idle: float | None = None,
+    ping_after: float | None = None,
     reset_session: str | None = None,
+    configure: Callback | None = None,
+    check: Callback | None = None,
+    reset: Callback | None = None,
+    report_lent_after: float | None = None,
+    debug: bool | None = None,
     **kwargs: Any,
 ) -> PoolContextManager[Pool]: ...
 @overload
-def create_pool(
-    dsn: str,
-    /,
-    *,
-    minsize: int = 1,
-    maxsize: int = 10,
-    echo: bool = False,
-    pool_recycle: float = -1,
-    reset_session: str | None = None,
-    **kwargs: Any,
-) -> PoolContextManager[Pool]: ...
+def create_pool(dsn: str, /, **kwargs: Any) -> PoolContextManager[Pool]: ...
 def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     """Open a pool; to be awaited or used with `async with`, which also closes it.
 
-    `minsize` connections are opened at once, at most `maxsize` (0: any number) exist at a time.
-    `echo` logs the statements. A connection that was idle for more than `pool_recycle` seconds is
-    replaced when it would be handed out (-1: never). A connection that is released in a transaction
-    is closed; with `reset_session="rollback"` it is rolled back and kept. `loop` is ignored and
-    deprecated. All other keywords go to `aiomysql_core.connect`. A data source name,
+    minsize, maxsize: connections that are opened at once and kept, and that may exist at a time (0:
+    any number).  echo: log the statements.  loop: ignored, deprecated.
+    timeout: seconds that `acquire` waits at most (None: for ever).  max_waiting: callers that may
+    wait for a connection to be released (0: any number).
+    pool_recycle: seconds after which a connection is replaced when it would be lent (-1: never).
+    max_lifetime: the same, up to 10 % earlier and also while it is idle.  max_idle: seconds after
+    which connections above `minsize` that nobody needed are closed.  ping_after: seconds without an
+    answer from the server after which a connection is pinged before it is lent.
+    reset_session: None closes a connection that is released in a transaction; "rollback" rolls back
+    and keeps it; "full" resets the session after each release (see `Connection.reset`).
+    configure: called with each new connection; check: before a connection is lent, an error or
+    False replaces it; reset: after a release.  All may be coroutine functions.
+    report_lent_after: seconds after which a connection that is still lent is logged; debug: also
+    tell where it was asked for (None: as the event loop's debug mode).
+
+    All other keywords go to `aiomysql_core.connect`.  A data source name,
     `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
     arguments, which must be named then, override its parts.
 
-    Raises ValueError for impossible sizes and what `connect` raises; then nothing stays open.
+    Raises TypeError or ValueError for an impossible option and what `connect` and `configure`
+    raise; then nothing stays open.
     """
     if args and is_dsn(args[0]):
         if len(args) > 1:
@@ -124,19 +130,10 @@ def warn_of_loop(loop: object) -> None:
         )
 
 
-def _check_sizes(minsize: int, maxsize: int) -> None:
-    if minsize < 0:
-        raise ValueError(f"minsize should be zero or greater, not {minsize!r}")
-    if maxsize < 0:
-        raise ValueError(f"maxsize should be zero (no limit) or greater, not {maxsize!r}")
-    if 0 < maxsize < minsize:
-        raise ValueError(f"maxsize should be not less than minsize {minsize!r}, not {maxsize!r}")
-
-
-class Pool:
+class Pool(Closing):
     """Lends open connections; made by `create_pool`.
 
-    Must be made while the event loop runs, and belongs to that loop.
+    Must be made while the event loop runs, and belongs to that loop and this process.
     """
 
     def __init__(
@@ -146,340 +143,293 @@ class Pool:
         echo: bool,
         pool_recycle: float,
         loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        reset_session: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Take the options of `create_pool`, but open no connection yet."""
-        _check_sizes(minsize, maxsize)
-        if reset_session not in (None, "rollback"):
-            raise ValueError(f"reset_session should be None or 'rollback', not {reset_session!r}")
         warn_of_loop(loop)
-        self._minsize = minsize
-        self._maxsize = maxsize
-        self._echo = echo
-        self._recycle = pool_recycle
-        self._reset_session = reset_session
-        self._loop = asyncio.get_running_loop()
-        self._conn_kwargs = kwargs
-        self._free: deque[Connection] = deque()
-        # Key and value are the same: what comes back may be a tracer's proxy that only equals the
-        # connection, and the pool wants its own object.
-        self._lent: dict[Connection, Connection] = {}
-        self._terminated: set[Connection] = set()
-        # A queue from which those who give up can be taken out quickly.
-        self._waiters: OrderedDict[asyncio.Future[Connection], None] = OrderedDict()
-        self._connects: set[asyncio.Task[Connection]] = set()
-        self._rollbacks = 0
-        # Everything under way: connects, rollbacks and goodbyes.
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._closing = False
-        self._closed = False
-        self._drained = asyncio.Event()
-        self._done: asyncio.Future[None] = self._loop.create_future()
-        self._done.set_result(None)
-
-    def __repr__(self) -> str:
-        options = self._conn_kwargs
-        where = options.get("unix_socket") or (
-            f"{options.get('host', 'localhost')}:{options.get('port', 3306)}"
+        sizes = {"minsize": minsize, "maxsize": maxsize}
+        super().__init__(
+            *PoolOptions.split({**kwargs, **sizes, "echo": echo, "pool_recycle": pool_recycle})
         )
-        state = "closed" if self._closed else "closing" if self._closing else "open"
-        return (
-            f"<{type(self).__name__} {state} {where} db={options.get('db')!r} "
-            f"user={options.get('user')!r} used={len(self._lent)} free={len(self._free)} "
-            f"size={self.size} minsize={self._minsize} maxsize={self._maxsize} "
-            f"waiting={len(self._waiters)}>"
-        )
+        self._traced = type(self)._acquire is not _acquire
+        self._update_plain()
 
-    @property
-    def echo(self) -> bool:
-        """Whether the connections log their statements."""
-        return self._echo
+    async def _fill(self) -> None:
+        """Open `minsize` connections; raises the first error."""
+        self._open_missing()
+        if self._connects:
+            tasks, _ = await asyncio.wait(self._connects, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                task.result()
+        if not self._closing:
+            self._next_round()
 
-    @property
-    def minsize(self) -> int:
-        """How many connections the pool keeps at least."""
-        return self._minsize
+    async def _connect(self) -> tuple[Connection, Place]:
+        connection = await connect(echo=self._options.echo, **self._conn_kwargs)
+        await prepare(connection, self._options)
+        return connection, self._new_place(connection)
 
-    @property
-    def maxsize(self) -> int | None:
-        """How many connections there may be at a time; None: any number."""
-        return self._maxsize or None
+    # -- borrowing -------------------------------------------------------------------------------
 
-    @property
-    def size(self) -> int:
-        """How many connections there are: lent, idle, being opened and being rolled back."""
-        return len(self._free) + len(self._lent) + len(self._connects) + self._rollbacks
-
-    @property
-    def freesize(self) -> int:
-        """How many connections are idle."""
-        return len(self._free)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the pool is closed and has no connection left."""
-        return self._closed
-
-    @property
-    def _used(self) -> KeysView[Connection]:
-        return self._lent.keys()
-
-    def acquire(self) -> PoolAcquireContextManager:
+    def acquire(self, timeout: float | None = None) -> PoolAcquireContextManager:
         """Borrow a connection: `await pool.acquire()` or `async with pool.acquire() as conn`.
 
-        Awaiting gives an open connection. It doesn't suspend when one is idle; else the caller gets
-        the first that is released or newly opened, in the order of asking. Raises PoolClosed, and
-        what `aiomysql_core.connect` raises.
+        Awaiting gives an open connection.  It doesn't suspend when one is idle; else the caller
+        gets the first that is released or newly opened, in the order of asking.  timeout: seconds
+        that this may take (None: as the pool's option `timeout` says; math.inf: no limit).
+
+        Raises PoolClosed, PoolTimeout, TooManyWaiters, and what `aiomysql_core.connect` and the
+        callbacks raise; InterfaceError in a forked process and on another event loop.
         """
-        return PoolAcquireContextManager(self._acquire(), self)
+        if timeout is not None:
+            check_seconds("timeout", timeout, zero=True)
+        manager = PoolAcquireContextManager()
+        manager._pool = self
+        manager._timeout = timeout
+        return manager
 
-    async def _acquire(self) -> Connection:
-        if self._closing:
-            raise PoolClosed
-        connection = self._take_free()
-        if connection is None:
-            connection = await self._wait_for_connection()
-        return connection
-
-    def _take_free(self) -> Connection | None:
-        # When connections were lost, the next caller gets one of those that are opened in their
-        # place, so that the pool is filled up again before its idle ones are used up.
-        if self.size < self._minsize:
-            return None
-        connection = self._take_usable()
-        if connection is not None:
-            self._lent[connection] = connection
-        return connection
-
-    def _take_usable(self) -> Connection | None:
-        while self._free:
-            connection = self._free.popleft()
-            if self._usable(connection):
+    def _take(self) -> Connection | None:
+        """Borrow an idle connection if nothing is to be done for that; None otherwise."""
+        idle = self._idle
+        if idle and self._plain and get_ident() == self._thread and self._loop_runs():
+            place = idle.popleft()
+            connection = place.held
+            if connection is not None and place.link.at_rest():
+                place.held = None
+                self._requests += 1
                 return connection
-            self._retire(connection)
-            self._open_for(self._missing())
+            self._dismiss_place(place, "lost")
         return None
 
-    def _usable(self, connection: Connection) -> bool:
-        if connection.closed:
-            return False
-        return self._recycle < 0 or self._loop.time() - connection.last_usage <= self._recycle
+    def _ask(self, timeout: float | None) -> Awaitable[Connection]:
+        return self._acquire() if timeout is None else self._acquire(timeout)
 
-    async def _wait_for_connection(self) -> Connection:
+    async def _acquire(self, timeout: float | None = None) -> Connection:
+        self._check_home()
+        seconds = self._options.timeout if timeout is None else timeout
+        limited = seconds is not None and not math.isinf(seconds)
+        deadline = self._loop.time() + (seconds or 0.0) if limited else None
+        where = borrower() if self._options.debug else ""
         first = False
-        while not self._closing:
-            waiter = self._loop.create_future()
-            self._waiters[waiter] = None
-            if first:
-                self._waiters.move_to_end(waiter, last=False)
-            self._open_for(max(len(self._waiters), self._missing()))
-            try:
-                connection: Connection = await waiter
-            except BaseException:
-                self._abandon(waiter)
-                raise
-            if not connection.closed:
+        while True:
+            if self._closing:
+                raise PoolClosed
+            connection = self._take_idle()
+            if connection is None:
+                connection = await self._wait(deadline, seconds, first)
+            place = self._places[id(connection)]
+            fresh, place.fresh = place.fresh, False
+            if connection.closed:
+                self._give_up(connection, "lost")
+                if fresh:
+                    raise OperationalError("the server closed a new connection at once")
+                # Lost between the hand-over and now: ask again, but don't queue again.
+            elif fresh or await self._verified(connection, deadline, seconds):
+                place.where = where
                 return connection
-            # Lost between the hand-over and now: ask again, but don't queue again.
-            self.release(connection)
             first = True
-        raise PoolClosed
 
-    def _abandon(self, waiter: asyncio.Future[Connection]) -> None:
+    def _take_idle(self) -> Connection | None:
+        now = monotonic()
+        options = self._options
+        found = None
+        while self._idle and found is None:
+            place = self._idle.popleft()
+            if place.link.closed:
+                self._dismiss_place(place, "lost")
+            elif now >= place.expires or 0 <= options.pool_recycle < now - place.opened:
+                self._dismiss_place(place, "expired")
+            else:
+                found = place.held
+                place.fresh = False
+                self._lend(place)
+        self._least_free = min(self._least_free, len(self._idle))
+        self._open_missing()
+        return found
+
+    async def _wait(self, deadline: float | None, seconds: float | None, first: bool) -> Connection:
+        """Wait in the queue (`first`: at its head) until `deadline`, a time of the loop's clock."""
+        self._refuse_if_crowded()
+        loop = self._loop
+        waiter: Waiter = loop.create_future()
+        self._waiters.add(waiter, first=first)
+        self._open_missing()
+        timer = None
+        if deadline is not None and seconds is not None:
+            timer = loop.call_at(deadline, self._time_out, waiter, seconds)
+        began = monotonic()
+        try:
+            return await waiter
+        except BaseException:
+            self._abandon(waiter)
+            raise
+        finally:
+            self._counters.waited += 1
+            self._counters.wait_time += monotonic() - began
+            if timer is not None:
+                timer.cancel()
+            del waiter, timer  # they hold the error, which holds this frame
+
+    def _refuse_if_crowded(self) -> None:
+        limit, maxsize = self._options.max_waiting, self._options.maxsize
+        if not limit:
+            return
+        # Those for whom a connection is on its way or may be opened don't count.
+        coming = len(self._connects)
+        if not self._backoff.failures:
+            coming += maxsize - self.size if maxsize else len(self._waiters) + 1
+        if len(self._waiters) + 1 - coming > limit:
+            self._counters.refused += 1
+            raise TooManyWaiters(
+                f"{limit} callers wait for a connection already, option 'max_waiting': "
+                + self._situation()
+            )
+
+    def _time_out(self, waiter: Waiter, seconds: float) -> None:
+        if not waiter.done():
+            waiter.set_exception(self._timed_out(seconds))
+
+    def _timed_out(self, seconds: float) -> PoolTimeout:
+        self._counters.timeouts += 1
+        return PoolTimeout(f"no connection within {seconds} s: {self._situation()}")
+
+    def _situation(self) -> str:
+        stats = self.get_stats()
+        names = ("size", "maxsize", "lent", "free", "connecting", "resetting", "waiting")
+        figures = ", ".join(f"{name} {stats[name]}" for name in names)
+        failures = self._backoff.failures
+        return f"{figures}; {failures} failed attempts to connect" if failures else figures
+
+    def _abandon(self, waiter: Waiter) -> None:
         """Forget a waiter that was cancelled or got an error, and pass on what it was given."""
         self._waiters.pop(waiter, None)
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             self.release(waiter.result())
 
-    def _next_waiter(self) -> asyncio.Future[Connection] | None:
-        while self._waiters:
-            waiter, _ = self._waiters.popitem(last=False)
-            if not waiter.done():
-                return waiter
-        return None
+    async def _verified(
+        self, connection: Connection, deadline: float | None, seconds: float | None
+    ) -> bool:
+        """Whether a connection that is to be lent passes the ping and the callback `check`."""
+        options = self._options
+        ping = (
+            options.ping_after is not None
+            and self._loop.time() - connection.last_usage > options.ping_after
+        )
+        if not ping and options.check is None:
+            return True
+        self._counters.pings += ping
+        reason = "ping" if ping else "check"
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                await verify(connection, options, ping=ping)
+                if connection.reusable:
+                    return True
+        except Exception as error:
+            logger.warning("%r: dropping %r: %r", self, connection, error)
+            self._give_up(connection, reason)
+            if isinstance(error, PingTimeout):
+                # Where one peer is dead the others are as well; a new connect will tell.
+                self._dismiss_idle(reason)
+            if limit.expired() and seconds is not None:
+                raise self._timed_out(seconds) from error
+            return False
+        except BaseException:
+            self._give_up(connection, reason)
+            raise
+        self._give_up(connection, reason)
+        return False
 
-    def _missing(self) -> int:
-        """How many connects must be under way to come to `minsize` connections."""
-        return self._minsize - self.size + len(self._connects)
+    def _give_up(self, connection: Connection, reason: str) -> None:
+        """Close a connection that was about to be lent."""
+        self._requests -= 1
+        self._dismiss(connection, reason)
+        self._open_missing()
+        self._check_drained()
 
-    def _open_for(self, wanted: int) -> None:
-        """Have `wanted` connects under way, as far as `maxsize` allows."""
-        while (
-            not self._closing
-            and len(self._connects) < wanted
-            and (not self._maxsize or self.size < self._maxsize)
-        ):
-            self._connects.add(self._start(self._connect(), self._connected))
-
-    async def _connect(self) -> Connection:
-        return await connect(echo=self._echo, **self._conn_kwargs)
-
-    def _connected(self, task: asyncio.Task[Connection]) -> None:
-        self._connects.discard(task)
-        if task.cancelled():
-            # By someone else than `close`, perhaps together with some of those who wait.
-            self._open_for(sum(not waiter.done() for waiter in self._waiters))
-        elif (error := task.exception()) is None:
-            self._offer(task.result())
-        else:
-            self._report(error)
-
-    def _report(self, error: BaseException) -> None:
-        """Give the error of a connect to the oldest waiter, if there is no idle connection."""
-        waiter = self._next_waiter()
-        if waiter is None:
-            logger.debug("%r: connect failed with nobody waiting: %r", self, error)
-        elif (connection := self._take_usable()) is not None:
-            logger.warning("%r: could not replace a lost connection: %r", self, error)
-            self._lend(connection, waiter)
-        else:
-            waiter.set_exception(error)
-        self._open_for(len(self._waiters))
-
-    def _lend(self, connection: Connection, waiter: asyncio.Future[Connection]) -> None:
-        self._lent[connection] = connection
-        waiter.set_result(connection)
-
-    def _offer(self, connection: Connection) -> None:
-        """Give an open connection to the oldest waiter or keep it."""
-        if self._closing:
-            self._retire(connection)
-        elif (waiter := self._next_waiter()) is not None:
-            self._lend(connection, waiter)
-        else:
-            self._free.append(connection)
+    # -- giving back -----------------------------------------------------------------------------
 
     def release(self, conn: Connection) -> Awaitable[None]:
         """Give a borrowed connection back.
 
-        Takes effect at once; what is returned need not be awaited. A connection that is in a
-        transaction is closed, or, with `reset_session="rollback"`, rolled back first (awaiting
-        waits for it). A closed connection leaves the pool. Raises InterfaceError for a connection
-        that isn't lent.
+        Takes effect at once; what is returned need not be awaited: it waits until a rollback or
+        reset of the session, if one is due, is over.  A closed connection leaves the pool, and so
+        does one with an answer unread, or, without `reset_session`, in a transaction.  Raises
+        InterfaceError for a connection that isn't lent, and in a forked process.
         """
-        if conn in self._terminated:
-            self._terminated.discard(conn)
+        place = self._places.get(id(conn))
+        if (
+            place is not None
+            and place.held is None
+            and self._plain
+            and not self._waiters
+            and place.link.at_rest()
+        ):
+            place.held = conn
+            self._idle.append(place)
             return self._done
-        own = self._lent.pop(conn, None)
+        return self._take_back(conn)
+
+    def _take_back(self, conn: Connection) -> Awaitable[None]:
+        if self._forked_from:
+            self._check_home()
+        place, own = self._find(conn)
         if own is None:
-            raise InterfaceError(f"{conn!r} is not lent by {self!r}")
-        in_transaction = not own.closed and own.get_transaction_status()
-        usable = own.idle and not own.busy  # no answer is half read, and no task waits for one
-        if usable and in_transaction and self._reset_session == "rollback" and not self._closing:
-            return self._start_rollback(own)
-        if in_transaction or not usable:
+            self._terminated.pop(place.key, None)
+            return self._done
+        place.held = own
+        place.where = ""
+        place.fresh = False
+        options = self._options
+        reusable = own.reusable
+        # Sound, but in a transaction.
+        in_transaction = not reusable and own.idle and not own.busy and not own.closed
+        rolls_back = options.reset_session is not None and in_transaction
+        if not (reusable or rolls_back):
             own.close()
-        if own.closed:
-            self._open_for(len(self._waiters))
+            self._dismiss(own, "unusable")
+        elif rolls_back or options.reset_session == "full" or options.reset is not None:
+            if (reason := self._why_not_kept(place)) is None:
+                return self._start_cleaning(own, place)
+            self._dismiss(own, reason)
         else:
-            self._offer(own)
+            self._offer(own, place)
+        self._open_missing()
         self._check_drained()
         return self._done
 
-    def _start_rollback(self, connection: Connection) -> Awaitable[None]:
+    def _find(self, conn: Connection) -> tuple[Place, Connection | None]:
+        """The place of a lent connection and the pool's own object for it.
+
+        What comes back may be a tracer's proxy that only equals the connection.  None for the
+        object: `terminate` closed it.  Raises InterfaceError for a connection that isn't lent.
+        """
+        place = self._places.get(id(conn))
+        candidates = (place,) if place is not None else tuple(self._places.values())
+        for place in candidates:
+            if place.lent and (own := place()) is not None and conn == own:
+                return place, own
+        for place in self._terminated.values():
+            if conn == place():
+                return place, None
+        raise InterfaceError(f"{conn!r} is not lent by {self!r}")
+
+    def _start_cleaning(self, connection: Connection, place: Place) -> Awaitable[None]:
+        # Not the task: a caller that is cancelled while it waits must not break off the reset.
+        over: asyncio.Future[None] = self._loop.create_future()
+
         def finished(task: asyncio.Task[None]) -> None:
-            self._rollbacks -= 1
-            if connection.closed or connection.get_transaction_status():
-                self._retire(connection)
-                self._open_for(len(self._waiters))
+            self._cleaning.discard(task)
+            if connection.reusable:
+                self._offer(connection, place)
             else:
-                self._offer(connection)
+                self._dismiss(connection, "reset")
+            self._open_missing()
+            if not over.done():
+                over.set_result(None)
 
-        self._rollbacks += 1
-        # Shielded: a caller that is cancelled while it waits must not break off the rollback.
-        return asyncio.shield(self._start(self._rollback(connection), finished))
-
-    async def _rollback(self, connection: Connection) -> None:
-        try:
-            async with asyncio.timeout(ROLLBACK_TIMEOUT):
-                await connection.rollback()
-        except Exception as error:
-            logger.warning("%r: dropping %r, rollback failed: %r", self, connection, error)
-
-    def _retire(self, connection: Connection) -> None:
-        """Say goodbye to the server in the background, so that it logs no aborted connection."""
-        if connection.closed:
-            return
-        if self._loop.is_closed():
-            connection.close()
-            return
-        self._start(_goodbye(connection), lambda task: connection.close())
-
-    def _start(
-        self,
-        coro: Coroutine[Any, Any, T],
-        finished: Callable[[asyncio.Task[T]], None],
-    ) -> asyncio.Task[T]:
-        """Run something in a task that `wait_closed` waits for; `finished` is always called."""
-
-        def done(task: asyncio.Task[T]) -> None:
-            self._tasks.discard(task)
-            finished(task)
-            self._check_drained()
-
-        task = self._loop.create_task(coro)
-        self._tasks.add(task)
-        task.add_done_callback(done)
-        return task
-
-    async def _fill(self) -> None:
-        """Open `minsize` connections; raises the first error."""
-        self._open_for(self._missing())
-        if self._connects:
-            tasks, _ = await asyncio.wait(self._connects, return_when=asyncio.FIRST_EXCEPTION)
-            for task in tasks:
-                task.result()
-
-    async def clear(self) -> None:
-        """Close all idle connections."""
-        while self._free:
-            self._retire(self._free.popleft())
-        goodbyes = self._tasks - self._connects
-        if goodbyes:
-            await asyncio.wait(goodbyes)
-
-    def close(self) -> None:
-        """Begin to close: nobody gets a connection any more, and those who wait get PoolClosed.
-
-        Lent connections stay usable until they are released. `wait_closed` does the rest.
-        """
-        if self._closing:
-            return
-        self._closing = True
-        while (waiter := self._next_waiter()) is not None:
-            waiter.set_exception(PoolClosed())
-        for task in self._connects:
-            task.cancel()
-
-    def terminate(self) -> None:
-        """Begin to close, and close lent connections at once under their borrowers."""
-        self.close()
-        for connection in self._lent:
-            connection.close()
-            self._terminated.add(connection)
-        self._lent.clear()
-
-    async def wait_closed(self) -> None:
-        """Wait until all lent connections are released and all connections are closed.
-
-        May be called several times, also after it was cancelled. Raises RuntimeError unless
-        `close` or `terminate` was called before.
-        """
-        if self._closed:
-            return
-        if not self._closing:
-            raise RuntimeError(".wait_closed() should be called after .close()")
-        while self._free:
-            self._retire(self._free.popleft())
-        self._check_drained()
-        await self._drained.wait()
-        self._closed = True
-
-    def _check_drained(self) -> None:
-        if self._closing and not self._lent and not self._free and not self._tasks:
-            self._drained.set()
+        self._counters.resets += 1
+        self._cleaning.add(self._start(clean(connection, self._options), finished))
+        return over
 
     def __await__(self) -> Generator[Any, None, PoolConnectionContextManager]:
         warnings.warn(
@@ -509,8 +459,4 @@ class Pool:
         await self.wait_closed()
 
 
-async def _goodbye(connection: Connection) -> None:
-    try:
-        await connection.ensure_closed()
-    except Exception as error:
-        logger.debug("%r: goodbye failed: %r", connection, error)
+_acquire = Pool._acquire

@@ -25,6 +25,9 @@ from aiomysql_protocol.framing import LARGE_FRAME, Frame, PayloadAssembler, fram
 from aiomysql_protocol.handshake import Greeting
 from aiomysql_protocol.packets import ERR_HEADER, Ok, parse_error
 
+# In a name of its own, because pools ask for it at each release.
+_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
+
 
 class Session:
     """Protocol state of one connection."""
@@ -71,6 +74,12 @@ class Session:
     def no_backslash_escapes(self) -> bool:
         """Did the server last say that backslashes are ordinary characters?"""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
+
+    def at_rest(self) -> bool:
+        """Does it work, with no answer outstanding and no transaction open?"""
+        return (
+            self.error is None and not self._exchanges and not self.server_status & _IN_TRANSACTION
+        )
 
     def require_greeting(self) -> Greeting:
         """The server's greeting.  Raises InterfaceError before it came."""

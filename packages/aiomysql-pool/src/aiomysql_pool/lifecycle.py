@@ -1,0 +1,124 @@
+"""What is done with a connection when it was opened, before it is lent, and after it came back.
+
+Everything here takes one connection and knows no pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from pathlib import Path
+
+from aiomysql_core import Connection, OperationalError
+from aiomysql_core.log import logger
+from aiomysql_pool.options import Callback, PoolOptions
+
+#: Seconds that rolling back, resetting and the `reset` callback may take together. Then the
+#: connection is dropped: a dead peer must not bind a place in the pool.
+RESET_TIMEOUT = 10.0
+
+#: Seconds that the server may take to answer a ping.
+PING_TIMEOUT = 2.0
+
+_FOLDER = str(Path(__file__).parent)
+_FRAMES = 6
+
+
+class PingTimeout(OperationalError):
+    """The server did not answer a ping in time."""
+
+
+async def call(callback: Callback, connection: Connection) -> object:
+    """Call a callback, which may be asynchronous; returns what it gives.
+
+    A cancellation of this task that the callback swallows is raised all the same.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    result = callback(connection)
+    if inspect.isawaitable(result):
+        result = await result
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
+
+
+async def prepare(connection: Connection, options: PoolOptions) -> None:
+    """Run `configure` and `check` on a new connection; it is closed when one of them fails.
+
+    Raises what they raise, OperationalError for a check that returns False and for a callback that
+    raises CancelledError of its own accord: nobody who waits for the connection was cancelled.
+    """
+    task = asyncio.current_task()
+    name = "configure"
+    try:
+        if options.configure is not None:
+            await call(options.configure, connection)
+            if not connection.reusable:
+                raise OperationalError(
+                    "the pool's callback 'configure' left the connection in a transaction, "
+                    "with an answer unread, or closed"
+                )
+        name = "check"
+        if options.check is not None and await call(options.check, connection) is False:
+            raise OperationalError("a new connection failed the pool's callback 'check'")
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+            raise OperationalError(f"the pool's callback {name!r} was cancelled") from error
+        raise
+
+
+async def verify(connection: Connection, options: PoolOptions, *, ping: bool) -> None:
+    """Make sure that a connection which was used before can be lent.
+
+    Raises what `check` raises, OperationalError when it returns False, and what a ping raises:
+    PingTimeout when there is no answer in time.
+    """
+    if ping:
+        try:
+            async with asyncio.timeout(PING_TIMEOUT):
+                await connection.ping(reconnect=False)
+        except TimeoutError:
+            raise PingTimeout(f"no answer to a ping within {PING_TIMEOUT} s") from None
+    if options.check is not None and await call(options.check, connection) is False:
+        raise OperationalError("the callback 'check' returned False")
+
+
+async def clean(connection: Connection, options: PoolOptions) -> None:
+    """Reset the session as far as the options ask for it, and run the callback `reset`.
+
+    Never raises but CancelledError; a connection that could not be cleaned is closed.
+    """
+    try:
+        async with asyncio.timeout(RESET_TIMEOUT):
+            if options.reset_session == "full":
+                await connection.reset()
+            elif connection.get_transaction_status():
+                await connection.rollback()
+            if options.reset is not None:
+                await call(options.reset, connection)
+    except BaseException as error:
+        connection.close()
+        if not isinstance(error, Exception):
+            raise
+        logger.warning("dropping %r, its reset failed: %r", connection, error)
+
+
+async def goodbye(connection: Connection) -> None:
+    """Close with COM_QUIT, so that the server logs no aborted connection."""
+    try:
+        await connection.ensure_closed()
+    except Exception as error:
+        logger.debug("%r: goodbye failed: %r", connection, error)
+    finally:
+        connection.close()
+
+
+def borrower() -> str:
+    """The innermost frames of whoever called into this package, formatted."""
+    frames = [
+        frame for frame in traceback.extract_stack() if not frame.filename.startswith(_FOLDER)
+    ]
+    return "".join(traceback.format_list(frames[-_FRAMES:]))

@@ -1,0 +1,111 @@
+"""The options of a pool, taken out of the keywords of `create_pool` and checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from aiomysql_core import Connection
+
+#: What a pool calls with a connection; may be a coroutine function.
+Callback = Callable[[Connection], Awaitable[object] | object]
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise TypeError or ValueError, naming the option, unless `value` is a number of things."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} should be an int, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} should be zero or greater, not {value!r}")
+
+
+def check_sizes(minsize: int, maxsize: int) -> None:
+    """Raise TypeError or ValueError, naming the option, for sizes that can't be."""
+    check_count("minsize", minsize)
+    check_count("maxsize", maxsize)
+    if 0 < maxsize < minsize:
+        raise ValueError(f"maxsize should be not less than minsize {minsize!r}, not {maxsize!r}")
+
+
+def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
+    """Raise TypeError or ValueError unless `value` is a time in seconds.
+
+    zero: may it be 0?
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} should be a number of seconds, not {value!r}")
+    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+        raise ValueError(f"{name} should be {'at least' if zero else 'above'} 0 s, not {value!r}")
+
+
+@dataclass(slots=True, kw_only=True)
+class PoolOptions:
+    """All options of `create_pool` but those of its connections; see there."""
+
+    minsize: int
+    maxsize: int
+    echo: bool
+    pool_recycle: float
+    timeout: float | None = None
+    max_waiting: int = 0
+    max_lifetime: float | None = None
+    max_idle: float | None = None
+    ping_after: float | None = None
+    report_lent_after: float | None = None
+    reset_session: str | None = None
+    configure: Callback | None = None
+    check: Callback | None = None
+    reset: Callback | None = None
+    debug: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(self.minsize, self.maxsize)
+        check_count("max_waiting", self.max_waiting)
+        if self.pool_recycle != -1:
+            check_seconds("pool_recycle", self.pool_recycle, zero=True)
+        for name in ("timeout", "ping_after"):
+            if (value := getattr(self, name)) is not None:
+                check_seconds(name, value, zero=True)
+        for name in ("max_lifetime", "max_idle", "report_lent_after"):
+            if (value := getattr(self, name)) is not None:
+                check_seconds(name, value)
+        if self.reset_session not in (None, "rollback", "full"):
+            raise ValueError(
+                f"reset_session should be None, 'rollback' or 'full', not {self.reset_session!r}"
+            )
+        for name in ("configure", "check", "reset"):
+            callback = getattr(self, name)
+            if callback is not None and not callable(callback):
+                raise TypeError(f"{name} should be a function, not {callback!r}")
+
+    @classmethod
+    def split(cls, keywords: dict[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """The options of the pool and those of its connections.
+
+        Raises TypeError or ValueError naming the option of the pool that can't be.
+        """
+        names = {field.name for field in fields(cls)}
+        own = {name: value for name, value in keywords.items() if name in names}
+        return cls(**own), {name: value for name, value in keywords.items() if name not in names}
+
+    @property
+    def plain(self) -> bool:
+        """Is there nothing to do for a connection that is handed out or comes back sound?"""
+        return (
+            self.pool_recycle < 0
+            and self.reset_session != "full"
+            and not self.debug
+            and not any(
+                getattr(self, name) is not None
+                for name in (
+                    "max_lifetime",
+                    "max_idle",
+                    "ping_after",
+                    "report_lent_after",
+                    "check",
+                    "reset",
+                )
+            )
+        )

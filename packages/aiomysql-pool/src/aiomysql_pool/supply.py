@@ -1,0 +1,301 @@
+"""How connections come into a pool and leave it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import random
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar
+
+from aiomysql_core import Connection
+from aiomysql_core.log import logger
+from aiomysql_pool.lifecycle import goodbye
+from aiomysql_pool.places import Collected, Place
+from aiomysql_pool.state import PoolState
+
+T = TypeVar("T")
+
+#: Seconds between two looks at the idle connections; fewer if an option is more exact than that.
+ROUND = 1.0
+
+#: Up to this part of `max_lifetime` is taken off at random, so that connections which were opened
+#: together are not replaced together.
+JITTER = 0.1
+
+
+class Supply(PoolState):
+    """Base of Pool: opens what is wanted, replaces what is lost, closes what is too much."""
+
+    @abstractmethod
+    async def _connect(self) -> tuple[Connection, Place]: ...
+
+    # -- opening ---------------------------------------------------------------------------------
+
+    def _open_missing(self) -> None:
+        """Have connects under way for those who wait and up to `minsize`.
+
+        After a connect has failed, they go one at a time and with growing pauses.
+        """
+        options = self._options
+        backoff = self._backoff
+        while not self._closing and (not options.maxsize or self.size < options.maxsize):
+            under_way = len(self._connects)
+            missing = options.minsize - len(self._places)
+            if under_way >= max(len(self._waiters), missing):
+                break
+            if backoff.failures:
+                if under_way or self._retry is not None:
+                    break
+                if (pause := backoff.pause) > 0:
+                    self._retry = self._later(pause, self._try_again)
+                    break
+            self._open_one()
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._open_missing()
+
+    def _open_one(self) -> None:
+        self._counters.connects += 1
+        connected = partial(self._connected, monotonic(), self._waiters.newest, self._generation)
+        self._connects.add(self._start(self._connect(), connected))
+
+    def _connected(
+        self,
+        began: float,
+        ticket: int,
+        generation: int,
+        task: asyncio.Task[tuple[Connection, Place]],
+    ) -> None:
+        self._connects.discard(task)
+        self._counters.connect_time += monotonic() - began
+        if task.cancelled():
+            # By `close`, or by someone else, perhaps together with some of those who wait.
+            self._backoff.failed(began)
+        elif (error := task.exception()) is not None:
+            self._counters.connect_errors += 1
+            self._report(error, ticket)
+            self._backoff.failed(began)
+        else:
+            self._backoff.succeeded()
+            connection, place = task.result()
+            place.doomed = generation != self._generation
+            self._places[place.key] = place
+            self._offer(connection, place)
+        self._open_missing()
+
+    def _report(self, error: BaseException, ticket: int) -> None:
+        """Give the error of a connect to who waits for it.
+
+        That is the oldest waiter: the next one has hope. Once connects keep failing, it is
+        everybody who waited when this one began, or the last of them would wait for ever.
+        """
+        failing = self._backoff.failures > 0
+        waiter = self._waiters.next()
+        if waiter is None and self._rounds is not None:
+            level = logging.DEBUG if failing else logging.WARNING
+            logger.log(level, "%r: could not open a connection: %r", self, error)
+        while waiter is not None:
+            waiter.set_exception(error)
+            waiter = self._waiters.next(ticket) if failing else None
+            error = _another(error)
+
+    def _new_place(self, connection: Connection) -> Place:
+        opened = monotonic()
+        lifetime = self._options.max_lifetime
+        expires = (
+            float("inf")
+            if lifetime is None
+            else opened + lifetime * (1.0 - JITTER * random.random())
+        )
+        return Place(connection, _collected(weakref.ref(self)), opened, expires)
+
+    def _offer(self, connection: Connection, place: Place) -> None:
+        """Give an open connection to the oldest waiter or keep it."""
+        reason = self._why_not_kept(place)
+        if reason is not None:
+            self._dismiss(connection, reason)
+        elif (waiter := self._waiters.next()) is not None:
+            self._lend(place)
+            waiter.set_result(connection)
+        else:
+            place.held = connection
+            self._idle.append(place)
+
+    def _why_not_kept(self, place: Place) -> str | None:
+        maxsize = self._options.maxsize
+        if self._closing:
+            return "close"
+        if place.doomed:
+            return "drain"
+        if 0 < maxsize < len(self._places):
+            return "surplus"
+        return "expired" if monotonic() >= place.expires else None
+
+    def _lend(self, place: Place) -> None:
+        place.held = None
+        place.reported = False
+        place.lent_at = monotonic()
+        self._requests += 1
+
+    # -- closing ---------------------------------------------------------------------------------
+
+    def _dismiss_place(self, place: Place, reason: str) -> None:
+        if place.held is not None:
+            self._dismiss(place.held, reason)
+
+    def _dismiss(self, connection: Connection, reason: str) -> None:
+        """Take a connection that is neither idle nor lent out of the pool and close it."""
+        self._places.pop(id(connection), None)
+        self._counters.closed[reason] += 1
+        if not self._plain:
+            self._update_plain()
+        self._retire(connection)
+
+    def _retire(self, connection: Connection) -> None:
+        """Say goodbye to the server in the background, so that it logs no aborted connection."""
+        if connection.closed:
+            return
+        if self._loop.is_closed():
+            connection.close()
+        else:
+            self._start(goodbye(connection), _ignore)
+
+    def _dismiss_idle(self, reason: str) -> None:
+        while self._idle:
+            self._dismiss_place(self._idle.popleft(), reason)
+
+    def _lost_sight_of(self, place: Place) -> None:
+        """A lent connection was garbage-collected (its own `__del__` closes it)."""
+        if self._terminated.get(place.key) is place:
+            del self._terminated[place.key]
+        # Its id may be another one's already.
+        elif self._places.get(place.key) is place:
+            del self._places[place.key]
+            self._counters.closed["forgotten"] += 1
+            logger.warning(
+                "%r: a connection was garbage-collected without having been released%s",
+                self,
+                _asked_at(place),
+            )
+            self._update_plain()
+            self._open_missing()
+            self._check_drained()
+
+    # -- in the background -----------------------------------------------------------------------
+
+    def _start(
+        self,
+        coro: Coroutine[Any, Any, T],
+        finished: Callable[[asyncio.Task[T]], None],
+    ) -> asyncio.Task[T]:
+        """Run something in a task that `wait_closed` waits for; `finished` is always called."""
+
+        def done(task: asyncio.Task[T]) -> None:
+            self._tasks.discard(task)
+            finished(task)
+            self._check_drained()
+
+        task = self._loop.create_task(coro)
+        self._tasks.add(task)
+        task.add_done_callback(done)
+        return task
+
+    def _check_drained(self) -> None:
+        if self._closing and not self._places and not self._tasks:
+            self._drained.set()
+
+    def _later(self, seconds: float, method: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call a method of this pool, if it is still there: a timer must not keep it alive."""
+        return self._loop.call_later(seconds, _call, weakref.WeakMethod(method))
+
+    def _next_round(self) -> None:
+        options = self._options
+        times = (options.max_lifetime, options.max_idle, options.report_lent_after)
+        seconds = min([ROUND, *(max(time / 4, 0.01) for time in times if time is not None)])
+        self._rounds = self._later(seconds, self._go_round)
+
+    def _go_round(self) -> None:
+        """Replace idle connections that are lost or too old; report those lent for too long."""
+        # Sampled: two readings of the clock for each lease would cost more than all else.
+        now = monotonic()
+        self._counters.usage_time += self._lent * (now - self._last_round)
+        self._last_round = now
+        for place in [*self._idle]:
+            lost = place.link.closed
+            if lost or now >= place.expires:
+                self._idle.remove(place)
+                self._dismiss_place(place, "lost" if lost else "expired")
+        options = self._options
+        if options.max_idle is not None and now - self._last_look >= options.max_idle:
+            self._shrink()
+            self._last_look = now
+        if options.report_lent_after is not None:
+            for place in self._places.values():
+                if place.lent and not place.reported:
+                    self._report_lent(place, now - place.lent_at)
+        self._open_missing()
+        self._next_round()
+
+    def _shrink(self) -> None:
+        """Close as many connections as nobody wanted since the last look, down to `minsize`.
+
+        Idle connections are lent in turn, so each of them is used now and then: what counts is how
+        many were idle at the busiest moment.
+        """
+        surplus = min(self._least_free, len(self._idle), self.size - self._options.minsize)
+        for _ in range(surplus):
+            self._dismiss_place(self._idle.popleft(), "idle")
+        self._least_free = len(self._idle)
+
+    def _report_lent(self, place: Place, seconds: float) -> None:
+        limit = self._options.report_lent_after
+        if limit is not None and seconds > limit:
+            place.reported = True
+            logger.warning(
+                "%r: %r has been lent for %.1f s%s", self, place(), seconds, _asked_at(place)
+            )
+
+
+def _asked_at(place: Place) -> str:
+    if place.where:
+        return f"; it was asked for at:\n{place.where}"
+    return " (with debug=True the pool tells where it was asked for)"
+
+
+def _another(error: BaseException) -> BaseException:
+    """The same error for another task: each adds its own frames to what it raises."""
+    try:
+        copied = copy.copy(error)
+    except Exception:  # an exception class with a constructor of its own
+        return error
+    copied.__cause__ = error.__cause__
+    return copied
+
+
+def _collected(pool: weakref.ref[Supply]) -> Collected:
+    def collected(place: weakref.ref[Connection]) -> None:
+        owner = pool()
+        if owner is not None and isinstance(place, Place) and not owner._loop.is_closed():
+            try:
+                owner._loop.call_soon_threadsafe(owner._lost_sight_of, place)
+            except RuntimeError:  # closed by another thread just now
+                return
+
+    return collected
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    found = method()
+    if found is not None:
+        found()
+
+
+def _ignore(task: asyncio.Task[None]) -> None:
+    pass
