@@ -84,7 +84,7 @@ class Link:
         A method, because pools ask at each release and calls are quicker than properties.
         """
         stream = self._stream
-        return stream is not None and self._claim is None and stream.session.at_rest()
+        return stream is not None and not self._claimed and stream.session.at_rest()
 
     def stream(self) -> Stream:
         """The stream.
