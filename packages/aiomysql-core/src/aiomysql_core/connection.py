@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import COMMAND, CR
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.awaitable import AwaitableContextManager, Ready
@@ -26,6 +26,7 @@ from aiomysql_core.local_data import LocalSource
 from aiomysql_core.opening import open_stream
 from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, Password
+from aiomysql_core.prepared import PreparedStatement, Statements
 from aiomysql_core.signatures import running_loop, takes_parameters_of
 from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.charsets import find_charset
@@ -89,6 +90,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
+        stmt_cache_size: int = 0,
         ssl_mode: str | None = None,
         ssl_ca: str | None = None,
         ssl_cert: str | None = None,
@@ -112,6 +114,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         sql_mode, init_command: set and run on connecting.
         autocommit: the session's autocommit mode; None leaves the server's default.
         cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
+        stmt_cache_size: how many of the statements that cursors run with arguments are kept
+        prepared on the server (see `Cursor.execute`); 0: none.
         local_infile: allow LOAD DATA LOCAL INFILE.
         ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
         plaintext; None encrypts where the server offers it and is not on this machine.
@@ -158,6 +162,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         #: For cursors: the exchanges with the server.
         self.link = Link(read_timeout, write_timeout)
         self.link.last_usage = self._loop.time()
+        #: For cursors: the prepared statements.
+        self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
@@ -246,6 +252,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._charset = options.find_charset()
         try:
             await self.link.run(Command(_COM_RESET_CONNECTION))
+            self.statements.session_reset(self.encoding)
             self.link.stream().session.columns = self._column_cache()
             await self._set_names()
             if db is not None:
@@ -326,11 +333,27 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     def new_query(self, statement: bytes, *, unbuffered: bool = False) -> Query:
         """For cursors: what the link is to run for `statement`."""
+        if self.statements.size:
+            self.statements.note_text(statement)
         if not self._options.local_infile:
             return Query(statement, streamed=unbuffered)
         names = self._local_file_names(statement)
         files = {name.encode(self.encoding): (name, None) for name in names}
         return Query(statement, streamed=unbuffered, local_files=files)
+
+    async def prepare(self, query: str) -> PreparedStatement:
+        """Have the server prepare a statement: `async with await connection.prepare(sql) as stmt`.
+
+        query: with `%s` or `%(name)s` marks, each in the place of a value, and `%%` for a percent
+        sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
+        mark stands where no value can, and what the server says.
+        """
+        handle = self.statements.new_handle(query)
+        if handle.template is None and "%" in query:
+            raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
+        await self.link.settle()
+        await self.statements.prepare(handle)
+        return PreparedStatement(self, query, handle)
 
     async def load_local(self, sql: str | bytes, source: LocalSource) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file.
@@ -379,6 +402,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     async def select_db(self, db: str) -> None:
         """Change the default database."""
         await self.link.run(Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding)))
+        self.statements.forget()
         self._options.db = db
 
     async def set_charset(self, charset: str) -> None:
@@ -388,6 +412,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._charset = found
         self._options.charset, self._options.collation = charset, None
         self.link.stream().session.columns = self._column_cache()
+        self.statements.forget(self.encoding)
 
     async def kill(self, thread_id: int) -> None:
         """End the session that has this number."""
@@ -435,9 +460,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         return self._current_literals().arguments(args)
 
     def _current_literals(self) -> Literals:
-        self._literals.no_backslash_escapes = bool(
-            self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
-        )
+        self._literals.no_backslash_escapes = self.no_backslash_escapes
         return self._literals
 
 

@@ -26,6 +26,7 @@ from aiomysql_core.batching import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.batching import InsertTemplate, split_insert
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.log import logger
+from aiomysql_core.prepared import Handle, PreparedStatement
 from aiomysql_core.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_protocol.literals import encode_statement
 
@@ -126,10 +127,15 @@ class Cursor(ErrorClasses):
             query = query % connection.escape_args(args)
         return query
 
-    async def execute(self, query: str | bytes | bytearray, args: object = None) -> int:
+    async def execute(
+        self, query: str | bytes | bytearray | PreparedStatement, args: object = None
+    ) -> int:
         """Run a statement; returns the number of rows found or changed.
 
         args: values for its ``%s`` (tuple, list or a single value) or ``%(name)s`` (dict) marks.
+        With the connection's option `stmt_cache_size` a statement that has arguments is prepared
+        and kept, where that gives what its text would; what can't be prepared is run as text.
+
         Raises TypeError, ValueError or KeyError when marks and values don't match, ProgrammingError
         and DataError for values that can't be written, and what the server says.
         """
@@ -138,19 +144,29 @@ class Cursor(ErrorClasses):
             raise err.ProgrammingError("Cursor closed")
         if self._result is not None and self._unfinished:
             await self._finish_results()
-        if args is not None:
-            if not connection.link.idle:
-                # What is outstanding may change how literals must be written.
-                await connection.link.settle()
-            marks = query if isinstance(query, str) else query.decode(connection.encoding)
-            query = self.mogrify(marks, args)
-        await self._query(query)
+        if args is not None and not connection.link.idle:
+            # What is outstanding may change how values must be written.
+            await connection.link.settle()
+        handle = None
+        if isinstance(query, PreparedStatement):
+            handle = query.handle_for(connection)
+        elif args is not None and connection.statements.size and isinstance(query, str):
+            handle = connection.statements.cached(query)
+        if handle is None or not await self._run_prepared(connection, handle, args):
+            if isinstance(query, PreparedStatement):
+                query, args = query.as_text(args)
+            if args is not None:
+                marks = query if isinstance(query, str) else query.decode(connection.encoding)
+                query = self.mogrify(marks, args)
+            await self._query(query)
         if self._echo:
             logger.info(query)
             logger.info("%r", args)
         return self._rowcount
 
-    async def executemany(self, query: str, args: Iterable[object] | None) -> int | None:
+    async def executemany(
+        self, query: str | PreparedStatement, args: Iterable[object] | None
+    ) -> int | None:
         """Run a statement for each element of `args`; returns the number of rows changed.
 
         INSERT and REPLACE with VALUES are sent as statements of many rows, each at most
@@ -162,7 +178,7 @@ class Cursor(ErrorClasses):
         if self._echo:
             logger.info("CALL %s", query)
             logger.info("%r", args)
-        template = split_insert(query)
+        template = split_insert(query) if isinstance(query, str) else None
         if template is not None:
             rows = await self._execute_batches(template, args)
         else:
@@ -361,6 +377,25 @@ class Cursor(ErrorClasses):
         self._executed = statement
         if self._take_result(connection, result):
             await self._show_warnings(connection)
+
+    async def _run_prepared(self, connection: Connection, handle: Handle, args: object) -> bool:
+        """Run a prepared statement; False: it must go as text."""
+        statements = connection.statements
+        self._last_executed = handle.statement
+        self._clear_result()
+        exchange = statements.execution(handle, args, streamed=self._unbuffered)
+        result = None
+        if exchange is not None:
+            await connection.link.begin(exchange)
+            result = statements.take(handle, exchange)
+        if result is None:
+            result = await statements.run(handle, args, streamed=self._unbuffered)
+            if result is None:
+                return False
+        self._executed = handle.statement
+        if self._take_result(connection, result):
+            await self._show_warnings(connection)
+        return True
 
     def _clear_result(self) -> None:
         self._rownumber = 0

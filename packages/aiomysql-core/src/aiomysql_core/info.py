@@ -161,6 +161,11 @@ class ConnectionInfo:
         return self.link.idle
 
     @property
+    def no_backslash_escapes(self) -> bool:
+        """Did the server last say that backslashes are ordinary characters in strings?"""
+        return self.link.no_backslash_escapes
+
+    @property
     def reusable(self) -> bool:
         """Can another task use it as it is: open, nothing outstanding, no transaction open?"""
         return self.link.at_rest()

@@ -16,6 +16,7 @@ from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
 from aiomysql_protocol.query import Query, Result
+from aiomysql_protocol.session import Session
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
@@ -77,6 +78,17 @@ class Link:
     def server_status(self) -> int:
         """The last status flags of the server; 0 when closed."""
         return self._stream.session.server_status if self._stream is not None else 0
+
+    @property
+    def no_backslash_escapes(self) -> bool:
+        """Did the server last say that backslashes are ordinary characters in strings?"""
+        stream = self._stream
+        return stream is not None and stream.session.no_backslash_escapes
+
+    @property
+    def session(self) -> Session | None:
+        """The protocol session; None when closed."""
+        return self._stream.session if self._stream is not None else None
 
     def at_rest(self) -> bool:
         """Is it open, with no answer outstanding, no task waiting and no transaction open?

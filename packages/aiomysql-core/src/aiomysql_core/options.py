@@ -47,6 +47,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "read_timeout": (int, float, _NONE),
     "write_timeout": (int, float, _NONE),
     "client_flag": (int,),
+    "stmt_cache_size": (int,),
     "auth_plugin": (str,),
     "program_name": (str,),
     "server_public_key": (str, bytes, _NONE),
@@ -73,6 +74,7 @@ class Options:
     read_timeout: float | None
     write_timeout: float | None
     client_flag: int
+    stmt_cache_size: int
     local_infile: bool
     auth_plugin: str
     program_name: str
@@ -129,6 +131,10 @@ class Options:
             seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"option {name!r} must be above 0 s, not {seconds}")
+        if self.stmt_cache_size < 0:
+            raise ValueError(
+                f"option 'stmt_cache_size' must be 0 or more, not {self.stmt_cache_size}"
+            )
         for name in ("user", "db", "unix_socket"):
             if "\0" in (getattr(self, name) or ""):
                 raise ValueError(f"option {name!r} must not hold a NUL character")

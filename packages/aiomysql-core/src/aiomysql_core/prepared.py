@@ -1,0 +1,265 @@
+"""Prepared statements: those of `Connection.prepare`, and those kept for cursors.
+
+The server forgets a session's statements when it is reset, and so do they here: a statement belongs
+to a session and to a generation of it, and is prepared again when either is another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Coroutine, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pymysql import err
+
+from aiomysql_core.awaitable import DONE
+from aiomysql_protocol.literals import encode_statement
+from aiomysql_protocol.parameters import NO_PARAMETERS, NeedsTextError, ParameterWriter
+from aiomysql_protocol.placeholders import Template, convert
+from aiomysql_protocol.prepared import Execute, Prepare, Prepared, close_statement
+
+if TYPE_CHECKING:
+    from aiomysql_core.connection import Connection
+    from aiomysql_core.cursors import Cursor
+    from aiomysql_core.link import Link
+    from aiomysql_protocol.query import Result
+    from aiomysql_protocol.session import Session
+
+#: Errors of an execution for which nothing was done, because the statement must be prepared again:
+#: ER_NEED_REPREPARE and ER_UNKNOWN_STMT_HANDLER.
+_STALE = frozenset({1615, 1243})
+
+#: Statements after which others may mean something else: they are prepared again.
+_CHANGES_MEANING = re.compile(
+    rb"(?:^|;|\*/)\s*(?:USE\b|SET\b[^;]*\b(?:NAMES|CHARACTER|CHARSET|COLLATION|SQL_MODE"
+    rb"|COLLATION_\w+|CHARACTER_SET_\w+)\b)",
+    re.IGNORECASE,
+)
+
+
+class Handle:
+    """One statement of one connection, prepared or not."""
+
+    __slots__ = ("cached", "generation", "prepared", "session", "statement", "template")
+
+    def __init__(self, statement: bytes, template: Template | None, cached: bool) -> None:
+        #: What the server prepares.
+        self.statement = statement
+        #: None: it goes as text.
+        self.template = template
+        #: Does the statement go as text when the server can't prepare it?
+        self.cached = cached
+        self.prepared: Prepared | None = None
+        self.session: Session | None = None
+        self.generation = 0
+
+
+class Statements:
+    """The prepared statements of one connection."""
+
+    def __init__(self, link: Link, size: int, encoding: str, conv: Mapping[Any, Any]) -> None:
+        """link: the connection's; size: how many statements of cursors are kept (0: none);
+        encoding: the connection's codec; conv: as for `connect`.
+        """
+        self._link = link
+        self.size = size
+        self._conv = conv
+        self._encoding = encoding
+        self._writer = ParameterWriter(encoding, conv)
+        self._generation = 0
+        self._cached: OrderedDict[str, Handle] = OrderedDict()
+
+    # -- what happens to the session -------------------------------------------------------------
+
+    def forget(self, encoding: str | None = None) -> None:
+        """Close the statements kept for cursors: they may mean something else now.
+
+        encoding: the connection's codec, if it has changed.
+        """
+        for handle in self._cached.values():
+            self.close(handle)
+        self._cached.clear()
+        if encoding is not None:
+            self._encoding = encoding
+            self._writer = ParameterWriter(encoding, self._conv)
+
+    def session_reset(self, encoding: str) -> None:
+        """The session is as good as new: it has no statements."""
+        self._generation += 1  # so that nothing is closed
+        self.forget(encoding)
+
+    def note_text(self, statement: bytes) -> None:
+        """A statement is run as text: does it change what others mean?"""
+        if self._cached and _CHANGES_MEANING.search(statement):
+            self.forget()
+
+    # -- handles ---------------------------------------------------------------------------------
+
+    def cached(self, query: str) -> Handle | None:
+        """The handle for a cursor's statement; None: it must go as text.
+
+        The one used longest ago makes room for a new one.
+        """
+        handle = self._cached.get(query)
+        if handle is None:
+            handle = self.new_handle(query, cached=True)
+            if len(self._cached) >= self.size:
+                self.close(self._cached.popitem(last=False)[1])
+            self._cached[query] = handle
+        else:
+            self._cached.move_to_end(query)
+        return None if handle.template is None else handle
+
+    def new_handle(self, query: str, *, cached: bool = False) -> Handle:
+        """The handle for a statement with `%s` or `%(name)s` marks."""
+        template = convert(query, no_backslash_escapes=self._link.no_backslash_escapes)
+        statement = template.statement if template is not None else query
+        return Handle(encode_statement(statement, self._encoding), template, cached)
+
+    def close(self, handle: Handle) -> None:
+        """Have the server forget a statement; that goes out with the next request."""
+        if handle.prepared is not None and self._is_current(handle):
+            assert handle.session is not None
+            close_statement(handle.session, handle.prepared)
+        handle.prepared = None
+
+    def _is_current(self, handle: Handle) -> bool:
+        return handle.generation == self._generation and handle.session is self._link.session
+
+    async def prepare(self, handle: Handle) -> None:
+        """Prepare a statement; raises what the server says."""
+        exchange = Prepare(handle.statement)
+        await self._link.run(exchange)
+        handle.prepared = exchange.prepared
+        handle.session = exchange.session
+        handle.generation = self._generation
+
+    # -- running ---------------------------------------------------------------------------------
+
+    async def run(self, handle: Handle, args: Any, *, streamed: bool) -> Result | None:
+        """Prepare a statement if need be, and run it; None: it must go as text."""
+        for _ in range(2):
+            if handle.prepared is None or not self._is_current(handle):
+                try:
+                    await self.prepare(handle)
+                except err.MySQLError:
+                    if not handle.cached or self._link.closed:
+                        raise
+                    handle.template = None  # the text will tell if more than that is wrong
+                    return None
+            exchange = self.execution(handle, args, streamed=streamed)
+            if exchange is None:
+                return None
+            await self._link.begin(exchange)
+            result = self.take(handle, exchange)
+            if result is not None:
+                return result
+        return None
+
+    def take(self, handle: Handle, exchange: Execute) -> Result | None:
+        """The result of an execution; None: it did not take place, `run` may try again."""
+        try:
+            return self._link.take(exchange)
+        except err.MySQLError as error:
+            if error.args[0] not in _STALE:
+                raise
+        self.close(handle)
+        return None
+
+    def execution(self, handle: Handle, args: Any, *, streamed: bool) -> Execute | None:
+        """What runs a statement that is prepared; None: ask `run`."""
+        prepared, template = handle.prepared, handle.template
+        if prepared is None or not self._is_current(handle):
+            return None
+        if args is None and not prepared.parameter_count:
+            return Execute(prepared, NO_PARAMETERS, streamed=streamed)
+        try:
+            if template is not None:
+                values = template.arrange(() if args is None else args)
+            else:
+                values = args if isinstance(args, (tuple, list)) else (args,)
+            parameters = self._writer.write(values)
+        except NeedsTextError:
+            return None
+        if not prepared.accepts(parameters) and template is not None:
+            return None
+        return Execute(prepared, parameters, streamed=streamed)
+
+
+class PreparedStatement:
+    """A statement that the server has prepared; made by `Connection.prepare`.
+
+    Used with `async with`, or closed by `close`.  It outlives a reset of the session and a
+    reconnect: then it is prepared again.
+    """
+
+    def __init__(self, connection: Connection, query: str, handle: Handle) -> None:
+        self._connection = connection
+        #: The statement with the caller's marks.
+        self.query = query
+        self._handle: Handle | None = handle
+
+    def __repr__(self) -> str:
+        state = "closed " if self.closed else ""
+        return f"<{type(self).__name__} {state}{self.query!r} of {self._connection!r}>"
+
+    @property
+    def connection(self) -> Connection:
+        """The connection it belongs to."""
+        return self._connection
+
+    @property
+    def closed(self) -> bool:
+        """Is the statement closed?"""
+        return self._handle is None
+
+    def handle_for(self, connection: Connection) -> Handle:
+        """For cursors: what runs it.
+
+        Raises ProgrammingError when it is closed or belongs to another connection.
+        """
+        if self._handle is None:
+            raise err.ProgrammingError("the prepared statement is closed")
+        if connection is not self._connection:
+            raise err.ProgrammingError("the prepared statement belongs to another connection")
+        return self._handle
+
+    def as_text(self, args: object) -> tuple[str, object]:
+        """For cursors: statement and arguments for the text way.
+
+        Raises ProgrammingError when there is none, because the marks are the server's.
+        """
+        if self._handle is None or self._handle.template is None:
+            raise err.ProgrammingError("these values can't be parameters of a prepared statement")
+        return self.query, () if args is None else args
+
+    async def execute(self, args: object = None) -> Cursor:
+        """Run it; returns a cursor with the result, of the connection's `cursorclass`.
+
+        args: as for `Cursor.execute`.  For a cursor of another kind give this statement to its
+        `execute` in the place of SQL text.  Raises ProgrammingError when marks and values don't
+        match or the statement is closed, and what `Cursor.execute` raises.
+        """
+        cursor = await self._connection.cursor()
+        await cursor.execute(self, args)
+        return cursor
+
+    def close(self) -> Coroutine[Any, Any, None]:
+        """Have the server forget it: with the next request, so this costs no round trip."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._connection.statements.close(handle)
+        return DONE
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.close()
