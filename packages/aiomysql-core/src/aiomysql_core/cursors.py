@@ -284,13 +284,13 @@ class Cursor(ErrorClasses):
 
     def fetchone(self) -> Awaitable[Any]:
         """The next row, or None at the end."""
-        self._check_executed()
         rows = self._rows
-        if rows is None or self._rownumber >= len(rows):
-            return Ready(None)
-        row = rows[self._rownumber]
-        self._rownumber += 1
-        return Ready(row)
+        number = self._rownumber
+        if rows is not None and number < len(rows):
+            self._rownumber = number + 1
+            return Ready(rows[number])
+        self._check_executed()
+        return DONE
 
     def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Any]]:
         """Up to `size` rows (default: `arraysize`)."""
@@ -370,7 +370,10 @@ class Cursor(ErrorClasses):
         else:
             raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
-        self._clear_result()
+        if self._result is None:
+            self._rowcount = 0
+        else:
+            self._clear_result()
         exchange = connection.new_query(statement, unbuffered=self._unbuffered)
         await connection.link.begin(exchange)
         result = connection.link.take(exchange)
@@ -382,7 +385,10 @@ class Cursor(ErrorClasses):
         """Run a prepared statement; False: it must go as text."""
         statements = connection.statements
         self._last_executed = handle.statement
-        self._clear_result()
+        if self._result is None:
+            self._rowcount = 0
+        else:
+            self._clear_result()
         exchange = statements.execution(handle, args, streamed=self._unbuffered)
         result = None
         if exchange is not None:

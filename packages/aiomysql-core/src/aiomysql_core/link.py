@@ -206,7 +206,7 @@ class Link:
             self.check_free()
         stream = self._start(exchange)
         self._claimed = True
-        if self._read_timeout is None and not stream.writing_paused and not exchange.local_files:
+        if self._read_timeout is None and not (stream.writing_paused or exchange.local_files):
             return stream.wait(exchange, self._interrupted)
         return self._until_result(stream, exchange)
 
@@ -304,9 +304,9 @@ class Link:
             else:
                 self._forget_result()
         stream = self._stream
-        if stream is None or stream.closed:
-            stream = self.stream()  # raises
-        stream.start(exchange)
+        if stream is None or not stream.start(exchange):
+            stream = self.stream()  # says why
+            raise err.InterfaceError(0, f"{stream!r} can't be used")
         return stream
 
     async def _drain(self, stream: Stream) -> None:

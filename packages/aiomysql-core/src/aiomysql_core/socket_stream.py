@@ -14,6 +14,7 @@ from typing import Any
 
 from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
+from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.session import Session
 
 
@@ -100,6 +101,13 @@ class SocketStream(Stream):
 
     # -- writing ---------------------------------------------------------------------------------
 
+    def start(self, exchange: Exchange) -> bool:
+        session = self.session
+        if self._sock is None or self._closing or session.error is not None:
+            return False
+        self._write(session.request(exchange))
+        return True
+
     def _write(self, data: bytes) -> None:
         if self._unsent:
             self._unsent += data
@@ -112,10 +120,11 @@ class SocketStream(Stream):
 
     def _send(self, data: bytes | bytearray) -> int:
         """Send what the system takes; returns how many bytes that were."""
-        if self._sock is None:
+        sock = self._sock
+        if sock is None:
             return len(data)
         try:
-            return self._sock.send(data)
+            return sock.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
@@ -139,7 +148,7 @@ class SocketStream(Stream):
         if sock is None:
             return
         try:
-            count = sock.recv_into(self._free_space())
+            count = sock.recv_into(self._view[self._end :] if self._end else self._view)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:

@@ -55,10 +55,15 @@ class Stream(ABC):
     def extra_info(self, name: str) -> Any:
         """What asyncio's transports call so: "socket", "peername" and so on; None if unknown."""
 
-    def start(self, exchange: Exchange) -> None:
-        """Start `exchange` and send its request; raises the session's error if that is broken."""
-        self.session.start(exchange)
-        self._write(self.session.data_to_send())
+    def start(self, exchange: Exchange) -> bool:
+        """Start `exchange` and send its request; False: nothing was done, the stream is closed.
+
+        Raises OperationalError when the request is too long.
+        """
+        if self.closed:
+            return False
+        self._write(self.session.request(exchange))
+        return True
 
     def flush(self) -> None:
         """Send what the session has to send."""
@@ -159,7 +164,7 @@ class Stream(ABC):
             if consumed:
                 self._view[:left] = self._view[consumed:end]
             self._end = left
-        if not session.idle or session.error is not None:
+        if session.exchanges or session.error is not None:
             self._look_after(session)
         if self._woken:
             self._woken = False

@@ -7,7 +7,7 @@ A server forgets a session's statements when it is reset (COM_RESET_CONNECTION) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from pymysql.constants import COMMAND
@@ -39,6 +39,15 @@ class Prepared:
     warning_count: int
     #: What may be sent for each parameter (see ``parameters.accepted``); None: anything for all.
     accepted: tuple[frozenset[int] | None, ...] | None = None
+    #: How every COM_STMT_EXECUTE of it begins.
+    head: bytes = field(init=False, repr=False)
+    #: The types that were accepted last.
+    _accepted_last: list[bytes] = field(default_factory=lambda: [b""], init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        command = COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
+        statement_id = self.statement_id.to_bytes(4, "little")
+        object.__setattr__(self, "head", command + statement_id + _NO_CURSOR + _ITERATIONS)
 
     def accepts(self, parameters: Parameters) -> bool:
         """Do these values mean in this statement what their literals mean?
@@ -50,10 +59,13 @@ class Prepared:
                 f"the statement has {self.parameter_count} parameters, "
                 f"but {parameters.number} values were given"
             )
-        return self.accepted is None or all(
-            types is None or given in types
-            for types, given in zip(self.accepted, parameters.types[::2], strict=True)
-        )
+        if self.accepted is None or parameters.types == self._accepted_last[0]:
+            return True
+        pairs = zip(self.accepted, parameters.types[::2], strict=True)
+        if not all(types is None or given in types for types, given in pairs):
+            return False
+        self._accepted_last[0] = parameters.types
+        return True
 
 
 class _State(Enum):
@@ -153,24 +165,14 @@ class Execute(Query):
         self, prepared: Prepared, parameters: Parameters, *, streamed: bool = False
     ) -> None:
         """`parameters`: those that ``prepared.accepts``; `streamed`: see Query."""
-        super().__init__(b"", streamed=streamed)
-        self._prepared = prepared
-        self._parameters = parameters
+        number, nulls, types, values = parameters
+        head = prepared.head
+        # The types are sent each time: so an execution that failed can't leave others in force.
+        request = head + nulls + _TYPES_FOLLOW + types + values if number else head
+        super().__init__(request, streamed=streamed)
 
     def request(self) -> bytes:
-        head = (
-            COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
-            + self._prepared.statement_id.to_bytes(4, "little")
-            + _NO_CURSOR
-            + _ITERATIONS
-        )
-        if not self._prepared.parameter_count:
-            return head
-        # The types are sent each time: so an execution that failed can't leave others in force.
-        parameters = self._parameters
-        return b"".join(
-            (head, parameters.nulls, _TYPES_FOLLOW, parameters.types, parameters.values)
-        )
+        return self._statement
 
     @property
     def columns(self) -> ColumnCache:

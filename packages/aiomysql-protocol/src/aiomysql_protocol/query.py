@@ -156,7 +156,11 @@ class Query(Exchange):
     #: Name of the file that the server waits for (see `take_file` and `send_file`).
     file_wanted: bytes | None = None
 
+    #: The files that may be asked for still.
+    local_files: dict[bytes, Any] = {}  # noqa: RUF012  (never changed, but replaced)
+
     _state: _State = _State.RESPONSE
+    _result: Result | None = None  # the one being read, once it has begun
     _announced: bool = False  # does `_result` stand in `results` (or was it taken from there)?
     _column_count: int = 0
     _definitions: list[bytes]
@@ -177,13 +181,12 @@ class Query(Exchange):
         pause (`paused`) when nobody takes them.
         """
         self._statement = statement
-        #: The files that may be asked for still.
-        self.local_files = dict(local_files) if local_files else {}
+        if local_files:
+            self.local_files = dict(local_files)
+        if streamed:
+            self.streamed = True
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
-        self._result = Result()  # the one being read, as long as there is one
-        if streamed:
-            self.streamed = self._result.streamed = True
 
     def request(self) -> bytes:
         return b"\x03" + self._statement  # COM_QUERY
@@ -217,7 +220,7 @@ class Query(Exchange):
         self.wake = None
         self._stored = 0
         self.results.clear()
-        self._result.rows = []
+        self._reading().rows = []
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -233,7 +236,7 @@ class Query(Exchange):
             position = self._recognise(buffer, position, end)
             if self._state is _RESPONSE:
                 return position
-        result = self._result
+        result = self._reading()
         assert result.column_set is not None
         if self._discarding or result.unwanted:
             return position  # frame by frame, undecoded
@@ -256,24 +259,33 @@ class Query(Exchange):
             self.notify()
         return stop
 
+    def _reading(self) -> Result:
+        """The result being read."""
+        result = self._result
+        if result is None:
+            result = self._result = Result()
+            result.streamed = self.streamed
+        return result
+
     def _take_answer(self, session: Session, answer: Answer) -> int:
         """The answer as far as it has come: it ends here, or more rows follow."""
         position, self.sequence_id, column_set, rows, ok = answer
-        result = self._result
+        result = Result()
         if column_set is not None:
             result.column_set = column_set
             result.rows = rows
         if ok is None:
+            self._result = result
             self._state = _State.ROWS
             return position
         session.server_status = ok.server_status
         if ok.server_status & _MORE_RESULTS:
+            self._result = result
             self._end_result(ok)
             return position
         result.ok = ok
         result.complete = self.done = True
         self.results.append(result)
-        del self._result
         self.notify()
         return position
 
@@ -283,7 +295,7 @@ class Query(Exchange):
         if block is None:
             return position
         self.sequence_id = (1 + block.frames) & 0xFF
-        self._result.column_set = block.column_set
+        self._reading().column_set = block.column_set
         self._begin_rows()
         return position + len(block.raw)
 
@@ -356,10 +368,10 @@ class Query(Exchange):
         if len(self._definitions) < self._column_count:
             return
         columns = self.columns
-        self._result.column_set = columns.compile(self._definitions)
+        column_set = self._reading().column_set = columns.compile(self._definitions)
         if self.session.capabilities & DEPRECATE_EOF:
             if self.sequence_id == (2 + self._column_count) & 0xFF:
-                columns.remember(self._definitions, self._result.column_set)
+                columns.remember(self._definitions, column_set)
             self._begin_rows()
         else:
             self._state = _State.COLUMNS_EOF
@@ -373,7 +385,7 @@ class Query(Exchange):
 
     def _announce(self) -> None:
         if not self._announced and not self._discarding:
-            self.results.append(self._result)
+            self.results.append(self._reading())
         self._announced = True
 
     def _receive_in_rows(self, payload: bytes | bytearray) -> None:
@@ -384,7 +396,7 @@ class Query(Exchange):
             parse = parse_ok if self.session.capabilities & DEPRECATE_EOF else parse_eof
             self._end_result(self.session.note_status(parse(payload)))
             return
-        result = self._result
+        result = self._reading()
         if self._discarding or result.unwanted:
             return
         assert result.column_set is not None
@@ -401,7 +413,7 @@ class Query(Exchange):
 
     def _end_result(self, ok: Ok, error: BaseException | None = None) -> None:
         """A result is complete; without more to follow the exchange is done."""
-        result = self._result
+        result = self._reading()
         result.ok = ok
         if result.error is None:
             result.error = error
@@ -410,8 +422,7 @@ class Query(Exchange):
         if not ok.more_results:
             self.finish()
             return
-        self._result = Result()
-        self._result.streamed = self.streamed
+        self._result = None
         self._announced = False
         self._state = _State.RESPONSE
         self.reads_rows = True
@@ -420,8 +431,9 @@ class Query(Exchange):
     def finish(self, error: BaseException | None = None) -> None:
         if error is not None:
             # The connection broke: the result under way ends here, and so says whoever reads it.
-            self._result.error = self._result.error or error
-            self._result.complete = True
+            result = self._reading()
+            result.error = result.error or error
+            result.complete = True
             self._announce()
-        del self._result  # which may know this exchange
+        self._result = None  # which may know this exchange
         super().finish(error)

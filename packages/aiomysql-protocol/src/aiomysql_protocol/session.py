@@ -44,7 +44,8 @@ class Session:
         self.server_status = 0
         #: Why the session is broken; None while it works.
         self.error: BaseException | None = None
-        self._exchanges: deque[Exchange] = deque()
+        #: Those whose answers are outstanding, the oldest first.
+        self.exchanges: deque[Exchange] = deque()
         self._assembler = PayloadAssembler(max_payload)
         self._to_send: list[bytes | memoryview] = []
 
@@ -53,17 +54,17 @@ class Session:
     @property
     def idle(self) -> bool:
         """Is no answer outstanding?"""
-        return not self._exchanges
+        return not self.exchanges
 
     @property
     def newest(self) -> Exchange | None:
         """The exchange whose answer comes last; None when idle."""
-        return self._exchanges[-1] if self._exchanges else None
+        return self.exchanges[-1] if self.exchanges else None
 
     @property
     def paused(self) -> bool:
         """Should the caller stop reading until a streamed result's rows are taken?"""
-        return bool(self._exchanges) and self._exchanges[0].paused
+        return bool(self.exchanges) and self.exchanges[0].paused
 
     @property
     def in_transaction(self) -> bool:
@@ -78,7 +79,7 @@ class Session:
     def at_rest(self) -> bool:
         """Does it work, with no answer outstanding and no transaction open?"""
         return (
-            self.error is None and not self._exchanges and not self.server_status & _IN_TRANSACTION
+            self.error is None and not self.exchanges and not self.server_status & _IN_TRANSACTION
         )
 
     def require_greeting(self) -> Greeting:
@@ -114,12 +115,25 @@ class Session:
             raise self.error
         payload = exchange.request()
         exchange.session = self
-        if 0 < len(payload) < MAX_FRAME:
-            self._to_send.append(len(payload).to_bytes(4, "little") + payload)
-            exchange.sequence_id = 1
-        elif payload:
+        if payload:
             self.send_payload(exchange, payload)
-        self._exchanges.append(exchange)
+        self.exchanges.append(exchange)
+
+    def request(self, exchange: Exchange) -> bytes:
+        """Start `exchange`; returns what is to be sent, all that was queued before included.
+
+        Raises what `start` raises.
+        """
+        if self.error is None and not self._to_send:
+            payload = exchange.request()
+            size = len(payload)
+            if 0 < size < MAX_FRAME:
+                exchange.session = self
+                exchange.sequence_id = 1
+                self.exchanges.append(exchange)
+                return size.to_bytes(4, "little") + payload
+        self.start(exchange)
+        return self.data_to_send()
 
     def send_payload(self, exchange: Exchange, payload: bytes) -> None:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
@@ -151,21 +165,21 @@ class Session:
         position = start
         try:
             while position < end and self.error is None:
-                if not self._exchanges:
+                if not self.exchanges:
                     return self._receive_unasked(buffer, position, end)
-                exchange = self._exchanges[0]
+                exchange = self.exchanges[0]
                 if exchange.reads_rows and not self._assembler.gathering:
                     position = exchange.receive_rows(buffer, position, end)
                     if exchange.done:
-                        self._exchanges.popleft()
+                        self.exchanges.popleft()
                         continue
                 frame = self._read_frame(exchange, buffer, position, end)
                 position = frame.position
                 if frame.payload is None:
                     return position
                 exchange.receive(frame.payload)
-                if exchange.done and self._exchanges:
-                    self._exchanges.popleft()
+                if exchange.done and self.exchanges:
+                    self.exchanges.popleft()
         except MySQLError as error:
             # Its frames would hold this session, which is to hold the error.
             self.fail(error.with_traceback(None))
@@ -186,7 +200,7 @@ class Session:
                     CR.CR_SERVER_GONE_ERROR, f"MySQL server has gone away{detail}"
                 )
             else:
-                activity = self._exchanges[0].activity
+                activity = self.exchanges[0].activity
                 error = OperationalError(
                     CR.CR_SERVER_LOST, f"Lost connection to MySQL server during {activity}{detail}"
                 )
@@ -197,8 +211,8 @@ class Session:
         """Break the session: every open exchange ends with `error`."""
         self.error = error
         self._to_send.clear()
-        while self._exchanges:
-            exchange = self._exchanges.popleft()
+        while self.exchanges:
+            exchange = self.exchanges.popleft()
             if not exchange.done:
                 exchange.finish(error)
 
