@@ -13,6 +13,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pymysql.err import DataError, MySQLError
 
 from aiomysql_protocol.literals import Literals
@@ -121,6 +123,32 @@ def test_text_outside_of_the_character_set() -> None:
     for writer, value in ((WRITER, "\ud800"), (ParameterWriter("latin1"), "漢")):
         with pytest.raises(DataError, match="character set"):
             writer.write([value])
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.booleans()
+        | st.integers(-(1 << 66), 1 << 66)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+        | st.binary(max_size=300)
+        | st.datetimes()
+        | st.dates(),
+        max_size=20,
+    )
+)
+def test_both_implementations_write_the_same(values: list[object]) -> None:
+    # With an encoder for some type that does not occur the values are written one by one.
+    assert ParameterWriter("utf8", {Word: str}).write(values) == WRITER.write(values)
+
+
+@pytest.mark.parametrize("length", [250, 251, 0xFFFF, 0x10000, 0xFFFFFF, 0x1000000])
+def test_lengths(length: int) -> None:
+    for value in ("x" * length, b"y" * length):
+        written = WRITER.write([value, 1])
+        assert written == ParameterWriter("utf8", {Word: str}).write([value, 1])
+        assert written.values.count(value[:1] if isinstance(value, bytes) else b"x") == length
 
 
 # On servers

@@ -5,6 +5,7 @@
  * call, so a converter may call the same decoder again, and no lock is needed. (The one who calls
  * must not change the buffer from another thread meanwhile.)
  */
+#include "_parameters.h"
 #include "_rows.h"
 
 /* ---- The type ---- */
@@ -352,6 +353,11 @@ module_free(void *module)
     (void)module_clear((PyObject *)module);
 }
 
+static PyMethodDef module_methods[] = {
+    {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #ifdef Py_mod_multiple_interpreters
@@ -368,6 +374,7 @@ static PyModuleDef module_def = {
     .m_name = "aiomysql_protocol._speedups",
     .m_doc = "The row decoders in C.",
     .m_size = sizeof(State),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

@@ -4,6 +4,8 @@ from typing import Any, final
 from .binary_rows import BinaryPlan
 from .rows import CellPlan
 
+def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
+
 @final
 class TextRowDecoder:
     def __new__(cls, plans: Sequence[CellPlan]) -> TextRowDecoder: ...

@@ -42,10 +42,22 @@ def _chosen() -> tuple[Literal["c", "python"], _TextDecoder, _BinaryDecoder]:
     return "c", TextRowDecoder, BinaryRowDecoder
 
 
+def _pack_parameters() -> Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]:
+    if IMPLEMENTATION == "python":
+        return lambda values: None
+    from ._speedups import pack_parameters
+
+    return pack_parameters
+
+
 IMPLEMENTATION: Literal["c", "python"]
 """The implementation that runs."""
 
 IMPLEMENTATION, _text_row_decoder, _binary_row_decoder = _chosen()
+
+pack_parameters = _pack_parameters()
+"""The items of a ``parameters.Parameters`` for values of the usual types, with text in UTF-8; None
+for others: then ``ParameterWriter`` writes them."""
 
 
 def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:
