@@ -186,7 +186,8 @@ class Login(Exchange):
         self.session.greeting = greeting
         self.session.server_status = greeting.server_status
         self.server_auth_plugin = greeting.auth_plugin
-        wanted = DEFAULT | MULTI_FACTOR | options.client_flags & ~CLIENT.CONNECT_WITH_DB
+        client_flags = options.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
+        wanted = DEFAULT | MULTI_FACTOR | client_flags
         if options.database is not None:
             wanted |= CLIENT.CONNECT_WITH_DB
         self._capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL

@@ -7,14 +7,14 @@ A server forgets a session's statements when it is reset (COM_RESET_CONNECTION) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from pymysql.constants import COMMAND
 from pymysql.err import ProgrammingError
 
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.columns import ColumnCache
+from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
+from aiomysql_protocol.columns import ColumnCache, ColumnSet
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Command, Exchange
 from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_eof, parse_error
@@ -28,7 +28,7 @@ _ITERATIONS = (1).to_bytes(4, "little")
 _TYPES_FOLLOW = b"\1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A statement that the server has prepared, in one session."""
 
@@ -39,6 +39,11 @@ class Prepared:
     warning_count: int
     #: What may be sent for each parameter (see ``parameters.accepted``); None: anything for all.
     accepted: tuple[frozenset[int] | None, ...] | None = None
+    #: The metadata of its result set that the server sent last, where it won't send it again
+    #: unless it changes (see ``capabilities.CACHE_METADATA``).
+    column_set: ColumnSet | None = field(default=None, compare=False, repr=False)
+    #: What compiled it.
+    compiled_by: ColumnCache | None = field(default=None, compare=False, repr=False)
 
     def accepts(self, parameters: Parameters) -> bool:
         """Do these values mean in this statement what their literals mean?
@@ -68,6 +73,7 @@ class Prepare(Exchange):
     __slots__ = (
         "_accepted",
         "_blocks",
+        "_columns",
         "_missing",
         "_prepared",
         "_state",
@@ -88,6 +94,7 @@ class Prepare(Exchange):
         self._blocks: list[int] = []  # lengths of the blocks of definitions that are to come
         self._missing = 0  # definitions that the one under way lacks
         self._accepted: list[frozenset[int] | None] = []
+        self._columns: list[bytes] = []
 
     def request(self) -> bytes:
         return bytes([COMMAND.COM_STMT_PREPARE]) + self._statement
@@ -113,7 +120,8 @@ class Prepare(Exchange):
         assert self.session is not None and self._prepared is not None
         if len(self._accepted) < self._prepared.parameter_count:
             self._accepted.append(_accepted_by(payload))
-        # What the columns are the answer to the execution says again.
+        else:
+            self._columns.append(bytes(payload))
         self._missing -= 1
         if self._missing:
             return
@@ -139,11 +147,18 @@ class Prepare(Exchange):
             self._missing = self._blocks.pop()
             self._state = _State.DEFINITIONS
         else:
-            assert self._prepared is not None
-            if any(self._accepted):
-                self._prepared = replace(self._prepared, accepted=tuple(self._accepted))
-            self.prepared = self._prepared
+            self.prepared = self._complete()
             self.finish()
+
+    def _complete(self) -> Prepared:
+        assert self.session is not None and self._prepared is not None
+        prepared = self._prepared
+        if any(self._accepted):
+            prepared.accepted = tuple(self._accepted)
+        if self._columns and self.session.capabilities & CACHE_METADATA:
+            prepared.compiled_by = self.session.columns.for_binary
+            prepared.column_set = prepared.compiled_by.compile(self._columns)
+        return prepared
 
 
 def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
@@ -189,6 +204,20 @@ class Execute(Query):
     def columns(self) -> ColumnCache:
         assert self.session is not None
         return self.session.columns.for_binary
+
+    def known_columns(self, count: int) -> ColumnSet:
+        prepared, columns = self._prepared, self.columns
+        found = prepared.column_set
+        if found is None or len(found.columns) != count:
+            return super().known_columns(count)
+        if prepared.compiled_by is not columns:  # the session reads values in another way now
+            found = columns.compile(found.definitions)
+            self.note_columns(found)
+        return found
+
+    def note_columns(self, column_set: ColumnSet) -> None:
+        self._prepared.column_set = column_set
+        self._prepared.compiled_by = self.columns
 
 
 def reset_statement(prepared: Prepared) -> Command:

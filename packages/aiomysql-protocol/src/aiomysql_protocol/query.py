@@ -13,7 +13,7 @@ from typing import Any
 from pymysql.constants import COMMAND, CR
 from pymysql.err import OperationalError
 
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
+from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.columns import ColumnCache, ColumnSet
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
@@ -195,6 +195,7 @@ class Query(Exchange):
             return position
         self.sequence_id = (1 + block.frames) & 0xFF
         self._result.column_set = block.column_set
+        self.note_columns(block.column_set)
         self._begin_rows()
         return position + len(block.raw)
 
@@ -225,14 +226,28 @@ class Query(Exchange):
         else:
             reader = PayloadReader(payload, "a column count")
             count = reader.required_lenenc_integer()
+            follows = True
+            if self.session.capabilities & CACHE_METADATA:
+                follows = bool(reader.integer(1))
             if reader.remaining or not 0 < count <= _MOST_COLUMNS:
                 raise malformed(
                     f"a result set of {count} columns, {reader.remaining} bytes too many"
                 )
+            if not follows:
+                self._result.column_set = self.known_columns(count)
+                self._begin_rows()
+                return
             self._column_count = count
             self._definitions = []
             self._state = _State.COLUMNS
             self.reads_rows = False
+
+    def known_columns(self, count: int) -> ColumnSet:
+        """The metadata of a result set of `count` columns for which the server sends none."""
+        raise malformed(f"a result set of {count} columns without metadata")
+
+    def note_columns(self, column_set: ColumnSet) -> None:
+        """The server has sent this metadata."""
 
     def _receive_file_request(self, name: bytes) -> None:
         if name not in self._local_files:
@@ -268,9 +283,11 @@ class Query(Exchange):
             return
         columns = self.columns
         self._result.column_set = columns.compile(self._definitions)
+        self.note_columns(self._result.column_set)
         if self.session.capabilities & DEPRECATE_EOF:
             if self.sequence_id == (2 + self._column_count) & 0xFF:
-                columns.remember(self._definitions, self._result.column_set)
+                flag = b"\1" if self.session.capabilities & CACHE_METADATA else b""
+                columns.remember(self._definitions, self._result.column_set, flag)
             self._begin_rows()
         else:
             self._state = _State.COLUMNS_EOF
