@@ -17,11 +17,12 @@ from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.columns import ColumnCache, ColumnSet
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Command, Exchange
+from aiomysql_protocol.framing import frames
 from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_eof, parse_error
 from aiomysql_protocol.parameters import Parameters, accepted
 from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
-from aiomysql_protocol.wire import PayloadReader
+from aiomysql_protocol.wire import PayloadReader, lenenc_integer
 
 _NO_CURSOR = b"\0"
 _ITERATIONS = (1).to_bytes(4, "little")
@@ -44,6 +45,19 @@ class Prepared:
     column_set: ColumnSet | None = field(default=None, compare=False, repr=False)
     #: What compiled it.
     compiled_by: ColumnCache | None = field(default=None, compare=False, repr=False)
+    #: The frame that says that the metadata has not changed; empty where there is none.
+    unchanged: bytes = field(default=b"", compare=False, repr=False)
+
+    #: How a request to execute it begins.
+    head: bytes = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.head = (
+            COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
+            + self.statement_id.to_bytes(4, "little")
+            + _NO_CURSOR
+            + _ITERATIONS
+        )
 
     def accepts(self, parameters: Parameters) -> bool:
         """Do these values mean in this statement what their literals mean?
@@ -59,6 +73,12 @@ class Prepared:
             types is None or given in types
             for types, given in zip(self.accepted, parameters.types[::2], strict=True)
         )
+
+    def note_columns(self, column_set: ColumnSet, compiled_by: ColumnCache) -> None:
+        """The server has sent this metadata and may not do so again."""
+        self.column_set = column_set
+        self.compiled_by = compiled_by
+        self.unchanged = bytes(frames(lenenc_integer(len(column_set.columns)) + b"\0", 1)[0][0])
 
 
 class _State(Enum):
@@ -156,8 +176,8 @@ class Prepare(Exchange):
         if any(self._accepted):
             prepared.accepted = tuple(self._accepted)
         if self._columns and self.session.capabilities & CACHE_METADATA:
-            prepared.compiled_by = self.session.columns.for_binary
-            prepared.column_set = prepared.compiled_by.compile(self._columns)
+            columns = self.session.columns.for_binary
+            prepared.note_columns(columns.compile(self._columns), columns)
         return prepared
 
 
@@ -186,19 +206,11 @@ class Execute(Query):
         self._parameters = parameters
 
     def request(self) -> bytes:
-        head = (
-            COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
-            + self._prepared.statement_id.to_bytes(4, "little")
-            + _NO_CURSOR
-            + _ITERATIONS
-        )
-        if not self._prepared.parameter_count:
-            return head
+        number, nulls, types, values = self._parameters
+        if not number:
+            return self._prepared.head
         # The types are sent each time: so an execution that failed can't leave others in force.
-        parameters = self._parameters
-        return b"".join(
-            (head, parameters.nulls, _TYPES_FOLLOW, parameters.types, parameters.values)
-        )
+        return b"".join((self._prepared.head, nulls, _TYPES_FOLLOW, types, values))
 
     @property
     def columns(self) -> ColumnCache:
@@ -216,8 +228,24 @@ class Execute(Query):
         return found
 
     def note_columns(self, column_set: ColumnSet) -> None:
-        self._prepared.column_set = column_set
-        self._prepared.compiled_by = self.columns
+        assert self.session is not None
+        if self.session.capabilities & CACHE_METADATA:
+            self._prepared.note_columns(column_set, self.columns)
+
+    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
+        unchanged = self._prepared.unchanged
+        if (
+            not unchanged
+            or self.sequence_id != 1
+            or not buffer.startswith(unchanged, position, end)
+        ):
+            return super()._recognise(buffer, position, end)
+        found = self._prepared.column_set
+        assert found is not None
+        self._result.column_set = self.known_columns(len(found.columns))
+        self.sequence_id = 2
+        self._begin_rows()
+        return position + len(unchanged)
 
 
 def reset_statement(prepared: Prepared) -> Command:
