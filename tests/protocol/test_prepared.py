@@ -234,6 +234,15 @@ def test_reset_statement(plain: Client) -> None:
     assert "1243" in str(plain.run(reset_statement(Prepared(12345, 0, 0, 0))).error)
 
 
+def test_keeps_database_and_mode(plain: Client) -> None:
+    prepared = plain.prepare("SELECT DATABASE(), 'a' || 'b'")
+    (before,) = rows_of(plain.run(Execute(prepared, NO_PARAMETERS)))
+    run_ok(plain, "SET SESSION sql_mode = 'PIPES_AS_CONCAT'")
+    assert before[1] == 0
+    assert rows_of(plain.run(Execute(prepared, NO_PARAMETERS))) == [before]
+    assert rows_of(plain.execute("SELECT DATABASE(), 'a' || 'b'")) == [(before[0], "ab")]
+
+
 def test_long_cells(plain: Client) -> None:
     statement = "SELECT REPEAT('q', ?), 7 UNION ALL SELECT REPEAT('r', ?), 8"
     (first, second) = rows_of(plain.execute(statement, 70000, (1 << 24) + 5))

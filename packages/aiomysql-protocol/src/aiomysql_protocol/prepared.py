@@ -3,6 +3,8 @@
 MySQL: "COM_STMT_PREPARE", "COM_STMT_EXECUTE", "COM_STMT_CLOSE".
 
 A server forgets a session's statements when it is reset (COM_RESET_CONNECTION) or changes its user.
+A statement keeps the current database and the sql_mode under which it was prepared, whatever the
+session changes later.
 """
 
 from __future__ import annotations
