@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pymysql.converters import decoders
 from pymysql.err import MySQLError, ProgrammingError
 
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
+from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
+from aiomysql_protocol.columns import ColumnCache
 from aiomysql_protocol.errors import MalformedPacket
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.parameters import NO_PARAMETERS, ParameterWriter
@@ -232,11 +234,85 @@ def test_reset_statement(plain: Client) -> None:
     assert "1243" in str(plain.run(reset_statement(Prepared(12345, 0, 0, 0))).error)
 
 
+def test_keeps_database_and_mode(plain: Client) -> None:
+    prepared = plain.prepare("SELECT DATABASE(), 'a' || 'b'")
+    (before,) = rows_of(plain.run(Execute(prepared, NO_PARAMETERS)))
+    run_ok(plain, "SET SESSION sql_mode = 'PIPES_AS_CONCAT'")
+    assert before[1] == 0
+    assert rows_of(plain.run(Execute(prepared, NO_PARAMETERS))) == [before]
+    assert rows_of(plain.execute("SELECT DATABASE(), 'a' || 'b'")) == [(before[0], "ab")]
+
+
 def test_long_cells(plain: Client) -> None:
     statement = "SELECT REPEAT('q', ?), 7 UNION ALL SELECT REPEAT('r', ?), 8"
     (first, second) = rows_of(plain.execute(statement, 70000, (1 << 24) + 5))
     assert first == ("q" * 70000, 7)
     assert (len(second[0]), second[1]) == ((1 << 24) + 5, 8)
+
+
+# Metadata that does not come again
+
+
+def test_unchanged_metadata_is_sent_once(plain: Client, server: Server) -> None:
+    prepared = plain.prepare("SELECT ? AS a, 'x' AS unchanged_column")
+    caches = bool(plain.session.capabilities & CACHE_METADATA)
+    assert caches is (server.kind == "mariadb")
+    seen = []
+    for value in ("ü", "v", 5, 6, None, b"\xff", "w"):
+        done = plain.run(Execute(prepared, plain.writer.write([value])))
+        if server.kind == "mariadb":  # MySQL has decided that it is a string
+            assert rows_of(done) == [(value, "x")]
+        column_set = done.results[0].column_set
+        assert column_set is not None
+        assert [item[0] for item in column_set.description] == ["a", "unchanged_column"]
+        seen.append(b"unchanged_column" in plain.answer)
+    assert seen[:4] == ([True, False, True, False] if caches else [True] * 4)
+    assert rows_of(plain.query("SELECT 'text' AS a")) == [("text",)]
+    assert rows_of(plain.query("SELECT 'text' AS a")) == [("text",)]
+
+
+def test_metadata_after_the_table_has_changed(plain: Client) -> None:
+    run_ok(plain, "CREATE TEMPORARY TABLE changing (a INT)")
+    run_ok(plain, "INSERT INTO changing VALUES (5)")
+    prepared = plain.prepare("SELECT * FROM changing")
+    for _ in range(2):
+        assert rows_of(plain.run(Execute(prepared, NO_PARAMETERS))) == [(5,)]
+    for change, expected in (
+        ("MODIFY a VARCHAR(10)", ("5",)),
+        ("ADD b DATE", ("5", None)),
+        ("DROP a", (None,)),
+    ):
+        run_ok(plain, f"ALTER TABLE changing {change}")
+        for _ in range(2):
+            done = plain.run(Execute(prepared, NO_PARAMETERS))
+            assert done.results[0].error is None
+            assert rows_of(done) == [expected], change
+
+
+def test_metadata_after_values_are_read_in_another_way(plain: Client) -> None:
+    prepared = plain.prepare("SELECT 7, 'a'")
+    for _ in range(2):
+        assert rows_of(plain.run(Execute(prepared, NO_PARAMETERS))) == [(7, "a")]
+    plain.session.columns = ColumnCache("utf8", {}, use_unicode=False)
+    for _ in range(2):
+        assert rows_of(plain.run(Execute(prepared, NO_PARAMETERS))) == [(b"7", b"a")]
+
+
+def test_metadata_of_several_results(plain: Client) -> None:
+    plain.query("DROP PROCEDURE IF EXISTS several")
+    run_ok(plain, "CREATE PROCEDURE several() BEGIN SELECT 1; SELECT 'a', 2; END")
+    prepared = plain.prepare("CALL several()")
+    for _ in range(3):
+        done = plain.run(Execute(prepared, NO_PARAMETERS))
+        assert [result.rows for result in done.results] == [[(1,)], [("a", 2)], []]
+    run_ok(plain, "DROP PROCEDURE several")
+
+
+@pytest.mark.parametrize("payloads", [[b"\1\0"], [b"\2\0"], [b"\1"], [b"\1\1\1"], [b"\1\2", b""]])
+def test_metadata_that_never_came(payloads: list[bytes]) -> None:
+    for exchange in (Query(b"SELECT 1"), Execute(Prepared(1, 0, 1, 0), NO_PARAMETERS)):
+        done = answered(exchange, *payloads, capabilities=DEPRECATE_EOF | CACHE_METADATA)
+        assert isinstance(done.error, MalformedPacket)
 
 
 # The session, fed with what servers say
@@ -258,22 +334,23 @@ def exchanges(number: int, prepared: Prepared | None) -> Exchange:
 
 @pytest.mark.parametrize("number", range(len(STATEMENTS)))
 def test_answers_in_pieces(plain: Client, number: int) -> None:
-    """Whole, byte by byte, cut at every point: the same; and so when the metadata is known."""
+    """In pieces of any size the same, from one byte to all; and so when the metadata is known."""
     preparation = plain.run(exchanges(number, None))
     assert isinstance(preparation, Prepare)
     prepared = preparation.prepared
     assert prepared is not None
-    recorded: list[tuple[Prepared | None, bytes, Any]] = [(None, plain.answer, None)]
+    recorded: list[tuple[bytes, Any]] = [(plain.answer, None)]
     for _ in range(2):
         done = plain.run(exchanges(number, prepared))
-        recorded.append((prepared, plain.answer, outcome(done)))
-        assert "error" not in str(recorded[-1][2]).lower()
-    longest = max(len(answer) for _, answer, _ in recorded)
+        recorded.append((plain.answer, outcome(done)))
+        assert "error" not in str(recorded[-1][1]).lower()
+    longest = max(len(answer) for answer, _ in recorded)
     for size in [1, *range(2, longest)]:
         session = new_session()
         session.capabilities = plain.session.capabilities
-        for before, answer, expected in recorded:
-            exchange = exchanges(number, before)
+        replayed: Prepared | None = None
+        for answer, expected in recorded:
+            exchange = exchanges(number, replayed)
             session.start(exchange)
             session.data_to_send()
             pending = bytearray()
@@ -285,6 +362,7 @@ def test_answers_in_pieces(plain: Client, number: int) -> None:
             assert session.error is None
             if isinstance(exchange, Prepare):
                 assert exchange.prepared == prepared
+                replayed = exchange.prepared
             else:
                 assert outcome(exchange) == expected
 
@@ -343,15 +421,17 @@ def test_malformed_answers_to_a_preparation(payloads: list[bytes]) -> None:
 def test_every_truncation_and_byte_change_is_a_database_error(plain: Client) -> None:
     statement, values = STATEMENTS[0]
     prepared = plain.prepare(statement)
-    answers: dict[Prepared | None, bytes] = {None: plain.answer}
+    answers: list[tuple[Prepared | None, bytes]] = [(None, plain.answer)]
     plain.run(Execute(prepared, plain.writer.write(values)))
-    answers[prepared] = plain.answer
-    for before, answer in answers.items():
+    answers.append((replace(prepared), plain.answer))
+    plain.run(Execute(prepared, plain.writer.write(values)))
+    answers.append((prepared, plain.answer))
+    for before, answer in answers:
         for at in range(len(answer)):
             for byte in (0, 1, 0x7F, 0xFB, 0xFE, 0xFF):
                 session = new_session()
                 session.capabilities = plain.session.capabilities | DEPRECATE_EOF
-                exchange = exchanges(0, before)
+                exchange = exchanges(0, before and replace(before))
                 session.start(exchange)
                 data = bytearray(answer)
                 data[at] = byte

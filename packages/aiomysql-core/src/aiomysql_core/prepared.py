@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 #: ER_NEED_REPREPARE and ER_UNKNOWN_STMT_HANDLER.
 _STALE = frozenset({1615, 1243})
 
-#: Statements after which others may mean something else: they are prepared again.
+#: Statements after which others may mean something else, because a prepared one keeps the database
+#: and the modes it was prepared under: those are prepared again.
 _CHANGES_MEANING = re.compile(
-    rb"(?:^|;|\*/)\s*(?:USE\b|SET\b[^;]*\b(?:NAMES|CHARACTER|CHARSET|COLLATION|SQL_MODE"
-    rb"|COLLATION_\w+|CHARACTER_SET_\w+)\b)",
+    rb"(?:^|;|\*/)\s*(?:USE|CALL|SET(?!\s+(?:SESSION\s+)?(?:AUTOCOMMIT|TRANSACTION)\b))\b",
     re.IGNORECASE,
 )
 
@@ -175,6 +175,8 @@ class Statements:
             return None
         if args is None and not prepared.parameter_count:
             return Execute(prepared, NO_PARAMETERS, streamed=streamed)
+        if template is not None and template.parameters != prepared.parameter_count:
+            return None  # the server sees the statement in another way
         try:
             if template is not None:
                 values = template.arrange(() if args is None else args)

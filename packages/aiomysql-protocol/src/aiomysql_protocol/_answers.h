@@ -8,7 +8,7 @@ enum { ANSWER_HEADER = 4, ANSWER_FULL_FRAME = 0xFFFFFF, ANSWER_OK = 0x00, ANSWER
 
 /* Fields of columns.Block, and of the columns.ColumnSet in it. */
 enum { BLOCK_RAW, BLOCK_FRAMES, BLOCK_COLUMN_SET, BLOCK_FIELDS };
-enum { SET_COLUMNS, SET_DESCRIPTION, SET_DECODER, SET_PLAIN, SET_FIELDS };
+enum { SET_COLUMNS, SET_DESCRIPTION, SET_DECODER, SET_PLAIN, SET_DEFINITIONS, SET_FIELDS };
 
 /* The payload of the frame at `pos` and its length; NULL if it is empty, incomplete, long or out
  * of order. */

@@ -7,6 +7,7 @@
  */
 #include "_answers.h"
 #include "_literals.h"
+#include "_parameters.h"
 #include "_rows.h"
 #include "_waiting.h"
 
@@ -386,6 +387,7 @@ module_free(void *module)
 
 static PyMethodDef module_methods[] = {
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
+    {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
     {NULL, NULL, 0, NULL},
 };

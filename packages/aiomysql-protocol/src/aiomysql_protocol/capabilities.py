@@ -12,6 +12,10 @@ from pymysql.constants import CLIENT
 #: The server sends an OK packet where it used to send EOF (MySQL: CLIENT_DEPRECATE_EOF).
 DEPRECATE_EOF: Final = 1 << 24
 
+#: A prepared statement's metadata comes again only when it has changed (MariaDB:
+#: MARIADB_CLIENT_CACHE_METADATA). MariaDB's own flags stand above the 32 of the protocol.
+CACHE_METADATA: Final = 1 << 36
+
 #: What every session asks for and cannot do without.
 REQUIRED: Final = (
     CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION | CLIENT.PLUGIN_AUTH  # modern log-in
@@ -29,6 +33,7 @@ DEFAULT: Final = (
     | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA
     | CLIENT.CONNECT_ATTRS
     | DEPRECATE_EOF
+    | CACHE_METADATA
 )
 
 #: Flags whose reply formats this package does not read: refused when a caller asks for them.

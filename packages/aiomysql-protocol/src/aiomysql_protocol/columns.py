@@ -93,6 +93,8 @@ class ColumnSet(NamedTuple):
     decoder: RowDecoder
     #: Are all values read without a function of the user's?
     plain: bool
+    #: What it was compiled from.
+    definitions: tuple[bytes, ...]
 
 
 class Block(NamedTuple):
@@ -157,15 +159,21 @@ class ColumnCache:
                 tuple(column.description() for column in columns),
                 self._decoder(columns, plans),
                 all(plan.kind is not CellKind.CONVERT for plan in plans),
+                key,
             )
             if len(self._known) >= self.SIZE:
                 del self._known[next(iter(self._known))]
             self._known[key] = found
         return found
 
-    def remember(self, definitions: Sequence[bytes], column_set: ColumnSet) -> None:
-        """Recognise these definitions, and the column count before them, when they come again."""
-        payloads = (lenenc_integer(len(definitions)), *definitions)
+    def remember(
+        self, definitions: Sequence[bytes], column_set: ColumnSet, flag: bytes = b""
+    ) -> None:
+        """Recognise these definitions, and the column count before them, when they come again.
+
+        `flag`: what stands behind the column count (see capabilities.CACHE_METADATA).
+        """
+        payloads = (lenenc_integer(len(definitions)) + flag, *definitions)
         raw = b"".join(
             frames(payload, number & 0xFF)[0][0] for number, payload in enumerate(payloads, 1)
         )

@@ -30,6 +30,7 @@ class Greeting:
     protocol_version: int
     server_version: str
     thread_id: int
+    #: With MariaDB's own from bit 32 on.
     capabilities: int
     collation_id: int
     server_status: int
@@ -65,7 +66,10 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
         server_status = reader.integer(2)
         capabilities |= reader.integer(2) << 16
         nonce_length = reader.integer(1)
-        reader.take(10)  # reserved; MariaDB keeps its own capability flags in the last four
+        reader.take(6)  # reserved
+        mariadb = reader.integer(4)
+        if not capabilities & CLIENT.LONG_PASSWORD:  # which MariaDB leaves out to say who it is
+            capabilities |= mariadb << 32
     if capabilities & REQUIRED != REQUIRED:
         raise OperationalError(
             CR.CR_VERSION_ERROR,
@@ -86,12 +90,16 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
 
 
 def ssl_request(capabilities: int, max_packet: int, collation_id: int) -> bytes:
-    """Protocol::SSLRequest, which is also the head of the handshake response."""
+    """Protocol::SSLRequest, which is also the head of the handshake response.
+
+    `capabilities`: with MariaDB's own from bit 32 on.
+    """
     return (
-        capabilities.to_bytes(4, "little")
+        (capabilities & 0xFFFFFFFF).to_bytes(4, "little")
         + max_packet.to_bytes(4, "little")
         + bytes([collation_id])
-        + bytes(23)
+        + bytes(19)
+        + (capabilities >> 32).to_bytes(4, "little")  # for MariaDB
     )
 
 

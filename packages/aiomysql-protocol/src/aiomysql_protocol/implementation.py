@@ -31,6 +31,7 @@ class _Parts(NamedTuple):
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
+    pack_parameters: Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]
     ready: type[Any]
     waiter: type[Any]
 
@@ -48,6 +49,7 @@ def _chosen() -> _Parts:
         binary_rows.BinaryRowDecoder,
         answers.read_answer,
         _literals,
+        lambda values: None,
         waiting.Ready,
         waiting.Waiter,
     )
@@ -70,6 +72,7 @@ def _chosen() -> _Parts:
         _speedups.BinaryRowDecoder,
         _speedups.read_answer,
         _speedups.literals,
+        _speedups.pack_parameters,
         _speedups.Ready,
         _speedups.Waiter,
     )
@@ -95,6 +98,10 @@ literals = _parts.literals
 
 `other` makes those for all types but the commonest, and may be called for any of them.
 """
+
+pack_parameters = _parts.pack_parameters
+"""The items of a ``parameters.Parameters`` for values of the usual types, with text in UTF-8; None
+for others: then ``ParameterWriter`` writes them."""
 
 
 def text_row_decoder(plans: Sequence[CellPlan]) -> RowDecoder:

@@ -16,7 +16,13 @@ from pymysql.err import MySQLError, NotSupportedError, OperationalError
 from aiomysql_protocol.auth import AUTH_METHODS, AuthContext, AuthMethod, Dialog
 from aiomysql_protocol.auth.native import NativePassword
 from aiomysql_protocol.auth.rsa import rsa_available
-from aiomysql_protocol.capabilities import DEFAULT, MAX_PAYLOAD, REQUIRED
+from aiomysql_protocol.capabilities import (
+    CACHE_METADATA,
+    DEFAULT,
+    DEPRECATE_EOF,
+    MAX_PAYLOAD,
+    REQUIRED,
+)
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.handshake import (
@@ -172,10 +178,13 @@ class Login(Exchange):
         self.session.greeting = greeting
         self.session.server_status = greeting.server_status
         self.server_auth_plugin = greeting.auth_plugin
-        wanted = DEFAULT | MULTI_FACTOR | options.client_flags & ~CLIENT.CONNECT_WITH_DB
+        client_flags = options.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
+        wanted = DEFAULT | MULTI_FACTOR | client_flags
         if options.database is not None:
             wanted |= CLIENT.CONNECT_WITH_DB
         self._capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
+        if not self._capabilities & DEPRECATE_EOF:
+            self._capabilities &= ~CACHE_METADATA  # what stands in for its EOF is not known
         encrypt = self._decide_tls(greeting)
         if encrypt:
             self._capabilities |= CLIENT.SSL

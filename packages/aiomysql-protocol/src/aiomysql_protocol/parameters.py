@@ -13,6 +13,7 @@ MySQL: "COM_STMT_EXECUTE", "Binary Protocol Value".
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import math
 import numbers
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple, NoReturn, SupportsIndex
 from pymysql.constants import FIELD_TYPE
 
 from aiomysql_protocol.charsets import BINARY_COLLATION
+from aiomysql_protocol.implementation import pack_parameters
 from aiomysql_protocol.literals import NEVER_VALUES, Literals, custom_encoders, encode_statement
 from aiomysql_protocol.wire import lenenc_bytes
 
@@ -115,13 +117,14 @@ NO_PARAMETERS = Parameters(0, b"", b"", b"")
 class ParameterWriter:
     """Writes parameters for one session."""
 
-    __slots__ = ("_custom", "_encoding", "_literals")
+    __slots__ = ("_custom", "_encoding", "_literals", "_usual")
 
     def __init__(self, encoding: str, encoders: Mapping[Any, Any] | None = None) -> None:
         """`encoding`: the connection's codec; `encoders`: as for Literals."""
         self._encoding = encoding
         self._custom = custom_encoders(encoders or {})
         self._literals = Literals()
+        self._usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
     def write(self, values: Sequence[object]) -> Parameters:
         """The parameters for `values`, in the order of the statement's marks.
@@ -130,6 +133,10 @@ class ParameterWriter:
         type with an encoder of the user's; DataError for text that does not exist in the
         connection's character set; else what ``Literals.literal`` raises.
         """
+        if self._usual:
+            packed = pack_parameters(values)
+            if packed is not None:
+                return Parameters._make(packed)
         nulls = 0
         types: list[bytes] = []
         parts: list[bytes] = []
@@ -163,10 +170,6 @@ class ParameterWriter:
         """`value` as a literal."""
         return self._literals.literal(value)
 
-    def number(self, value: object) -> _Written:
-        """A number of which the literal is the exact text."""
-        return _DECIMAL, lenenc_bytes(self.literal(value).encode("ascii"))
-
     def temporal(self, value: object) -> _Written:
         """A date or time: the text between the quotes of its literal."""
         return _TEMPORAL, lenenc_bytes(self.literal(value)[1:-1].encode("ascii"))
@@ -189,7 +192,7 @@ def _integer(writer: ParameterWriter, value: int) -> _Written:
         pass
     if 0 < number < 1 << 64:
         return _POSITIVE, number.to_bytes(8, "little")
-    return writer.number(value)
+    return _DECIMAL, lenenc_bytes(writer.literal(value).encode("ascii"))
 
 
 def _float(writer: ParameterWriter, value: float) -> _Written:
@@ -199,8 +202,9 @@ def _float(writer: ParameterWriter, value: float) -> _Written:
 
 
 def _decimal(writer: ParameterWriter, value: Decimal) -> _Written:
-    if "E" not in writer.literal(value):
-        return writer.number(value)
+    text = writer.literal(value)
+    if "E" not in text:
+        return _DECIMAL, lenenc_bytes(text.encode("ascii"))
     # No DECIMAL can hold it: its literal is a DOUBLE.
     number = float(value)
     if not math.isfinite(number):

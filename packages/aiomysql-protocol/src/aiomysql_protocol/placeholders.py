@@ -82,11 +82,12 @@ def _tokens(no_backslash_escapes: bool | None, ansi_quotes: bool | None) -> re.P
         | (?P<percent> %% )
         | (?P<string> {_quoted("'", backslash)} | {_quoted('"', in_double)} )
         | (?P<name> {_quoted("`", False)} )
-        | (?P<comment> /\*(?!!|M!).*?\*/ | \#[^\n]*+ | --(?=[\x00-\x20\x7f]|\Z)[^\n]*+ )
+        | (?P<comment> /\*(?!!|M!).*?\*/ | \#[^\n]*+ | --(?=[\x00-\x20\x7f]|\Z)[^\n]*+
+                     | /\*M?!(?:\d{{5,6}})? | \*/(?!\*) )  # around what a server may execute
         | (?P<word> [\w$@.\x80-\U0010ffff]++ )
         | (?P<space> [\x00-\x20\x7f]++ )
         | (?P<end> ; )
-        | (?P<unclear> [%'"`?] | /\*(?!!|M!) )
+        | (?P<unclear> [%'"`?] | /\*(?!!|M!) | \*/ )
         | (?P<other> . )
         """,
         re.VERBOSE | re.DOTALL,
@@ -125,11 +126,11 @@ class _Scanner:
             if "%" in unformatted:  # a mark within a literal, a name or a comment
                 return False
             self._parts.append(text.replace("%%", "%"))
+        if self._ended and kind != "space":
+            return False  # a second statement, be it an empty one
         if kind in ("space", "comment"):
             self._last = (kind, text)
             return True
-        if self._ended and kind != "end":
-            return False  # a second statement
         self._follow(kind, text)
         self._last = self._before = (kind, text)
         return True

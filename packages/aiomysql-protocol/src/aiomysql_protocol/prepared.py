@@ -3,32 +3,35 @@
 MySQL: "COM_STMT_PREPARE", "COM_STMT_EXECUTE", "COM_STMT_CLOSE".
 
 A server forgets a session's statements when it is reset (COM_RESET_CONNECTION) or changes its user.
+A statement keeps the current database and the sql_mode under which it was prepared, whatever the
+session changes later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from pymysql.constants import COMMAND
 from pymysql.err import ProgrammingError
 
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.columns import ColumnCache
+from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
+from aiomysql_protocol.columns import Block, ColumnCache, ColumnSet
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Command, Exchange
+from aiomysql_protocol.framing import frames
 from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_eof, parse_error
 from aiomysql_protocol.parameters import Parameters, accepted
 from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
-from aiomysql_protocol.wire import PayloadReader
+from aiomysql_protocol.wire import PayloadReader, lenenc_integer
 
 _NO_CURSOR = b"\0"
 _ITERATIONS = (1).to_bytes(4, "little")
 _TYPES_FOLLOW = b"\1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A statement that the server has prepared, in one session."""
 
@@ -39,15 +42,29 @@ class Prepared:
     warning_count: int
     #: What may be sent for each parameter (see ``parameters.accepted``); None: anything for all.
     accepted: tuple[frozenset[int] | None, ...] | None = None
-    #: How every COM_STMT_EXECUTE of it begins.
-    head: bytes = field(init=False, repr=False)
+    #: The metadata of its result set that the server sent last, where it won't send it again
+    #: unless it changes (see ``capabilities.CACHE_METADATA``).
+    column_set: ColumnSet | None = field(default=None, compare=False, repr=False)
+    #: What compiled it.
+    compiled_by: ColumnCache | None = field(default=None, compare=False, repr=False)
+    #: The frame that says that the metadata has not changed; empty where there is none.
+    unchanged: bytes = field(default=b"", compare=False, repr=False)
+
+    #: What `read_answer` recognises then: the frame that says so, as the metadata.
+    blocks: list[Block] | None = field(default=None, compare=False, repr=False)
+
+    #: How a request to execute it begins.
+    head: bytes = field(init=False, compare=False, repr=False)
     #: The types that were accepted last.
-    _accepted_last: list[bytes] = field(default_factory=lambda: [b""], init=False, repr=False)
+    accepted_last: bytes = field(default=b"", init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        command = COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
-        statement_id = self.statement_id.to_bytes(4, "little")
-        object.__setattr__(self, "head", command + statement_id + _NO_CURSOR + _ITERATIONS)
+        self.head = (
+            COMMAND.COM_STMT_EXECUTE.to_bytes(1, "little")
+            + self.statement_id.to_bytes(4, "little")
+            + _NO_CURSOR
+            + _ITERATIONS
+        )
 
     def accepts(self, parameters: Parameters) -> bool:
         """Do these values mean in this statement what their literals mean?
@@ -59,13 +76,20 @@ class Prepared:
                 f"the statement has {self.parameter_count} parameters, "
                 f"but {parameters.number} values were given"
             )
-        if self.accepted is None or parameters.types == self._accepted_last[0]:
+        if self.accepted is None or parameters.types == self.accepted_last:
             return True
         pairs = zip(self.accepted, parameters.types[::2], strict=True)
         if not all(types is None or given in types for types, given in pairs):
             return False
-        self._accepted_last[0] = parameters.types
+        self.accepted_last = parameters.types
         return True
+
+    def note_columns(self, column_set: ColumnSet, compiled_by: ColumnCache) -> None:
+        """The server has sent this metadata and may not do so again."""
+        self.column_set = column_set
+        self.compiled_by = compiled_by
+        self.unchanged = bytes(frames(lenenc_integer(len(column_set.columns)) + b"\0", 1)[0][0])
+        self.blocks = [Block(self.unchanged, 1, column_set)]
 
 
 class _State(Enum):
@@ -89,6 +113,7 @@ class Prepare(Exchange):
         self._blocks: list[int] = []  # lengths of the blocks of definitions that are to come
         self._missing = 0  # definitions that the one under way lacks
         self._accepted: list[frozenset[int] | None] = []
+        self._columns: list[bytes] = []
 
     def request(self) -> bytes:
         return bytes([COMMAND.COM_STMT_PREPARE]) + self._statement
@@ -114,7 +139,8 @@ class Prepare(Exchange):
         assert self.session is not None and self._prepared is not None
         if len(self._accepted) < self._prepared.parameter_count:
             self._accepted.append(_accepted_by(payload))
-        # What the columns are the answer to the execution says again.
+        else:
+            self._columns.append(bytes(payload))
         self._missing -= 1
         if self._missing:
             return
@@ -140,11 +166,18 @@ class Prepare(Exchange):
             self._missing = self._blocks.pop()
             self._state = _State.DEFINITIONS
         else:
-            assert self._prepared is not None
-            if any(self._accepted):
-                self._prepared = replace(self._prepared, accepted=tuple(self._accepted))
-            self.prepared = self._prepared
+            self.prepared = self._complete()
             self.finish()
+
+    def _complete(self) -> Prepared:
+        assert self.session is not None and self._prepared is not None
+        prepared = self._prepared
+        if any(self._accepted):
+            prepared.accepted = tuple(self._accepted)
+        if self._columns and self.session.capabilities & CACHE_METADATA:
+            columns = self.session.columns.for_binary
+            prepared.note_columns(columns.compile(self._columns), columns)
+        return prepared
 
 
 def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
@@ -170,6 +203,7 @@ class Execute(Query):
         # The types are sent each time: so an execution that failed can't leave others in force.
         request = head + nulls + _TYPES_FOLLOW + types + values if number else head
         super().__init__(request, streamed=streamed)
+        self._prepared = prepared
 
     def request(self) -> bytes:
         return self._statement
@@ -178,6 +212,44 @@ class Execute(Query):
     def columns(self) -> ColumnCache:
         assert self.session is not None
         return self.session.columns.for_binary
+
+    @property
+    def blocks(self) -> list[Block]:
+        prepared = self._prepared
+        columns = self.columns
+        if prepared.blocks is not None and prepared.compiled_by is columns:
+            return prepared.blocks
+        return columns.blocks
+
+    def known_columns(self, count: int) -> ColumnSet:
+        prepared, columns = self._prepared, self.columns
+        found = prepared.column_set
+        if found is None or len(found.columns) != count:
+            return super().known_columns(count)
+        if prepared.compiled_by is not columns:  # the session reads values in another way now
+            found = columns.compile(found.definitions)
+            self.note_columns(found)
+        return found
+
+    def note_columns(self, column_set: ColumnSet) -> None:
+        assert self.session is not None
+        if self.session.capabilities & CACHE_METADATA:
+            self._prepared.note_columns(column_set, self.columns)
+
+    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
+        unchanged = self._prepared.unchanged
+        if (
+            not unchanged
+            or self.sequence_id != 1
+            or not buffer.startswith(unchanged, position, end)
+        ):
+            return super()._recognise(buffer, position, end)
+        found = self._prepared.column_set
+        assert found is not None
+        self._reading().column_set = self.known_columns(len(found.columns))
+        self.sequence_id = 2
+        self._begin_rows()
+        return position + len(unchanged)
 
 
 def reset_statement(prepared: Prepared) -> Command:

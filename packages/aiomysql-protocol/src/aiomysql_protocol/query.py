@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import OperationalError
 
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.columns import Column, ColumnCache, ColumnSet, DescriptionItem
+from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
+from aiomysql_protocol.columns import Block, Column, ColumnCache, ColumnSet, DescriptionItem
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.implementation import read_answer
@@ -198,6 +198,11 @@ class Query(Exchange):
         return self.session.columns
 
     @property
+    def blocks(self) -> list[Block]:
+        """The metadata that is recognised as it stands in the stream."""
+        return self.columns.blocks
+
+    @property
     def paused(self) -> bool:
         return self.streamed and self._stored >= STREAM_HIGH_WATER
 
@@ -230,7 +235,7 @@ class Query(Exchange):
             if session is None or self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
                 return position
             if not self.streamed and not self._discarding:
-                answer = read_answer(self.columns.blocks, buffer, position, end)
+                answer = read_answer(self.blocks, buffer, position, end)
                 if answer is not None:
                     return self._take_answer(session, answer)
             position = self._recognise(buffer, position, end)
@@ -296,6 +301,7 @@ class Query(Exchange):
             return position
         self.sequence_id = (1 + block.frames) & 0xFF
         self._reading().column_set = block.column_set
+        self.note_columns(block.column_set)
         self._begin_rows()
         return position + len(block.raw)
 
@@ -326,14 +332,28 @@ class Query(Exchange):
         else:
             reader = PayloadReader(payload, "a column count")
             count = reader.required_lenenc_integer()
+            follows = True
+            if self.session.capabilities & CACHE_METADATA:
+                follows = bool(reader.integer(1))
             if reader.remaining or not 0 < count <= _MOST_COLUMNS:
                 raise malformed(
                     f"a result set of {count} columns, {reader.remaining} bytes too many"
                 )
+            if not follows:
+                self._reading().column_set = self.known_columns(count)
+                self._begin_rows()
+                return
             self._column_count = count
             self._definitions = []
             self._state = _State.COLUMNS
             self.reads_rows = False
+
+    def known_columns(self, count: int) -> ColumnSet:
+        """The metadata of a result set of `count` columns for which the server sends none."""
+        raise malformed(f"a result set of {count} columns without metadata")
+
+    def note_columns(self, column_set: ColumnSet) -> None:
+        """The server has sent this metadata."""
 
     def _receive_file_request(self, name: bytes) -> None:
         if name not in self.local_files:
@@ -369,9 +389,11 @@ class Query(Exchange):
             return
         columns = self.columns
         column_set = self._reading().column_set = columns.compile(self._definitions)
+        self.note_columns(column_set)
         if self.session.capabilities & DEPRECATE_EOF:
             if self.sequence_id == (2 + self._column_count) & 0xFF:
-                columns.remember(self._definitions, column_set)
+                flag = b"\1" if self.session.capabilities & CACHE_METADATA else b""
+                columns.remember(self._definitions, column_set, flag)
             self._begin_rows()
         else:
             self._state = _State.COLUMNS_EOF
