@@ -24,7 +24,8 @@ END = "<!-- written by benchmarks.compare: end -->"
 _QUICK = ("ours-c", "asyncmy", "ours-python", "classic", "floor-socket", "floor-asyncio")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.compare",
         description="Compare this driver with others on real servers. Each option that names "
@@ -111,14 +112,15 @@ def write_page(results: Results, page: Path) -> None:
         raise SystemExit(f"{page} lacks the marks for the generated part")
     images = page.parent / "img"
     images.mkdir(exist_ok=True)
-    draw(results, images)
+    if not draw(results, images):
+        raise SystemExit("no plot without matplotlib: use `hatch run bench:compare`")
     results.write(page.with_suffix(".json"))
     page.write_text(f"{before}{BEGIN}\n\n{report(results)}\n\n{END}{after}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = _parser()
+    parser = make_parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     if options.list:
@@ -138,6 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ServerError as error:
             print(error, file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            say(f"interrupted: what was measured so far is in {keep / 'results.json'}")
+            return 130
     text = report(results)
     (keep / "results.md").write_text(text + "\n")
     drawn = draw(results, keep)

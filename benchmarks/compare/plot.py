@@ -40,7 +40,9 @@ def draw(results: Results, folder: Path) -> list[Path]:
     axes.set_yticks(range(len(workloads)), [WORKLOADS[key].title for key in workloads])
     axes.set_ylim(len(workloads) - 0.5, -0.5)
     axes.set_title("CPU time as a multiple of this driver's (green line): right of it is slower")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.05), ncols=len(_PEERS), frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.3, -0.05)}
+        axes.legend(ncols=len(_PEERS), frameon=False, **place)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(left=False)

@@ -1,8 +1,8 @@
 """A worker: `python -m benchmarks.compare.worker SETTING`, with the setting as JSON.
 
 It reads a command per line and answers each with a line of JSON: `hello`, `open WORKLOAD`
-(which runs it once), `run` and `close`. An answer has a `status`, "ok", "absent", "wrong" or
-"failed", and a `note` unless it is "ok".
+(which runs it once), `run`, `close` and `memory WORKLOAD`. An answer has a `status`, "ok",
+"absent", "wrong" or "failed", and a `note` unless it is "ok".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import platform
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -84,6 +85,11 @@ class Worker:
         """Measure the open workload."""
         assert self._job is not None
         return vars(await measure(self._job))
+
+    async def do_memory(self, workload: str) -> dict[str, Any]:
+        """Run a workload unchecked, for its peak of memory, in a fresh interpreter."""
+        job = await self._enter(workload)
+        return vars(await measure(replace(job, check=lambda _: None)))
 
     async def do_close(self, _: str) -> dict[str, Any]:
         """Close the open workload."""

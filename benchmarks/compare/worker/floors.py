@@ -31,8 +31,6 @@ _QUIET = 0.3
 
 def openers(setting: Setting) -> dict[str, Opener]:
     """What opens each workload, by its key."""
-    if setting.transport == "tls":
-        return {}
     return {
         "scan-ints-text": partial(drain, setting, data.SCAN_INTS, prepared=False),
         "scan-ints-prepared": partial(drain, setting, data.SCAN_INTS, prepared=True),
