@@ -72,7 +72,7 @@ def make_environment(name: str, keep: Path) -> Environment:
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"making the environment {name}", file=sys.stderr, flush=True)
         _run(*UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        # uv takes a folder for unchanged as long as its pyproject.toml is.
+        # What uv knows a folder by in its cache doesn't cover every source file.
         fresh = [f"--refresh-package={layer.folder}" for layer in LAYERS if name == OURS]
         install = (*UV, "pip", "install", "--quiet", "--python", str(python))
         _run(*install, *fresh, *requirements, **build)

@@ -58,8 +58,8 @@ WORKLOADS = {
     for workload in (
         Workload("scan-ints-text", "50,000 rows of 8 integers, text", memory=True),
         Workload("scan-ints-prepared", "50,000 rows of 8 integers, prepared", memory=True),
-        Workload("scan-mixed-text", "50,000 mixed rows of 10, text", memory=True),
-        Workload("scan-mixed-prepared", "50,000 mixed rows of 10, prepared", memory=True),
+        Workload("scan-mixed-text", "50,000 mixed rows of 10 columns, text", memory=True),
+        Workload("scan-mixed-prepared", "50,000 mixed rows of 10 columns, prepared", memory=True),
         Workload("scan-mixed-dict", "50,000 mixed rows as dicts, text", memory=True),
         Workload("scan-mixed-stream", "50,000 mixed rows, streamed", memory=True),
         Workload("pooled-text", "4,000 point queries, 20 tasks, pool of 10, text"),

@@ -121,11 +121,20 @@ def test_the_data_are_the_same_each_time() -> None:
     assert len(set(columns[5])) > 990
 
 
-def series(contender: str, workload: str, *cpu: float, **more: object) -> Series:
-    found = Series(*PLACE, workload, contender, cpu=list(cpu), wall=[2 * one for one in cpu])
+def series(
+    contender: str,
+    workload: str,
+    *cpu: float,
+    peak: int | None = None,
+    status: str = "ok",
+    note: str = "",
+) -> Series:
+    server, transport, loop = PLACE
     if CONTENDERS[contender].blocking:
-        found.loop = "none"
-    return replace(found, **more)  # type: ignore[arg-type]
+        loop = "none"
+    wall = [2 * one for one in cpu]
+    place = (server, transport, loop)
+    return Series(*place, workload, contender, status, note, wall, list(cpu), peak)
 
 
 def results(*found: Series) -> Results:

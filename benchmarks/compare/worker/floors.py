@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from typing import cast
 
 from pymysql.constants import COMMAND, FIELD_TYPE
 from pymysql.converters import decoders
@@ -60,7 +61,10 @@ def _logged_in(setting: Setting) -> Iterator[socket.socket]:
         pending = bytearray()
         while not login.done:
             sock.sendall(session.data_to_send())
-            pending += sock.recv(_CHUNK)
+            chunk = sock.recv(_CHUNK)
+            if not chunk:
+                raise ConnectionError("the server hung up during the log-in")
+            pending += chunk
             del pending[: session.receive(pending, 0, len(pending))]
         if login.error is not None:
             raise login.error
@@ -115,7 +119,10 @@ async def drain(setting: Setting, sql: str, *, prepared: bool) -> AsyncIterator[
             sock.sendall(request)
             got = 0
             while got < length:
-                got += sock.recv_into(buffer) or length
+                received = sock.recv_into(buffer)
+                if not received:
+                    raise ConnectionError("the server hung up")
+                got += received
             return got
 
         yield Job(run, lambda got: same(got, length))
@@ -131,7 +138,7 @@ class Bare(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
+        self.transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._parts.append(data)
