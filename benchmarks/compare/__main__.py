@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--loop", action="append", choices=LOOPS)
     parser.add_argument("--workload", action="append", help="a name or its beginning")
     parser.add_argument("--contender", action="append", help="a name or its beginning")
-    parser.add_argument("--rounds", type=int, help="measured rounds (7; 3 with --quick)")
+    parser.add_argument("--rounds", type=int, help="rounds that count (7, with --quick 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the workloads (1.0)")
     parser.add_argument(
         "--quick",

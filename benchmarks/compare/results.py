@@ -171,8 +171,7 @@ def targets(cell: int) -> Sequence[Target]:
             peer="mysqlclient",
             measure="wall",
         ),
-        # A copy's worth of allocator and buffers is not a third copy.
-        Target("48 MiB cell: peak of memory, MB", ("cell",), measure="peak", limit=2.05 * cell),
+        Target("48 MiB cell: peak of memory, MB", ("cell",), measure="peak", limit=2 * cell),
         Target("scans without C: CPU of classic / ours", plain, 2.0, "classic", OURS_PYTHON),
         Target("point queries without C: CPU of classic / ours", text, 1.5, "classic", OURS_PYTHON),
     )

@@ -35,6 +35,10 @@ class Selection:
     sizes: Sizes
     memory: bool = True
 
+    def rounds_over(self, transport: Transport) -> int:
+        """All rounds over the first transport, half of them over another one."""
+        return self.rounds if transport == self.transports[0] else (self.rounds + 1) // 2
+
 
 @dataclass
 class Measurement:
@@ -165,7 +169,8 @@ class Measurement:
                 own = "none" if CONTENDERS[key].blocking else loop
                 found[key] = Series(server, transport, own, workload, key)
                 ask(key, f"open {workload}")
-        for number in range(self.selection.rounds):
+        for number in range(self.selection.rounds_over(transport)):
+            tick(f"{workload}: round {number + 1}")
             for key in _turn(list(found), number):
                 # The slow ones would take most of the time; their medians are steady enough.
                 takes_part = CONTENDERS[key].often or number % 2 == 0
@@ -200,6 +205,12 @@ def _brief(found: dict[str, Series]) -> str:
 def say(line: str) -> None:
     """Show progress."""
     print(line, file=sys.stderr, flush=True)
+
+
+def tick(text: str) -> None:
+    """Show on a terminal that something goes on."""
+    if sys.stderr.isatty():
+        print(f"{text:<60}", end="\r", file=sys.stderr, flush=True)
 
 
 def load(server: Server, sizes: Sizes) -> None:

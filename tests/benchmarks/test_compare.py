@@ -238,4 +238,5 @@ def test_names_may_be_beginnings() -> None:
     )
     assert chosen.workloads == ("pooled-text", "pooled-prepared", "cell")
     assert (chosen.rounds, chosen.transports, chosen.loops) == (3, ("tcp",), ("asyncio",))
+    assert chosen.rounds_over("tls") == 2
     assert "connector" not in {contender.key for contender in chosen.contenders}

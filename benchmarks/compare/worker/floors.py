@@ -1,4 +1,4 @@
-"""What no driver can undercut: the same bytes without anybody who makes values of them.
+"""What a driver has to be measured by: the same bytes without anybody who makes values of them.
 
 Scans are read from a blocking socket and forgotten. Point queries are answered to a bare asyncio
 protocol in Python, which writes a ready-made packet and looks only for the end of the answer. Only
