@@ -132,7 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep: Path = options.keep.resolve()
     keep.mkdir(parents=True, exist_ok=True)
     if options.source:
-        results = read_results(options.source)
+        try:
+            results = read_results(options.source)
+        except (OSError, ValueError) as error:
+            parser.error(f"--from: {error}")
     else:
         command = shlex.join(["python", "-m", "benchmarks.compare", *given])
         try:

@@ -223,6 +223,7 @@ def test_the_page_has_marks() -> None:
         ("--workload scam", "'scam'; known: scan-ints-text"),
         ("--contender them", "'them'; known: ours-c"),
         ("--loop trio", "trio"),
+        ("--from no-such-file.json", "no-such-file.json"),
     ],
 )
 def test_wrong_options(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
