@@ -53,8 +53,8 @@ types: $(tools) ## Check types (mypy --strict)
 	@echo '==> Checking types (the first run takes half a minute)'
 	@$(HATCH) -v run types:check
 
-bench: $(workspace) ## Measure the import time
-	@$(HATCH) -v run bench:import-time
+bench: $(workspace) ## Compare with other drivers, in 25 minutes [ARGS=--quick: in three]
+	@$(HATCH) -v run bench:compare $(ARGS)
 
 build: $(tools) ## Build all wheels and sdists into dist/
 	@$(HATCH) build --all

@@ -1,0 +1,1 @@
+"""The comparison of drivers: `python -m benchmarks.compare`, described in docs/benchmarks.md."""

@@ -1,0 +1,215 @@
+"""What is measured, and on whom; read by the command as well as by its workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Transport = Literal["tcp", "tls"]
+Loop = Literal["asyncio", "uvloop", "none"]
+"""The event loop; "none" for drivers that block."""
+
+TRANSPORTS: tuple[Transport, ...] = ("tcp", "tls")
+LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
+SERVERS = ("mariadb118", "mysql97")
+SQLALCHEMY = "SQLAlchemy[asyncio]==2.1.9"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much each workload does."""
+
+    rows: int = 50_000
+    pooled: int = 4_000
+    tasks: int = 20
+    pool: int = 10
+    sequential: int = 2_000
+    inserts: int = 10_000
+    updates: int = 2_000
+    connects: int = 100
+    cell: int = 48 << 20
+    """Bytes of the big cell."""
+    sqlalchemy_rows: int = 10_000
+    sqlalchemy_points: int = 200
+
+    def scaled(self, scale: float) -> Sizes:
+        """The same with everything but the pool `scale` times as big, and nothing empty."""
+        fixed = {"tasks", "pool"}
+        return Sizes(
+            **{
+                name: value if name in fixed else max(1, round(value * scale))
+                for name, value in vars(self).items()
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to measure."""
+
+    key: str
+    title: str
+    memory: bool = False
+    """Whether the peak of memory is measured, too, in an interpreter of its own."""
+
+
+WORKLOADS = {
+    workload.key: workload
+    for workload in (
+        Workload("scan-ints-text", "50,000 rows of 8 integers, text", memory=True),
+        Workload("scan-ints-prepared", "50,000 rows of 8 integers, prepared", memory=True),
+        Workload("scan-mixed-text", "50,000 mixed rows of 10 columns, text", memory=True),
+        Workload("scan-mixed-prepared", "50,000 mixed rows of 10 columns, prepared", memory=True),
+        Workload("scan-mixed-dict", "50,000 mixed rows as dicts, text", memory=True),
+        Workload("scan-mixed-stream", "50,000 mixed rows, streamed", memory=True),
+        Workload("pooled-text", "4,000 point queries, 20 tasks, pool of 10, text"),
+        Workload("pooled-prepared", "4,000 point queries, 20 tasks, pool of 10, prepared"),
+        Workload("sequential-text", "2,000 point queries in sequence, text"),
+        Workload("sequential-prepared", "2,000 point queries in sequence, prepared"),
+        Workload("insert", "executemany of 10,000 inserts"),
+        Workload("update", "executemany of 2,000 updates"),
+        Workload("connect", "100 connects"),
+        Workload("cell", "one cell of 48 MiB", memory=True),
+        Workload("sqlalchemy-points", "SQLAlchemy: 200 point selects"),
+        Workload("sqlalchemy-borrowed", "SQLAlchemy: 200 point selects, each borrows a connection"),
+        Workload("sqlalchemy-scan", "SQLAlchemy: select of 10,000 rows"),
+    )
+}
+SCANS = tuple(key for key in WORKLOADS if key.startswith("scan-") and not key.endswith("stream"))
+POINTS = tuple(key for key in WORKLOADS if key.startswith(("pooled", "sequential")))
+
+Kind = Literal["aio", "connector", "blocking", "floor-socket", "floor-asyncio"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A driver, or a floor, in an environment of its own."""
+
+    key: str
+    title: str
+    kind: Kind
+    module: str
+    environment: str
+    """The name of its environment; contenders may share one."""
+    requirements: tuple[str, ...] = ()
+    """What its environment needs; paths of ours are added to "ours"."""
+    often: bool = False
+    """Measured in every round. The others, which are slower, take part in half of them."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Of the worker's process environment."""
+    dialect: str | None = None
+    """What SQLAlchemy's asyncio extension calls it."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether it knows no event loop."""
+        return self.kind in ("blocking", "floor-socket")
+
+    def does(self, workload: str) -> bool:
+        """Whether the workload exists for it."""
+        if self.kind == "floor-socket":
+            return workload in SCANS and not workload.endswith("dict")
+        if self.kind == "floor-asyncio":
+            return workload in POINTS
+        if workload.startswith("sqlalchemy"):
+            return self.dialect is not None
+        if self.kind == "blocking":
+            return not workload.endswith("prepared") and not workload.startswith("pooled")
+        if workload.endswith("prepared"):
+            # Its prepared cursor belongs to one connection, and its pool hands out any.
+            return self.key != "classic" and not (
+                self.kind == "connector" and workload == "pooled-prepared"
+            )
+        return True
+
+
+_LOOP = ("uvloop", "cryptography")
+
+CONTENDERS = {
+    contender.key: contender
+    for contender in (
+        Contender(
+            "ours-c",
+            "ours (C)",
+            "aio",
+            "aiomysql",
+            "ours",
+            (*_LOOP, SQLALCHEMY),
+            often=True,
+            variables={"AIOMYSQL_IMPL": "c"},
+            dialect="aiomysql",
+        ),
+        Contender(
+            "asyncmy",
+            "asyncmy",
+            "aio",
+            "asyncmy",
+            "asyncmy",
+            ("asyncmy==0.2.18", *_LOOP, SQLALCHEMY),
+            often=True,
+            dialect="asyncmy",
+        ),
+        Contender(
+            "ours-python",
+            "ours (Python)",
+            "aio",
+            "aiomysql",
+            "ours",
+            variables={"AIOMYSQL_IMPL": "python"},
+            dialect="aiomysql",
+        ),
+        Contender(
+            "classic",
+            "classic aiomysql",
+            "aio",
+            "aiomysql",
+            "classic",
+            # This release doesn't work with the later ones of PyMySQL.
+            ("aiomysql==0.3.2", "PyMySQL==1.1.2", *_LOOP, SQLALCHEMY),
+            dialect="aiomysql",
+        ),
+        Contender(
+            "connector",
+            "mysql.connector.aio",
+            "connector",
+            "mysql.connector.aio",
+            "connector",
+            ("mysql-connector-python", *_LOOP),
+        ),
+        Contender(
+            "mysqlclient",
+            "mysqlclient (blocking)",
+            "blocking",
+            "MySQLdb",
+            "mysqlclient",
+            ("mysqlclient",),
+            often=True,
+        ),
+        Contender(
+            "pymysql",
+            "PyMySQL (blocking)",
+            "blocking",
+            "pymysql",
+            "pymysql",
+            ("PyMySQL", "cryptography"),
+        ),
+        Contender(
+            "floor-socket",
+            "floor: draining a socket",
+            "floor-socket",
+            "aiomysql_protocol",
+            "ours",
+            often=True,
+        ),
+        Contender(
+            "floor-asyncio",
+            "floor: bare asyncio protocol",
+            "floor-asyncio",
+            "aiomysql_protocol",
+            "ours",
+            often=True,
+        ),
+    )
+}
+OURS = "ours-c"
+OURS_PYTHON = "ours-python"

@@ -1,0 +1,158 @@
+"""The workloads of a driver: what is opened before, what is measured, and what must come out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from benchmarks.compare import data
+from benchmarks.compare.worker.drivers import Driver, Flavour
+from benchmarks.compare.worker.jobs import Job, Opener, Wrong, same, same_rows
+
+
+def openers(driver: Driver) -> dict[str, Opener]:
+    """What opens each workload, by its key."""
+    return {
+        "scan-ints-text": partial(scan, driver, "ints", "text"),
+        "scan-ints-prepared": partial(scan, driver, "ints", "prepared"),
+        "scan-mixed-text": partial(scan, driver, "mixed", "text"),
+        "scan-mixed-prepared": partial(scan, driver, "mixed", "prepared"),
+        "scan-mixed-dict": partial(scan, driver, "mixed", "dict"),
+        "scan-mixed-stream": partial(stream, driver),
+        "pooled-text": partial(pooled, driver, prepared=False),
+        "pooled-prepared": partial(pooled, driver, prepared=True),
+        "sequential-text": partial(sequential, driver, prepared=False),
+        "sequential-prepared": partial(sequential, driver, prepared=True),
+        "insert": partial(insert, driver),
+        "update": partial(update, driver),
+        "connect": partial(connect, driver),
+        "cell": partial(cell, driver),
+    }
+
+
+async def check_transport(driver: Driver) -> None:
+    """Raise Wrong unless connections are encrypted when they have to be, and only then."""
+    async with driver.connected() as conn:
+        _, cipher = await driver.one(conn, "SHOW STATUS LIKE 'Ssl_cipher'")
+    if bool(cipher) != (driver.setting.transport == "tls"):
+        raise Wrong(f"the cipher is {cipher!r} over {driver.setting.transport}")
+
+
+@asynccontextmanager
+async def scan(driver: Driver, table: str, flavour: Flavour) -> AsyncIterator[Job]:
+    """All rows of a table at once."""
+    count = driver.setting.sizes.rows
+    ints = table == "ints"
+
+    def check(rows: Any) -> None:
+        if flavour == "dict":
+            same(tuple(rows[0]), data.MIXED_NAMES)
+            rows = [tuple(row.values()) for row in rows]
+        same_rows(rows, data.all_ints(count) if ints else data.all_mixed(count))
+
+    sql = data.SCAN_INTS if ints else data.SCAN_MIXED
+    async with driver.connected(prepared=flavour == "prepared") as conn:
+        yield Job(partial(driver.scan, conn, sql, flavour), check)
+
+
+@asynccontextmanager
+async def stream(driver: Driver) -> AsyncIterator[Job]:
+    """All rows of the mixed table, one after the other."""
+    count = driver.setting.sizes.rows
+
+    def check(result: Any) -> None:
+        same(result[:2], (count, count * (count + 1) // 2))
+        same_rows(result[2], data.all_mixed(count)[99::100])
+
+    async with driver.connected() as conn:
+        yield Job(partial(driver.stream, conn, data.SCAN_MIXED), check)
+
+
+@asynccontextmanager
+async def pooled(driver: Driver, *, prepared: bool) -> AsyncIterator[Job]:
+    """Point queries from several tasks over a smaller pool."""
+    sizes = driver.setting.sizes
+    ids = data.point_ids(sizes.pooled, sizes.rows)
+    shares = [ids[at :: sizes.tasks] for at in range(sizes.tasks)]
+
+    def check(found: list[list[Any]]) -> None:
+        expected = data.points(sizes.pooled, sizes.rows)
+        for at, rows in enumerate(found):
+            same_rows(rows, expected[at :: sizes.tasks])
+
+    async with driver.pool(prepared=prepared) as pool:
+
+        async def run() -> Any:
+            return await asyncio.gather(*(driver.pooled_points(pool, share) for share in shares))
+
+        yield Job(run, check)
+
+
+@asynccontextmanager
+async def sequential(driver: Driver, *, prepared: bool) -> AsyncIterator[Job]:
+    """Point queries on one connection."""
+    sizes = driver.setting.sizes
+    ids = data.point_ids(sizes.sequential, sizes.rows)
+    expected = partial(data.points, sizes.sequential, sizes.rows)
+    async with driver.connected(prepared=prepared) as conn:
+        yield Job(
+            partial(driver.points, conn, ids, prepared=prepared),
+            lambda found: same_rows(found, expected()),
+        )
+
+
+@asynccontextmanager
+async def insert(driver: Driver) -> AsyncIterator[Job]:
+    """Rows put into an empty table, which the server then adds up."""
+    rows = data.inserts(driver.setting.sizes.inserts)
+    async with driver.connected() as conn:
+        yield Job(
+            partial(driver.many, conn, data.FILL, rows),
+            lambda found: same(tuple(found), data.filled(len(rows))),
+            before=partial(driver.one, conn, data.EMPTY),
+            after=partial(driver.one, conn, data.FILLED),
+        )
+
+
+@asynccontextmanager
+async def update(driver: Driver) -> AsyncIterator[Job]:
+    """Rows that get another value each time, which the server then adds up."""
+    count = driver.setting.sizes.updates
+    rows: list[data.Row] = []
+    turn = 0
+
+    async def before() -> None:
+        nonlocal turn
+        turn += 1
+        rows[:] = data.changes(count, turn)
+
+    async with driver.connected() as conn:
+        yield Job(
+            partial(driver.many, conn, data.CHANGE, rows),
+            lambda found: same(tuple(found), data.changed(count, turn)),
+            before=before,
+            after=partial(driver.one, conn, data.CHANGED),
+        )
+
+
+@asynccontextmanager
+async def connect(driver: Driver) -> AsyncIterator[Job]:
+    """Connections opened and closed one after the other."""
+    count = driver.setting.sizes.connects
+    yield Job(partial(driver.connects, count), lambda opened: same(opened, count))
+
+
+@asynccontextmanager
+async def cell(driver: Driver) -> AsyncIterator[Job]:
+    """A row whose only value is many MiB of bytes."""
+    size = driver.setting.sizes.cell
+
+    def check(row: Any) -> None:
+        same(row and len(row[0]), size)
+        same(row[0] == data.cell(size), True)
+
+    async with driver.connected() as conn:
+        yield Job(partial(driver.one, conn, data.BIG), check)
