@@ -95,6 +95,7 @@ class Closing(Supply):
             if not gently or connection.busy or not connection.idle:
                 connection.close()
             self._dismiss(connection, "close")
+        self._check_drained()
 
     async def wait_closed(self, timeout: float | None = None) -> None:
         """Wait until all lent connections are released and all connections are closed.

@@ -313,14 +313,15 @@ class Pool(Closing):
         options = self._options
         ping = (
             options.ping_after is not None
-            and self._loop.time() - connection.last_usage > options.ping_after
+            and self._loop.time() - connection.last_usage >= options.ping_after
         )
         if not ping and options.check is None:
             return True
         self._counters.pings += ping
         reason = "ping" if ping else "check"
+        limit = asyncio.timeout_at(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as limit:
+            async with limit:
                 await verify(connection, options, ping=ping)
                 if connection.reusable:
                     return True
@@ -336,6 +337,8 @@ class Pool(Closing):
         except BaseException:
             self._give_up(connection, reason)
             raise
+        finally:
+            del limit  # it holds the task, a task holds its error, and that holds this frame
         self._give_up(connection, reason)
         return False
 
