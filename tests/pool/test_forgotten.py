@@ -155,6 +155,23 @@ async def test_forked_process(make_pool: MakePool) -> None:
         assert await one(connection, "SELECT 2") == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+async def test_forked_process_that_drops_the_pool(connect_args: dict[str, Any]) -> None:
+    """Its parent's connections still hear the server."""
+    pools = [await create_pool(minsize=2, maxsize=2, **connect_args)]
+
+    def drop() -> None:
+        pools.clear()
+        gc.collect()
+
+    assert said_in_a_child(drop) == ["nothing"]
+    async with asyncio.timeout(3):
+        async with pools[0].acquire() as first, pools[0].acquire() as second:
+            assert [await one(first, "SELECT 1"), await one(second, "SELECT 2")] == [1, 2]
+        pools[0].close()
+        await pools[0].wait_closed()
+
+
 async def _made(server: Server) -> Pool:
     return await create_pool(**server.connect_args)
 

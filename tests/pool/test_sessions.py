@@ -11,7 +11,9 @@ from aiomysql_pool import create_pool
 from tests.pool.conftest import MakePool, frozen, one, wait_until
 from tests.servers import Server
 
-STATE = "SELECT CONCAT_WS(' ', @@sql_mode, @@collation_connection, @@autocommit, @given, @left)"
+STATE = """SELECT CONVERT(
+    CONCAT_WS(' ', @@sql_mode, @@collation_connection, @@autocommit, @given, @left) USING utf8mb4
+)"""
 
 
 async def test_full_reset(make_pool: MakePool, server: Server, table_name: str) -> None:

@@ -13,6 +13,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Awaitable, Generator
+from dataclasses import fields
 from threading import get_ident
 from time import monotonic
 from types import TracebackType
@@ -55,7 +56,24 @@ async def _create_pool(
     return pool
 
 
-_SIGNATURE = inspect.signature(_create_pool)
+def _signature() -> inspect.Signature:
+    """That of `_create_pool`, with the further options by name."""
+    signature = inspect.signature(_create_pool)
+    *named, keywords = signature.parameters.values()
+    further = [
+        keywords.replace(
+            name=option.name,
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            default=option.default,
+            annotation=option.type,
+        )
+        for option in fields(PoolOptions)
+        if option.name not in signature.parameters
+    ]
+    return signature.replace(parameters=[*named, *further, keywords])
+
+
+_SIGNATURE = _signature()
 
 
 @overload
@@ -235,7 +253,7 @@ class Pool(Closing):
         found = None
         while self._idle and found is None:
             place = self._idle.popleft()
-            if place.link.closed:
+            if not place.link.at_rest():
                 self._dismiss_place(place, "lost")
             elif now >= place.expires or 0 <= options.pool_recycle < now - place.opened:
                 self._dismiss_place(place, "expired")
@@ -249,7 +267,8 @@ class Pool(Closing):
 
     async def _wait(self, deadline: float | None, seconds: float | None, first: bool) -> Connection:
         """Wait in the queue (`first`: at its head) until `deadline`, a time of the loop's clock."""
-        self._refuse_if_crowded()
+        if not first:
+            self._refuse_if_crowded()
         loop = self._loop
         waiter: Waiter = loop.create_future()
         self._waiters.add(waiter, first=first)

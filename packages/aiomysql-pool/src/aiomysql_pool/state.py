@@ -19,6 +19,10 @@ from aiomysql_pool.waiters import Waiters
 
 _all: weakref.WeakSet[PoolState] = weakref.WeakSet()
 
+# The connections of the parent process, in a process that was forked. They must never be
+# garbage-collected: that would take their sockets out of an epoll object that both share.
+_inherited: list[Connection | None] = []
+
 
 class PoolState:
     """Base of Pool: its fields and its figures."""
@@ -191,6 +195,7 @@ def _after_fork() -> None:
     for pool in _all:
         pool._forked_from = os.getppid()
         pool._plain = False
+        _inherited.extend(place() for place in pool._places.values())
 
 
 if hasattr(os, "register_at_fork"):
