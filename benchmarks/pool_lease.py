@@ -46,13 +46,15 @@ async def _best(run: Callable[[Pool], Awaitable[None]], pool: Pool) -> float:
 
 
 async def _main() -> None:
-    async with create_pool(os.environ["AIOMYSQL_TEST_DSN"].partition("?")[0]) as pool:
+    dsn = os.environ["AIOMYSQL_TEST_DSN"].partition("?")[0]
+    async with create_pool(dsn) as pool, create_pool(dsn, max_lifetime=1800, ping_after=30) as aged:
         empty = await _best(_loop, pool)
-        for name, run in (
-            ("async with pool.acquire()", _with),
-            ("await pool.acquire(); pool.release()", _release),
+        for name, run, used in (
+            ("async with pool.acquire()", _with, pool),
+            ("await pool.acquire(); pool.release()", _release, pool),
+            ("async with, max_lifetime and ping_after", _with, aged),
         ):
-            print(f"{name:38} {await _best(run, pool) - empty:.2f} us")
+            print(f"{name:40} {await _best(run, used) - empty:.2f} us")
 
 
 if __name__ == "__main__":

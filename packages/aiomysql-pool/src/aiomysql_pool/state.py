@@ -173,7 +173,8 @@ class PoolState:
                 f"{self!r} was made in process {self._forked_from}, before this one was forked: "
                 "two processes can't share a connection, make a pool in each"
             )
-        if asyncio.get_running_loop() is not self._loop:
+        at_home = get_ident() == self._thread and self._loop_runs()
+        if not at_home and asyncio.get_running_loop() is not self._loop:
             raise InterfaceError(
                 f"{self!r} belongs to another event loop than the one that runs: make one in each"
             )

@@ -99,13 +99,13 @@ class Supply(PoolState):
         """
         failing = self._backoff.failures > 0
         hopeless = failing and not self._places
-        waiter = self._waiters.next(ticket if failing else None)
+        waiter = self._waiters.next_of(ticket) if failing else self._waiters.next()
         if waiter is None and self._rounds is not None:
             level = logging.DEBUG if failing else logging.WARNING
             logger.log(level, "%r: could not open a connection: %r", self, error)
         while waiter is not None:
             waiter.set_exception(error)
-            waiter = self._waiters.next(ticket) if hopeless else None
+            waiter = self._waiters.next_of(ticket) if hopeless else None
             error = _another(error)
 
     def _new_place(self, connection: Connection) -> Place:
