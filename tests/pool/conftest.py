@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -73,5 +76,21 @@ def aborted_clients(server: Server) -> int:
 async def wait_until(condition: Callable[[], bool], timeout: float = 3.0) -> None:
     """Let the loop run until something is so."""
     async with asyncio.timeout(timeout):
+        turns = 0
         while not condition():
-            await asyncio.sleep(0)
+            turns += 1
+            # What takes many turns takes time: leave the processor to the server then.
+            await asyncio.sleep(0 if turns < 100 else 0.002)
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Within the block the server's process stands still: it takes bytes and answers nothing."""
+    if server.log is None:
+        pytest.skip("only a server that this run started can be stopped")
+    pid = int((server.log.parent / "server.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -118,6 +118,19 @@ async def test_terminate_closes_lent_connections(make_pool: MakePool, server: Se
     assert alive(server, threads) == set()
 
 
+async def test_terminate_just_after_the_hand_over(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1)
+    lent = await pool.acquire()
+    waiting = asyncio.ensure_future(pool.acquire())
+    await wait_until(lambda: len(pool._waiters) == 1)
+    pool.release(lent)
+    pool.terminate()
+    with pytest.raises(PoolClosed):
+        await waiting
+    assert lent.closed
+    assert not pool._terminated
+
+
 async def test_terminate_within_the_block(make_pool: MakePool) -> None:
     pool = await make_pool()
     async with pool.acquire() as connection:

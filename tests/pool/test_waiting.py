@@ -201,8 +201,23 @@ async def test_lost_connections_are_replaced_up_to_minsize(make_pool: MakePool) 
     await wait_until(lambda: pool.freesize == 3)
 
 
-async def test_many_tasks_and_random_cancels(make_pool: MakePool) -> None:
-    pool = await make_pool(minsize=0, maxsize=3)
+async def check(connection: Connection) -> None:
+    await connection.ping(reconnect=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"reset_session": "rollback", "timeout": 5, "max_waiting": 500, "debug": True},
+        {"reset_session": "full", "max_lifetime": 0.05, "max_idle": 0.02},
+        {"check": check, "configure": check, "reset": check, "pool_recycle": 0.05},
+        {"ping_after": 0, "minsize": 3, "report_lent_after": 1},
+    ],
+    ids=lambda options: "+".join(options),
+)
+async def test_many_tasks_and_random_cancels(make_pool: MakePool, options: dict[str, Any]) -> None:
+    pool = await make_pool(**{"minsize": 0, "maxsize": 3, **options})
     crowd = 0
 
     async def borrow(number: int) -> int:
@@ -211,6 +226,8 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool) -> None:
             crowd += 1
             try:
                 assert crowd <= 3
+                if number % 3 == 0:
+                    await connection.begin()
                 assert await one(connection, f"SELECT {number}") == number
             finally:
                 crowd -= 1
@@ -222,6 +239,10 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool) -> None:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(result) for result in results} == {int, asyncio.CancelledError}
+    await wait_until(lambda: not pool._tasks)
     assert not pool._used
     assert not pool._waiters
-    assert pool.size == pool.freesize <= 3
+    stats = pool.get_stats()
+    assert pool.size == pool.freesize == len(pool._places) <= 3
+    closed = sum(figure for name, figure in stats.items() if name.startswith("closed_"))
+    assert stats["connects"] - stats["connect_errors"] - closed == pool.size

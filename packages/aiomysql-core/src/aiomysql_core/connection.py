@@ -183,8 +183,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._opening = True
         self._loop = asyncio.get_running_loop()
         self.link.abort()
+        deadline = asyncio.timeout(options.connect_timeout)
         try:
-            async with asyncio.timeout(options.connect_timeout) as deadline:
+            async with deadline:
                 await self._open()
         except BaseException as error:
             self.link.abort()
@@ -199,6 +200,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             ) from error
         finally:
             self._opening = self._asking_password = False
+            del deadline  # it holds the task, a task holds its error, and that holds this frame
 
     async def _open(self) -> None:
         options = self._options

@@ -35,10 +35,7 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
     _borrowed: Connection
 
     def __await__(self) -> Generator[Any, None, Connection]:
-        connection = self._pool._take()
-        if connection is None:
-            connection = yield from self._pool._ask(self._timeout).__await__()
-        return connection
+        return _borrow(self._pool, self._timeout)
 
     async def __aenter__(self) -> Connection:
         connection = self._pool._take()
@@ -61,10 +58,13 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
         """Part of the coroutine protocol."""
-        error = typ if val is None else val
-        if tb is not None and isinstance(error, BaseException):
-            error = error.with_traceback(tb)
-        return self._running().throw(error)
+        try:
+            error = typ if val is None else val
+            if tb is not None and isinstance(error, BaseException):
+                error = error.with_traceback(tb)
+            return self._running().throw(error)
+        finally:
+            del typ, val, error  # an error must not be held by a frame that it holds
 
     def _running(self) -> Generator[Any, Any, Connection]:
         steps: Generator[Any, Any, Connection] | None = getattr(self, "_steps", None)
@@ -75,6 +75,14 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
     def close(self) -> None:
         """Part of the coroutine protocol: nobody will await this."""
         self._running().close()
+
+
+def _borrow(pool: Pool, timeout: float | None) -> Generator[Any, None, Connection]:
+    # Not a method: kept by the object that it refers to, it would be a reference cycle.
+    connection = pool._take()
+    if connection is None:
+        connection = yield from pool._ask(timeout).__await__()
+    return connection
 
 
 class PoolConnectionContextManager:

@@ -86,6 +86,7 @@ class Closing(Supply):
 
     def _end_lending(self, *, gently: bool) -> None:
         self.close()
+        self._cancel(self._connects)
         self._cancel(self._cleaning)
         for place in [place for place in self._places.values() if place.lent]:
             connection = place()
@@ -95,6 +96,7 @@ class Closing(Supply):
             if not gently or connection.busy or not connection.idle:
                 connection.close()
             self._dismiss(connection, "close")
+        self._check_drained()
 
     async def wait_closed(self, timeout: float | None = None) -> None:
         """Wait until all lent connections are released and all connections are closed.
@@ -112,8 +114,9 @@ class Closing(Supply):
         self._check_home()
         self._dismiss_idle("close")
         self._check_drained()
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with limit:
                 await self._drained.wait()
         except TimeoutError:
             if not limit.expired():

@@ -13,6 +13,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Awaitable, Generator
+from dataclasses import fields
 from threading import get_ident
 from time import monotonic
 from types import TracebackType
@@ -28,7 +29,8 @@ from aiomysql_pool.awaitable import (
 )
 from aiomysql_pool.closing import Closing
 from aiomysql_pool.errors import PoolClosed as PoolClosed
-from aiomysql_pool.errors import PoolTimeout, TooManyWaiters
+from aiomysql_pool.errors import PoolTimeout as PoolTimeout
+from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
 from aiomysql_pool.lifecycle import PingTimeout, borrower, clean, prepare, verify
 from aiomysql_pool.options import Callback, PoolOptions, check_seconds
 from aiomysql_pool.places import Place
@@ -55,7 +57,24 @@ async def _create_pool(
     return pool
 
 
-_SIGNATURE = inspect.signature(_create_pool)
+def _signature() -> inspect.Signature:
+    """That of `_create_pool`, with the further options by name."""
+    signature = inspect.signature(_create_pool)
+    *named, keywords = signature.parameters.values()
+    further = [
+        keywords.replace(
+            name=option.name,
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            default=option.default,
+            annotation=option.type,
+        )
+        for option in fields(PoolOptions)
+        if option.name not in signature.parameters
+    ]
+    return signature.replace(parameters=[*named, *further, keywords])
+
+
+_SIGNATURE = _signature()
 
 
 @overload
@@ -206,25 +225,34 @@ class Pool(Closing):
 
     async def _acquire(self, timeout: float | None = None) -> Connection:
         self._check_home()
-        seconds = self._options.timeout if timeout is None else timeout
-        limited = seconds is not None and not math.isinf(seconds)
-        deadline = self._loop.time() + (seconds or 0.0) if limited else None
-        where = borrower() if self._options.debug else ""
+        options = self._options
+        seconds = options.timeout if timeout is None else timeout
+        deadline = None
+        if seconds is not None and not math.isinf(seconds):
+            deadline = self._loop.time() + seconds
+        where = borrower() if options.debug else ""
         first = False
         while True:
             if self._closing:
                 raise PoolClosed
-            connection = self._take_idle()
+            connection = self._take_idle() if self._idle else None
             if connection is None:
                 connection = await self._wait(deadline, seconds, first)
-            place = self._places[id(connection)]
+            place = self._places.get(id(connection))
+            if place is None:  # `terminate` closed it between the hand-over and now
+                self._terminated.pop(id(connection), None)
+                raise PoolClosed
             fresh, place.fresh = place.fresh, False
-            if connection.closed:
+            if not place.link.at_rest():
                 self._give_up(connection, "lost")
                 if fresh:
                     raise OperationalError("the server closed a new connection at once")
                 # Lost between the hand-over and now: ask again, but don't queue again.
-            elif fresh or await self._verified(connection, deadline, seconds):
+            elif (
+                fresh
+                or not (self._needs_ping(connection) or options.check is not None)
+                or await self._verified(connection, deadline, seconds)
+            ):
                 place.where = where
                 return connection
             first = True
@@ -235,7 +263,7 @@ class Pool(Closing):
         found = None
         while self._idle and found is None:
             place = self._idle.popleft()
-            if place.link.closed:
+            if not place.link.at_rest():
                 self._dismiss_place(place, "lost")
             elif now >= place.expires or 0 <= options.pool_recycle < now - place.opened:
                 self._dismiss_place(place, "expired")
@@ -243,20 +271,24 @@ class Pool(Closing):
                 found = place.held
                 place.fresh = False
                 self._lend(place)
-        self._least_free = min(self._least_free, len(self._idle))
-        self._open_missing()
+        if len(self._idle) < self._least_free:
+            self._least_free = len(self._idle)
+        if len(self._places) < options.minsize:
+            self._open_missing()
         return found
 
     async def _wait(self, deadline: float | None, seconds: float | None, first: bool) -> Connection:
         """Wait in the queue (`first`: at its head) until `deadline`, a time of the loop's clock."""
-        self._refuse_if_crowded()
-        loop = self._loop
-        waiter: Waiter = loop.create_future()
+        options = self._options
+        if options.max_waiting and not first:
+            self._refuse_if_crowded()
+        waiter: Waiter = self._loop.create_future()
         self._waiters.add(waiter, first=first)
-        self._open_missing()
+        if len(self._places) != options.maxsize:  # or else it would do nothing
+            self._open_missing()
         timer = None
         if deadline is not None and seconds is not None:
-            timer = loop.call_at(deadline, self._time_out, waiter, seconds)
+            timer = self._loop.call_at(deadline, self._time_out, waiter, seconds)
         began = monotonic()
         try:
             return await waiter
@@ -272,8 +304,6 @@ class Pool(Closing):
 
     def _refuse_if_crowded(self) -> None:
         limit, maxsize = self._options.max_waiting, self._options.maxsize
-        if not limit:
-            return
         # Those for whom a connection is on its way or may be opened don't count.
         coming = len(self._connects)
         if not self._backoff.failures:
@@ -306,21 +336,21 @@ class Pool(Closing):
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             self.release(waiter.result())
 
+    def _needs_ping(self, connection: Connection) -> bool:
+        limit = self._options.ping_after
+        return limit is not None and self._loop.time() - connection.last_usage >= limit
+
     async def _verified(
         self, connection: Connection, deadline: float | None, seconds: float | None
     ) -> bool:
         """Whether a connection that is to be lent passes the ping and the callback `check`."""
         options = self._options
-        ping = (
-            options.ping_after is not None
-            and self._loop.time() - connection.last_usage > options.ping_after
-        )
-        if not ping and options.check is None:
-            return True
+        ping = self._needs_ping(connection)
         self._counters.pings += ping
         reason = "ping" if ping else "check"
+        limit = asyncio.timeout_at(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as limit:
+            async with limit:
                 await verify(connection, options, ping=ping)
                 if connection.reusable:
                     return True
@@ -336,6 +366,8 @@ class Pool(Closing):
         except BaseException:
             self._give_up(connection, reason)
             raise
+        finally:
+            del limit  # it holds the task, a task holds its error, and that holds this frame
         self._give_up(connection, reason)
         return False
 
@@ -357,22 +389,25 @@ class Pool(Closing):
         InterfaceError for a connection that isn't lent, and in a forked process.
         """
         place = self._places.get(id(conn))
-        if (
-            place is not None
-            and place.held is None
-            and self._plain
-            and not self._waiters
-            and place.link.at_rest()
-        ):
-            place.held = conn
-            self._idle.append(place)
+        if place is not None and place.held is None and self._plain and place.link.at_rest():
+            waiter = self._waiters.next() if self._waiters else None
+            if waiter is None:
+                place.held = conn
+                self._idle.append(place)
+            else:
+                place.fresh = False
+                self._requests += 1
+                waiter.set_result(conn)
             return self._done
         return self._take_back(conn)
 
     def _take_back(self, conn: Connection) -> Awaitable[None]:
         if self._forked_from:
             self._check_home()
-        place, own = self._find(conn)
+        place = self._places.get(id(conn))
+        own: Connection | None = conn
+        if place is None or place.held is not None or place() is not conn:
+            place, own = self._find(conn)
         if own is None:
             self._terminated.pop(place.key, None)
             return self._done
@@ -380,7 +415,7 @@ class Pool(Closing):
         place.where = ""
         place.fresh = False
         options = self._options
-        reusable = own.reusable
+        reusable = place.link.at_rest()
         # Sound, but in a transaction.
         in_transaction = not reusable and own.idle and not own.busy and not own.closed
         rolls_back = options.reset_session is not None and in_transaction
@@ -393,8 +428,10 @@ class Pool(Closing):
             self._dismiss(own, reason)
         else:
             self._offer(own, place)
-        self._open_missing()
-        self._check_drained()
+        if self._waiters or len(self._places) < options.minsize:
+            self._open_missing()
+        if self._closing:
+            self._check_drained()
         return self._done
 
     def _find(self, conn: Connection) -> tuple[Place, Connection | None]:
@@ -403,9 +440,7 @@ class Pool(Closing):
         What comes back may be a tracer's proxy that only equals the connection.  None for the
         object: `terminate` closed it.  Raises InterfaceError for a connection that isn't lent.
         """
-        place = self._places.get(id(conn))
-        candidates = (place,) if place is not None else tuple(self._places.values())
-        for place in candidates:
+        for place in self._places.values():
             if place.lent and (own := place()) is not None and conn == own:
                 return place, own
         for place in self._terminated.values():

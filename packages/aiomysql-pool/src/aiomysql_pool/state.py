@@ -19,6 +19,10 @@ from aiomysql_pool.waiters import Waiters
 
 _all: weakref.WeakSet[PoolState] = weakref.WeakSet()
 
+# The connections of the parent process, in a process that was forked. They must never be
+# garbage-collected: that would take their sockets out of an epoll object that both share.
+_inherited: list[Connection | None] = []
+
 
 class PoolState:
     """Base of Pool: its fields and its figures."""
@@ -169,7 +173,8 @@ class PoolState:
                 f"{self!r} was made in process {self._forked_from}, before this one was forked: "
                 "two processes can't share a connection, make a pool in each"
             )
-        if asyncio.get_running_loop() is not self._loop:
+        at_home = get_ident() == self._thread and self._loop_runs()
+        if not at_home and asyncio.get_running_loop() is not self._loop:
             raise InterfaceError(
                 f"{self!r} belongs to another event loop than the one that runs: make one in each"
             )
@@ -191,6 +196,7 @@ def _after_fork() -> None:
     for pool in _all:
         pool._forked_from = os.getppid()
         pool._plain = False
+        _inherited.extend(place() for place in pool._places.values())
 
 
 if hasattr(os, "register_at_fork"):

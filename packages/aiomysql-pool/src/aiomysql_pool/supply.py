@@ -93,17 +93,19 @@ class Supply(PoolState):
     def _report(self, error: BaseException, ticket: int) -> None:
         """Give the error of a connect to who waits for it.
 
-        That is the oldest waiter: the next one has hope. Once connects keep failing, it is
-        everybody who waited when this one began, or the last of them would wait for ever.
+        That is the oldest waiter: the next one has hope. Once connects keep failing and no
+        connection is there that may come back, it is everybody who waited when this one began, or
+        the last of them would wait for ever.
         """
         failing = self._backoff.failures > 0
-        waiter = self._waiters.next()
+        hopeless = failing and not self._places
+        waiter = self._waiters.next_of(ticket) if failing else self._waiters.next()
         if waiter is None and self._rounds is not None:
             level = logging.DEBUG if failing else logging.WARNING
             logger.log(level, "%r: could not open a connection: %r", self, error)
         while waiter is not None:
             waiter.set_exception(error)
-            waiter = self._waiters.next(ticket) if failing else None
+            waiter = self._waiters.next_of(ticket) if hopeless else None
             error = _another(error)
 
     def _new_place(self, connection: Connection) -> Place:

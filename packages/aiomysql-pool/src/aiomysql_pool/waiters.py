@@ -28,15 +28,23 @@ class Waiters(OrderedDict[Waiter, int]):
         if first:
             self.move_to_end(waiter, last=False)
 
-    def next(self, ticket: int | None = None) -> Waiter | None:
-        """Take out the oldest waiter (that has at most this ticket), if there is one."""
+    def next(self) -> Waiter | None:
+        """Take out the oldest waiter, if there is one."""
         while self:
-            waiter = next(iter(self))
-            if waiter.done():
-                del self[waiter]
-            elif ticket is not None and self[waiter] > ticket:
-                break
-            else:
-                del self[waiter]
+            waiter, _ = self.popitem(last=False)
+            if not waiter.done():
                 return waiter
+        return None
+
+    def next_of(self, ticket: int) -> Waiter | None:
+        """The same, if the oldest waiter has at most this ticket."""
+        while self:
+            waiter, own = self.popitem(last=False)
+            if waiter.done():
+                continue
+            if own <= ticket:
+                return waiter
+            self[waiter] = own
+            self.move_to_end(waiter, last=False)
+            break
         return None
