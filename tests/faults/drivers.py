@@ -1,0 +1,44 @@
+"""The drivers that the faults are done to: ours and, for comparison, its peers, by one surface."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What the cases need of a driver."""
+
+    name: str
+    connect: Callable[..., Any]
+    create_pool: Callable[..., Any]
+    cursor: Any
+    streaming_cursor: Any
+    error: type[Exception]
+    """The base of its DB-API errors."""
+    time_limits: bool
+    """Has connect() read and write time-outs?"""
+
+
+def load(name: str) -> Driver:
+    """The driver called "ours", "classic" or "asyncmy", which must be installed."""
+    module = importlib.import_module("asyncmy" if name == "asyncmy" else "aiomysql")
+    cursors = importlib.import_module(f"{module.__name__}.cursors")
+    errors = importlib.import_module("asyncmy.errors" if name == "asyncmy" else "pymysql.err")
+    try:
+        time_limits = "read_timeout" in inspect.signature(module.connect).parameters
+    except ValueError:  # compiled
+        time_limits = False
+    return Driver(
+        name=name,
+        connect=module.connect,
+        create_pool=module.create_pool,
+        cursor=cursors.Cursor,
+        streaming_cursor=cursors.SSCursor,
+        error=errors.MySQLError,
+        time_limits=time_limits or name == "ours",
+    )
