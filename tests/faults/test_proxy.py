@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.faults.cases import run
 from tests.faults.conversations import setting
 from tests.faults.drivers import load
 from tests.faults.proxy import Direction, Fault, FaultProxy, Kind
+from tests.scripted import scripted_server
 from tests.servers import Server
 
 CASES = 250
@@ -56,7 +58,7 @@ SENT = packet(0, b"first") + packet(1, b"second") + packet(2, b"third")
 )
 @pytest.mark.parametrize("direction", Direction)
 async def test_what_comes_through(fault: Fault, wanted: bytes, direction: Direction) -> None:
-    fault = Fault(fault.kind, direction, fault.at, fault.seconds, fault.size)
+    fault = replace(fault, direction=direction)
     received = asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,59 +66,52 @@ async def test_what_comes_through(fault: Fault, wanted: bytes, direction: Direct
             writer.write(SENT)
         else:
             received.set_result(await reader.read(-1))
+
+    async with (
+        asyncio.timeout(10),
+        scripted_server(serve) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        if direction is Direction.TO_SERVER:
+            writer.write(SENT)
+            writer.write_eof()
+            assert await received == wanted
+        else:
+            assert await reader.read(-1) == wanted
         writer.close()
         await writer.wait_closed()
 
-    async with asyncio.timeout(10):
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        host, port = server.sockets[0].getsockname()
-        async with FaultProxy(host, port, fault) as proxy:
-            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-            if direction is Direction.TO_SERVER:
-                writer.write(SENT)
-                writer.write_eof()
-                assert await received == wanted
-            else:
-                assert await reader.read(-1) == wanted
-            writer.close()
-            await writer.wait_closed()
-        server.close()
-        await server.wait_closed()
+
+async def send_and_stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(SENT)
+    await reader.read(-1)
 
 
 async def test_reset() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(SENT)
-        await reader.read(-1)
+    fault = Fault(Kind.RESET, at=5)
+    async with (
+        asyncio.timeout(10),
+        scripted_server(send_and_stay) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        with pytest.raises(ConnectionResetError):
+            await reader.read(-1)
+        assert proxy.hit
         writer.close()
-
-    async with asyncio.timeout(10):
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        host, port = server.sockets[0].getsockname()
-        async with FaultProxy(host, port, Fault(Kind.RESET, at=5)) as proxy:
-            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-            with pytest.raises(ConnectionResetError):
-                await reader.read(-1)
-            assert proxy.hit
-            writer.close()
-        server.close()
-        await server.wait_closed()
 
 
 async def test_stall() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(SENT)
-        await reader.read(-1)
+    fault = Fault(Kind.STALL, at=5)
+    async with (
+        asyncio.timeout(10),
+        scripted_server(send_and_stay) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        assert await reader.readexactly(5) == SENT[:5]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.1)
         writer.close()
-
-    async with asyncio.timeout(10):
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        host, port = server.sockets[0].getsockname()
-        async with FaultProxy(host, port, Fault(Kind.STALL, at=5)) as proxy:
-            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-            assert await reader.readexactly(5) == SENT[:5]
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(reader.read(1), 0.1)
-            writer.close()
-        server.close()
-        await server.wait_closed()
+        await writer.wait_closed()

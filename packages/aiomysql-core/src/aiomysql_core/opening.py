@@ -35,7 +35,7 @@ async def open_stream(
             stream.set_socket_options()
         while not login.done:
             await stream.wait(login)
-            if login.tls_wanted:
+            if login.tls_wanted and not login.done:
                 await _encrypt(options, stream)
                 login.tls_started()
                 stream.flush()
