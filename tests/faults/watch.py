@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -10,12 +11,17 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
-def open_files() -> int:
-    """How many descriptors this process has open; 0 where that can't be told."""
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+def open_sockets() -> int:
+    """How many sockets this process has open; 0 where that can't be told."""
+    count = 0
+    for path in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            count += os.readlink(path).startswith("socket:")
+    return count
 
 
 @contextmanager
@@ -40,7 +46,7 @@ def watching(*, ignore: tuple[str, ...] = ()) -> Iterator[Counter[str]]:
     before, hook = loop.get_exception_handler(), sys.unraisablehook
     tasks = asyncio.all_tasks()
     gc.collect()
-    files = open_files()
+    sockets = open_sockets()
     loop.set_exception_handler(unhandled)
     sys.unraisablehook = unraisable
     try:
@@ -55,8 +61,8 @@ def watching(*, ignore: tuple[str, ...] = ()) -> Iterator[Counter[str]]:
     left = asyncio.all_tasks() - tasks
     if left:
         noise[f"tasks left: {sorted(str(task.get_coro()) for task in left)}"[:200]] += 1
-    if open_files() > files:
-        noise["descriptors left"] += open_files() - files
+    if open_sockets() > sockets:
+        noise["sockets left"] += open_sockets() - sockets
 
 
 async def settle(seconds: float = 0.05) -> None:
