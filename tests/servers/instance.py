@@ -167,8 +167,28 @@ class Instance:
                 start_new_session=True,
             )
 
-    def _wait(self, server: Server) -> Server:
-        """The server once it answers, with its database made."""
+    @property
+    def pid(self) -> int:
+        """Number of the server's process."""
+        return int((self._folder / "server.pid").read_text())
+
+    def restart(self) -> None:
+        """Start the server again, which was killed; waits until it answers."""
+        assert self._guard is not None
+        assert self._guard.stdin is not None
+        old = self.pid
+        self._guard.stdin.write(b"\n")
+        self._guard.stdin.flush()
+        end = time.monotonic() + START_TIMEOUT
+        while self.pid == old and time.monotonic() < end:
+            time.sleep(0.01)
+        self._wait(self.server, ends=False)
+
+    def _wait(self, server: Server, *, ends: bool = True) -> Server:
+        """The server once it answers, with its database made.
+
+        ends: does the guard still tell when the server ends?  It does so once.
+        """
         assert self._guard is not None
         assert self._guard.stdout is not None
         trouble: Exception | None = None
@@ -183,7 +203,9 @@ class Instance:
             except (OSError, pymysql.OperationalError) as error:
                 trouble = error
             # The guard closes its output when the server ends.
-            if select.select([self._guard.stdout], [], [], 0.03)[0]:
+            if not ends:
+                time.sleep(0.03)
+            elif select.select([self._guard.stdout], [], [], 0.03)[0]:
                 log = self._log()
                 if _PORT_TAKEN in log:
                     raise _PortTaken
@@ -232,7 +254,7 @@ def _start(name: str, options: Mapping[str, str], ticker: Ticker) -> Instance:
 
 
 @contextlib.contextmanager
-def running(name: str, **options: str) -> Iterator[Server]:
+def running_instance(name: str, **options: str) -> Iterator[Instance]:
     """Start the server `name`, and stop and purge it however the body ends.
 
     `options` are further settings of the server, by name with underscores, for example
@@ -246,6 +268,13 @@ def running(name: str, **options: str) -> Iterator[Server]:
         server = instance.server
         version = ".".join(map(str, server.version))
         ticker.say(f"{version} runs on port {server.port} after {ticker.elapsed:.1f} s")
-        yield server
+        yield instance
     finally:
         instance.stop()
+
+
+@contextlib.contextmanager
+def running(name: str, **options: str) -> Iterator[Server]:
+    """`running_instance`, for those who only want to talk to the server."""
+    with running_instance(name, **options) as instance:
+        yield instance.server
