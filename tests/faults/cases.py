@@ -52,12 +52,14 @@ class Report:
     """(kind of fault, outcome) -> cases."""
     failures: list[str] = field(default_factory=list)
     noise: Counter[str] = field(default_factory=Counter)
+    unspoken: list[str] = field(default_factory=list)
+    """Conversations that fail without a fault."""
     unhit: int = 0
     """Cases that ended before their fault could happen."""
 
     @property
     def good(self) -> bool:
-        return not self.failures and not self.noise
+        return not (self.failures or self.noise or self.unspoken)
 
     def table(self) -> str:
         """The counts in Markdown."""
@@ -108,23 +110,21 @@ class Run:
         self.report = Report()
 
     def _options(self, proxy: FaultProxy) -> dict[str, Any]:
-        limits = {"connect_timeout": TIME_LIMIT}
-        if self._driver.time_limits:
-            limits |= {"read_timeout": TIME_LIMIT, "write_timeout": TIME_LIMIT}
+        limits = dict.fromkeys(("connect_timeout", *self._driver.time_limits), TIME_LIMIT)
         return {**self._setting.server.connect_args, **limits, "port": proxy.port}
 
     def _proxy(self, fault: Fault) -> FaultProxy:
         return FaultProxy(self._setting.server.host, self._setting.server.port, fault)
 
     async def measure(self) -> Measured:
-        """How long each conversation is when nothing goes wrong; raises what it raises."""
+        """How long each conversation is when nothing goes wrong."""
         measured: Measured = {}
         for name, converse in self._conversations.items():
             async with self._proxy(Fault()) as proxy:
                 try:
                     await converse(self._driver, self._setting, self._options(proxy))
-                except self._driver.error as error:
-                    self.report.failures.append(f"without a fault, {name}: {error!r}"[:300])
+                except Exception as error:
+                    self.report.unspoken.append(f"{name}: {error!r}"[:200])
                     continue
             measured[name] = proxy.traffic
         return measured
@@ -172,7 +172,8 @@ class Run:
         except (self._driver.error, OSError):
             return "error", True
         except Exception as error:
-            return type(error).__name__, False
+            kind = type(error)
+            return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), False
         return "right", True
 
 
@@ -206,6 +207,8 @@ def main() -> int:
         f"{time.monotonic() - begin:.0f} s, {report.unhit} ended before their fault\n"
     )
     print(report.table())
+    for line in report.unspoken:
+        print("NOT SPOKEN", line)
     for line in report.failures[:40]:
         print("FAILED", line)
     for line, count in report.noise.most_common(20):

@@ -20,8 +20,8 @@ class Driver:
     streaming_cursor: Any
     error: type[Exception]
     """The base of its DB-API errors."""
-    time_limits: bool
-    """Has connect() read and write time-outs?"""
+    time_limits: tuple[str, ...]
+    """Which of read_timeout and write_timeout connect() knows."""
 
 
 def load(name: str) -> Driver:
@@ -29,10 +29,10 @@ def load(name: str) -> Driver:
     module = importlib.import_module("asyncmy" if name == "asyncmy" else "aiomysql")
     cursors = importlib.import_module(f"{module.__name__}.cursors")
     errors = importlib.import_module("asyncmy.errors" if name == "asyncmy" else "pymysql.err")
-    try:
-        time_limits = "read_timeout" in inspect.signature(module.connect).parameters
-    except ValueError:  # compiled
-        time_limits = False
+    known = inspect.signature(module.connect).parameters
+    if name == "ours":
+        # It hands its keywords on.
+        known = inspect.signature(module.Connection).parameters
     return Driver(
         name=name,
         connect=module.connect,
@@ -40,5 +40,5 @@ def load(name: str) -> Driver:
         cursor=cursors.Cursor,
         streaming_cursor=cursors.SSCursor,
         error=errors.MySQLError,
-        time_limits=time_limits or name == "ours",
+        time_limits=tuple(limit for limit in ("read_timeout", "write_timeout") if limit in known),
     )

@@ -25,6 +25,7 @@ async def test_faults(server: Server, capsys: pytest.CaptureFixture[str]) -> Non
         counts = sorted(report.outcomes.items())
         print(f"\n{server.name}:", *(f"{kind}: {n} {what};" for (kind, what), n in counts))
     assert report.failures == []
+    assert report.unspoken == []
     assert report.noise == {}
     assert sum(report.outcomes.values()) == CASES
     assert report.unhit < CASES // 4
