@@ -75,7 +75,8 @@ def _make_folder() -> Path:
     return folder
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -118,14 +119,22 @@ class _PortTaken(Exception):
 class Instance:
     """A server that runs from construction until `stop`, at the latest until this process ends."""
 
-    def __init__(self, program: Program, name: str, options: Mapping[str, str], ticker: Ticker):
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        options: Mapping[str, str],
+        ticker: Ticker,
+        data: Path | None = None,
+    ) -> None:
+        """`data`: the folder whose copy it begins with; default is a fresh one."""
         self._program = program
         self._ticker = ticker
         self._folder = _make_folder()
         self._guard: subprocess.Popen[bytes] | None = None
         try:
-            shutil.copytree(data_template(program, ticker), self._folder / "data")
-            port = _free_port()
+            shutil.copytree(data or data_template(program, ticker), self.data)
+            port = free_port()
             self._spawn({**_settings(program, self._folder, port), **options})
             self.server = self._wait(self._describe(name, port))
         except BaseException:
@@ -166,6 +175,18 @@ class Instance:
                 # Ctrl-C on the terminal reaches the tests; the guard follows them.
                 start_new_session=True,
             )
+
+    @property
+    def data(self) -> Path:
+        """The server's data folder."""
+        return self._folder / "data"
+
+    def shut_down(self) -> None:
+        """End the server in an orderly way, and leave its folder."""
+        assert self._guard is not None
+        assert self._guard.stdout is not None
+        os.kill(self.pid, signal.SIGTERM)
+        self._guard.stdout.read()
 
     @property
     def pid(self) -> int:
