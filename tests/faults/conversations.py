@@ -123,6 +123,8 @@ async def connected(driver: Driver, options: dict[str, Any]) -> AsyncIterator[An
     connection = await driver.connect(**options)
     try:
         try:
+            if options.get("ssl"):
+                await expect_encrypted(connection)
             yield connection
         except Exception:
             with contextlib.suppress(driver.error, OSError):
@@ -136,6 +138,14 @@ async def connected(driver: Driver, options: dict[str, Any]) -> AsyncIterator[An
 def expect(got: Any, wanted: Any) -> None:
     if got != wanted:
         raise Wrong(f"got {str(got)[:200]}, not {str(wanted)[:200]}")
+
+
+async def expect_encrypted(connection: Any) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        (_, cipher) = await cursor.fetchone()
+    if not cipher:
+        raise Wrong("TLS was asked for, the connection is not encrypted")
 
 
 async def ask(connection: Any) -> None:
