@@ -106,7 +106,7 @@ class Run:
     def __init__(self, driver: Driver, setting: Setting) -> None:
         self._driver = driver
         self._setting = setting
-        self._conversations: dict[str, Conversation] = conversations(setting)
+        self._conversations: dict[str, Conversation] = conversations(driver, setting)
         self.report = Report()
 
     def _options(self, proxy: FaultProxy) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """What is said between a client and a server while something goes wrong, and the right answers.
 
 Each conversation takes a fresh connection's options, checks every answer it gets, and raises
-`Wrong` for one that isn't right. Prepared statements get a conversation of their own here:
-`conn.prepare(sql)`, `stmt.execute(args)`.
+`Wrong` for one that isn't right.
 """
 
 from __future__ import annotations
@@ -99,8 +98,8 @@ def setting(server: Server) -> Iterator[Setting]:
 Conversation = Callable[[Driver, Setting, dict[str, Any]], Awaitable[None]]
 
 
-def conversations(setting: Setting) -> dict[str, Conversation]:
-    """All of them, by name."""
+def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
+    """All that the driver and the server can hold, by name."""
     found: dict[str, Conversation] = {
         "query": query,
         "stream": stream,
@@ -109,11 +108,16 @@ def conversations(setting: Setting) -> dict[str, Conversation]:
     }
     for plugin in setting.accounts:
         found[f"connect {plugin}"] = partial(log_in, plugin)
+    if driver.prepares:
+        found["prepared"] = prepared
+        for name in ("query", "stream"):
+            found[f"{name}, prepared"] = partial(with_options, {"stmt_cache_size": 8}, found[name])
     if setting.tls is not None:
         for name in ("query", "stream", "executemany"):
-            found[f"{name} over TLS"] = partial(over_tls, found[name])
+            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
         for plugin in setting.accounts:
-            found[f"connect {plugin} over TLS"] = partial(over_tls, found[f"connect {plugin}"])
+            name = f"connect {plugin}"
+            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
     return found
 
 
@@ -207,7 +211,22 @@ async def log_in(plugin: str, driver: Driver, setting: Setting, options: dict[st
         await ask(connection)
 
 
-async def over_tls(
-    conversation: Conversation, driver: Driver, setting: Setting, options: dict[str, Any]
+async def prepared(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    async with connected(driver, options) as connection:
+        sql = f"SELECT n, v FROM {setting.source} WHERE n < %s ORDER BY n"
+        async with await connection.prepare(sql) as statement:
+            for most in (300, 10):
+                cursor = await statement.execute((most,))
+                expect(list(await cursor.fetchall()), [(n, value(n)) for n in range(most)])
+                await cursor.close()
+        await ask(connection)
+
+
+async def with_options(
+    more: dict[str, Any],
+    conversation: Conversation,
+    driver: Driver,
+    setting: Setting,
+    options: dict[str, Any],
 ) -> None:
-    await conversation(driver, setting, {**options, "ssl": setting.tls})
+    await conversation(driver, setting, {**options, **more})

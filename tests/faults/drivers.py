@@ -20,8 +20,18 @@ class Driver:
     streaming_cursor: Any
     error: type[Exception]
     """The base of its DB-API errors."""
-    time_limits: tuple[str, ...]
-    """Which of read_timeout and write_timeout connect() knows."""
+    options: frozenset[str]
+    """The keywords of connect()."""
+
+    @property
+    def time_limits(self) -> list[str]:
+        """Those keywords that limit how long an answer or a request may take."""
+        return [name for name in ("read_timeout", "write_timeout") if name in self.options]
+
+    @property
+    def prepares(self) -> bool:
+        """Has it prepared statements of ours: `Connection.prepare`, and a cache of them?"""
+        return "stmt_cache_size" in self.options
 
 
 def load(name: str) -> Driver:
@@ -40,5 +50,5 @@ def load(name: str) -> Driver:
         cursor=cursors.Cursor,
         streaming_cursor=cursors.SSCursor,
         error=errors.MySQLError,
-        time_limits=tuple(limit for limit in ("read_timeout", "write_timeout") if limit in known),
+        options=frozenset(known),
     )

@@ -13,10 +13,15 @@ from tests.servers import Server
 TASKS = 1000
 
 # Options of connect() that change what a cancellation does, or how statements are sent.
-WAYS: dict[str, dict[str, Any]] = {"close": {}}
+WAYS: dict[str, dict[str, Any]] = {
+    "close": {},
+    "prepared": {"stmt_cache_size": 8},
+    "kill": {"on_cancel": "kill"},
+    "kill-prepared": {"on_cancel": "kill", "stmt_cache_size": 8},
+}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [way for way in WAYS if WAYS[way].keys() <= load("ours").options])
 async def test_storm(server: Server, way: str) -> None:
     """A short one of those that `python -m tests.faults.storm` raises."""
     report = await Storm(load("ours"), server, TASKS, 1, WAYS[way]).run()

@@ -64,6 +64,7 @@ async def test_hostile_answer(name: str, cursorclass: type[Cursor]) -> None:
         with pytest.raises(MySQLError, match=answer.words):
             await everything(connection, cursorclass)
         assert connection.closed
+        assert not connection.busy
         await asyncio.wait_for(peer.ended.wait(), 2)
         assert time.monotonic() - begin < 1
         with pytest.raises(MySQLError):
