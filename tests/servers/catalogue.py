@@ -61,6 +61,16 @@ CATALOGUE = {
     )
 }
 
+# Not in the suite's list: it takes several of them to make a server.
+CLUSTER = Entry(
+    name="galera",
+    kind="mariadb",
+    series=(11, 8),
+    suite="trixie",
+    roots=("mariadb-server-core", "galera-4"),
+    pretend=(*_MARIADB_PRETEND[:-1], "mariadb-server", "rsync", "lsof", "iproute2", "psmisc"),
+)
+
 ANY_MARIADB = "mariadb"
 """Whatever MariaDB the host has, else the one fetched for `FALLBACK`."""
 

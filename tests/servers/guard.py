@@ -3,7 +3,8 @@
     python guard.py FOLDER PROGRAM [OPTION...]
 
 The parent holds the other end of standard input.  However the parent ends, even by SIGKILL, the
-pipe is closed then, and the server goes.  Standard output is closed when the server ends.
+pipe is closed then, and the server goes.  Standard output is closed when the server ends.  A byte
+on standard input asks for a server that was killed to be started again.
 An inherited descriptor holds a lock, which tells other runs that the folder is in use.
 Standard library only: it is started without site-packages, to be quick.
 """
@@ -23,27 +24,36 @@ def main() -> None:
     """Start the server, wait for the parent to let go, clean up."""
     folder_name, *command = sys.argv[1:]
     folder = Path(folder_name)
-    with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
-        )
-    (folder / "server.pid").write_text(str(server.pid))
+
+    def start() -> subprocess.Popen[bytes]:
+        with (folder / "server.log").open("ab") as log:
+            server = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+            )
+        # Never seen half written.
+        (folder / "new.pid").write_text(str(server.pid))
+        (folder / "new.pid").replace(folder / "server.pid")
+        return server
+
+    servers = [start()]
     # Handled, not ignored: the parent alone decides, and the server would inherit "ignored".
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
 
     def follow_parent() -> None:
         while os.read(0, 1):
-            pass
+            servers[-1].wait()
+            servers.append(start())
         # The data are thrown away: nothing would be gained by an orderly shutdown.
-        server.kill()
+        servers[-1].kill()
 
     follower = threading.Thread(target=follow_parent)
     follower.start()
-    server.wait()
+    servers[0].wait()
     os.close(1)
     # When the server ended by itself, its parent still wants to read the log.
     follower.join()
+    servers[-1].wait()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -75,7 +75,8 @@ def _make_folder() -> Path:
     return folder
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -118,14 +119,22 @@ class _PortTaken(Exception):
 class Instance:
     """A server that runs from construction until `stop`, at the latest until this process ends."""
 
-    def __init__(self, program: Program, name: str, options: Mapping[str, str], ticker: Ticker):
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        options: Mapping[str, str],
+        ticker: Ticker,
+        data: Path | None = None,
+    ) -> None:
+        """`data`: the folder whose copy it begins with; default is a fresh one."""
         self._program = program
         self._ticker = ticker
         self._folder = _make_folder()
         self._guard: subprocess.Popen[bytes] | None = None
         try:
-            shutil.copytree(data_template(program, ticker), self._folder / "data")
-            port = _free_port()
+            shutil.copytree(data or data_template(program, ticker), self.data)
+            port = free_port()
             self._spawn({**_settings(program, self._folder, port), **options})
             self.server = self._wait(self._describe(name, port))
         except BaseException:
@@ -167,8 +176,40 @@ class Instance:
                 start_new_session=True,
             )
 
-    def _wait(self, server: Server) -> Server:
-        """The server once it answers, with its database made."""
+    @property
+    def data(self) -> Path:
+        """The server's data folder."""
+        return self._folder / "data"
+
+    def shut_down(self) -> None:
+        """End the server in an orderly way, and leave its folder."""
+        assert self._guard is not None
+        assert self._guard.stdout is not None
+        os.kill(self.pid, signal.SIGTERM)
+        self._guard.stdout.read()
+
+    @property
+    def pid(self) -> int:
+        """Number of the server's process."""
+        return int((self._folder / "server.pid").read_text())
+
+    def restart(self) -> None:
+        """Start the server again, which was killed; waits until it answers."""
+        assert self._guard is not None
+        assert self._guard.stdin is not None
+        old = self.pid
+        self._guard.stdin.write(b"\n")
+        self._guard.stdin.flush()
+        end = time.monotonic() + START_TIMEOUT
+        while self.pid == old and time.monotonic() < end:
+            time.sleep(0.01)
+        self._wait(self.server, ends=False)
+
+    def _wait(self, server: Server, *, ends: bool = True) -> Server:
+        """The server once it answers, with its database made.
+
+        ends: does the guard still tell when the server ends?  It does so once.
+        """
         assert self._guard is not None
         assert self._guard.stdout is not None
         trouble: Exception | None = None
@@ -183,7 +224,9 @@ class Instance:
             except (OSError, pymysql.OperationalError) as error:
                 trouble = error
             # The guard closes its output when the server ends.
-            if select.select([self._guard.stdout], [], [], 0.03)[0]:
+            if not ends:
+                time.sleep(0.03)
+            elif select.select([self._guard.stdout], [], [], 0.03)[0]:
                 log = self._log()
                 if _PORT_TAKEN in log:
                     raise _PortTaken
@@ -232,7 +275,7 @@ def _start(name: str, options: Mapping[str, str], ticker: Ticker) -> Instance:
 
 
 @contextlib.contextmanager
-def running(name: str, **options: str) -> Iterator[Server]:
+def running_instance(name: str, **options: str) -> Iterator[Instance]:
     """Start the server `name`, and stop and purge it however the body ends.
 
     `options` are further settings of the server, by name with underscores, for example
@@ -246,6 +289,13 @@ def running(name: str, **options: str) -> Iterator[Server]:
         server = instance.server
         version = ".".join(map(str, server.version))
         ticker.say(f"{version} runs on port {server.port} after {ticker.elapsed:.1f} s")
-        yield server
+        yield instance
     finally:
         instance.stop()
+
+
+@contextlib.contextmanager
+def running(name: str, **options: str) -> Iterator[Server]:
+    """`running_instance`, for those who only want to talk to the server."""
+    with running_instance(name, **options) as instance:
+        yield instance.server

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import apt
 from .cache import cache_folder, once
-from .catalogue import ANY_MARIADB, CATALOGUE, FALLBACK, Entry, Kind
+from .catalogue import ANY_MARIADB, CATALOGUE, CLUSTER, FALLBACK, Entry, Kind
 from .errors import ServerError
 from .progress import Ticker, folder_megabytes, run
 
@@ -58,8 +58,10 @@ def find_program(name: str) -> Program:
     """
     if name == ANY_MARIADB:
         return _host_mariadb(()) or find_program(FALLBACK)
-    entry = CATALOGUE[name]
-    if entry.kind == "mariadb" and (program := _host_mariadb(entry.series)):
+    entry = CLUSTER if name == CLUSTER.name else CATALOGUE[name]
+    # One on the host may lack Galera.
+    on_host = entry.kind == "mariadb" and entry is not CLUSTER
+    if on_host and (program := _host_mariadb(entry.series)):
         return program
     ticker = Ticker(name)
     root = once(f"packages/{name}", ticker, lambda scratch: _fetch(entry, scratch, ticker))

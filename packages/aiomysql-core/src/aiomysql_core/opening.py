@@ -33,7 +33,7 @@ async def open_stream(
     try:
         while not login.done:
             await stream.wait(login)
-            if login.tls_wanted:
+            if login.tls_wanted and not login.done:
                 stream = await _encrypted(options, stream)
                 login.tls_started()
                 stream.flush()

@@ -1,0 +1,232 @@
+"""What is said between a client and a server while something goes wrong, and the right answers.
+
+Each conversation takes a fresh connection's options, checks every answer it gets, and raises
+`Wrong` for one that isn't right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from tests.faults.drivers import Driver
+from tests.servers import Server
+
+ROWS = 1500
+BATCH = 200
+# Those whose accounts can be made by their names alone.
+AUTH_PLUGINS = (
+    "mysql_native_password",
+    "caching_sha2_password",
+    "sha256_password",
+    "ed25519",
+    "parsec",
+)
+_numbers = itertools.count(1)
+_tokens = itertools.count(1)
+
+
+class Wrong(Exception):
+    """A driver gave an answer that is not the right one."""
+
+
+def value(n: int) -> str:
+    """What stands in row `n` of every table here."""
+    return f"value {n} " + "xyz" * (n % 13)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The accounts, tables and files that the conversations are about."""
+
+    server: Server
+    admin: pymysql.Connection[Any]
+    source: str
+    """A table of ROWS rows."""
+    target: str
+    file: Path
+    accounts: dict[str, dict[str, Any]]
+    """Authentication plugin -> user and password."""
+    tls: ssl.SSLContext | None
+
+    def execute(self, sql: str, args: object = None) -> list[tuple[Any, ...]]:
+        with self.admin.cursor() as cursor:
+            cursor.execute(sql, args)
+            return list(cursor.fetchall())
+
+
+@contextmanager
+def setting(server: Server) -> Iterator[Setting]:
+    """Make it on `server`, and take it away afterwards."""
+    base = f"faults_{id(server) % 10**8}_{next(_numbers)}"
+    accounts = {}
+    tls = ssl.create_default_context(cafile=server.tls_ca) if server.tls_ca else None
+    with server.connect() as admin, contextlib.ExitStack() as stack, admin.cursor() as cursor:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        file = folder / "data"
+        file.write_text("".join(f"{n}\t{value(n)}\n" for n in range(ROWS)))
+        for name in (f"{base}_s", f"{base}_t"):
+            cursor.execute(
+                f"CREATE TABLE {name} (run INT, n INT, v VARCHAR(80), PRIMARY KEY (run, n))"
+            )
+            stack.callback(server.execute, f"DROP TABLE IF EXISTS {name}")
+        rows = [(n, value(n)) for n in range(ROWS)]
+        cursor.executemany(f"INSERT INTO {base}_s VALUES (0, %s, %s)", rows)
+        for number, plugin in enumerate(AUTH_PLUGINS):
+            if plugin in server.auth_plugins:
+                user, password = f"{base}_{number}", f"secret {number}"
+                how = f"WITH {plugin} BY %s"
+                if server.kind == "mariadb":
+                    how = f"VIA {plugin} USING PASSWORD(%s)"
+                cursor.execute(f"CREATE USER {user} IDENTIFIED {how}", (password,))
+                stack.callback(server.execute, f"DROP USER IF EXISTS {user}")
+                cursor.execute(f"GRANT ALL ON `{server.database}`.* TO {user}")
+                accounts[plugin] = {"user": user, "password": password}
+        yield Setting(server, admin, f"{base}_s", f"{base}_t", file, accounts, tls)
+
+
+Conversation = Callable[[Driver, Setting, dict[str, Any]], Awaitable[None]]
+
+
+def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
+    """All that the driver and the server can hold, by name."""
+    found: dict[str, Conversation] = {
+        "query": query,
+        "stream": stream,
+        "executemany": executemany,
+        "load data": load_data,
+    }
+    for plugin in setting.accounts:
+        found[f"connect {plugin}"] = partial(log_in, plugin)
+    if driver.prepares:
+        found["prepared"] = prepared
+        for name in ("query", "stream"):
+            found[f"{name}, prepared"] = partial(with_options, {"stmt_cache_size": 8}, found[name])
+    if setting.tls is not None:
+        for name in ("query", "stream", "executemany"):
+            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
+        for plugin in setting.accounts:
+            name = f"connect {plugin}"
+            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
+    return found
+
+
+@asynccontextmanager
+async def connected(driver: Driver, options: dict[str, Any]) -> AsyncIterator[Any]:
+    """A connection; whatever fails in the block, it answers rightly or not at all afterwards."""
+    connection = await driver.connect(**options)
+    try:
+        try:
+            if options.get("ssl"):
+                await expect_encrypted(connection)
+            yield connection
+        except Exception:
+            with contextlib.suppress(driver.error, OSError):
+                await ask(connection)
+            raise
+        await connection.ensure_closed()
+    finally:
+        connection.close()
+
+
+def expect(got: Any, wanted: Any) -> None:
+    if got != wanted:
+        raise Wrong(f"got {str(got)[:200]}, not {str(wanted)[:200]}")
+
+
+async def expect_encrypted(connection: Any) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        (_, cipher) = await cursor.fetchone()
+    if not cipher:
+        raise Wrong("TLS was asked for, the connection is not encrypted")
+
+
+async def ask(connection: Any) -> None:
+    """A question that nobody else asks."""
+    number = next(_tokens)
+    async with connection.cursor() as cursor:
+        await cursor.execute("SELECT %s, %s, NULL", (number, f"token {number}"))
+        expect(list(await cursor.fetchall()), [(number, f"token {number}", None)])
+
+
+async def query(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    async with connected(driver, options) as connection:
+        await ask(connection)
+        async with connection.cursor() as cursor:
+            await cursor.execute(f"SELECT n, v FROM {setting.source} WHERE n < 300 ORDER BY n")
+            expect(list(await cursor.fetchall()), [(n, value(n)) for n in range(300)])
+        await ask(connection)
+
+
+async def stream(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    async with connected(driver, options) as connection:
+        async with connection.cursor(driver.streaming_cursor) as cursor:
+            await cursor.execute(f"SELECT n, v FROM {setting.source} ORDER BY n")
+            for n in range(ROWS):
+                expect(await cursor.fetchone(), (n, value(n)))
+            expect(await cursor.fetchone(), None)
+        await ask(connection)
+
+
+async def executemany(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    run = next(_numbers)
+    rows = [(run, n, value(n)) for n in range(BATCH)]
+    async with connected(driver, options) as connection:
+        async with connection.cursor() as cursor:
+            sql = f"INSERT INTO {setting.target} VALUES (%s, %s, %s)"
+            expect(await cursor.executemany(sql, rows), BATCH)
+        await connection.commit()
+        found = setting.execute(f"SELECT * FROM {setting.target} WHERE run = {run} ORDER BY n")
+        expect(found, rows)
+
+
+async def load_data(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    run = next(_numbers)
+    async with connected(driver, {**options, "local_infile": True}) as connection:
+        async with connection.cursor() as cursor:
+            into = f"INTO TABLE {setting.target} (n, v) SET run = {run}"
+            await cursor.execute(f"LOAD DATA LOCAL INFILE '{setting.file}' {into}")
+            expect(cursor.rowcount, ROWS)
+        await connection.commit()
+        found = setting.execute(f"SELECT n, v FROM {setting.target} WHERE run = {run} ORDER BY n")
+        expect(found, [(n, value(n)) for n in range(ROWS)])
+
+
+async def log_in(plugin: str, driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    if "sha2" in plugin:
+        # The server forgets who was there: the longer of the two ways in.
+        setting.execute("FLUSH PRIVILEGES")
+    async with connected(driver, {**options, **setting.accounts[plugin]}) as connection:
+        await ask(connection)
+
+
+async def prepared(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    async with connected(driver, options) as connection:
+        sql = f"SELECT n, v FROM {setting.source} WHERE n < %s ORDER BY n"
+        async with await connection.prepare(sql) as statement:
+            for most in (300, 10):
+                cursor = await statement.execute((most,))
+                expect(list(await cursor.fetchall()), [(n, value(n)) for n in range(most)])
+                await cursor.close()
+        await ask(connection)
+
+
+async def with_options(
+    more: dict[str, Any],
+    conversation: Conversation,
+    driver: Driver,
+    setting: Setting,
+    options: dict[str, Any],
+) -> None:
+    await conversation(driver, setting, {**options, **more})

@@ -1,0 +1,61 @@
+"""A load of tasks that commit, and that remember what was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiomysql_core import Connection, MySQLError
+from aiomysql_pool import Pool
+
+POOL = 5
+TASKS = 12
+# Seconds: what the driver is told, and when a task has hung.
+LIMITS: dict[str, Any] = {"connect_timeout": 1.0, "read_timeout": 1.0, "write_timeout": 1.0}
+DEADLINE = 10.0
+
+
+@dataclass
+class Load:
+    """Tasks that write, and remember what was acknowledged."""
+
+    pool: Pool
+    first: int
+    acknowledged: set[int] = field(default_factory=set)
+    errors: Counter[str] = field(default_factory=Counter)
+    over: bool = False
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(TASKS):
+                group.create_task(self._work(self.first + number * 100_000))
+
+    async def _work(self, identity: int) -> None:
+        while not self.over:
+            identity += 1
+            deadline = asyncio.timeout(DEADLINE)
+            try:
+                async with deadline, self.pool.acquire() as connection:
+                    await self._write(connection, identity)
+            except (MySQLError, OSError) as error:
+                assert not deadline.expired(), "hung"
+                self.errors[str(error)] += 1
+                await asyncio.sleep(0.02)
+
+    async def _write(self, connection: Connection, identity: int) -> None:
+        row = (identity, f"v{identity}")
+        async with connection.cursor() as cursor:
+            assert await cursor.execute("INSERT INTO kept VALUES (%s, %s)", row) == 1
+            await connection.commit()
+            self.acknowledged.add(identity)
+            await cursor.execute("SELECT * FROM kept WHERE id = %s", identity)
+            assert await cursor.fetchone() == row
+
+    async def until(self, more: int, seconds: float = DEADLINE) -> None:
+        """Wait until `more` further rows are acknowledged; TimeoutError after `seconds`."""
+        wanted = len(self.acknowledged) + more
+        async with asyncio.timeout(seconds):
+            while len(self.acknowledged) < wanted:
+                await asyncio.sleep(0.01)

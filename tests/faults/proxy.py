@@ -1,0 +1,300 @@
+"""A TCP proxy between a client and a MySQL server that does harm at a chosen place.
+
+    async with FaultProxy("127.0.0.1", 3306, Fault(Kind.CUT, Direction.TO_CLIENT, at=100)) as proxy:
+        connect(host="127.0.0.1", port=proxy.port)
+
+What TCP itself can do to a stream (end, reset, stall, be slow, come in pieces) is done at a byte;
+what a broken middlebox or server can do (repeat, swap, shorten, lose) at a packet: a MySQL packet,
+or a TLS record once the connection is encrypted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+from pymysql.constants import CLIENT
+
+# How many bytes are sent one by one before the rest follows whole.
+_TRICKLE = 1500
+# How long a packet waits for the next one, with which it is to change places.
+_SWAP_WAIT = 0.05
+
+
+class Direction(Enum):
+    TO_CLIENT = "to client"
+    TO_SERVER = "to server"
+
+
+class Kind(Enum):
+    NONE = "none"
+    # at a byte
+    CUT = "cut (FIN)"
+    RESET = "reset (RST)"
+    STALL = "stall"
+    DELAY = "delay"
+    TRICKLE = "byte by byte"
+    # at a packet
+    DUPLICATE = "packet twice"
+    REORDER = "packets swapped"
+    TRUNCATE = "packet shortened"
+    DROP = "packet lost"
+
+    @property
+    def harmless(self) -> bool:
+        """Is the stream that comes out the one that went in?"""
+        return self in (Kind.NONE, Kind.DELAY, Kind.TRICKLE)
+
+    @property
+    def by_packet(self) -> bool:
+        """Is the place of the fault counted in packets?"""
+        return self in (Kind.DUPLICATE, Kind.REORDER, Kind.TRUNCATE, Kind.DROP)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, and where."""
+
+    kind: Kind = Kind.NONE
+    direction: Direction = Direction.TO_CLIENT
+    at: int = 0
+    """The number of the byte, or packet, in this direction; the first is 0."""
+    seconds: float = 0.05
+    """How long a DELAY lasts."""
+    size: int = 1
+    """How many bytes a TRUNCATE takes away."""
+
+
+@dataclass
+class Traffic:
+    """What passed in one direction."""
+
+    bytes: int = 0
+    packets: int = 0
+
+
+class _Broken(Exception):
+    """The fault ends the connection."""
+
+
+class FaultProxy:
+    """Listens on 127.0.0.1 and does the same harm to each connection."""
+
+    def __init__(self, host: str, port: int, fault: Fault = Fault()) -> None:
+        """`host`, `port`: the server's."""
+        self._target = (host, port)
+        self.fault = fault
+        self.port = 0
+        self.traffic = {direction: Traffic() for direction in Direction}
+        self.hit = False
+        """Has the fault happened?"""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # Also when it is cancelled before it begins.
+        task.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            upstream, down = await asyncio.open_connection(*self._target)
+        except OSError:
+            return
+        link = _Link()
+        lanes = (
+            _Lane(self, link, Direction.TO_CLIENT, upstream, writer),
+            _Lane(self, link, Direction.TO_SERVER, reader, down),
+        )
+        runs = [asyncio.ensure_future(lane.run()) for lane in lanes]
+        try:
+            await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Nothing is awaited before both ends are closed: here, too, it may be cancelled.
+            reset = self.hit and self.fault.kind is Kind.RESET
+            for end in (writer, down):
+                _end(end, reset=reset)
+            for run in runs:
+                run.cancel()
+            try:
+                await asyncio.gather(*runs, return_exceptions=True)
+                for end in (writer, down):
+                    with contextlib.suppress(OSError, TimeoutError):
+                        async with asyncio.timeout(1):
+                            await end.wait_closed()
+            finally:
+                down.transport.abort()
+
+
+def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    if not reset:
+        writer.close()
+        return
+    sock: socket.socket | None = writer.get_extra_info("socket")
+    if sock is not None and not writer.transport.is_closing():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@dataclass
+class _Link:
+    """What the two directions of a connection know of each other."""
+
+    encrypted: bool = False
+
+
+class _Lane:
+    """One direction of one connection."""
+
+    def __init__(
+        self,
+        proxy: FaultProxy,
+        link: _Link,
+        direction: Direction,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._proxy = proxy
+        self._link = link
+        self._traffic = proxy.traffic[direction]
+        self._fault = proxy.fault if proxy.fault.direction is direction else Fault()
+        self._to_server = direction is Direction.TO_SERVER
+        self._reader = reader
+        self._writer = writer
+        self._seen = self._packets = 0
+        self._incomplete = b""
+        self._swapping: bytes | None = None
+
+    async def run(self) -> None:
+        with contextlib.suppress(OSError, _Broken):
+            while True:
+                data = await self._read()
+                if data == b"":
+                    break
+                await self._pass_on(data)
+            # What was held back, and what a peer sent that ended in the middle of a packet.
+            await self._write((self._swapping or b"") + self._incomplete)
+
+    async def _read(self) -> bytes:
+        while self._swapping is not None:
+            try:
+                async with asyncio.timeout(_SWAP_WAIT):
+                    return await self._reader.read(1 << 16)
+            except TimeoutError:
+                # Nothing comes that it could change places with.
+                held, self._swapping = self._swapping, None
+                await self._write(held)
+        return await self._reader.read(1 << 16)
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def _pass_on(self, data: bytes) -> None:
+        if self._to_server and not self._seen:
+            self._link.encrypted = _is_ssl_request(data)
+        self._traffic.bytes += len(data)
+        start, self._seen = self._seen, self._seen + len(data)
+        if self._fault.kind.by_packet or self._fault.kind is Kind.NONE:
+            out = b"".join(self._packet(packet) for packet in self._cut(data))
+            await self._write(out)
+        elif start <= self._fault.at < self._seen:
+            await self._write(data[: self._fault.at - start])
+            self._proxy.hit = True
+            await self._harm(data[self._fault.at - start :])
+        else:
+            await self._write(data)
+
+    async def _harm(self, rest: bytes) -> None:
+        kind = self._fault.kind
+        if kind in (Kind.CUT, Kind.RESET):
+            raise _Broken
+        if kind is Kind.STALL:
+            await asyncio.Event().wait()
+        elif kind is Kind.DELAY:
+            await asyncio.sleep(self._fault.seconds)
+        elif kind is Kind.TRICKLE:
+            for at in range(min(len(rest), _TRICKLE)):
+                await self._write(rest[at : at + 1])
+                await asyncio.sleep(0)
+            rest = rest[_TRICKLE:]
+        await self._write(rest)
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        """Give the packets that are complete now."""
+        self._incomplete += data
+        while True:
+            # The first packet of the client asks for TLS itself.
+            encrypted = self._link.encrypted and self._packets > 0
+            head = 5 if encrypted else 4
+            if len(self._incomplete) < head:
+                return
+            length = self._incomplete[:3] if not encrypted else self._incomplete[4:2:-1]
+            size = head + int.from_bytes(length, "little")
+            if len(self._incomplete) < size:
+                return
+            packet, self._incomplete = self._incomplete[:size], self._incomplete[size:]
+            yield packet
+
+    def _packet(self, packet: bytes) -> bytes:
+        """What is sent in place of `packet`."""
+        number, self._packets = self._packets, self._packets + 1
+        self._traffic.packets += 1
+        fault = self._fault
+        if self._swapping is not None:
+            packet, self._swapping = packet + self._swapping, None
+            self._proxy.hit = True
+            return packet
+        if fault.kind is Kind.NONE or number != fault.at:
+            return packet
+        if fault.kind is Kind.REORDER:
+            self._swapping = packet
+            return b""
+        self._proxy.hit = True
+        if fault.kind is Kind.DROP:
+            return b""
+        if fault.kind is Kind.DUPLICATE:
+            return packet * 2
+        return _shortened(packet, fault.size, encrypted=self._link.encrypted and number > 0)
+
+
+def _is_ssl_request(data: bytes) -> bool:
+    flags = int.from_bytes(data[4:8], "little")
+    return data[:3] == b"\x20\0\0" and bool(flags & CLIENT.SSL)
+
+
+def _shortened(packet: bytes, size: int, *, encrypted: bool) -> bytes:
+    """The packet without its last bytes; its header says so."""
+    if encrypted:
+        body = packet[5 : max(5, len(packet) - size)]
+        return packet[:3] + len(body).to_bytes(2, "big") + body
+    body = packet[4 : max(4, len(packet) - size)]
+    return len(body).to_bytes(3, "little") + packet[3:4] + body

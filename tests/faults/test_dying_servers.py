@@ -1,0 +1,164 @@
+"""Real servers that are killed, restarted, frozen, full, read-only, or end our sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from aiomysql_core import MySQLError, OperationalError, SSCursor, connect
+from aiomysql_pool import create_pool
+from tests.faults.load import DEADLINE, LIMITS, POOL, Load
+from tests.faults.watch import settle, watching
+from tests.servers import DSN_NAME, selected_names
+from tests.servers.instance import Instance, running_instance
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "instance" in metafunc.fixturenames:
+        names = selected_names(os.environ.get("SERVER", ""))
+        metafunc.parametrize("instance", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """A server that may be killed."""
+    if request.param == DSN_NAME:
+        pytest.skip("the server of AIOMYSQL_TEST_DSN is not ours to kill")
+    with running_instance(request.param, max_connections="12") as instance:
+        instance.server.execute("CREATE TABLE kept (id INT PRIMARY KEY, v VARCHAR(40))")
+        yield instance
+
+
+def pool_options(instance: Instance, **options: Any) -> dict[str, Any]:
+    return {**instance.server.connect_args, **LIMITS, "minsize": 0, "maxsize": POOL, **options}
+
+
+@contextlib.asynccontextmanager
+async def under_load(instance: Instance) -> AsyncIterator[Load]:
+    """Load in the background; at the end every acknowledged row has to be there."""
+    first = time.monotonic_ns() // 1000 % 1_000_000_000
+    instance.server.execute("DELETE FROM kept")
+    with watching() as noise:
+        async with create_pool(**pool_options(instance)) as pool:
+            load = Load(pool, first)
+            task = asyncio.ensure_future(load.run())
+            await load.until(20)
+            yield load
+            await load.until(50)
+            load.over = True
+            await task
+            assert (pool.size, pool.freesize) == (pool.freesize, pool.size)
+        await settle()
+    found = {identity for (identity,) in instance.server.execute("SELECT id FROM kept")}
+    assert load.acknowledged - found == set(), "acknowledged and lost"
+    assert noise == {}
+    assert instance.server.settled_sessions() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_killed_and_restarted(instance: Instance, number: signal.Signals) -> None:
+    async with under_load(instance) as load:
+        os.kill(instance.pid, number)
+        async with asyncio.timeout(DEADLINE):
+            while not load.errors:
+                await asyncio.sleep(0.01)
+        await asyncio.to_thread(instance.restart)
+    assert load.errors
+
+
+async def test_frozen(instance: Instance) -> None:
+    async with under_load(instance) as load:
+        os.kill(instance.pid, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            with pytest.raises(OperationalError, match="connect_timeout"):
+                await connect(**{**instance.server.connect_args, **LIMITS})
+            assert time.monotonic() - begin < 2
+            async with asyncio.timeout(DEADLINE):
+                while not load.errors:
+                    await asyncio.sleep(0.01)
+        finally:
+            os.kill(instance.pid, signal.SIGCONT)
+
+
+async def test_frozen_while_it_streams(instance: Instance) -> None:
+    async with connect(**{**instance.server.connect_args, **LIMITS}) as connection:
+        cursor = await connection.cursor(SSCursor)
+        rows = "SELECT SLEEP(0.2), REPEAT('x', 100000) FROM information_schema.columns"
+        await cursor.execute(rows)
+        await cursor.fetchone()
+        os.kill(instance.pid, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            with pytest.raises(OperationalError, match="read_timeout"):
+                await cursor.fetchall()
+            assert time.monotonic() - begin < 2
+        finally:
+            os.kill(instance.pid, signal.SIGCONT)
+        assert connection.closed
+
+
+async def test_sessions_killed_under_load(instance: Instance) -> None:
+    async with under_load(instance) as load:
+        for _ in range(5):
+            for line in instance.server.sessions():
+                with contextlib.suppress(MySQLError):
+                    instance.server.execute(f"KILL {line.split()[0]}")
+            await load.until(20)
+    assert load.errors
+
+
+async def test_out_of_connections(instance: Instance) -> None:
+    """Whoever finds none gets the server's own error, and the pool serves with what it has."""
+
+    async def take_all(taken: contextlib.AsyncExitStack) -> None:
+        while True:
+            await taken.enter_async_context(connect(**instance.server.connect_args, **LIMITS))
+
+    async with contextlib.AsyncExitStack() as taken:
+        with pytest.raises(OperationalError, match="1040"):
+            await take_all(taken)
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(OperationalError, match="1040"):
+                await create_pool(**pool_options(instance, minsize=2))
+    assert instance.server.settled_sessions() == []
+
+
+async def test_read_only(instance: Instance) -> None:
+    """A replica after a failover: an error for what is written, and the connection goes on."""
+    server = instance.server
+    server.execute("CREATE USER plain IDENTIFIED BY 'secret'")
+    server.execute(f"GRANT ALL ON {server.database}.* TO plain")
+    server.execute("SET GLOBAL read_only = ON")
+    try:
+        account = {"user": "plain", "password": "secret"}
+        async with (
+            connect(**{**server.connect_args, **LIMITS, **account}) as connection,
+            connection.cursor() as cursor,
+        ):
+            with pytest.raises(MySQLError, match="1290|1836"):
+                await cursor.execute("INSERT INTO kept VALUES (-1, 'x')")
+            await cursor.execute("SELECT 'still here'")
+            assert await cursor.fetchone() == ("still here",)
+    finally:
+        server.execute("SET GLOBAL read_only = OFF")
+        server.execute("DROP USER plain")
+
+
+async def test_idle_sessions_end(instance: Instance) -> None:
+    """The server closes what the pool keeps; nobody is given such a connection."""
+    options = pool_options(instance, init_command="SET wait_timeout = 1", minsize=3)
+    async with create_pool(**options) as pool:
+        await asyncio.sleep(1.5)
+        for _ in range(5):
+            async with pool.acquire() as connection, connection.cursor() as cursor:
+                await cursor.execute("SELECT 7")
+                assert await cursor.fetchone() == (7,)
+    assert instance.server.settled_sessions() == []

@@ -1,0 +1,118 @@
+"""Faults on the way: the right answer or a DB-API error, in time, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.cases import run
+from tests.faults.conversations import setting
+from tests.faults.drivers import load
+from tests.faults.proxy import Direction, Fault, FaultProxy, Kind
+from tests.scripted import scripted_server
+from tests.servers import Server
+
+CASES = 250
+
+
+async def test_faults(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """A few of the cases that `python -m tests.faults.cases` runs by the thousand."""
+    with setting(server) as place:
+        report = await run(load("ours"), place, seed=1, numbers=range(CASES))
+    with capsys.disabled():
+        counts = sorted(report.outcomes.items())
+        print(f"\n{server.name}:", *(f"{kind}: {n} {what};" for (kind, what), n in counts))
+    assert report.failures == []
+    assert report.unspoken == []
+    assert report.noise == {}
+    assert sum(report.outcomes.values()) == CASES
+    assert report.unhit < CASES // 4
+
+
+# -- the proxy itself ------------------------------------------------------------------------
+
+
+def packet(number: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+
+
+SENT = packet(0, b"first") + packet(1, b"second") + packet(2, b"third")
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        (Fault(), SENT),
+        (Fault(Kind.CUT, at=7), SENT[:7]),
+        (Fault(Kind.DELAY, at=7), SENT),
+        (Fault(Kind.TRICKLE, at=7), SENT),
+        (Fault(Kind.CUT, at=len(SENT)), SENT),
+        (Fault(Kind.DUPLICATE, at=1), SENT[:9] + SENT[9:19] * 2 + SENT[19:]),
+        (Fault(Kind.REORDER, at=1), SENT[:9] + SENT[19:] + SENT[9:19]),
+        (Fault(Kind.REORDER, at=2), SENT),
+        (Fault(Kind.DROP, at=1), SENT[:9] + SENT[19:]),
+        (Fault(Kind.TRUNCATE, at=1, size=2), SENT[:9] + packet(1, b"seco") + SENT[19:]),
+        (Fault(Kind.TRUNCATE, at=2, size=9), SENT[:19] + packet(2, b"")),
+    ],
+)
+@pytest.mark.parametrize("direction", Direction)
+async def test_what_comes_through(fault: Fault, wanted: bytes, direction: Direction) -> None:
+    fault = replace(fault, direction=direction)
+    received = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if direction is Direction.TO_CLIENT:
+            writer.write(SENT)
+        else:
+            received.set_result(await reader.read(-1))
+
+    async with (
+        asyncio.timeout(10),
+        scripted_server(serve) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        if direction is Direction.TO_SERVER:
+            writer.write(SENT)
+            writer.write_eof()
+            assert await received == wanted
+        else:
+            assert await reader.read(-1) == wanted
+        writer.close()
+        await writer.wait_closed()
+
+
+async def send_and_stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(SENT)
+    await reader.read(-1)
+
+
+async def test_reset() -> None:
+    fault = Fault(Kind.RESET, at=5)
+    async with (
+        asyncio.timeout(10),
+        scripted_server(send_and_stay) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        with pytest.raises(ConnectionResetError):
+            await reader.read(-1)
+        assert proxy.hit
+        writer.close()
+
+
+async def test_stall() -> None:
+    fault = Fault(Kind.STALL, at=5)
+    async with (
+        asyncio.timeout(10),
+        scripted_server(send_and_stay) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        assert await reader.readexactly(5) == SENT[:5]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.1)
+        writer.close()
+        await writer.wait_closed()

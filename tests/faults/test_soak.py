@@ -1,0 +1,22 @@
+"""Full load: for some seconds here, for ten minutes by `python -m tests.faults.soak`."""
+
+from __future__ import annotations
+
+from tests.faults.drivers import load
+from tests.faults.soak import Samples, soak
+from tests.servers import Server
+
+
+async def test_soak(server: Server) -> None:
+    samples = await soak(load("ours"), server, 4, 1)
+    assert samples.complaints() == []
+    assert samples.done > 500
+
+
+def test_what_grows_is_noticed() -> None:
+    flat = Samples([50_000_000] * 20, [5] * 20, [12] * 20)
+    assert flat.complaints() == []
+    flat.memory = [50_000_000 + n * 200_000 for n in range(20)]
+    flat.sockets = list(range(0, 60, 3))
+    flat.tasks = list(range(0, 80, 4))
+    assert [line.split(":")[0] for line in flat.complaints()] == ["memory", "sockets", "tasks"]

@@ -1,0 +1,31 @@
+"""Cancellations by the hundred: no crossed answer, no hang, nothing left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.faults.drivers import load
+from tests.faults.storm import Storm
+from tests.servers import Server
+
+TASKS = 1000
+
+# Options of connect() that change what a cancellation does, or how statements are sent.
+WAYS: dict[str, dict[str, Any]] = {
+    "close": {},
+    "prepared": {"stmt_cache_size": 8},
+    "kill": {"on_cancel": "kill"},
+    "kill-prepared": {"on_cancel": "kill", "stmt_cache_size": 8},
+}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if WAYS[way].keys() <= load("ours").options])
+async def test_storm(server: Server, way: str) -> None:
+    """A short one of those that `python -m tests.faults.storm` raises."""
+    report = await Storm(load("ours"), server, TASKS, 1, WAYS[way]).run()
+    assert report.failures == []
+    assert report.noise == {}
+    assert report.outcomes["cancelled"] > TASKS // 5
+    assert report.outcomes["answered"] > TASKS // 3

@@ -1,0 +1,1 @@
+"""Answers nobody would write, fed to the session."""

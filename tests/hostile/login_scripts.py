@@ -1,0 +1,177 @@
+"""What a hostile server may say before a client is logged in: name -> script, words of the error.
+
+MySQL: "Connection Phase".
+"""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pymysql.constants import CLIENT
+
+from tests.hostile.peer import Script
+from tests.scripted import CAPABILITIES, NONCE, error, frame, greeting, ok
+
+MULTI_FACTOR = 1 << 28
+TLS = CAPABILITIES | CLIENT.SSL
+SHA2 = "caching_sha2_password"
+HELLO = greeting()
+
+
+def says(payload: bytes, number: int = 0, *, hang_up: bool = False) -> Script:
+    """One packet, and nothing else."""
+    return Script([frame(payload, number)], hang_up)
+
+
+def answers(
+    *payloads: bytes, hello: bytes = HELLO, hang_up: bool = False, repeated: bool = False
+) -> Script:
+    """A greeting, then a packet for each one of the client's."""
+    steps = [frame(hello, 0)]
+    steps += [frame(payload, 2 * number) for number, payload in enumerate(payloads, 1)]
+    return Script(steps, hang_up, repeated)
+
+
+def switch(plugin: bytes, nonce: bytes = NONCE + b"\0") -> bytes:
+    """Protocol::AuthSwitchRequest."""
+    return b"\xfe" + plugin + b"\0" + nonce
+
+
+def sha2(*payloads: bytes) -> Script:
+    """A server whose greeting announces caching_sha2_password."""
+    return answers(*payloads, hello=greeting(plugin=SHA2))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return b"\x01" + key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+FULL = b"\x01\x04"
+ELLIPTIC = _pem(ec.generate_private_key(ec.SECP256R1()))
+SMALL = _pem(rsa.generate_private_key(public_exponent=65537, key_size=1024))
+FAST_FOR_EVER = b"".join(frame(b"\x01\x03", number) for number in range(2, 200))
+WEB = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+WITHOUT_41 = greeting(capabilities=CAPABILITIES & ~CLIENT.PROTOCOL_41)
+WITHOUT_PLUGINS = greeting(capabilities=CAPABILITIES & ~CLIENT.PLUGIN_AUTH)
+
+SCRIPTS: dict[str, tuple[Script, str]] = {
+    # -- the greeting ------------------------------------------------------------------------
+    "nothing": (Script([b""], hang_up=True), "Lost connection"),
+    "one byte": (Script([b"\x4a"], hang_up=True), "Lost connection"),
+    "half a header": (Script([b"\x4a\0\0"], hang_up=True), "Lost connection"),
+    "half a greeting": (Script([frame(HELLO, 0)[:30]], hang_up=True), "Lost connection"),
+    "empty greeting": (says(b""), "Protocol mismatch"),
+    "protocol 9": (says(b"\x09" + HELLO[1:]), "Protocol mismatch"),
+    "web server": (Script([WEB]), "Protocol mismatch"),
+    "ssh server": (Script([b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"]), "Protocol mismatch"),
+    "TLS alert at once": (Script([b"\x15\x03\x03\0\x02\x02\x46"], hang_up=True), "Lost"),
+    "version without end": (says(b"\x0a" + b"8" * 60), "no end"),
+    "greeting ends in the nonce": (says(HELLO[:25]), "greeting ends"),
+    "greeting ends in the flags": (says(HELLO[:31]), "lacks capabilities"),
+    "greeting ends in the second nonce": (says(HELLO[:54]), "greeting ends"),
+    "nonce longer than the packet": (
+        says(HELLO[:36] + b"\xff" + HELLO[37:]),
+        "greeting ends|nonce of 20 bytes",
+    ),
+    "greeting without 4.1": (says(WITHOUT_41), "lacks capabilities"),
+    "greeting without plugins": (says(WITHOUT_PLUGINS), "lacks capabilities"),
+    "greeting with number 7": (says(HELLO, 7), "Protocol mismatch|sequence"),
+    "error instead of a greeting": (says(error(1040, "Too many connections")), "Too many"),
+    "error of one byte": (says(b"\xff"), "ERR packet ends"),
+    "error of two bytes": (says(b"\xff\x10"), "ERR packet ends"),
+    "error without text": (says(b"\xff\x10\x04"), "1040"),
+    "error that is no UTF-8": (says(b"\xff\x10\x04\xff\xfe\x80"), "1040"),
+    "error nobody knows": (says(error(65535, "?")), "65535"),
+    "error number 0": (says(error(0, "?")), "0"),
+    "error for old clients": (says(error(1129, "Host is blocked"), 0, hang_up=True), "1129"),
+    "two greetings": (Script([frame(HELLO, 0) * 2]), "sequence|did not wait"),
+    "OK before the response": (Script([frame(HELLO, 0) + frame(ok(), 1)]), "sequence|wait"),
+    "greeting and end": (Script([frame(HELLO, 0)], hang_up=True), "Lost connection"),
+    # -- methods that give the password away -------------------------------------------------
+    "cleartext announced": (
+        answers(b"\x01more", hello=greeting(plugin="mysql_clear_password")),
+        "in clear",
+    ),
+    "cleartext asked for": (answers(switch(b"mysql_clear_password")), "in clear"),
+    "cleartext asked for late": (
+        answers(switch(b"mysql_native_password"), switch(b"mysql_clear_password")),
+        "in clear",
+    ),
+    "dialog asked for": (answers(switch(b"dialog", b"\x05Password: ")), "in clear"),
+    "old password, short form": (answers(b"\xfe"), "not safe"),
+    "old password by name": (answers(switch(b"mysql_old_password")), "not safe"),
+    "no name of a method": (answers(switch(b"")), "Authentication plugin ''"),
+    "a method nobody knows": (answers(switch(b"authentication_magic")), "authentication_magic"),
+    "a method that is no UTF-8": (answers(switch(b"\xff\xfe\x80")), "Authentication plugin"),
+    "a method's name without end": (answers(b"\xfemysql_clear"), "mysql_clear"),
+    "a method's name of 1 MiB": (answers(switch(b"x" * (1 << 20))), "Authentication plugin"),
+    # -- nonces and keys ---------------------------------------------------------------------
+    "nonce of 3 bytes": (answers(switch(b"mysql_native_password", b"abc")), "nonce"),
+    "nonce of 64 KiB": (answers(switch(SHA2.encode(), b"x" * 65536)), "nonce"),
+    "sha2 nonce of 3 bytes": (answers(switch(SHA2.encode(), b"abc")), "nonce"),
+    "ed25519 nonce of 5 bytes": (answers(switch(b"client_ed25519", b"abcde")), "nonce"),
+    "parsec without a salt": (answers(switch(b"parsec", bytes(32)), b"\x01"), "salt"),
+    "parsec with years of work": (
+        answers(switch(b"parsec", bytes(32)), b"\x01P\xff" + bytes(18)),
+        "salt",
+    ),
+    "sha256 key that is none": (
+        answers(switch(b"sha256_password"), b"\x01not a key"),
+        "not PEM",
+    ),
+    "sha2 key that is none": (sha2(FULL, b"\x01-----BEGIN PUBLIC KEY-----"), "not PEM"),
+    "sha2 key that is empty": (sha2(FULL, b"\x01"), "not PEM"),
+    "sha2 key of a curve": (sha2(FULL, ELLIPTIC), "not an RSA"),
+    "sha2 asks a second time": (sha2(FULL, SMALL, FULL), "does not expect"),
+    "sha2 says something else": (sha2(b"\x01\x09"), "does not expect"),
+    "sha2 says nothing": (sha2(b"\x01"), "does not expect"),
+    # -- what follows ------------------------------------------------------------------------
+    "more data for native": (answers(b"\x01more"), "does not expect"),
+    "fast success for ever": (
+        Script([frame(greeting(plugin=SHA2), 0), FAST_FOR_EVER]),
+        "did not end",
+    ),
+    "switches for ever": (answers(*[switch(b"mysql_native_password")] * 40), "did not end"),
+    "a second factor not spoken of": (answers(b"\x02mysql_native_password\0" + NONCE), "expect"),
+    "a second factor without a password": (
+        answers(
+            b"\x02mysql_clear_password\0",
+            hello=greeting(capabilities=CAPABILITIES | MULTI_FACTOR),
+        ),
+        "factor 2",
+    ),
+    "empty answer": (answers(b""), "does not expect"),
+    "OK of one byte": (answers(b"\0"), "OK packet ends"),
+    "OK of six bytes": (answers(ok()[:6]), "OK packet ends"),
+    "OK with an endless number": (answers(b"\0\xff\xff\xff\xff\xff\xff\xff"), "0xFF"),
+    "ERR of one byte": (answers(b"\xff"), "ERR packet ends"),
+    "a file at log-in": (answers(b"\xfb/etc/passwd"), "does not expect"),
+    "wrong number": (Script([frame(HELLO, 0), frame(ok(), 9)]), "sequence"),
+    "response and end": (answers(b"", hang_up=True), "does not expect|Lost connection"),
+    # -- TLS ---------------------------------------------------------------------------------
+    "TLS stripped": (Script([frame(HELLO, 0)]), "2026.*SSL is required"),
+    "TLS, then garbage": (
+        Script([frame(greeting(capabilities=TLS), 0), b"\0garbage" * 100]),
+        "2026|Lost connection",
+    ),
+    "TLS, then OK in clear": (
+        Script([frame(greeting(capabilities=TLS), 0), frame(ok(), 2)]),
+        "2026|Lost connection",
+    ),
+    "TLS, then an error in clear": (
+        Script([frame(greeting(capabilities=TLS), 0), frame(error(1045, "no"), 2)]),
+        "2026|Lost connection",
+    ),
+    "TLS and OK in one piece": (
+        Script([frame(greeting(capabilities=TLS), 0) + frame(ok(), 2)]),
+        "2026|did not wait|sequence",
+    ),
+    "TLS, then the end": (
+        Script([frame(greeting(capabilities=TLS), 0), b""], hang_up=True),
+        "2026|Lost connection",
+    ),
+    "TLS, then an alert": (
+        Script([frame(greeting(capabilities=TLS), 0), b"\x15\x03\x03\0\x02\x02\x28"]),
+        "2026|Lost connection",
+    ),
+}

@@ -1,0 +1,70 @@
+"""A server that follows a script of bytes, and remembers what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from tests import scripted
+
+PASSWORD = "s3cret-w0rd-that-nobody-gets"
+FILE = b"the content of a file that nobody asked for\n"
+
+
+@dataclass
+class Peer:
+    """What the client did."""
+
+    port: int = 0
+    received: bytearray = field(default_factory=bytearray)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Is a client's connection over?"""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What the server sends: at once, and then after each packet of the client."""
+
+    steps: Sequence[bytes]
+    hang_up: bool = False
+    """Does it close the connection after that?  Else it listens until the client does."""
+    repeated: bool = False
+    """Does the last step come again and again, unasked?"""
+
+
+@contextlib.asynccontextmanager
+async def playing(script: Script) -> AsyncIterator[Peer]:
+    """Play `script` to each client; the last step is sent whole before anything else is read."""
+    peer = Peer()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for number, step in enumerate(script.steps):
+                if number:
+                    header = await reader.readexactly(4)
+                    length = int.from_bytes(header[:3], "little")
+                    peer.received += header + await reader.readexactly(length)
+                writer.write(step)
+                await writer.drain()
+            while script.repeated:
+                writer.write(script.steps[-1])
+                await writer.drain()
+                await asyncio.sleep(0)
+            while not script.hang_up and (data := await reader.read(1 << 16)):
+                peer.received += data
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            peer.received += getattr(error, "partial", b"")
+        finally:
+            peer.ended.set()
+
+    async with scripted.scripted_server(handle) as port:
+        peer.port = port
+        yield peer
+
+
+def assert_nothing_given_away(peer: Peer) -> None:
+    """Neither the password nor a file's content was sent."""
+    assert PASSWORD.encode() not in peer.received
+    assert FILE not in peer.received
