@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -54,6 +55,14 @@ def need_c() -> MakeDecoder:
     return found
 
 
+def part(implementation: str, module: ModuleType, name: str) -> Any:
+    """What `name` is in the implementation called "c" or "python", where `module` has it."""
+    if implementation == "python":
+        return getattr(module, name)
+    need_c()
+    return getattr(importlib.import_module(C_MODULE), name)
+
+
 def implementation(name: str) -> MakeDecoder:
     """The implementation called "c" or "python"."""
     return need_c() if name == "c" else rows.TextRowDecoder
@@ -61,10 +70,7 @@ def implementation(name: str) -> MakeDecoder:
 
 def binary_implementation(name: str) -> MakeBinaryDecoder:
     """The implementation for binary rows called "c" or "python"."""
-    if name == "python":
-        return binary_rows.BinaryRowDecoder
-    need_c()
-    found: MakeBinaryDecoder = importlib.import_module(C_MODULE).BinaryRowDecoder
+    found: MakeBinaryDecoder = part(name, binary_rows, "BinaryRowDecoder")
     return found
 
 

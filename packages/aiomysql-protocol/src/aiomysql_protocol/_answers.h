@@ -125,6 +125,10 @@ answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigne
     Py_ssize_t position = -1, length;
     const unsigned char *payload;
 
+    if (frames == -1 && PyErr_Occurred()) {
+        Py_XDECREF(rows);
+        return NULL;
+    }
     arguments[2] = PyLong_FromSsize_t(start);
     arguments[3] = PyLong_FromSsize_t(end);
     arguments[4] = PyLong_FromLong((long)sequence_id);
