@@ -315,7 +315,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         not a subclass of Cursor, InterfaceError when the connection is closed.
         """
         link = self.link
-        if link.closed:
+        session = link.session
+        if session is None or session.error is not None:
             link.stream()  # says why
         link.last_usage = self._loop.time()
         cursor_class = _cursor_class(cursors) if cursors else self.cursorclass

@@ -144,9 +144,11 @@ class Cursor(ErrorClasses):
             raise err.ProgrammingError("Cursor closed")
         if self._result is not None and self._unfinished:
             await self._finish_results()
-        if args is not None and not connection.link.idle:
-            # What is outstanding may change how values must be written.
-            await connection.link.settle()
+        if args is not None:
+            session = connection.link.session
+            if session is not None and session.exchanges:
+                # What is outstanding may change how values must be written.
+                await connection.link.settle()
         handle = None
         if isinstance(query, PreparedStatement):
             handle = query.handle_for(connection)
@@ -261,7 +263,7 @@ class Cursor(ErrorClasses):
     def _unfinished(self) -> bool:
         """May something of the statement's results be unread?"""
         result = self._result
-        return result is not None and (result.has_next or result.unbuffered_active)
+        return result is not None and (result.ok.more_results or result.unbuffered_active)
 
     async def _finish_results(self) -> None:
         while await self.nextset():
@@ -348,6 +350,10 @@ class Cursor(ErrorClasses):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
+        result = self._result
+        if result is None or result.exchange.done:  # nothing is left to be read
+            self._connection = None
+            return DONE
         return self.close()
 
     # -- own -------------------------------------------------------------------------------------
@@ -421,10 +427,13 @@ class Cursor(ErrorClasses):
             self._rowcount = ok.affected_rows
             self._lastrowid = ok.insert_id
         else:
-            self._rowcount = result.affected_rows
             self._description = columns.description
-            if not result.unbuffered_active:
-                self._rows = tuple(result.rows)
+            self._lastrowid = None
+            if result.unbuffered_active:
+                self._rowcount = result.affected_rows
+            else:
+                self._rows = rows = tuple(result.rows)
+                self._rowcount = len(rows)
         if self._converts_rows:
             self._prepare_rows(result)
             if self._rows:

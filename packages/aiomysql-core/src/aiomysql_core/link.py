@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from pymysql import err
 from pymysql.constants import CR
@@ -43,7 +44,10 @@ class Link:
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._stream: Stream | None = None
+        #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
+        self.session: Session | None = None
         self._claimed = False
+        self._now = time.monotonic  # until there is an event loop
         self._close_reason: str | None = None
         #: The result read last; None after an error.
         self.result: Result | None = None
@@ -72,31 +76,25 @@ class Link:
     @property
     def idle(self) -> bool:
         """Is no answer outstanding, and none left half read?"""
-        return self._stream is None or self._stream.session.idle
+        return self.session is None or self.session.idle
 
     @property
     def server_status(self) -> int:
         """The last status flags of the server; 0 when closed."""
-        return self._stream.session.server_status if self._stream is not None else 0
+        return self.session.server_status if self.session is not None else 0
 
     @property
     def no_backslash_escapes(self) -> bool:
         """Did the server last say that backslashes are ordinary characters in strings?"""
-        stream = self._stream
-        return stream is not None and stream.session.no_backslash_escapes
-
-    @property
-    def session(self) -> Session | None:
-        """The protocol session; None when closed."""
-        return self._stream.session if self._stream is not None else None
+        return self.session is not None and self.session.no_backslash_escapes
 
     def at_rest(self) -> bool:
         """Is it open, with no answer outstanding, no task waiting and no transaction open?
 
         A method, because pools ask at each release and calls are quicker than properties.
         """
-        stream = self._stream
-        return stream is not None and not self._claimed and stream.session.at_rest()
+        session = self.session
+        return session is not None and not self._claimed and session.at_rest()
 
     def stream(self) -> Stream:
         """The stream.
@@ -127,12 +125,14 @@ class Link:
         """Use `stream`, which is logged in, from now on."""
         self.abort()
         self._stream = stream
+        self.session = stream.session
+        self._now = stream.loop.time
         self._close_reason = None
 
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; `reason` is what later uses are told."""
         stream, self._stream = self._stream, None
-        self.result = None
+        self.session = self.result = None
         if stream is not None:
             self._close_reason = reason
             stream.abort()
@@ -143,7 +143,7 @@ class Link:
         if stream is None or stream.closed or not self.idle or stream.loop.is_closed():
             self.abort()
             return
-        self._stream = self.result = None
+        self._stream = self.session = self.result = None
         stream.start(Quit())
         stream.close()
 
@@ -154,7 +154,7 @@ class Link:
             self.abort()
             return
         self._give_up_result()
-        self._stream = None
+        self._stream = self.session = None
         try:
             stream.start(Quit())
             stream.resume()
@@ -204,9 +204,17 @@ class Link:
         """
         if self._claimed:
             self.check_free()
-        stream = self._start(exchange)
+        result = self.result
+        if result is not None:
+            if result.exchange.done:
+                self.result = None
+            else:
+                self._forget_result()
+        stream = self._stream
+        if stream is None or not stream.start(exchange):
+            self._refuse()
         self._claimed = True
-        if self._read_timeout is None and not (stream.writing_paused or exchange.local_files):
+        if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
             return stream.wait(exchange, self._interrupted)
         return self._until_result(stream, exchange)
 
@@ -215,13 +223,17 @@ class Link:
         self._claimed = False
         self.result = result = exchange.results.popleft()
         result.exchange = exchange
-        if self._stream is not None:
-            self.last_usage = self._stream.loop.time()
-        if result.streamed and result.column_set is not None:
+        self.last_usage = self._now()
+        if result.error is not None:
+            if not (result.streamed and result.column_set is not None):
+                self._raise_for(result)
+        if result.column_set is None:
+            self.affected_rows = result.ok.affected_rows
+        elif result.streamed:
             result.unbuffered_active = True
-        elif result.error is not None:
-            self._raise_for(result)
-        self.affected_rows = result.affected_rows
+            self.affected_rows = result.affected_rows
+        else:
+            self.affected_rows = len(result.rows)
         return result
 
     async def _until_result(self, stream: Stream, exchange: Query) -> None:
@@ -297,17 +309,15 @@ class Link:
 
     def _start(self, exchange: Exchange) -> Stream:
         """Send the request of `exchange`, as far as the socket takes it."""
-        result = self.result
-        if result is not None:
-            if result.exchange.done:
-                self.result = None
-            else:
-                self._forget_result()
+        self._forget_result()
         stream = self._stream
         if stream is None or not stream.start(exchange):
-            stream = self.stream()  # says why
-            raise err.InterfaceError(0, f"{stream!r} can't be used")
+            self._refuse()
         return stream
+
+    def _refuse(self) -> NoReturn:
+        """Raise why nothing can be sent."""
+        raise err.InterfaceError(0, f"{self.stream()!r} can't be used")
 
     async def _drain(self, stream: Stream) -> None:
         """Wait until the whole request is sent, or nearly."""
@@ -348,7 +358,7 @@ class Link:
         stream = self.stream()
         wait = partial(stream.wait, exchange)
         await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
-        self.last_usage = stream.loop.time()
+        self.last_usage = self._now()
 
     async def _interruptible(
         self,

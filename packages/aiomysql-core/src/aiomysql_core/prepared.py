@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -70,6 +70,7 @@ class Statements:
         self._writer = ParameterWriter(encoding, conv)
         self._generation = 0
         self._cached: OrderedDict[str, Handle] = OrderedDict()
+        self._newest: Handle | None = None  # the one at its end
 
     # -- what happens to the session -------------------------------------------------------------
 
@@ -81,6 +82,7 @@ class Statements:
         for handle in self._cached.values():
             self.close(handle)
         self._cached.clear()
+        self._newest = None
         if encoding is not None:
             self._encoding = encoding
             self._writer = ParameterWriter(encoding, self._conv)
@@ -108,8 +110,9 @@ class Statements:
             if len(self._cached) >= self.size:
                 self.close(self._cached.popitem(last=False)[1])
             self._cached[query] = handle
-        else:
+        elif handle is not self._newest:
             self._cached.move_to_end(query)
+        self._newest = handle
         return None if handle.template is None else handle
 
     def new_handle(self, query: str, *, cached: bool = False) -> Handle:
@@ -171,23 +174,35 @@ class Statements:
     def execution(self, handle: Handle, args: Any, *, streamed: bool) -> Execute | None:
         """What runs a statement that is prepared; None: ask `run`."""
         prepared, template = handle.prepared, handle.template
-        if prepared is None or not self._is_current(handle):
+        if (
+            prepared is None
+            or handle.session is not self._link.session
+            or handle.generation != self._generation
+        ):
             return None
         if args is None and not prepared.parameter_count:
             return Execute(prepared, NO_PARAMETERS, streamed=streamed)
-        if template is not None and template.parameters != prepared.parameter_count:
+        count = prepared.parameter_count
+        values: Sequence[Any]
+        if template is None:
+            values = args if isinstance(args, (tuple, list)) else (args,)
+        elif template.parameters != count:
             return None  # the server sees the statement in another way
-        try:
-            if template is not None:
+        elif template.names is None and type(args) is tuple and len(args) == count:
+            values = args
+        else:
+            try:
                 values = template.arrange(() if args is None else args)
-            else:
-                values = args if isinstance(args, (tuple, list)) else (args,)
+            except NeedsTextError:
+                return None
+        try:
             parameters = self._writer.write(values)
         except NeedsTextError:
             return None
-        if not prepared.accepts(parameters) and template is not None:
-            return None
-        return Execute(prepared, parameters, streamed=streamed)
+        if parameters.types == prepared.accepted_last or prepared.accepts(parameters):
+            return Execute(prepared, parameters, streamed=streamed)
+        # The marks that are the server's own are what it says they are.
+        return Execute(prepared, parameters, streamed=streamed) if template is None else None
 
 
 class PreparedStatement:

@@ -39,7 +39,6 @@ class Stream(ABC):
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer that the session has not consumed
         self._waiter = Waiter(loop, asyncio.CancelledError)
-        self._woken = False
         self._reading_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = loop.create_future()
@@ -87,7 +86,7 @@ class Stream(ABC):
             if self._reading_paused and not self.session.paused:
                 self.resume()
             waiter.arm(interrupted)
-            exchange.wake = self._note_wake
+            exchange.wake = waiter.note
         return waiter
 
     @abstractmethod
@@ -145,9 +144,6 @@ class Stream(ABC):
             self._write_resumed.set_result(None)
         self._write_resumed = None
 
-    def _note_wake(self) -> None:
-        self._woken = True
-
     def _free_space(self) -> memoryview:
         return self._view[self._end :] if self._end else self._view
 
@@ -166,9 +162,7 @@ class Stream(ABC):
             self._end = left
         if session.exchanges or session.error is not None:
             self._look_after(session)
-        if self._woken:
-            self._woken = False
-            self._waiter.fire(self._wakes_at_once)
+        self._waiter.settle(self._wakes_at_once)
 
     def _look_after(self, session: Session) -> None:
         """Do what the session wants beside waking a task."""
@@ -185,9 +179,7 @@ class Stream(ABC):
         self._resume_writers()
         if not self._lost.done():
             self._lost.set_result(None)
-        if self._woken:
-            self._woken = False
-            self._waiter.fire(False)
+        self._waiter.settle(False)
 
 
 def set_socket_options(sock: socket.socket) -> None:

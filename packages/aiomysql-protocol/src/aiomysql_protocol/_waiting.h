@@ -199,6 +199,7 @@ typedef struct {
     int state;
     int blocking; /* _asyncio_future_blocking */
     int waiting;  /* was the task suspended? */
+    int noted;    /* is there something to wake it for? */
 } Waiter;
 
 static PyObject *
@@ -263,7 +264,7 @@ static PyObject *
 Waiter_arm(Waiter *self, PyObject *interrupted)
 {
     self->state = WAITER_ARMED;
-    self->waiting = 0;
+    self->waiting = self->noted = 0;
     Py_XSETREF(self->interrupted, interrupted == Py_None ? NULL : Py_NewRef(interrupted));
     Py_RETURN_NONE;
 }
@@ -341,6 +342,23 @@ Waiter_fire(Waiter *self, PyObject *at_once)
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+static PyObject *
+Waiter_note(Waiter *self, PyObject *Py_UNUSED(ignored))
+{
+    self->noted = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Waiter_settle(Waiter *self, PyObject *at_once)
+{
+    if (!self->noted) {
+        Py_RETURN_NONE;
+    }
+    self->noted = 0;
+    return Waiter_fire(self, at_once);
 }
 
 static PyObject *
@@ -516,6 +534,8 @@ Waiter_set_blocking(Waiter *self, PyObject *value, void *Py_UNUSED(closure))
 static PyMethodDef Waiter_methods[] = {
     {"arm", (PyCFunction)(void (*)(void))Waiter_arm, METH_O, NULL},
     {"fire", (PyCFunction)(void (*)(void))Waiter_fire, METH_O, NULL},
+    {"note", (PyCFunction)(void (*)(void))Waiter_note, METH_NOARGS, NULL},
+    {"settle", (PyCFunction)(void (*)(void))Waiter_settle, METH_O, NULL},
     {"get_loop", (PyCFunction)(void (*)(void))Waiter_get_loop, METH_NOARGS, NULL},
     {"add_done_callback", (PyCFunction)(void (*)(void))Waiter_add_done_callback,
      METH_FASTCALL | METH_KEYWORDS, NULL},

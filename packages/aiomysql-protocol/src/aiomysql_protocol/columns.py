@@ -134,18 +134,12 @@ class ColumnCache:
         #: The metadata that is recognised as it stands in the stream, the newest first.
         self.blocks: list[Block] = []
         self._binary = binary
-        self._for_binary: ColumnCache | None = None
-
-    @property
-    def for_binary(self) -> ColumnCache:
-        """The cache with the same settings for binary rows."""
-        if self._binary:
-            return self
-        if self._for_binary is None:
-            self._for_binary = ColumnCache(
-                self._encoding, self._decoders, use_unicode=self._use_unicode, binary=True
-            )
-        return self._for_binary
+        #: The cache with the same settings for binary rows.
+        self.for_binary: ColumnCache = (
+            self
+            if binary
+            else ColumnCache(encoding, decoders, use_unicode=use_unicode, binary=True)
+        )
 
     def compile(self, definitions: Sequence[bytes]) -> ColumnSet:
         """The column set of these column definition payloads.  Raises MalformedPacket."""

@@ -38,6 +38,9 @@ class Exchange(ABC):
     #: Is nobody to wait for more than can be kept (see `paused`)?
     streamed: bool = False
 
+    #: The payload that opens the exchange; empty when the server speaks first.
+    request: bytes = b""
+
     session: Session | None = None
 
     #: Number of the next frame, in whichever direction it goes.
@@ -58,10 +61,6 @@ class Exchange(ABC):
     def paused(self) -> bool:
         """Should no more be read from the socket until the waiter has taken what came?"""
         return False
-
-    def request(self) -> bytes:
-        """The payload that opens the exchange; empty when the server speaks first."""
-        return b""
 
     @abstractmethod
     def receive(self, payload: bytes | bytearray) -> None:
@@ -114,12 +113,9 @@ class Command(Exchange):
 
     def __init__(self, command: int, argument: bytes = b"") -> None:
         """`command`: one of pymysql.constants.COMMAND."""
-        self._request = bytes([command]) + argument
+        self.request = bytes([command]) + argument
         #: The answer; None until it came.
         self.ok: Ok | None = None
-
-    def request(self) -> bytes:
-        return self._request
 
     def receive(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
@@ -136,8 +132,7 @@ class Command(Exchange):
 class Quit(Exchange):
     """COM_QUIT: the server closes the connection and says nothing."""
 
-    def request(self) -> bytes:
-        return bytes([COMMAND.COM_QUIT])
+    request = bytes([COMMAND.COM_QUIT])
 
     def receive(self, payload: bytes | bytearray) -> None:
         if payload[:1] == bytes([ERR_HEADER]):

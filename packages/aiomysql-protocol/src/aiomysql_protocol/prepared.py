@@ -9,6 +9,7 @@ session changes later.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -105,7 +106,7 @@ class Prepare(Exchange):
 
     def __init__(self, statement: bytes) -> None:
         """`statement`: in the connection's character set."""
-        self._statement = statement
+        self.request = bytes([COMMAND.COM_STMT_PREPARE]) + statement
         #: What came of it; None until it is complete, and after an error.
         self.prepared: Prepared | None = None
         self._prepared: Prepared | None = None
@@ -114,9 +115,6 @@ class Prepare(Exchange):
         self._missing = 0  # definitions that the one under way lacks
         self._accepted: list[frozenset[int] | None] = []
         self._columns: list[bytes] = []
-
-    def request(self) -> bytes:
-        return bytes([COMMAND.COM_STMT_PREPARE]) + self._statement
 
     def receive(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
@@ -198,15 +196,15 @@ class Execute(Query):
         self, prepared: Prepared, parameters: Parameters, *, streamed: bool = False
     ) -> None:
         """`parameters`: those that ``prepared.accepts``; `streamed`: see Query."""
+        # Without a call of Query's, whose request is another one: executions are what must be fast.
         number, nulls, types, values = parameters
         head = prepared.head
         # The types are sent each time: so an execution that failed can't leave others in force.
-        request = head + nulls + _TYPES_FOLLOW + types + values if number else head
-        super().__init__(request, streamed=streamed)
+        self.request = head + nulls + _TYPES_FOLLOW + types + values if number else head
+        self.results = deque()
+        if streamed:
+            self.streamed = True
         self._prepared = prepared
-
-    def request(self) -> bytes:
-        return self._statement
 
     @property
     def columns(self) -> ColumnCache:
@@ -215,8 +213,9 @@ class Execute(Query):
 
     @property
     def blocks(self) -> list[Block]:
+        assert self.session is not None
         prepared = self._prepared
-        columns = self.columns
+        columns = self.session.columns.for_binary
         if prepared.blocks is not None and prepared.compiled_by is columns:
             return prepared.blocks
         return columns.blocks

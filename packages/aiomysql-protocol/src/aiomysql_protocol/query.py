@@ -75,9 +75,8 @@ class Result:
     #: The exchange it came in: for, and set by, whoever takes it from `Query.results`.
     exchange: Query
 
-    def __init__(self) -> None:
-        #: Rows received and not taken yet.
-        self.rows: list[Row] = []
+    #: Rows received and not taken yet.
+    rows: list[Row]
 
     @property
     def unwanted(self) -> bool:
@@ -180,16 +179,13 @@ class Query(Exchange):
         `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
         pause (`paused`) when nobody takes them.
         """
-        self._statement = statement
+        self.request = b"\x03" + statement  # COM_QUERY
         if local_files:
             self.local_files = dict(local_files)
         if streamed:
             self.streamed = True
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
-
-    def request(self) -> bytes:
-        return b"\x03" + self._statement  # COM_QUERY
 
     @property
     def columns(self) -> ColumnCache:
@@ -200,7 +196,8 @@ class Query(Exchange):
     @property
     def blocks(self) -> list[Block]:
         """The metadata that is recognised as it stands in the stream."""
-        return self.columns.blocks
+        assert self.session is not None
+        return self.session.columns.blocks
 
     @property
     def paused(self) -> bool:
@@ -269,6 +266,7 @@ class Query(Exchange):
         result = self._result
         if result is None:
             result = self._result = Result()
+            result.rows = []
             result.streamed = self.streamed
         return result
 
@@ -276,9 +274,8 @@ class Query(Exchange):
         """The answer as far as it has come: it ends here, or more rows follow."""
         position, self.sequence_id, column_set, rows, ok = answer
         result = Result()
-        if column_set is not None:
-            result.column_set = column_set
-            result.rows = rows
+        result.rows = rows
+        result.column_set = column_set
         if ok is None:
             self._result = result
             self._state = _State.ROWS
@@ -291,7 +288,12 @@ class Query(Exchange):
         result.ok = ok
         result.complete = self.done = True
         self.results.append(result)
-        self.notify()
+        wake = self.wake
+        if wake is None:
+            self.news = True
+        else:
+            self.wake = None
+            wake()
         return position
 
     def _recognise(self, buffer: bytearray, position: int, end: int) -> int:

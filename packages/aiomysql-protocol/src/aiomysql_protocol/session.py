@@ -113,7 +113,7 @@ class Session:
         """
         if self.error is not None:
             raise self.error
-        payload = exchange.request()
+        payload = exchange.request
         exchange.session = self
         if payload:
             self.send_payload(exchange, payload)
@@ -125,7 +125,7 @@ class Session:
         Raises what `start` raises.
         """
         if self.error is None and not self._to_send:
-            payload = exchange.request()
+            payload = exchange.request
             size = len(payload)
             if 0 < size < MAX_FRAME:
                 exchange.session = self

@@ -54,6 +54,7 @@ class Waiter:
         "_interrupted",
         "_loop",
         "_message",
+        "_noted",
         "_state",
     )
 
@@ -68,6 +69,7 @@ class Waiter:
         self._context: Context | None = None
         self._message: Any = None
         self._state = _FIRED
+        self._noted = False
         # The mark by which asyncio knows what a task can wait for (see asyncio.isfuture).
         self._asyncio_future_blocking = False
 
@@ -77,6 +79,7 @@ class Waiter:
         `interrupted`: called with the exception when the task gets one instead.
         """
         self._state = _ARMED
+        self._noted = False
         self._interrupted = interrupted
 
     def fire(self, at_once: bool, /) -> None:
@@ -99,6 +102,16 @@ class Waiter:
             except RuntimeError:
                 pass  # another task runs: the event loop was entered from within it
         self._loop.call_soon(callback, self, context=context)
+
+    def note(self) -> None:
+        """There is something to wake the task for: the next `settle` does."""
+        self._noted = True
+
+    def settle(self, at_once: bool, /) -> None:
+        """`fire`, if `note` was called since `arm`."""
+        if self._noted:
+            self._noted = False
+            self.fire(at_once)
 
     def __await__(self) -> Generator[Any, None, None]:
         try:
