@@ -186,7 +186,11 @@ class Pool(Closing):
     async def _connect(self) -> tuple[Connection, Place]:
         connection = await connect(echo=self._options.echo, **self._conn_kwargs)
         await prepare(connection, self._options)
-        return connection, self._new_place(connection)
+        try:
+            return connection, self._new_place(connection)
+        except BaseException:  # a tracer's proxy that can't be referred to weakly
+            connection.close()
+            raise
 
     # -- borrowing -------------------------------------------------------------------------------
 

@@ -225,6 +225,7 @@ class Supply(PoolState):
 
     def _go_round(self) -> None:
         """Replace idle connections that are lost or too old; report those lent for too long."""
+        self._next_round()
         # Sampled: two readings of the clock for each lease would cost more than all else.
         now = monotonic()
         self._counters.usage_time += self._lent * (now - self._last_round)
@@ -243,7 +244,6 @@ class Supply(PoolState):
                 if place.lent and not place.reported:
                     self._report_lent(place, now - place.lent_at)
         self._open_missing()
-        self._next_round()
 
     def _shrink(self) -> None:
         """Close as many connections as nobody wanted since the last look, down to `minsize`.
