@@ -17,7 +17,7 @@ from aiomysql_pool import create_pool
 from tests.faults.load import DEADLINE, LIMITS, POOL, Load
 from tests.faults.watch import settle, watching
 from tests.servers import DSN_NAME, selected_names
-from tests.servers.instance import Instance, running_instance
+from tests.servers.instance import Instance, frozen, running_instance
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,8 +75,7 @@ async def test_killed_and_restarted(instance: Instance, number: signal.Signals) 
 
 async def test_frozen(instance: Instance) -> None:
     async with under_load(instance) as load:
-        os.kill(instance.pid, signal.SIGSTOP)
-        try:
+        with frozen(instance.pid):
             begin = time.monotonic()
             with pytest.raises(OperationalError, match="connect_timeout"):
                 await connect(**{**instance.server.connect_args, **LIMITS})
@@ -84,8 +83,6 @@ async def test_frozen(instance: Instance) -> None:
             async with asyncio.timeout(DEADLINE):
                 while not load.errors:
                     await asyncio.sleep(0.01)
-        finally:
-            os.kill(instance.pid, signal.SIGCONT)
 
 
 async def test_frozen_while_it_streams(instance: Instance) -> None:
@@ -94,14 +91,11 @@ async def test_frozen_while_it_streams(instance: Instance) -> None:
         rows = "SELECT SLEEP(0.2), REPEAT('x', 100000) FROM information_schema.columns"
         await cursor.execute(rows)
         await cursor.fetchone()
-        os.kill(instance.pid, signal.SIGSTOP)
-        try:
+        with frozen(instance.pid):
             begin = time.monotonic()
             with pytest.raises(OperationalError, match="read_timeout"):
                 await cursor.fetchall()
             assert time.monotonic() - begin < 2
-        finally:
-            os.kill(instance.pid, signal.SIGCONT)
         assert connection.closed
 
 

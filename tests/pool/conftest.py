@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from aiomysql_core import Connection
 from aiomysql_pool import Pool, create_pool
 from tests.servers import Server
+from tests.servers.instance import frozen as stopped
 
 MakePool = Callable[..., Awaitable[Pool]]
 
@@ -89,8 +88,5 @@ def frozen(server: Server) -> Iterator[None]:
     if server.log is None:
         pytest.skip("only a server that this run started can be stopped")
     pid = int((server.log.parent / "server.pid").read_text())
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(pid):
         yield
-    finally:
-        os.kill(pid, signal.SIGCONT)

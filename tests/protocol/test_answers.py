@@ -75,7 +75,7 @@ END = ok_payload(header=0xFE, status=34, warnings=1)
 def block(decoder: RowDecoder, *definitions: bytes, plain: bool = True) -> Block:
     """Metadata as it stands in the stream; what is in it is not read."""
     raw = frames(length(len(definitions)), *definitions, sequence_id=1)
-    return Block(raw, 1 + len(definitions), ColumnSet((), (), decoder, plain))
+    return Block(raw, 1 + len(definitions), ColumnSet((), (), decoder, plain, ()))
 
 
 PLANS = [plan(CellKind.INT, name="a"), plan(CellKind.TEXT, name="b")]
@@ -302,7 +302,7 @@ def test_c_refuses_what_it_can_not_read_safely() -> None:
         with pytest.raises((ValueError, IndexError)):
             read([], data, start, end)
     known = whole(text_block(), [])
-    incomplete = ColumnSet((), (), Raising(ValueError()), True)[:3]
+    incomplete = ColumnSet((), (), Raising(ValueError()), True, ())[:3]
     for blocks in (
         (),
         None,

@@ -299,3 +299,23 @@ def running(name: str, **options: str) -> Iterator[Server]:
     """`running_instance`, for those who only want to talk to the server."""
     with running_instance(name, **options) as instance:
         yield instance.server
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Within the block the process stands still: it takes bytes and answers nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # The signal takes effect a little later, and in each thread for itself.
+        tasks = Path(f"/proc/{pid}/task")
+        while any(_state(task) != "T" for task in tasks.glob("*")):
+            time.sleep(0.001)
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _state(task: Path) -> str:
+    with contextlib.suppress(OSError):  # the thread has ended
+        return (task / "stat").read_text().rpartition(") ")[2][:1]
+    return "T"

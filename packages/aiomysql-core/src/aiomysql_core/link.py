@@ -224,9 +224,8 @@ class Link:
         self.result = result = exchange.results.popleft()
         result.exchange = exchange
         self.last_usage = self._now()
-        if result.error is not None:
-            if not (result.streamed and result.column_set is not None):
-                self._raise_for(result)
+        if result.error is not None and not (result.streamed and result.column_set is not None):
+            self._raise_for(result)
         if result.column_set is None:
             self.affected_rows = result.ok.affected_rows
         elif result.streamed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -38,9 +39,25 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
         return _borrow(self._pool, self._timeout)
 
     async def __aenter__(self) -> Connection:
-        connection = self._pool._take()
+        pool = self._pool
+        connection = pool._take()
         if connection is None:
-            connection = await self._pool._ask(self._timeout)
+            waiter = pool._queue_up() if self._timeout is None else None
+            if waiter is None:
+                connection = await pool._ask(self._timeout)
+            else:
+                began = monotonic()
+                try:
+                    connection = await waiter
+                except BaseException:
+                    pool._abandon(waiter)
+                    raise
+                finally:
+                    pool._note_wait(began)
+                    del waiter  # it holds the error, which holds this frame
+                place = pool._places.get(id(connection))
+                if place is None or place.fresh or not place.link.at_rest():
+                    connection = await pool._accept_or_ask(connection)
         self._borrowed = connection
         return connection
 

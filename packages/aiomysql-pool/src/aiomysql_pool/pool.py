@@ -227,6 +227,47 @@ class Pool(Closing):
     def _ask(self, timeout: float | None) -> Awaitable[Connection]:
         return self._acquire() if timeout is None else self._acquire(timeout)
 
+    def _queue_up(self) -> Waiter | None:
+        """A place in the queue, if all there is to do is to wait; None otherwise."""
+        options = self._options
+        if (
+            not self._plain
+            or options.timeout is not None
+            or options.max_waiting
+            or len(self._places) != options.maxsize
+            or get_ident() != self._thread
+            or not self._loop_runs()
+        ):
+            return None
+        waiter: Waiter = self._loop.create_future()
+        self._waiters.add(waiter)
+        return waiter
+
+    def _note_wait(self, began: float) -> None:
+        self._counters.waited += 1
+        self._counters.wait_time += monotonic() - began
+
+    async def _accept_or_ask(self, connection: Connection) -> Connection:
+        """What came from the queue if it can be lent, or else another one."""
+        return connection if self._accept(connection) else await self._acquire()
+
+    def _accept(self, connection: Connection) -> bool:
+        """Can a connection that was handed over be lent?  If not it is given up.
+
+        Raises PoolClosed after `terminate`, OperationalError when a new one is closed already.
+        """
+        place = self._places.get(id(connection))
+        if place is None:  # `terminate` closed it between the hand-over and now
+            self._terminated.pop(id(connection), None)
+            raise PoolClosed
+        fresh, place.fresh = place.fresh, False
+        if place.link.at_rest():
+            return True
+        self._give_up(connection, "lost")
+        if fresh:
+            raise OperationalError("the server closed a new connection at once")
+        return False
+
     async def _acquire(self, timeout: float | None = None) -> Connection:
         self._check_home()
         options = self._options
@@ -243,23 +284,20 @@ class Pool(Closing):
             if connection is None:
                 connection = await self._wait(deadline, seconds, first)
             place = self._places.get(id(connection))
-            if place is None:  # `terminate` closed it between the hand-over and now
-                self._terminated.pop(id(connection), None)
-                raise PoolClosed
-            fresh, place.fresh = place.fresh, False
-            if not place.link.at_rest():
-                self._give_up(connection, "lost")
-                if fresh:
-                    raise OperationalError("the server closed a new connection at once")
-                # Lost between the hand-over and now: ask again, but don't queue again.
-            elif (
-                fresh
-                or not (self._needs_ping(connection) or options.check is not None)
-                or await self._verified(connection, deadline, seconds)
+            fresh = place is not None and place.fresh
+            # Lost between the hand-over and now: ask again, but don't queue again.
+            first = True
+            if (
+                self._accept(connection)
+                and place is not None
+                and (
+                    fresh
+                    or not (self._needs_ping(connection) or options.check is not None)
+                    or await self._verified(connection, deadline, seconds)
+                )
             ):
                 place.where = where
                 return connection
-            first = True
 
     def _take_idle(self) -> Connection | None:
         now = monotonic()
@@ -300,8 +338,7 @@ class Pool(Closing):
             self._abandon(waiter)
             raise
         finally:
-            self._counters.waited += 1
-            self._counters.wait_time += monotonic() - began
+            self._note_wait(began)
             if timer is not None:
                 timer.cancel()
             del waiter, timer  # they hold the error, which holds this frame
