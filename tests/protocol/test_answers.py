@@ -481,17 +481,15 @@ def client(server: Server) -> Iterator[Client]:
 )
 def test_answers_of_servers(client: Client, statement: str, prepared: bool) -> None:
     if prepared:
-        columns = client.session.columns.for_binary
         new: Callable[[], Query] = partial(
             Execute, client.prepare(statement), client.writer.write([])
         )
     else:
-        columns = client.session.columns
         new = partial(Query, statement.encode())
     client.run(new())
     done = client.run(new())
     (first, *others) = done.results
-    known, data = columns.blocks, client.answer
+    known, data = done.blocks, client.answer
     found = [reader(name)(known, data, 0, len(data)) for name in IMPLEMENTATIONS]
     assert found[0] == found[1]
     if first.error is not None:

@@ -216,7 +216,7 @@ class Link:
         self._claimed = True
         if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
             return stream.wait(exchange, self._interrupted)
-        return self._until_result(stream, exchange)
+        return self._begin_slowly(stream, exchange)
 
     def take(self, exchange: Query) -> Result:
         """The result that `exchange` has; raises its error."""
@@ -235,35 +235,38 @@ class Link:
             self.affected_rows = len(result.rows)
         return result
 
-    async def _until_result(self, stream: Stream, exchange: Query) -> None:
-        """What `begin` does where sending takes longer, or more than one wait is needed."""
-        file_error: Exception | None = None
+    async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
+        """What `begin` does where sending takes longer, or more than one wait may be needed."""
         try:
             if stream.writing_paused:
                 await self._drain(stream)
-            while not exchange.results:
-                if exchange.file_wanted is not None:
-                    file_error = await self._send_file(exchange)
-                elif exchange.done:
-                    raise err.ProgrammingError("the further results were given up")
-                else:
-                    await self._wait(exchange)
-            if file_error is not None:
-                self.take(exchange)
-                raise file_error
+            await self._until_result(exchange)
         except BaseException:
             self._claimed = False
             raise
+
+    async def _until_result(self, exchange: Query) -> None:
+        """Wait until `take` has a result to give; files are sent meanwhile."""
+        file_error: Exception | None = None
+        while not exchange.results:
+            if exchange.file_wanted is not None:
+                file_error = await self._send_file(exchange)
+            elif exchange.done:
+                raise err.ProgrammingError("the further results were given up")
+            else:
+                await self._wait(exchange)
+        if file_error is not None:
+            self.take(exchange)
+            raise file_error
 
     async def next_result(self) -> Result:
         """Read the next result of the last statement; ProgrammingError when there is none."""
         if self.result is None or not self.result.has_next:
             raise err.ProgrammingError("the last statement has no further result")
-        self.check_free()
-        exchange, self.result = self.result.exchange, None
-        self._claimed = True
-        await self._until_result(self.stream(), exchange)
-        return self.take(exchange)
+        with _Claim(self):
+            exchange, self.result = self.result.exchange, None
+            await self._until_result(exchange)
+            return self.take(exchange)
 
     async def read_rows(self, result: Result) -> list[tuple[Any, ...]]:
         """The next rows of a streamed result, at least one; empty at its end."""

@@ -249,7 +249,7 @@ class Pool(Closing):
 
     async def _accept_or_ask(self, connection: Connection) -> Connection:
         """What came from the queue if it can be lent, or else another one."""
-        return connection if self._accept(connection) else await self._acquire()
+        return connection if self._accept(connection) else await self._acquire(first=True)
 
     def _accept(self, connection: Connection) -> bool:
         """Can a connection that was handed over be lent?  If not it is given up.
@@ -268,7 +268,10 @@ class Pool(Closing):
             raise OperationalError("the server closed a new connection at once")
         return False
 
-    async def _acquire(self, timeout: float | None = None) -> Connection:
+    async def _acquire(
+        self, timeout: float | None = None, *, first: bool = False
+    ) -> Connection:
+        """Borrow a connection; `first`: who waited already doesn't queue again."""
         self._check_home()
         options = self._options
         seconds = options.timeout if timeout is None else timeout
@@ -276,7 +279,6 @@ class Pool(Closing):
         if seconds is not None and not math.isinf(seconds):
             deadline = self._loop.time() + seconds
         where = borrower() if options.debug else ""
-        first = False
         while True:
             if self._closing:
                 raise PoolClosed
