@@ -268,9 +268,7 @@ class Pool(Closing):
             raise OperationalError("the server closed a new connection at once")
         return False
 
-    async def _acquire(
-        self, timeout: float | None = None, *, first: bool = False
-    ) -> Connection:
+    async def _acquire(self, timeout: float | None = None, *, first: bool = False) -> Connection:
         """Borrow a connection; `first`: who waited already doesn't queue again."""
         self._check_home()
         options = self._options
