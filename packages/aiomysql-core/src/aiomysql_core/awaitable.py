@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from aiomysql_protocol.implementation import Ready as Ready
+from aiomysql_protocol.implementation import Waiter as Waiter
 
 
 class _AsyncContext(Protocol):

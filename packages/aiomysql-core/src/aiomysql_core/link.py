@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from pymysql import err
 from pymysql.constants import CR
 
+from aiomysql_core.awaitable import Waiter
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
@@ -111,6 +112,13 @@ class Link:
                 raise err.OperationalError(*error.args) from error
             raise err.OperationalError(CR.CR_SERVER_GONE_ERROR, "MySQL server has gone away")
         return stream
+
+    def wake(self, waiter: Waiter) -> None:
+        """Wake the task that is to use the link next; one may follow the running task at once."""
+        if self._stream is None:
+            waiter.fire(False)
+        else:
+            self._stream.wake_after(waiter)
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""

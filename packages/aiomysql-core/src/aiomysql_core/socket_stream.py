@@ -12,6 +12,7 @@ import socket
 import ssl
 from typing import Any
 
+from aiomysql_core.awaitable import Waiter
 from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.exchanges import Exchange
@@ -36,6 +37,9 @@ class SocketStream(Stream):
         self._sock: socket.socket | None = sock
         self._unsent = bytearray()
         self._closing = False  # as soon as everything is sent
+        # Does a task run that an answer has just woken, and who is to go on after it?
+        self._waking = False
+        self._next: Waiter | None = None
 
     @property
     def closed(self) -> bool:
@@ -154,10 +158,23 @@ class SocketStream(Stream):
         except OSError as error:
             self.connection_lost(error)
             return
-        if count:
-            self._take(count)
-        else:
+        if not count:
             self.connection_lost(None)
+            return
+        self._waking = True
+        try:
+            self._take(count)
+        finally:
+            self._waking = False
+            waiter, self._next = self._next, None
+            if waiter is not None:
+                waiter.fire(True)
+
+    def wake_after(self, waiter: Waiter) -> None:
+        if self._waking and self._next is None:
+            self._next = waiter  # without a turn of the event loop between
+        else:
+            waiter.fire(False)
 
     def _read_last_words(self, reason: OSError) -> None:
         """Sending failed for `reason`: take what the server has sent, then end."""

@@ -89,6 +89,10 @@ class Stream(ABC):
             exchange.wake = waiter.note
         return waiter
 
+    def wake_after(self, waiter: Waiter) -> None:
+        """Wake another task soon."""
+        waiter.fire(False)
+
     @abstractmethod
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
         """Encrypt the connection; returns the stream to use from now on.

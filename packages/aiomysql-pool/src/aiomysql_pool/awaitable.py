@@ -42,19 +42,19 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
         pool = self._pool
         connection = pool._take()
         if connection is None:
-            waiter = pool._queue_up() if self._timeout is None else None
-            if waiter is None:
+            turn = pool._queue_up() if self._timeout is None else None
+            if turn is None:
                 connection = await pool._ask(self._timeout)
             else:
                 began = monotonic()
                 try:
-                    connection = await waiter
+                    await turn.waiter
+                    connection = turn.connection or turn.outcome()
                 except BaseException:
-                    pool._abandon(waiter)
+                    pool._abandon(turn)
                     raise
                 finally:
                     pool._note_wait(began)
-                    del waiter  # it holds the error, which holds this frame
                 place = pool._places.get(id(connection))
                 if place is None or place.fresh or not place.link.at_rest():
                     connection = await pool._accept_or_ask(connection)

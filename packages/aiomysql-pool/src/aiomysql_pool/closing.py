@@ -68,8 +68,8 @@ class Closing(Supply):
             return
         self._closing = True
         self._plain = False
-        while (waiter := self._waiters.next()) is not None:
-            waiter.set_exception(PoolClosed())
+        while (turn := self._waiters.next()) is not None:
+            turn.fail(PoolClosed())
         for timer in (self._retry, self._rounds):
             if timer is not None:
                 timer.cancel()

@@ -34,7 +34,7 @@ from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
 from aiomysql_pool.lifecycle import PingTimeout, borrower, clean, prepare, verify
 from aiomysql_pool.options import Callback, PoolOptions, check_seconds
 from aiomysql_pool.places import Place
-from aiomysql_pool.waiters import Waiter
+from aiomysql_pool.waiters import Turn
 
 _PoolContextManager = PoolContextManager  # the classic name
 
@@ -227,7 +227,7 @@ class Pool(Closing):
     def _ask(self, timeout: float | None) -> Awaitable[Connection]:
         return self._acquire() if timeout is None else self._acquire(timeout)
 
-    def _queue_up(self) -> Waiter | None:
+    def _queue_up(self) -> Turn | None:
         """A place in the queue, if all there is to do is to wait; None otherwise."""
         options = self._options
         if (
@@ -239,9 +239,9 @@ class Pool(Closing):
             or not self._loop_runs()
         ):
             return None
-        waiter: Waiter = self._loop.create_future()
-        self._waiters.add(waiter)
-        return waiter
+        turn = Turn(self._loop)
+        self._waiters.add(turn)
+        return turn
 
     def _note_wait(self, began: float) -> None:
         self._counters.waited += 1
@@ -324,24 +324,25 @@ class Pool(Closing):
         options = self._options
         if options.max_waiting and not first:
             self._refuse_if_crowded()
-        waiter: Waiter = self._loop.create_future()
-        self._waiters.add(waiter, first=first)
+        turn = Turn(self._loop)
+        self._waiters.add(turn, first=first)
         if len(self._places) != options.maxsize:  # or else it would do nothing
             self._open_missing()
         timer = None
         if deadline is not None and seconds is not None:
-            timer = self._loop.call_at(deadline, self._time_out, waiter, seconds)
+            timer = self._loop.call_at(deadline, self._time_out, turn, seconds)
         began = monotonic()
         try:
-            return await waiter
+            await turn.waiter
+            return turn.outcome()
         except BaseException:
-            self._abandon(waiter)
+            self._abandon(turn)
             raise
         finally:
             self._note_wait(began)
             if timer is not None:
                 timer.cancel()
-            del waiter, timer  # they hold the error, which holds this frame
+            del turn, timer  # they hold the error, which holds this frame
 
     def _refuse_if_crowded(self) -> None:
         limit, maxsize = self._options.max_waiting, self._options.maxsize
@@ -356,9 +357,9 @@ class Pool(Closing):
                 + self._situation()
             )
 
-    def _time_out(self, waiter: Waiter, seconds: float) -> None:
-        if not waiter.done():
-            waiter.set_exception(self._timed_out(seconds))
+    def _time_out(self, turn: Turn, seconds: float) -> None:
+        if turn.waiting:
+            turn.fail(self._timed_out(seconds))
 
     def _timed_out(self, seconds: float) -> PoolTimeout:
         self._counters.timeouts += 1
@@ -371,11 +372,11 @@ class Pool(Closing):
         failures = self._backoff.failures
         return f"{figures}; {failures} failed attempts to connect" if failures else figures
 
-    def _abandon(self, waiter: Waiter) -> None:
-        """Forget a waiter that was cancelled or got an error, and pass on what it was given."""
-        self._waiters.pop(waiter, None)
-        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-            self.release(waiter.result())
+    def _abandon(self, turn: Turn) -> None:
+        """Forget a caller that was cancelled or got an error, and pass on what it was given."""
+        self._waiters.pop(turn, None)
+        if turn.connection is not None:
+            self.release(turn.connection)
 
     def _needs_ping(self, connection: Connection) -> bool:
         limit = self._options.ping_after
@@ -431,14 +432,14 @@ class Pool(Closing):
         """
         place = self._places.get(id(conn))
         if place is not None and place.held is None and self._plain and place.link.at_rest():
-            waiter = self._waiters.next() if self._waiters else None
-            if waiter is None:
+            turn = self._waiters.next() if self._waiters else None
+            if turn is None:
                 place.held = conn
                 self._idle.append(place)
             else:
                 place.fresh = False
                 self._requests += 1
-                waiter.set_result(conn)
+                turn.give(conn)
             return self._done
         return self._take_back(conn)
 

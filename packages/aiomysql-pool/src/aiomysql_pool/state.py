@@ -15,7 +15,7 @@ from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.places import Place
 from aiomysql_pool.statistics import REASONS, Counters
-from aiomysql_pool.waiters import Waiters
+from aiomysql_pool.waiters import Turns
 
 _all: weakref.WeakSet[PoolState] = weakref.WeakSet()
 
@@ -42,7 +42,7 @@ class PoolState:
         self._cleaning: set[asyncio.Task[None]] = set()
         # Lent ones that `terminate` closed under their borrowers.
         self._terminated: dict[int, Place] = {}
-        self._waiters = Waiters()
+        self._waiters = Turns()
         self._connects: set[asyncio.Task[tuple[Connection, Place]]] = set()
         self._backoff = Backoff()
         # The retry after a failed connect, and the regular check of the idle connections.

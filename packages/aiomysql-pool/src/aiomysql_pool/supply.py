@@ -99,13 +99,13 @@ class Supply(PoolState):
         """
         failing = self._backoff.failures > 0
         hopeless = failing and not self._places
-        waiter = self._waiters.next_of(ticket) if failing else self._waiters.next()
-        if waiter is None and self._rounds is not None:
+        turn = self._waiters.next_of(ticket) if failing else self._waiters.next()
+        if turn is None and self._rounds is not None:
             level = logging.DEBUG if failing else logging.WARNING
             logger.log(level, "%r: could not open a connection: %r", self, error)
-        while waiter is not None:
-            waiter.set_exception(error)
-            waiter = self._waiters.next_of(ticket) if hopeless else None
+        while turn is not None:
+            turn.fail(error)
+            turn = self._waiters.next_of(ticket) if hopeless else None
             error = _another(error)
 
     def _new_place(self, connection: Connection) -> Place:
@@ -123,9 +123,9 @@ class Supply(PoolState):
         reason = self._why_not_kept(place)
         if reason is not None:
             self._dismiss(connection, reason)
-        elif (waiter := self._waiters.next()) is not None:
+        elif (turn := self._waiters.next()) is not None:
             self._lend(place)
-            waiter.set_result(connection)
+            turn.give(connection)
         else:
             place.held = connection
             self._idle.append(place)

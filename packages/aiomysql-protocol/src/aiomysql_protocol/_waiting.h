@@ -547,7 +547,14 @@ static PyMethodDef Waiter_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *
+Waiter_get_armed(Waiter *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->state == WAITER_ARMED);
+}
+
 static PyGetSetDef Waiter_getset[] = {
+    {"armed", (getter)Waiter_get_armed, NULL, NULL, NULL},
     {"_asyncio_future_blocking", (getter)Waiter_get_blocking, (setter)Waiter_set_blocking, NULL,
      NULL},
     {NULL, NULL, NULL, NULL, NULL},

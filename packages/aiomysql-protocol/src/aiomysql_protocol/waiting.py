@@ -82,6 +82,11 @@ class Waiter:
         self._noted = False
         self._interrupted = interrupted
 
+    @property
+    def armed(self) -> bool:
+        """Neither fired nor cancelled since `arm`?"""
+        return self._state is _ARMED
+
     def fire(self, at_once: bool, /) -> None:
         """Wake the task that waits.
 
