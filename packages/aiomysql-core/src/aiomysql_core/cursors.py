@@ -144,16 +144,33 @@ class Cursor(ErrorClasses):
             raise err.ProgrammingError("Cursor closed")
         if self._result is not None and self._unfinished:
             await self._finish_results()
+        link = connection.link
         if args is not None:
-            session = connection.link.session
+            session = link.session
             if session is not None and session.exchanges:
                 # What is outstanding may change how values must be written.
-                await connection.link.settle()
-        handle = None
+                await link.settle()
+        # What follows is written out, without the coroutines that it could be parted in.
+        statements = connection.statements
+        handle = exchange = None
         if isinstance(query, PreparedStatement):
             handle = query.handle_for(connection)
-        elif args is not None and connection.statements.size and isinstance(query, str):
-            handle = connection.statements.cached(query)
+        elif args is not None and statements.size and isinstance(query, str):
+            handle = statements.cached(query)
+        if handle is not None:
+            exchange = statements.execution(handle, args, streamed=self._unbuffered)
+        if exchange is not None and handle is not None:
+            self._last_executed = handle.statement
+            self._forget_result()
+            await link.begin(exchange)
+            result = statements.take(handle, exchange)
+            if result is not None:
+                self._executed = handle.statement
+                if self._take_result(connection, result):
+                    await self._show_warnings(connection)
+                if self._echo:
+                    self._log(query, args)
+                return self._rowcount
         if handle is None or not await self._run_prepared(connection, handle, args):
             if isinstance(query, PreparedStatement):
                 query, args = query.as_text(args)
@@ -162,9 +179,12 @@ class Cursor(ErrorClasses):
                 query = self.mogrify(marks, args)
             await self._query(query)
         if self._echo:
-            logger.info(query)
-            logger.info("%r", args)
+            self._log(query, args)
         return self._rowcount
+
+    def _log(self, query: object, args: object) -> None:
+        logger.info(query)
+        logger.info("%r", args)
 
     async def executemany(
         self, query: str | PreparedStatement, args: Iterable[object] | None
@@ -376,10 +396,7 @@ class Cursor(ErrorClasses):
         else:
             raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
-        if self._result is None:
-            self._rowcount = 0
-        else:
-            self._clear_result()
+        self._forget_result()
         exchange = connection.new_query(statement, unbuffered=self._unbuffered)
         await connection.link.begin(exchange)
         result = connection.link.take(exchange)
@@ -388,26 +405,22 @@ class Cursor(ErrorClasses):
             await self._show_warnings(connection)
 
     async def _run_prepared(self, connection: Connection, handle: Handle, args: object) -> bool:
-        """Run a prepared statement; False: it must go as text."""
-        statements = connection.statements
+        """Prepare a statement if need be, and run it; False: it must go as text."""
         self._last_executed = handle.statement
-        if self._result is None:
-            self._rowcount = 0
-        else:
-            self._clear_result()
-        exchange = statements.execution(handle, args, streamed=self._unbuffered)
-        result = None
-        if exchange is not None:
-            await connection.link.begin(exchange)
-            result = statements.take(handle, exchange)
+        self._forget_result()
+        result = await connection.statements.run(handle, args, streamed=self._unbuffered)
         if result is None:
-            result = await statements.run(handle, args, streamed=self._unbuffered)
-            if result is None:
-                return False
+            return False
         self._executed = handle.statement
         if self._take_result(connection, result):
             await self._show_warnings(connection)
         return True
+
+    def _forget_result(self) -> None:
+        if self._result is None:
+            self._rowcount = 0
+        else:
+            self._clear_result()
 
     def _clear_result(self) -> None:
         self._rownumber = 0

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from pymysql import err
-from pymysql.constants import CR
+from pymysql.constants import CR, SERVER_STATUS
 
 from aiomysql_core.awaitable import Waiter
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
@@ -22,6 +22,9 @@ from aiomysql_protocol.session import Session
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
+
+# In a name of its own, because pools ask at each release.
+_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 
 _Wait = Callable[[], Awaitable[None]]
 
@@ -95,7 +98,13 @@ class Link:
         A method, because pools ask at each release and calls are quicker than properties.
         """
         session = self.session
-        return session is not None and not self._claimed and session.at_rest()
+        return (
+            session is not None
+            and not self._claimed
+            and session.error is None
+            and not session.exchanges
+            and not session.server_status & _IN_TRANSACTION
+        )
 
     def stream(self) -> Stream:
         """The stream.
@@ -115,10 +124,11 @@ class Link:
 
     def wake(self, waiter: Waiter) -> None:
         """Wake the task that is to use the link next; one may follow the running task at once."""
-        if self._stream is None:
-            waiter.fire(False)
+        stream = self._stream
+        if stream is not None and stream.waking and stream.follower is None:
+            stream.follower = waiter
         else:
-            self._stream.wake_after(waiter)
+            waiter.fire(False)
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""

@@ -12,7 +12,6 @@ import socket
 import ssl
 from typing import Any
 
-from aiomysql_core.awaitable import Waiter
 from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.exchanges import Exchange
@@ -37,9 +36,6 @@ class SocketStream(Stream):
         self._sock: socket.socket | None = sock
         self._unsent = bytearray()
         self._closing = False  # as soon as everything is sent
-        # Does a task run that an answer has just woken, and who is to go on after it?
-        self._waking = False
-        self._next: Waiter | None = None
 
     @property
     def closed(self) -> bool:
@@ -106,10 +102,20 @@ class SocketStream(Stream):
     # -- writing ---------------------------------------------------------------------------------
 
     def start(self, exchange: Exchange) -> bool:
-        session = self.session
-        if self._sock is None or self._closing or session.error is not None:
+        session, sock = self.session, self._sock
+        if sock is None or self._closing or session.error is not None:
             return False
-        self._write(session.request(exchange))
+        data = session.request(exchange)
+        if not self._unsent:
+            # What nearly always happens, written out.
+            try:
+                sent = sock.send(data)
+                if sent == len(data):
+                    return True
+                data = data[sent:]
+            except OSError:
+                pass  # `_write` will meet it again
+        self._write(data)
         return True
 
     def _write(self, data: bytes) -> None:
@@ -119,7 +125,7 @@ class SocketStream(Stream):
         sent = self._send(data)
         if sent < len(data):
             self._unsent += memoryview(data)[sent:]
-            self._write_resumed = self.loop.create_future()
+            self._pause_writers()
             self.loop.add_writer(self._descriptor, self._writable)
 
     def _send(self, data: bytes | bytearray) -> int:
@@ -161,20 +167,14 @@ class SocketStream(Stream):
         if not count:
             self.connection_lost(None)
             return
-        self._waking = True
+        self.waking = True
         try:
             self._take(count)
         finally:
-            self._waking = False
-            waiter, self._next = self._next, None
-            if waiter is not None:
+            self.waking = False
+            if self.follower is not None:
+                waiter, self.follower = self.follower, None
                 waiter.fire(True)
-
-    def wake_after(self, waiter: Waiter) -> None:
-        if self._waking and self._next is None:
-            self._next = waiter  # without a turn of the event loop between
-        else:
-            waiter.fire(False)
 
     def _read_last_words(self, reason: OSError) -> None:
         """Sending failed for `reason`: take what the server has sent, then end."""

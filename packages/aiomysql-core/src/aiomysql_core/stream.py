@@ -39,7 +39,13 @@ class Stream(ABC):
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer that the session has not consumed
         self._waiter = Waiter(loop, asyncio.CancelledError)
+        #: Does a task run that an answer has woken just now?  Then one more may follow it, without
+        #: a turn of the event loop between.
+        self.waking = False
+        self.follower: Waiter | None = None
         self._reading_paused = False
+        #: Is more waiting to be sent than should be?
+        self.writing_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = loop.create_future()
 
@@ -89,10 +95,6 @@ class Stream(ABC):
             exchange.wake = waiter.note
         return waiter
 
-    def wake_after(self, waiter: Waiter) -> None:
-        """Wake another task soon."""
-        waiter.fire(False)
-
     @abstractmethod
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
         """Encrypt the connection; returns the stream to use from now on.
@@ -105,11 +107,6 @@ class Stream(ABC):
         if self._reading_paused:
             self._reading_paused = False
             self._resume_reading()
-
-    @property
-    def writing_paused(self) -> bool:
-        """Is more waiting to be sent than should be?"""
-        return self._write_resumed is not None
 
     async def drain(self) -> None:
         """Wait until more bytes may be sent."""
@@ -143,7 +140,12 @@ class Stream(ABC):
     @abstractmethod
     def _resume_reading(self) -> None: ...
 
+    def _pause_writers(self) -> None:
+        self.writing_paused = True
+        self._write_resumed = self.loop.create_future()
+
     def _resume_writers(self) -> None:
+        self.writing_paused = False
         if self._write_resumed is not None and not self._write_resumed.done():
             self._write_resumed.set_result(None)
         self._write_resumed = None

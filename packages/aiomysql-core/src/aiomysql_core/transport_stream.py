@@ -84,7 +84,7 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
         self._end_session(exc)
 
     def pause_writing(self) -> None:
-        self._write_resumed = self.loop.create_future()
+        self._pause_writers()
 
     def resume_writing(self) -> None:
         self._resume_writers()

@@ -54,7 +54,10 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
                     pool._abandon(turn)
                     raise
                 finally:
-                    pool._note_wait(began)
+                    counters = pool._counters
+                    counters.waited += 1
+                    counters.wait_time += monotonic() - began
+                pool._waiters.reuse(turn)
                 place = pool._places.get(id(connection))
                 if place is None or place.fresh or not place.link.at_rest():
                     connection = await pool._accept_or_ask(connection)

@@ -239,8 +239,10 @@ class Pool(Closing):
             or not self._loop_runs()
         ):
             return None
-        turn = Turn(self._loop)
-        self._waiters.add(turn)
+        waiters = self._waiters
+        turn = waiters.spare.pop() if waiters.spare else Turn(self._loop)
+        waiters.newest += 1
+        waiters[turn] = waiters.newest
         return turn
 
     def _note_wait(self, began: float) -> None:
@@ -439,7 +441,8 @@ class Pool(Closing):
             else:
                 place.fresh = False
                 self._requests += 1
-                turn.give(conn)
+                turn.connection = conn
+                place.link.wake(turn.waiter)
             return self._done
         return self._take_back(conn)
 

@@ -8,6 +8,9 @@ from collections import OrderedDict
 from aiomysql_core import Connection
 from aiomysql_core.awaitable import Waiter
 
+#: As many turns are kept for use.
+_MOST_SPARE = 100
+
 
 class Turn:
     """The place of one caller in the queue, who awaits `waiter` and then asks for the `outcome`."""
@@ -58,6 +61,8 @@ class Turns(OrderedDict[Turn, int]):
         super().__init__()
         #: The ticket given last.
         self.newest = 0
+        #: Turns that were used and can be again.
+        self.spare: list[Turn] = []
 
     def add(self, turn: Turn, *, first: bool = False) -> None:
         """Queue up; `first`: before all others."""
@@ -65,6 +70,13 @@ class Turns(OrderedDict[Turn, int]):
         self[turn] = self.newest
         if first:
             self.move_to_end(turn, last=False)
+
+    def reuse(self, turn: Turn) -> None:
+        """Nobody has this turn any more."""
+        if len(self.spare) < _MOST_SPARE:
+            turn.connection = None
+            turn.waiter.arm(None)
+            self.spare.append(turn)
 
     def next(self) -> Turn | None:
         """Take out the oldest turn, if there is one."""

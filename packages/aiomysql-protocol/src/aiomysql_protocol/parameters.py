@@ -136,7 +136,7 @@ class ParameterWriter:
         if self._usual:
             packed = pack_parameters(values)
             if packed is not None:
-                return Parameters._make(packed)
+                return Parameters(*packed)
         nulls = 0
         types: list[bytes] = []
         parts: list[bytes] = []

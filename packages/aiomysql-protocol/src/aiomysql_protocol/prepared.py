@@ -77,7 +77,8 @@ class Prepared:
                 f"the statement has {self.parameter_count} parameters, "
                 f"but {parameters.number} values were given"
             )
-        if self.accepted is None or parameters.types == self.accepted_last:
+        if self.accepted is None:
+            self.accepted_last = parameters.types
             return True
         pairs = zip(self.accepted, parameters.types[::2], strict=True)
         if not all(types is None or given in types for types, given in pairs):

@@ -31,7 +31,6 @@ from aiomysql_protocol.packets import (
 from aiomysql_protocol.wire import PayloadReader
 
 if TYPE_CHECKING:
-    from aiomysql_protocol.answers import Answer
     from aiomysql_protocol.session import Session
 
 Row = tuple[Any, ...]
@@ -234,7 +233,19 @@ class Query(Exchange):
             if not self.streamed and not self._discarding:
                 answer = read_answer(self.blocks, buffer, position, end)
                 if answer is not None:
-                    return self._take_answer(session, answer)
+                    position, self.sequence_id, column_set, rows, ok = answer
+                    result = Result()
+                    result.rows = rows
+                    result.column_set = column_set
+                    if ok is None or ok.server_status & _MORE_RESULTS:
+                        self._take_part(session, result, ok)
+                        return position
+                    session.server_status = ok.server_status
+                    result.ok = ok
+                    result.complete = self.done = True
+                    self.results.append(result)
+                    self.notify()
+                    return position
             position = self._recognise(buffer, position, end)
             if self._state is _RESPONSE:
                 return position
@@ -270,31 +281,13 @@ class Query(Exchange):
             result.streamed = self.streamed
         return result
 
-    def _take_answer(self, session: Session, answer: Answer) -> int:
-        """The answer as far as it has come: it ends here, or more rows follow."""
-        position, self.sequence_id, column_set, rows, ok = answer
-        result = Result()
-        result.rows = rows
-        result.column_set = column_set
+    def _take_part(self, session: Session, result: Result, ok: Ok | None) -> None:
+        """An answer as far as it has come: rows of it are to come, or (`ok`) a further result."""
+        self._result = result
         if ok is None:
-            self._result = result
             self._state = _State.ROWS
-            return position
-        session.server_status = ok.server_status
-        if ok.server_status & _MORE_RESULTS:
-            self._result = result
-            self._end_result(ok)
-            return position
-        result.ok = ok
-        result.complete = self.done = True
-        self.results.append(result)
-        wake = self.wake
-        if wake is None:
-            self.news = True
         else:
-            self.wake = None
-            wake()
-        return position
+            self._end_result(session.note_status(ok))
 
     def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
         """Pass over metadata that came before, in the first result of an answer."""
