@@ -73,6 +73,7 @@ def literal_marks(statement: str) -> int:
         "SELECT 2*/* or the end of one */%s",
         "SELECT %s; -- an empty one",
         "SELECT %s;;",
+        "SELECT %s;\0",
         "SELECT /* %s",
         "SELECT a FROM t ORDER BY %s",
         "SELECT a FROM t GROUP BY a, %s",

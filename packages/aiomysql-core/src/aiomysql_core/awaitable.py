@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from aiomysql_protocol.implementation import Ready as Ready
 from aiomysql_protocol.implementation import Waiter as Waiter
-
-
-class _AsyncContext(Protocol):
-    def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> Coroutine[Any, Any, Any]: ...
-
 
 T = TypeVar("T")
 
@@ -33,7 +22,7 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
 
     def __init__(self, coro: Awaitable[T]) -> None:
         self._coro = coro
-        self._obj: T | None = None
+        self._obj: Any = None
         self._steps: Generator[Any, Any, T] | None = None
 
     def send(self, value: Any) -> Any:
@@ -69,8 +58,8 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
         return self._enter()
 
     async def _enter(self) -> T:
-        self._obj = await self._coro
-        return self._obj
+        self._obj = obj = await self._coro
+        return obj
 
     def __aexit__(
         self,
@@ -79,7 +68,8 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
         traceback: TracebackType | None,
     ) -> Coroutine[Any, Any, Any]:
         obj, self._obj = self._obj, None
-        return cast(_AsyncContext, obj).__aexit__(exc_type, exc, traceback)
+        leaving: Coroutine[Any, Any, Any] = obj.__aexit__(exc_type, exc, traceback)
+        return leaving
 
 
 #: Nothing, at once.

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR
+from pymysql.constants import COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.awaitable import AwaitableContextManager, Ready
@@ -41,6 +41,8 @@ from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
 
 C = TypeVar("C", bound=Cursor)
+
+_NO_BACKSLASH_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 
 #: Not in pymysql.constants.COMMAND.
 _COM_RESET_CONNECTION = 0x1F
@@ -463,8 +465,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         return self._current_literals().arguments(args)
 
     def _current_literals(self) -> Literals:
-        self._literals.no_backslash_escapes = self.no_backslash_escapes
-        return self._literals
+        session, literals = self.link.session, self._literals
+        literals.no_backslash_escapes = session is not None and bool(
+            session.server_status & _NO_BACKSLASH_ESCAPES
+        )
+        return literals
 
 
 def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:

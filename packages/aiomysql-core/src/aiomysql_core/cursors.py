@@ -62,6 +62,7 @@ class Cursor(ErrorClasses):
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
         self._echo = echo
+        self._result = None
 
     # -- what it is ------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
                     connection = turn.connection or turn.outcome()
                 except BaseException:
                     pool._abandon(turn)
+                    pool._check_home()  # on another event loop nobody can wait
                     raise
                 finally:
                     counters = pool._counters

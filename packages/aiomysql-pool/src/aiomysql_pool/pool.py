@@ -171,6 +171,7 @@ class Pool(Closing):
             *PoolOptions.split({**kwargs, **sizes, "echo": echo, "pool_recycle": pool_recycle})
         )
         self._traced = type(self)._acquire is not _acquire
+        self._waiters.simple = self._options.timeout is None and not self._options.max_waiting
         self._update_plain()
 
     async def _fill(self) -> None:
@@ -229,17 +230,13 @@ class Pool(Closing):
 
     def _queue_up(self) -> Turn | None:
         """A place in the queue, if all there is to do is to wait; None otherwise."""
-        options = self._options
+        waiters = self._waiters
         if (
-            not self._plain
-            or options.timeout is not None
-            or options.max_waiting
-            or len(self._places) != options.maxsize
+            not (self._plain and waiters.simple)
+            or len(self._places) != self._options.maxsize
             or get_ident() != self._thread
-            or not self._loop_runs()
         ):
             return None
-        waiters = self._waiters
         turn = waiters.spare.pop() if waiters.spare else Turn(self._loop)
         waiters.newest += 1
         waiters[turn] = waiters.newest

@@ -61,6 +61,8 @@ class Turns(OrderedDict[Turn, int]):
         super().__init__()
         #: The ticket given last.
         self.newest = 0
+        #: Is there nothing to do for a caller that has to wait but to queue up?
+        self.simple = False
         #: Turns that were used and can be again.
         self.spare: list[Turn] = []
 

@@ -210,6 +210,180 @@ find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsign
     return NULL;
 }
 
+/* ---- The commonest case of all: one exchange, its whole answer, nothing else ---- */
+
+/* Longer answers are read the other way, which does not begin anew when more is to come. */
+enum { QUICK_LIMIT = 1 << 14 };
+
+/* The query whose answer is due, if that may be read so; NULL with or without an exception. */
+static PyObject *
+quick_query(const State *state, PyObject *session)
+{
+    PyObject *exchanges = PyObject_GetAttr(session, state->names.exchanges);
+    PyObject *query = NULL, *quick = NULL, *number = NULL;
+    int fits = 0;
+
+    if (exchanges != NULL && PyObject_Size(exchanges) == 1) {
+        query = PySequence_GetItem(exchanges, 0);
+    }
+    Py_XDECREF(exchanges);
+    if (query == NULL) {
+        return NULL;
+    }
+    quick = PyObject_GetAttr(query, state->names.quick);
+    if (quick == Py_True) {
+        number = PyObject_GetAttr(query, state->names.sequence_id);
+        fits = number != NULL && PyLong_CheckExact(number) && PyLong_AsLong(number) == 1;
+    }
+    Py_XDECREF(quick);
+    Py_XDECREF(number);
+    if (!fits) {
+        Py_DECREF(query);
+        return NULL;
+    }
+    return query;
+}
+
+/* Hand the parts of `answer`, an Answer, to `query` and `session`. -1 with an exception. */
+static int
+finish_query(const State *state, PyObject *session, PyObject *query, PyObject *answer)
+{
+    PyObject *rows = PyTuple_GET_ITEM(answer, 3), *ok = PyTuple_GET_ITEM(answer, 4);
+    PyObject *new_result = PyObject_GetAttr(query, state->names.new_result);
+    PyObject *result = new_result == NULL ? NULL : PyObject_CallNoArgs(new_result);
+    PyObject *results = NULL, *done = NULL, *wake = NULL, *exchanges = NULL;
+    int failed = 1;
+
+    Py_XDECREF(new_result);
+    if (result == NULL ||
+        PyObject_SetAttr(result, state->names.rows, rows) < 0 ||
+        PyObject_SetAttr(result, state->names.column_set, PyTuple_GET_ITEM(answer, 2)) < 0 ||
+        PyObject_SetAttr(result, state->names.ok, ok) < 0 ||
+        PyObject_SetAttr(result, state->names.complete, Py_True) < 0 ||
+        PyObject_SetAttr(result, state->names.error, Py_None) < 0 ||
+        PyObject_SetAttr(result, state->names.streamed, Py_False) < 0 ||
+        PyObject_SetAttr(result, state->names.unbuffered_active, Py_False) < 0 ||
+        PyObject_SetAttr(session, state->names.server_status, PyTuple_GET_ITEM(ok, 2)) < 0 ||
+        PyObject_SetAttr(query, state->names.done, Py_True) < 0) {
+        goto end;
+    }
+    results = PyObject_GetAttr(query, state->names.results);
+    if (results == NULL ||
+        (done = PyObject_CallMethodOneArg(results, state->names.append, result)) == NULL) {
+        goto end;
+    }
+    Py_DECREF(done);
+    exchanges = PyObject_GetAttr(session, state->names.exchanges);
+    if (exchanges == NULL ||
+        (done = PyObject_CallMethodNoArgs(exchanges, state->names.popleft)) == NULL) {
+        goto end;
+    }
+    Py_DECREF(done);
+    wake = PyObject_GetAttr(query, state->names.wake);
+    if (wake == NULL) {
+        goto end;
+    }
+    if (wake == Py_None) {
+        failed = PyObject_SetAttr(query, state->names.news, Py_True) < 0;
+    }
+    else if (PyObject_SetAttr(query, state->names.wake, Py_None) == 0) {
+        done = PyObject_CallNoArgs(wake);
+        Py_XDECREF(done);
+        failed = done == NULL;
+    }
+end:
+    Py_XDECREF(result);
+    Py_XDECREF(results);
+    Py_XDECREF(exchanges);
+    Py_XDECREF(wake);
+    return failed ? -1 : 0;
+}
+
+/* Whether `answer` ends at `end`, and with it the answers that are due. */
+static int
+is_all(PyObject *answer, Py_ssize_t end, unsigned more_results)
+{
+    PyObject *ok = PyTuple_GET_ITEM(answer, 4);
+
+    return ok != Py_None && PyLong_AsSsize_t(PyTuple_GET_ITEM(answer, 0)) == end &&
+           !((unsigned long)PyLong_AsLong(PyTuple_GET_ITEM(ok, 2)) & more_results);
+}
+
+/* The metadata that the answer to `query` may begin with: its own, or the session's. */
+static PyObject *
+quick_blocks(const State *state, PyObject *session, PyObject *query)
+{
+    PyObject *columns = PyObject_GetAttr(session, state->names.columns), *own, *wanted, *blocks;
+    PyObject *binary = columns == NULL ? NULL : PyObject_GetAttr(query, state->names.binary);
+
+    if (binary == NULL) {
+        Py_XDECREF(columns);
+        return NULL;
+    }
+    Py_DECREF(binary);
+    if (binary == Py_False) {
+        blocks = PyObject_GetAttr(columns, state->names.blocks);
+        Py_DECREF(columns);
+        return blocks;
+    }
+    wanted = PyObject_GetAttr(columns, state->names.for_binary);
+    own = wanted == NULL ? NULL : PyObject_GetAttr(query, state->names.compiled_by);
+    Py_DECREF(columns);
+    Py_XDECREF(wanted);
+    if (own == NULL) {
+        return NULL;
+    }
+    Py_DECREF(own);
+    return PyObject_GetAttr(query, own == wanted && own != Py_None ? state->names.own_blocks
+                                                                   : state->names.blocks);
+}
+
+/* quick_answer(session, buffer, start, end) -> bool */
+static PyObject *
+quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { MORE_RESULTS = 0x0008 };
+    const State *state = PyModule_GetState(module);
+    PyObject *query, *blocks, *answer = NULL;
+    Py_ssize_t start, end;
+    Py_buffer view;
+    int taken = 0;
+
+    if (nargs != 4) {
+        PyErr_SetString(PyExc_TypeError, "quick_answer takes a session, a buffer, start and end");
+        return NULL;
+    }
+    start = PyNumber_AsSsize_t(args[2], PyExc_ValueError);
+    if (start == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    end = PyNumber_AsSsize_t(args[3], PyExc_ValueError);
+    if (end == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (end - start > QUICK_LIMIT || (query = quick_query(state, args[0])) == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
+    }
+    blocks = quick_blocks(state, args[0], query);
+    if (blocks != NULL && PyList_Check(blocks) &&
+        PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
+        if (start >= 0 && start <= end && end <= view.len) {
+            answer = find_answer(state, blocks, args[1], view.buf, start, end);
+        }
+        PyBuffer_Release(&view);
+    }
+    Py_XDECREF(blocks);
+    if (answer == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
+        PyErr_Clear(); /* whoever reads frame by frame will meet it again */
+    }
+    if (answer != NULL && is_all(answer, end, MORE_RESULTS)) {
+        taken = finish_query(state, args[0], query, answer) == 0;
+    }
+    Py_XDECREF(answer);
+    Py_DECREF(query);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(taken);
+}
+
 static PyObject *
 read_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {

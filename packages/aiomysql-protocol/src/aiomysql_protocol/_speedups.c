@@ -283,6 +283,28 @@ import_name(const char *module_name, const char *name)
     return value;
 }
 
+enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
+
+static const char *const name_texts[NAME_COUNT] = {
+    "exchanges", "quick", "sequence_id", "blocks", "new_result", "rows", "column_set", "ok", "complete", "server_status", "done", "results", "append", "popleft", "wake", "news",
+    "own_blocks", "binary", "columns", "error", "streamed", "unbuffered_active",
+    "for_binary", "compiled_by",
+};
+
+static int
+intern_names(State *state)
+{
+    PyObject **names = (PyObject **)&state->names;
+
+    for (int i = 0; i < NAME_COUNT; i++) {
+        names[i] = PyUnicode_InternFromString(name_texts[i]);
+        if (names[i] == NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -300,6 +322,9 @@ module_exec(PyObject *module)
     state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
     state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
     state->decode_name = PyUnicode_InternFromString("decode");
+    if (intern_names(state) < 0) {
+        return -1;
+    }
     state->null = PyUnicode_InternFromString("NULL");
     if (state->checked_plans == NULL || state->careful_reader == NULL ||
         state->checked_binary_plans == NULL || state->careful_binary_reader == NULL ||
@@ -375,6 +400,9 @@ module_clear(PyObject *module)
     Py_CLEAR(state->ok_type);
     Py_CLEAR(state->answer_type);
     Py_CLEAR(state->decode_name);
+    for (int i = 0; i < NAME_COUNT; i++) {
+        Py_CLEAR(((PyObject **)&state->names)[i]);
+    }
     Py_CLEAR(state->null);
     return 0;
 }
@@ -388,6 +416,7 @@ module_free(void *module)
 static PyMethodDef module_methods[] = {
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
+    {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
     {NULL, NULL, 0, NULL},
 };

@@ -6,6 +6,7 @@ from .answers import Answer
 from .binary_rows import BinaryPlan
 from .columns import Block
 from .rows import CellPlan
+from .session import Session
 
 _T = TypeVar("_T")
 
@@ -74,3 +75,4 @@ def literals(
     /,
 ) -> tuple[str, ...]: ...
 def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
+def quick_answer(session: Session, buffer: bytearray, start: int, end: int, /) -> bool: ...

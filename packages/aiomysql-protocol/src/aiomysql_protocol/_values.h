@@ -29,6 +29,34 @@ enum {
 
 enum { UTF8, ASCII_SUPERSET, OTHER_ENCODING };
 
+/* Names of attributes and methods; name_texts has them in the same order. */
+typedef struct {
+    PyObject *exchanges;
+    PyObject *quick;
+    PyObject *sequence_id;
+    PyObject *blocks;
+    PyObject *new_result;
+    PyObject *rows;
+    PyObject *column_set;
+    PyObject *ok;
+    PyObject *complete;
+    PyObject *server_status;
+    PyObject *done;
+    PyObject *results;
+    PyObject *append;
+    PyObject *popleft;
+    PyObject *wake;
+    PyObject *news;
+    PyObject *own_blocks;
+    PyObject *binary;
+    PyObject *columns;
+    PyObject *error;
+    PyObject *streamed;
+    PyObject *unbuffered_active;
+    PyObject *for_binary;
+    PyObject *compiled_by;
+} Names;
+
 typedef struct {
     PyTypeObject *decoder_type;
     PyTypeObject *ready_type;
@@ -44,6 +72,7 @@ typedef struct {
     PyObject *ok_type;     /* packets.Ok */
     PyObject *answer_type; /* answers.Answer */
     PyObject *decode_name;
+    Names names;
     PyObject *null; /* the literal */
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */
 } State;

@@ -41,6 +41,9 @@ class Exchange(ABC):
     #: The payload that opens the exchange; empty when the server speaks first.
     request: bytes = b""
 
+    #: May its answer be read by `implementation.quick_answer`?
+    quick: bool = False
+
     session: Session | None = None
 
     #: Number of the next frame, in whichever direction it goes.

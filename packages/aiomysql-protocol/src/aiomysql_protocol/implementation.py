@@ -18,6 +18,7 @@ from .rows import CellPlan, RowDecoder
 if TYPE_CHECKING:
     from .answers import Answer
     from .columns import Block
+    from .session import Session
 
 _VARIABLE = "AIOMYSQL_IMPL"
 _C_MODULE = "aiomysql_protocol._speedups"
@@ -30,6 +31,7 @@ class _Parts(NamedTuple):
     text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
+    quick_answer: Callable[[Session, bytearray, int, int], bool]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
     pack_parameters: Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]
     ready: type[Any]
@@ -48,6 +50,7 @@ def _chosen() -> _Parts:
         rows.TextRowDecoder,
         binary_rows.BinaryRowDecoder,
         answers.read_answer,
+        lambda session, buffer, start, end: False,
         _literals,
         lambda values: None,
         waiting.Ready,
@@ -71,6 +74,7 @@ def _chosen() -> _Parts:
         _speedups.TextRowDecoder,
         _speedups.BinaryRowDecoder,
         _speedups.read_answer,
+        _speedups.quick_answer,
         _speedups.literals,
         _speedups.pack_parameters,
         _speedups.Ready,
@@ -85,6 +89,11 @@ IMPLEMENTATION: Literal["c", "python"] = _parts.name
 
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""
+
+quick_answer = _parts.quick_answer
+"""``quick_answer(session, buffer, start, end)``: read all of buffer[start:end] as the answer to the
+session's only exchange, which ends with it as in ``Query.receive_rows``; False: nothing was done.
+"""
 
 if TYPE_CHECKING:
     from .waiting import Ready as Ready

@@ -126,8 +126,8 @@ class _Scanner:
             if "%" in unformatted:  # a mark within a literal, a name or a comment
                 return False
             self._parts.append(text.replace("%%", "%"))
-        if self._ended and kind != "space":
-            return False  # a second statement, be it an empty one
+        if self._ended and text.strip(" \t\n\v\f\r"):
+            return False  # a second statement, be it an empty one (a NUL is one for servers)
         if kind in ("space", "comment"):
             self._last = (kind, text)
             return True

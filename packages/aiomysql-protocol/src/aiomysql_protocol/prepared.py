@@ -9,7 +9,6 @@ session changes later.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -193,6 +192,8 @@ def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
 class Execute(Query):
     """COM_STMT_EXECUTE: runs a prepared statement; its results come as those of a Query do."""
 
+    binary = True
+
     def __init__(
         self, prepared: Prepared, parameters: Parameters, *, streamed: bool = False
     ) -> None:
@@ -202,10 +203,10 @@ class Execute(Query):
         head = prepared.head
         # The types are sent each time: so an execution that failed can't leave others in force.
         self.request = head + nulls + _TYPES_FOLLOW + types + values if number else head
-        self.results = deque()
-        if streamed:
-            self.streamed = True
+        self._begin(streamed)
         self._prepared = prepared
+        self.own_blocks = prepared.blocks
+        self.compiled_by = prepared.compiled_by
 
     @property
     def columns(self) -> ColumnCache:
@@ -235,6 +236,9 @@ class Execute(Query):
         assert self.session is not None
         if self.session.capabilities & CACHE_METADATA:
             self._prepared.note_columns(column_set, self.columns)
+        else:
+            self._prepared.compiled_by = self.columns
+            self._prepared.blocks = self.columns.blocks
 
     def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
         unchanged = self._prepared.unchanged
@@ -246,6 +250,7 @@ class Execute(Query):
             return super()._recognise(buffer, position, end)
         found = self._prepared.column_set
         assert found is not None
+        self.quick = False
         self._reading().column_set = self.known_columns(len(found.columns))
         self.sequence_id = 2
         self._begin_rows()

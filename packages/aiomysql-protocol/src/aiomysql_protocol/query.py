@@ -150,12 +150,23 @@ class Query(Exchange):
     """A statement in the text protocol, with all of its results."""
 
     reads_rows: bool = True
+    quick: bool = True
+
+    #: Class of its results.
+    new_result = Result
 
     #: Name of the file that the server waits for (see `take_file` and `send_file`).
     file_wanted: bytes | None = None
 
     #: The files that may be asked for still.
-    local_files: dict[bytes, Any] = {}  # noqa: RUF012  (never changed, but replaced)
+    local_files: dict[bytes, Any] | None = None
+
+    #: Of binary rows: what `quick_answer` recognises, if this is what compiles metadata.
+    own_blocks: list[Block] | None = None
+    compiled_by: ColumnCache | None = None
+
+    #: Are the rows binary?
+    binary: bool = False
 
     _state: _State = _State.RESPONSE
     _result: Result | None = None  # the one being read, once it has begun
@@ -179,12 +190,21 @@ class Query(Exchange):
         pause (`paused`) when nobody takes them.
         """
         self.request = b"\x03" + statement  # COM_QUERY
+        self._begin(streamed)
         if local_files:
             self.local_files = dict(local_files)
-        if streamed:
-            self.streamed = True
+
+    def _begin(self, streamed: bool) -> None:
+        """Set what every statement is asked for.
+
+        In the instance, although most of it is as the class has it: there it is found sooner.
+        """
         #: Results in the order they came; in a streamed query the last one may still grow.
         self.results: deque[Result] = deque()
+        self.streamed = streamed
+        self.quick = not streamed
+        self.done = self.news = False
+        self.wake = self.local_files = None
 
     @property
     def columns(self) -> ColumnCache:
@@ -218,6 +238,7 @@ class Query(Exchange):
     def discard(self) -> None:
         """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
         self._discarding = True
+        self.quick = False
         self.wake = None
         self._stored = 0
         self.results.clear()
@@ -284,6 +305,7 @@ class Query(Exchange):
     def _take_part(self, session: Session, result: Result, ok: Ok | None) -> None:
         """An answer as far as it has come: rows of it are to come, or (`ok`) a further result."""
         self._result = result
+        self.quick = False
         if ok is None:
             self._state = _State.ROWS
         else:
@@ -294,6 +316,7 @@ class Query(Exchange):
         block = self.columns.recognise(buffer, position, end)
         if block is None:
             return position
+        self.quick = False
         self.sequence_id = (1 + block.frames) & 0xFF
         self._reading().column_set = block.column_set
         self.note_columns(block.column_set)
@@ -301,6 +324,7 @@ class Query(Exchange):
         return position + len(block.raw)
 
     def receive(self, payload: bytes | bytearray) -> None:
+        self.quick = False  # what comes now is not the first of the answer
         if not payload:
             raise malformed(f"an empty packet in the answer to a query ({self._state.name})")
         if payload[0] == ERR_HEADER:
@@ -351,7 +375,7 @@ class Query(Exchange):
         """The server has sent this metadata."""
 
     def _receive_file_request(self, name: bytes) -> None:
-        if name not in self.local_files:
+        if self.local_files is None or name not in self.local_files:
             raise OperationalError(
                 CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
                 f"the server asks for the local file {name[:256]!r}, which the statement "
@@ -364,7 +388,7 @@ class Query(Exchange):
 
     def take_file(self) -> Any:
         """What `local_files` has for the file that is wanted."""
-        assert self.file_wanted is not None
+        assert self.file_wanted is not None and self.local_files is not None
         return self.local_files.pop(self.file_wanted)
 
     def send_file(self, data: bytes) -> None:

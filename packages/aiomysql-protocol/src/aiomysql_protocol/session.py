@@ -23,6 +23,7 @@ from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
 from aiomysql_protocol.handshake import Greeting
+from aiomysql_protocol.implementation import quick_answer
 from aiomysql_protocol.packets import ERR_HEADER, Ok, parse_error
 
 # In a name of its own, because pools ask for it at each release.
@@ -164,6 +165,8 @@ class Session:
         """
         position = start
         try:
+            if quick_answer(self, buffer, start, end):
+                return end
             while position < end and self.error is None:
                 if not self.exchanges:
                     return self._receive_unasked(buffer, position, end)
