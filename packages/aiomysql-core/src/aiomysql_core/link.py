@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pymysql import err
-from pymysql.constants import CR
+from pymysql.constants import CR, SERVER_STATUS
 
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stream import Stream
@@ -49,6 +49,8 @@ class Link:
         self.result: Result | None = None
         #: Time of the loop's clock (seconds) when the last answer came.
         self.last_usage = 0.0
+        #: The result of the last COMMIT or ROLLBACK.
+        self._transaction_end: Result | None = None
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
 
@@ -77,7 +79,7 @@ class Link:
     @property
     def server_status(self) -> int:
         """The last status flags of the server; 0 when closed."""
-        return self._stream.session.server_status if self._stream is not None else 0
+        return self._stream.session.server_status & 0xFFFF if self._stream is not None else 0
 
     @property
     def no_backslash_escapes(self) -> bool:
@@ -97,6 +99,21 @@ class Link:
         """
         stream = self._stream
         return stream is not None and not self._claimed and stream.session.at_rest()
+
+    def note_transaction_end(self) -> None:
+        """The result that is there is that of a COMMIT or ROLLBACK, or of a new session."""
+        self._transaction_end = self.result
+
+    def nothing_to_end(self) -> bool:
+        """Would a COMMIT or ROLLBACK end nothing?
+
+        Without autocommit status flags do not say all: MySQL keeps the metadata locks of a MyISAM
+        table too until then.  So nothing may have been run since the last one.
+        """
+        return self.at_rest() and (
+            bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+            or (self.result is not None and self.result is self._transaction_end)
+        )
 
     def stream(self) -> Stream:
         """The stream.
