@@ -29,7 +29,7 @@ from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.prepared import PreparedStatement, Statements
 from aiomysql_core.signatures import running_loop, takes_parameters_of
 from aiomysql_protocol.auth import AuthMethod, Dialog
-from aiomysql_protocol.charsets import find_charset
+from aiomysql_protocol.charsets import find_charset, handshake_collation
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.handshake import Greeting
@@ -93,6 +93,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
         stmt_cache_size: int = 0,
+        skip_idle_commits: bool = True,
         ssl_mode: str | None = None,
         ssl_ca: str | None = None,
         ssl_cert: str | None = None,
@@ -118,6 +119,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
         stmt_cache_size: how many of the statements that cursors run with arguments are kept
         prepared on the server (see `Cursor.execute`); 0: none.
+        skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
         local_infile: allow LOAD DATA LOCAL INFILE.
         ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
         plaintext; None encrypts where the server offers it and is not on this machine.
@@ -145,6 +147,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._charset = options.find_charset()
         self._echo = echo
         self.get_warnings = get_warnings
+        if not isinstance(skip_idle_commits, bool):
+            kind = type(skip_idle_commits).__name__
+            raise TypeError(f"option 'skip_idle_commits' must be of type bool, not {kind}")
+        #: Is no COMMIT or ROLLBACK sent that would end nothing?
+        self.skip_idle_commits = skip_idle_commits
         self.cursorclass = cursorclass
         self.use_unicode = True if use_unicode is None else use_unicode
         self.sql_mode = sql_mode
@@ -210,7 +217,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._asking_password = True
         password = await options.ask_password()
         self._asking_password = False
-        login = Login(options.login(self._charset, password))
+        collation = self._handshake_collation()
+        login = Login(options.login(self._charset, password, collation))
         self.link.attach(await open_stream(options, session, login, self._loop))
         self._last_greeting = session.require_greeting()
         self._note_auth_plugins(login)
@@ -218,9 +226,14 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
-        if options.collation is not None:
+        if options.collation is not None and collation is None:
             await self._set_names()
         await self._prepare_session()
+
+    def _handshake_collation(self) -> int | None:
+        """The number of the collation asked for, if the handshake can carry it."""
+        collation = self._options.collation
+        return handshake_collation(collation, self._charset) if collation is not None else None
 
     async def _set_names(self) -> None:
         names = f"SET NAMES {self._charset.server_name}"
@@ -240,6 +253,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.commit()
         if self.autocommit_mode is not None:
             await self.autocommit(self.autocommit_mode)
+        self.link.note_transaction_end()
 
     async def reset(self) -> None:
         """Make the session as good as new, without a new log-in (MySQL: COM_RESET_CONNECTION).
@@ -391,12 +405,21 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         await self.query("BEGIN")
 
     async def commit(self) -> None:
-        """Commit the open transaction."""
-        await self.query("COMMIT")
+        """Commit the open transaction.
+
+        Nothing is sent when there is none (option `skip_idle_commits`).
+        """
+        await self._end_transaction("COMMIT")
 
     async def rollback(self) -> None:
-        """Roll the open transaction back."""
-        await self.query("ROLLBACK")
+        """Roll the open transaction back; nothing is sent when there is none, as in `commit`."""
+        await self._end_transaction("ROLLBACK")
+
+    async def _end_transaction(self, statement: str) -> None:
+        if self.skip_idle_commits and self.link.nothing_to_end():
+            return
+        await self.query(statement)
+        self.link.note_transaction_end()
 
     async def autocommit(self, value: bool) -> None:
         """Set the session's autocommit mode; nothing is sent when it is that already."""

@@ -18,13 +18,10 @@ from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
 from aiomysql_protocol.query import Query, Result
-from aiomysql_protocol.session import Session
+from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
-
-# In a name of its own, because pools ask at each release.
-_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 
 _Wait = Callable[[], Awaitable[None]]
 
@@ -57,6 +54,8 @@ class Link:
         self.result: Result | None = None
         #: Time of the loop's clock (seconds) when the last answer came.
         self.last_usage = 0.0
+        #: The result of the last COMMIT or ROLLBACK.
+        self._transaction_end: Result | None = None
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
 
@@ -85,7 +84,7 @@ class Link:
     @property
     def server_status(self) -> int:
         """The last status flags of the server; 0 when closed."""
-        return self.session.server_status if self.session is not None else 0
+        return self.session.server_status & 0xFFFF if self.session is not None else 0
 
     @property
     def no_backslash_escapes(self) -> bool:
@@ -103,7 +102,22 @@ class Link:
             and not self._claimed
             and session.error is None
             and not session.exchanges
-            and not session.server_status & _IN_TRANSACTION
+            and not session.server_status & MAYBE_IN_TRANSACTION
+        )
+
+    def note_transaction_end(self) -> None:
+        """The result that is there is that of a COMMIT or ROLLBACK, or of a new session."""
+        self._transaction_end = self.result
+
+    def nothing_to_end(self) -> bool:
+        """Would a COMMIT or ROLLBACK end nothing?
+
+        Without autocommit status flags do not say all: MySQL keeps the metadata locks of a MyISAM
+        table too until then.  So nothing may have been run since the last one.
+        """
+        return self.at_rest() and (
+            bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+            or (self.result is not None and self.result is self._transaction_end)
         )
 
     def stream(self) -> Stream:

@@ -193,8 +193,10 @@ class Options:
                 )
         return _to_bytes(password)
 
-    def login(self, charset: Charset, password: bytes) -> LoginOptions:
-        """The options as the protocol layer wants them."""
+    def login(
+        self, charset: Charset, password: bytes, collation_id: int | None = None
+    ) -> LoginOptions:
+        """The options as the protocol layer wants them; collation_id: default is the charset's."""
         attributes = {
             "_client_name": "aiomysql",
             "_client_version": __version__,
@@ -212,7 +214,7 @@ class Options:
             user=self.user.encode(charset.encoding),
             password=password,
             database=self.db.encode(charset.encoding) if self.db else None,
-            collation_id=charset.collation_id,
+            collation_id=collation_id or charset.collation_id,
             client_flags=flags,
             attributes=attributes,
             tls=self.tls.policy(local=local),

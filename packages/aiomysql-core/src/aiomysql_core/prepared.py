@@ -31,22 +31,54 @@ if TYPE_CHECKING:
 #: ER_NEED_REPREPARE and ER_UNKNOWN_STMT_HANDLER.
 _STALE = frozenset({1615, 1243})
 
+#: Errors of a preparation that are about this moment, not about the statement: ER_QUERY_INTERRUPTED
+#: and ER_LOCK_WAIT_TIMEOUT.
+_PASSING = frozenset({1317, 1205})
+
 #: Statements after which others may mean something else, because a prepared one keeps the database
 #: and the modes it was prepared under: those are prepared again.
-_CHANGES_MEANING = re.compile(
-    rb"(?:^|;|\*/)\s*(?:USE|CALL|SET(?!\s+(?:SESSION\s+)?(?:AUTOCOMMIT|TRANSACTION)\b))\b",
-    re.IGNORECASE,
+_CHANGE = (
+    rb"(?:\s+|/\*(?!M?!).*?\*/|/\*M?!\d*|\*/|(?:--\s|\#)[^\n]*\n)*+"
+    rb"(?:USE|CALL|SET(?!\s+(?:SESSION\s+)?(?:AUTOCOMMIT|TRANSACTION)\b))\b"
 )
+# Apart, because each finds its place in a long statement at once.
+_CHANGE_FIRST = re.compile(_CHANGE, re.IGNORECASE | re.DOTALL)
+_CHANGE_LATER = re.compile(rb";" + _CHANGE, re.IGNORECASE | re.DOTALL)
+
+#: What asks about the statement before, of which a preparation in between would leave nothing; and
+#: what may ask for a file.
+_TEXT_ONLY = re.compile(
+    r"\b(?:ROW_COUNT|FOUND_ROWS)\s*\(|@@(?:\w+\.)?(?:WARNING|ERROR)_COUNT\b"
+    r"|\b(?:SHOW|GET)\s.*?\b(?:WARNINGS|ERRORS|DIAGNOSTICS)\b|\bLOAD\s+(?:DATA|XML)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _changes_meaning(statement: bytes) -> bool:
+    return bool(_CHANGE_FIRST.match(statement) or _CHANGE_LATER.search(statement))
 
 
 class Handle:
     """One statement of one connection, prepared or not."""
 
-    __slots__ = ("cached", "generation", "prepared", "session", "statement", "template")
+    __slots__ = (
+        "cached",
+        "changes_meaning",
+        "generation",
+        "prepared",
+        "session",
+        "statement",
+        "template",
+        "text",
+    )
 
-    def __init__(self, statement: bytes, template: Template | None, cached: bool) -> None:
+    def __init__(self, text: str, template: Template | None, cached: bool) -> None:
         #: What the server prepares.
-        self.statement = statement
+        self.text = text
+        #: The same in the character set in which it was sent.
+        self.statement = b""
+        #: Do others have to be prepared again after it?
+        self.changes_meaning = False
         #: None: it goes as text.
         self.template = template
         #: Does the statement go as text when the server can't prepare it?
@@ -71,6 +103,7 @@ class Statements:
         self._generation = 0
         self._cached: OrderedDict[str, Handle] = OrderedDict()
         self._newest: Handle | None = None  # the one at its end
+        self._to_close: list[tuple[Session, Prepared]] = []
 
     # -- what happens to the session -------------------------------------------------------------
 
@@ -90,11 +123,12 @@ class Statements:
     def session_reset(self, encoding: str) -> None:
         """The session is as good as new: it has no statements."""
         self._generation += 1  # so that nothing is closed
+        self._to_close.clear()
         self.forget(encoding)
 
     def note_text(self, statement: bytes) -> None:
         """A statement is run as text: does it change what others mean?"""
-        if self._cached and _CHANGES_MEANING.search(statement):
+        if self._cached and _changes_meaning(statement):
             self.forget()
 
     # -- handles ---------------------------------------------------------------------------------
@@ -118,21 +152,37 @@ class Statements:
     def new_handle(self, query: str, *, cached: bool = False) -> Handle:
         """The handle for a statement with `%s` or `%(name)s` marks."""
         template = convert(query, no_backslash_escapes=self._link.no_backslash_escapes)
-        statement = template.statement if template is not None else query
-        return Handle(encode_statement(statement, self._encoding), template, cached)
+        handle = Handle(template.statement if template is not None else query, template, cached)
+        handle.statement = encode_statement(handle.text, self._encoding)
+        handle.changes_meaning = _changes_meaning(handle.statement)
+        if cached and (handle.changes_meaning or _TEXT_ONLY.search(query)):
+            handle.template = None
+        return handle
 
     def close(self, handle: Handle) -> None:
         """Have the server forget a statement; that goes out with the next request."""
         if handle.prepared is not None and self._is_current(handle):
             assert handle.session is not None
-            close_statement(handle.session, handle.prepared)
+            self._to_close.append((handle.session, handle.prepared))
+            if not self._link.busy:  # perhaps with a file, into which this would go
+                self._close_given_up()
         handle.prepared = None
+
+    def _close_given_up(self) -> None:
+        for session, prepared in self._to_close:
+            if session is self._link.session:
+                close_statement(session, prepared)
+        self._to_close.clear()
 
     def _is_current(self, handle: Handle) -> bool:
         return handle.generation == self._generation and handle.session is self._link.session
 
     async def prepare(self, handle: Handle) -> None:
         """Prepare a statement; raises what the server says."""
+        self._link.check_free()
+        if self._to_close:
+            self._close_given_up()
+        handle.statement = encode_statement(handle.text, self._encoding)
         exchange = Prepare(handle.statement)
         await self._link.run(exchange)
         handle.prepared = exchange.prepared
@@ -147,8 +197,8 @@ class Statements:
             if handle.prepared is None or not self._is_current(handle):
                 try:
                     await self.prepare(handle)
-                except err.MySQLError:
-                    if not handle.cached or self._link.closed:
+                except err.MySQLError as error:
+                    if not handle.cached or self._link.closed or error.args[0] in _PASSING:
                         raise
                     handle.template = None  # the text will tell if more than that is wrong
                     return None
@@ -168,6 +218,9 @@ class Statements:
         except err.MySQLError as error:
             if error.args[0] not in _STALE:
                 raise
+        finally:
+            if handle.changes_meaning:
+                self.forget()
         self.close(handle)
         return None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pymysql.charset import charset_by_name
+from pymysql.charset import charset_by_id, charset_by_name
 from pymysql.err import ProgrammingError
 
 #: Collation id that marks a column's bytes as bytes (MySQL: collation `binary`).
@@ -19,6 +19,9 @@ BINARY_COLLATION = 63
 
 #: The collation utf8mb3_general_ci, which older releases of PyMySQL do not know by this name.
 _UTF8MB3_COLLATION = 33
+
+#: From this number on collations are MySQL's or MariaDB's own.
+_COMMON_COLLATIONS = 248
 
 _PREFIX = "aiomysql_"
 
@@ -90,6 +93,22 @@ def find_charset(name: str) -> Charset:
         ) from None
     collation_id: int = getattr(found, "id")  # noqa: B009  (the public stubs lack it)
     return Charset(name, collation_id, encoding, server_name)
+
+
+def handshake_collation(collation: str, charset: Charset) -> int | None:
+    """The number of a collation of `charset`; None where the handshake can't carry it.
+
+    It has a byte for the number, and a server that doesn't know it takes another collation without
+    a word.  So this gives only those that every server has.
+    """
+    for number in range(1, _COMMON_COLLATIONS):
+        try:
+            found: Any = charset_by_id(number)  # the public stubs lack its attributes
+        except KeyError:  # there are gaps
+            continue
+        if found.collation == collation.lower() and found.name == charset.server_name:
+            return number
+    return None
 
 
 def _latin1() -> codecs.CodecInfo:

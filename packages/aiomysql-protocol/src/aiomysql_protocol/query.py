@@ -328,6 +328,8 @@ class Query(Exchange):
         if not payload:
             raise malformed(f"an empty packet in the answer to a query ({self._state.name})")
         if payload[0] == ERR_HEADER:
+            assert self.session is not None
+            self.session.note_error()
             self._end_result(Ok(), parse_error(payload))
         elif self._state is _State.ROWS:
             self._receive_in_rows(payload)

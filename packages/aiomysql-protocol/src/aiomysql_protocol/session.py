@@ -26,8 +26,11 @@ from aiomysql_protocol.handshake import Greeting
 from aiomysql_protocol.implementation import quick_answer
 from aiomysql_protocol.packets import ERR_HEADER, Ok, parse_error
 
-# In a name of its own, because pools ask for it at each release.
-_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
+# Above the server's 16 flags, so that its next ones take it away.
+_IN_DOUBT = 1 << 16
+
+#: Set in `Session.server_status` when a transaction is open, or may be.
+MAYBE_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS | _IN_DOUBT
 
 
 class Session:
@@ -41,7 +44,7 @@ class Session:
         self.greeting: Greeting | None = None
         #: The capabilities in force, once the handshake response was sent.
         self.capabilities = 0
-        #: The last status flags (pymysql.constants.SERVER_STATUS).
+        #: The last status flags (pymysql.constants.SERVER_STATUS); above them, see `note_error`.
         self.server_status = 0
         #: Why the session is broken; None while it works.
         self.error: BaseException | None = None
@@ -78,9 +81,11 @@ class Session:
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
     def at_rest(self) -> bool:
-        """Does it work, with no answer outstanding and no transaction open?"""
+        """Does it work, with no answer outstanding and certainly no transaction open?"""
         return (
-            self.error is None and not self.exchanges and not self.server_status & _IN_TRANSACTION
+            self.error is None
+            and not self.exchanges
+            and not self.server_status & MAYBE_IN_TRANSACTION
         )
 
     def require_greeting(self) -> Greeting:
@@ -93,6 +98,12 @@ class Session:
         """Remember the status flags of an OK packet (for exchanges); returns it."""
         self.server_status = ok.server_status
         return ok
+
+    def note_error(self) -> None:
+        """A statement failed (for exchanges): ERR packets have no status flags, yet it may have
+        opened a transaction.
+        """
+        self.server_status |= _IN_DOUBT
 
     def to_raise(self, error: BaseException) -> BaseException:
         """`error`, or a copy of it if the session keeps it.

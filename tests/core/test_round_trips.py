@@ -1,0 +1,309 @@
+"""Round trips that are not made: COMMIT and ROLLBACK that would end nothing, SETs on connecting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from aiomysql_core import (
+    Connection,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SSCursor,
+    connect,
+)
+from tests import scripted
+from tests.servers import Server
+
+
+async def counters(connection: Connection) -> dict[str, int]:
+    """What the server has counted in this session."""
+    async with connection.cursor() as cursor:
+        await cursor.execute("SHOW SESSION STATUS")
+        return {name: int(value) for name, value in await cursor.fetchall() if value.isdigit()}
+
+
+async def ends(connection: Connection) -> tuple[int, int]:
+    """How many COMMITs and ROLLBACKs the server has had."""
+    found = await counters(connection)
+    return found["Com_commit"], found["Com_rollback"]
+
+
+@pytest.fixture
+async def committing(connect_args: dict[str, Any]) -> AsyncIterator[Connection]:
+    """A connection in autocommit mode."""
+    async with connect(**connect_args, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def table(server: Server, table_name: str) -> str:
+    server.execute(f"CREATE TABLE {table_name} (n INT PRIMARY KEY) ENGINE=InnoDB")
+    server.execute(f"INSERT INTO {table_name} VALUES (1)")
+    return table_name
+
+
+def locked(server: Server, table: str) -> bool:
+    """Does a session hold a metadata lock on `table`, as an open transaction does?"""
+    nowait = "NOWAIT" if server.kind == "mariadb" else ""
+    with server.connect(init_command="SET lock_wait_timeout = 1") as other:
+        try:
+            other.cursor().execute(f"ALTER TABLE {table} {nowait} COMMENT = 'altered'")
+        except other.OperationalError as error:
+            if error.args[0] != 1205:
+                raise
+            return True
+    return False
+
+
+async def test_nothing_to_end_in_autocommit_mode(committing: Connection, table: str) -> None:
+    await committing.query(f"INSERT INTO {table} VALUES (2)")
+    for _ in range(3):
+        await committing.commit()
+        await committing.rollback()
+    await committing.query(f"SELECT * FROM {table}")
+    await committing.commit()
+    assert await ends(committing) == (0, 0)
+
+
+async def test_switched_off(connect_args: dict[str, Any]) -> None:
+    async with connect(**connect_args, autocommit=True, skip_idle_commits=False) as connection:
+        await connection.commit()
+        await connection.rollback()
+        assert await ends(connection) == (1, 1)
+    wrong: Any
+    for wrong in (1, None, "yes"):
+        with pytest.raises(TypeError, match="skip_idle_commits"):
+            await connect(**connect_args, skip_idle_commits=wrong)
+
+
+@pytest.mark.parametrize(
+    "begin", ["BEGIN", "START TRANSACTION READ ONLY", "START TRANSACTION WITH CONSISTENT SNAPSHOT"]
+)
+async def test_transactions_in_autocommit_mode(committing: Connection, begin: str) -> None:
+    await committing.query(begin)
+    assert committing.get_transaction_status()
+    await committing.commit()
+    assert not committing.get_transaction_status()
+    await committing.query(begin)
+    await committing.rollback()
+    await committing.commit()
+    assert await ends(committing) == (1, 1)
+
+
+async def test_without_autocommit(connection: Connection, table: str, server: Server) -> None:
+    """Whatever was run is committed; only what follows a COMMIT or ROLLBACK at once is not sent."""
+    await connection.commit()  # nothing was run
+    assert await ends(connection) == (0, 0)
+    for number, statement in enumerate(
+        [
+            f"INSERT INTO {table} VALUES (3)",
+            f"SELECT * FROM {table} WHERE 0 = 1",
+            "SELECT 1",
+            "SET @a = 1",
+        ],
+        2,  # the question for the counters is a statement, too
+    ):
+        await connection.commit()
+        await connection.query(statement)
+        await connection.commit()
+        await connection.commit()
+        await connection.rollback()
+        assert not locked(server, table)
+        assert await ends(connection) == (2 * number - 2, 0), statement
+    assert server.execute(f"SELECT COUNT(*) FROM {table}") == [(2,)]
+
+
+async def test_metadata_locks_of_other_engines(
+    connection: Connection, server: Server, table_name: str
+) -> None:
+    """The flags of MySQL do not tell of them, and yet it keeps them."""
+    server.execute(f"CREATE TABLE {table_name} (n INT) ENGINE=MyISAM")
+    for end in (connection.commit, connection.rollback):
+        await connection.query(f"SELECT * FROM {table_name}")
+        await end()
+        assert not locked(server, table_name)
+
+
+async def test_after_an_error(
+    connection: Connection, committing: Connection, server: Server, table: str
+) -> None:
+    """An ERR packet has no flags, but the failed statement has opened a transaction."""
+    for end in (connection.commit, connection.rollback):
+        await end()
+        with pytest.raises(IntegrityError):
+            await connection.query(f"INSERT INTO {table} VALUES (1)")
+        assert locked(server, table)
+        assert not connection.reusable
+        await end()
+        assert not locked(server, table)
+        assert connection.reusable
+    server.execute(
+        f"CREATE PROCEDURE p_{table}() BEGIN START TRANSACTION; INSERT INTO {table} VALUES (7);"
+        f" INSERT INTO {table} VALUES (1); END"
+    )
+    with pytest.raises(IntegrityError):
+        await committing.query(f"CALL p_{table}()")
+    assert not committing.reusable
+    await committing.rollback()
+    server.execute(f"DROP PROCEDURE p_{table}")
+    assert not locked(server, table)
+    assert server.execute(f"SELECT * FROM {table}") == [(1,)]
+    with pytest.raises(IntegrityError):
+        await committing.query(f"INSERT INTO {table} VALUES (1)")
+    await committing.query("DO 0")  # whose flags say how it is
+    assert committing.reusable
+    assert committing.server_status < 1 << 16
+
+
+async def test_locked_tables(connection: Connection, server: Server, table: str) -> None:
+    """They are not unlocked by a COMMIT; what was read of them is committed."""
+    await connection.query(f"LOCK TABLES {table} WRITE")
+    await connection.commit()
+    assert locked(server, table)
+    await connection.query("UNLOCK TABLES")
+    await connection.commit()
+    assert not locked(server, table)
+
+
+async def test_xa(committing: Connection, server: Server) -> None:
+    """Where a server refuses a COMMIT it still does."""
+    await committing.query("XA START 'x'")
+    for statement in ("XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"):
+        if committing.get_transaction_status():
+            with pytest.raises(OperationalError, match="1399"):
+                await committing.commit()
+        await committing.query(statement)
+    await committing.commit()
+    expected = 2 if server.kind == "mysql" else 3  # MySQL lets go of what is prepared
+    assert await ends(committing) == (expected, 0)
+
+
+async def test_temporary_tables(committing: Connection) -> None:
+    await committing.query("CREATE TEMPORARY TABLE passing (n INT)")
+    await committing.begin()
+    await committing.query("INSERT INTO passing VALUES (1)")
+    await committing.rollback()
+    assert await committing.query("SELECT * FROM passing") == 0
+
+
+async def test_unread_rows(committing: Connection) -> None:
+    """A COMMIT ends a streamed result, as ever."""
+    cursor = await committing.cursor(SSCursor)
+    await cursor.execute("SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100")
+    with pytest.warns(UserWarning, match="left incomplete"):
+        await committing.commit()
+    await committing.commit()
+    assert (await ends(committing))[0] == 1
+    await cursor.close()
+
+
+async def test_closed_and_busy_connections(connect_args: dict[str, Any], server: Server) -> None:
+    connection = await connect(**connect_args, autocommit=True)
+    sleeping = asyncio.ensure_future(connection.query("SELECT SLEEP(0.2)"))
+    await asyncio.sleep(0)
+    with pytest.raises(InterfaceError, match="another task"):
+        await connection.commit()
+    await sleeping
+    server.execute(f"KILL {connection.thread_id()}")
+    async with asyncio.timeout(5):
+        while not connection.closed:
+            await asyncio.sleep(0.01)
+    with pytest.raises(OperationalError):
+        await connection.commit()
+    with pytest.raises(InterfaceError):
+        await connection.rollback()
+
+
+async def test_reset_and_reconnect(connection: Connection) -> None:
+    await connection.query("DO 0")
+    await connection.reset()
+    await connection.commit()
+    connection.close()
+    await connection.ping()
+    await connection.commit()
+    assert await ends(connection) == (0, 0)
+
+
+# Connecting
+
+
+async def test_connecting_without_a_statement(connect_args: dict[str, Any], server: Server) -> None:
+    """Character set, collation and database are in the handshake, and autocommit is as wanted."""
+    asked = []
+    for options in (
+        {"autocommit": None},
+        {"autocommit": True},
+        {"autocommit": True, "charset": "latin1"},
+        {"autocommit": True, "collation": "utf8mb4_bin"},
+        {"autocommit": True, "charset": "latin1", "collation": "LATIN1_German1_CI"},
+        {"autocommit": False},
+    ):
+        async with connect(**connect_args, **options) as connection:
+            found = await counters(connection)
+            asked.append((found["Questions"], found["Com_set_option"]))
+    first = asked[0]
+    assert first[1] == 0
+    assert asked[:5] == [first] * 5
+    assert asked[5] == (first[0] + 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("charset", "collation"),
+    [
+        ("utf8mb4", "utf8mb4_unicode_ci"),
+        ("utf8mb4", "utf8mb4_bin"),
+        ("latin1", "latin1_german2_ci"),
+        ("sjis", "sjis_bin"),
+        ("cp1250", "cp1250_polish_ci"),
+    ],
+)
+async def test_collations_of_the_handshake(
+    connect_args: dict[str, Any], charset: str, collation: str
+) -> None:
+    async with (
+        connect(**connect_args, charset=charset, collation=collation) as connection,
+        connection.cursor() as cursor,
+    ):
+        assert (await counters(connection))["Com_set_option"] == 1  # autocommit
+        await cursor.execute(
+            "SELECT @@collation_connection, @@character_set_client, @@character_set_results"
+        )
+        assert await cursor.fetchone() == (collation, charset, charset)
+
+
+async def test_collations_that_need_a_statement(
+    connect_args: dict[str, Any], server: Server
+) -> None:
+    """The handshake's byte has no room for them, or not every server knows them."""
+    own = {"mysql": "utf8mb4_da_0900_as_cs", "mariadb": "utf8mb4_nopad_bin"}[server.kind]
+    async with connect(**connect_args, collation=own) as connection:
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT @@collation_connection")
+            assert await cursor.fetchone() == (own,)
+        assert (await counters(connection))["Com_set_option"] == 2
+    with pytest.raises(OperationalError, match="latin1_bin"):
+        await connect(**connect_args, collation="latin1_bin")
+
+
+async def test_init_command_in_a_transaction() -> None:
+    """It is committed where the server says that a transaction is open."""
+    seen: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await scripted.accept_login(reader, writer)
+        for status in (3, 2):
+            seen.append(await scripted.read_packet(reader))
+            writer.write(scripted.frame(scripted.ok(status=status), 1))
+        await reader.read()
+
+    async with scripted.scripted_server(handler) as port:
+        connection = await connect(
+            host="127.0.0.1", port=port, init_command="INSERT", autocommit=True
+        )
+        connection.close()
+    assert seen == [b"\x03INSERT", b"\x03COMMIT"]
