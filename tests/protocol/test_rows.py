@@ -225,6 +225,14 @@ def test_structure_is_checked_before_values(make: MakeDecoder) -> None:
     assert seen == []
 
 
+@pytest.mark.parametrize(("body", "message"), BROKEN)
+def test_structure_matters_more_than_values(make: MakeDecoder, body: bytes, message: str) -> None:
+    with pytest.raises(MalformedPacket, match=message):
+        make([INT, TEXT]).decode_row(b"\x01?" + body)
+    with pytest.raises(MalformedPacket, match=message):
+        make([TEXT, INT, TEXT]).decode_row(b"\x01a\x01?" + body)
+
+
 @pytest.mark.parametrize(
     ("kind", "raw"),
     [

@@ -209,8 +209,20 @@ def test_both_alike_on_any_bytes(kinds: list[CellKind], text: bytes) -> None:
 def test_short_floats_are_rounded_correctly() -> None:
     decoder = need_c()([plan(KIND.FLOAT)])
     rng = random.Random(1)
-    for _ in range(5000):
-        digits = str(rng.randrange(10 ** rng.randrange(1, 19)))
+    for _ in range(20_000):
+        digits = str(rng.randrange(10 ** rng.randrange(1, 22)))
         at = rng.randrange(len(digits) + 1)
         text = f"{rng.choice(['', '-'])}{digits[:at]}.{digits[at:]}"
         assert decoder.decode_row(payload(text.encode())) == (float(Decimal(text)),)
+
+
+def test_floats_between_two_doubles() -> None:
+    # Halfway, and a little beside it, with as many digits as the fast way takes.
+    decoder = need_c()([plan(KIND.FLOAT)])
+    rng = random.Random(2)
+    for _ in range(5000):
+        exponent = rng.randrange(1, 11)
+        middle = (rng.randrange(1 << 52, 1 << 53) << exponent) + (1 << exponent - 1)
+        for number in (middle - 1, middle, middle + 1):
+            for text in (f"{number}", f"-{number}.0", f"{Decimal(number).scaleb(-5)}"):
+                assert decoder.decode_row(payload(text.encode())) == (float(text),)

@@ -14,7 +14,7 @@ import datetime
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from operator import methodcaller
 from typing import Any, NamedTuple, Protocol
 
@@ -263,6 +263,13 @@ def _split(data: bytes, pos: int, end: int, columns: int) -> list[bytes | None]:
     if pos != end:
         raise malformed("bytes are left over after the last column of a row")
     return cells
+
+
+#: ``exact_decimal(text)`` is ``Decimal(text)`` for a str that holds nothing but a number; quicker,
+#: because the context need not be looked up.
+exact_decimal: Callable[[str], Decimal] = Context(
+    prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[InvalidOperation]
+).create_decimal
 
 
 def _decimal(raw: bytes) -> Decimal:
