@@ -17,6 +17,7 @@ from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
 C_MODULE = "aiomysql_protocol._speedups"
 
 MakeDecoder = Callable[[Sequence[CellPlan]], RowDecoder]
+MakeDicts = Callable[[tuple[str, ...], list[Any]], None]
 MakeBinaryDecoder = Callable[[Sequence[BinaryPlan]], RowDecoder]
 
 
@@ -65,6 +66,15 @@ def binary_implementation(name: str) -> MakeBinaryDecoder:
         return binary_rows.BinaryRowDecoder
     need_c()
     found: MakeBinaryDecoder = importlib.import_module(C_MODULE).BinaryRowDecoder
+    return found
+
+
+def dicts_implementation(name: str) -> MakeDicts:
+    """The implementation of `dict_rows` called "c" or "python"."""
+    if name == "python":
+        return rows.dict_rows
+    need_c()
+    found: MakeDicts = importlib.import_module(C_MODULE).dict_rows
     return found
 
 

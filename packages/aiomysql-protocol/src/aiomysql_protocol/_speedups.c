@@ -6,6 +6,7 @@
  * must not change the buffer from another thread meanwhile.)
  */
 #include "_answers.h"
+#include "_dicts.h"
 #include "_literals.h"
 #include "_parameters.h"
 #include "_rows.h"
@@ -388,6 +389,7 @@ module_free(void *module)
 }
 
 static PyMethodDef module_methods[] = {
+    {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},

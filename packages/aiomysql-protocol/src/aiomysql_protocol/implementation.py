@@ -29,6 +29,7 @@ class _Parts(NamedTuple):
     name: Literal["c", "python"]
     text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
+    dict_rows: Callable[[tuple[str, ...], list[Any]], None]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
     pack_parameters: Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]
@@ -47,6 +48,7 @@ def _chosen() -> _Parts:
         "python",
         rows.TextRowDecoder,
         binary_rows.BinaryRowDecoder,
+        rows.dict_rows,
         answers.read_answer,
         _literals,
         lambda values: None,
@@ -70,6 +72,7 @@ def _chosen() -> _Parts:
         "c",
         _speedups.TextRowDecoder,
         _speedups.BinaryRowDecoder,
+        _speedups.dict_rows,
         _speedups.read_answer,
         _speedups.literals,
         _speedups.pack_parameters,
@@ -82,6 +85,9 @@ _parts = _chosen()
 
 IMPLEMENTATION: Literal["c", "python"] = _parts.name
 """The implementation that runs."""
+
+dict_rows = _parts.dict_rows
+"""See ``rows.dict_rows``."""
 
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""

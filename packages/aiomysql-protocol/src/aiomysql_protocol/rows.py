@@ -265,6 +265,14 @@ def _split(data: bytes, pos: int, end: int, columns: int) -> list[bytes | None]:
     return cells
 
 
+def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None:
+    """Turn each of `rows`, tuples, into a dict by `names`, in its place.
+
+    Of equal names the last one's value stays. Raises ValueError for a row of another length.
+    """
+    rows[:] = [dict(zip(names, row, strict=True)) for row in rows]
+
+
 #: ``exact_decimal(text)`` is ``Decimal(text)`` for a str that holds nothing but a number; quicker,
 #: because the context need not be looked up.
 exact_decimal: Callable[[str], Decimal] = Context(
