@@ -477,7 +477,7 @@ def test_of_equal_names_the_last_stays(dict_rows: MakeDicts, values: tuple[Any, 
 
 @pytest.mark.parametrize("row", [(), (1,), (1, 2, 3)])
 def test_row_of_another_length(dict_rows: MakeDicts, row: tuple[Any, ...]) -> None:
-    with pytest.raises(ValueError, match="each row must|zip"):
+    with pytest.raises(ValueError, match="each row must"):
         dict_rows(("a", "b"), [(1, 2), row])
 
 
