@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+from collections import OrderedDict
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -196,6 +197,9 @@ async def test_error_in_a_later_result(connection: Connection) -> None:
         assert list(await cursor.fetchall()) == [(4,)]
 
 
+DIGITS = " UNION ALL ".join(["SELECT 0 AS n", *(f"SELECT {digit}" for digit in range(1, 10))])
+
+
 async def test_dict_cursors(connection: Connection) -> None:
     query = "SELECT a.n, b.n, 5 AS five FROM (SELECT 1 AS n) AS a, (SELECT 2 AS n) AS b"
     expected = {"n": 1, "b.n": 2, "five": 5}
@@ -204,6 +208,43 @@ async def test_dict_cursors(connection: Connection) -> None:
             await cursor.execute(query)
             assert await cursor.fetchone() == expected
             assert await cursor.fetchone() is None
+
+
+async def test_dict_cursors_with_names_that_repeat(connection: Connection) -> None:
+    query = "SELECT 1 AS n, 2 AS n, NULL AS n, 'x' AS s UNION ALL SELECT 4, NULL, 6, NULL"
+    for kind in (DictCursor, SSDictCursor):
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute(query)
+            rows = list(await cursor.fetchall())
+            assert rows == [{"n": 1, ".n": None, "s": "x"}, {"n": 4, ".n": 6, "s": None}]
+            assert [list(row) for row in rows] == [["n", ".n", "s"]] * 2
+            rows[0]["s"] = "mine"
+            await cursor.execute(query)
+            assert (await cursor.fetchone())["s"] == "x"
+
+
+@pytest.mark.parametrize("base", [DictCursor, SSDictCursor])
+async def test_dict_cursors_of_ones_own(connection: Connection, base: type[Cursor]) -> None:
+    class Ordered(base):  # type: ignore[valid-type, misc]
+        dict_type = OrderedDict
+
+    class Changed(base):  # type: ignore[valid-type, misc]
+        def _conv_row(self, row: Any) -> Any:
+            return {**super()._conv_row(row), "more": 1}
+
+    class Mixed(DeserializationCursor, base):  # type: ignore[valid-type, misc]
+        pass
+
+    for kind, expected in (
+        (Ordered, OrderedDict(a=1)),
+        (Changed, {"a": 1, "more": 1}),
+        (Mixed, {"a": 1}),
+    ):
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute("SELECT 1 AS a")
+            rows = await cursor.fetchall()
+            assert list(rows) == [expected]
+            assert type(rows[0]) is type(expected)
 
 
 async def test_deserialization_cursor(connection: Connection, table_name: str) -> None:
@@ -308,6 +349,39 @@ async def test_error_in_a_converter_leaves_the_connection_in_step(
 async def everything(cursor: Cursor, query: str) -> Sequence[Any]:
     await cursor.execute(query)
     return await cursor.fetchall()
+
+
+async def test_streaming_over_many_batches(connection: Connection) -> None:
+    query = "SELECT a.n * 1000 + b.n * 100 + c.n * 10 + d.n AS n, REPEAT('x', 200) AS x FROM "
+    query += ", ".join(f"({DIGITS}) AS {name}" for name in "abcd") + " ORDER BY 1"
+    for kind in (SSCursor, SSDictCursor):
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute(query)
+            assert cursor.rownumber == 0
+            found = [await cursor.fetchone() for _ in range(10)]
+            assert cursor.rownumber == 10
+            found += await cursor.fetchmany(2500)
+            assert cursor.rownumber == 2510
+            async for row in cursor:
+                found.append(row)
+                if cursor.rownumber == 4000:
+                    break
+            await cursor.scroll(2000)
+            assert cursor.rownumber == 6000
+            found += await cursor.fetchall()
+            assert cursor.rownumber == 10_000
+            assert await cursor.fetchone() is None
+            assert await cursor.fetchmany(5) == []
+            expected = [*range(4000), *range(6000, 10_000)]
+            key: Any = "n" if kind is SSDictCursor else 0
+            assert [row[key] for row in found] == expected
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute(query)
+            await cursor.fetchone()
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute("SELECT 7 AS n")
+            assert [row[key] async for row in cursor] == [7]
+            assert cursor.rownumber == 1
 
 
 async def test_streaming_cursor_methods(connection: Connection) -> None:

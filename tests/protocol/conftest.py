@@ -7,7 +7,9 @@ import pytest
 from .row_bytes import (
     MakeBinaryDecoder,
     MakeDecoder,
+    MakeDicts,
     binary_implementation,
+    dicts_implementation,
     implementation,
 )
 
@@ -20,3 +22,8 @@ def make(request: pytest.FixtureRequest) -> MakeDecoder:
 @pytest.fixture(params=["c", "python"])
 def make_binary(request: pytest.FixtureRequest) -> MakeBinaryDecoder:
     return binary_implementation(request.param)
+
+
+@pytest.fixture(params=["c", "python"])
+def dict_rows(request: pytest.FixtureRequest) -> MakeDicts:
+    return dicts_implementation(request.param)

@@ -18,6 +18,7 @@ from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
 C_MODULE = "aiomysql_protocol._speedups"
 
 MakeDecoder = Callable[[Sequence[CellPlan]], RowDecoder]
+MakeDicts = Callable[[tuple[str, ...], list[Any]], None]
 MakeBinaryDecoder = Callable[[Sequence[BinaryPlan]], RowDecoder]
 
 
@@ -71,6 +72,15 @@ def implementation(name: str) -> MakeDecoder:
 def binary_implementation(name: str) -> MakeBinaryDecoder:
     """The implementation for binary rows called "c" or "python"."""
     found: MakeBinaryDecoder = part(name, binary_rows, "BinaryRowDecoder")
+    return found
+
+
+def dicts_implementation(name: str) -> MakeDicts:
+    """The implementation of `dict_rows` called "c" or "python"."""
+    if name == "python":
+        return rows.dict_rows
+    need_c()
+    found: MakeDicts = importlib.import_module(C_MODULE).dict_rows
     return found
 
 

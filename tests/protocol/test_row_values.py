@@ -12,7 +12,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows import CellKind
+from aiomysql_protocol.rows import CellKind, TextRowDecoder
 
 from .row_bytes import MakeDecoder, decode_all, frames, payload, plan
 
@@ -49,7 +49,8 @@ FLOATS = parts(
 FLOATS += ["0." + "123456789" * 6 + "1" * more for more in range(12)]
 
 DECIMALS = parts(
-    """0|-0|0.00|1.50|-1.50|+1|1e5|NaN|Infinity|1_0
+    """0|-0|0.00|1.50|-1.50|+1|1e5|NaN|Infinity|1_0|1e99999999999999999999|sNaN|-NaN12
+    1e-99999999999999999999|1e999999999999999999|1e-1999999999999999997|1e-1999999999999999998
     99999999999999999999999999999999999.999999999999999999999999999999
     -0.000000000000000000000000000001"""
 )
@@ -130,6 +131,31 @@ def test_value_is_not_read_beyond_its_end(make: MakeDecoder) -> None:
 
 
 TEXTS = ["", "a", "plain", "x" * 300, "grüße", "日本語", "🎉", "\0", "a\u20acb", "8 bytes!é"]
+TEXTS += [
+    "é",
+    "\x80\xff",
+    "\u0100x",
+    "\u07ff\u0800",
+    "\ud7ff\ue000\uffff",
+    "x" * 127 + "é",
+    "é" * 65,
+]
+
+# What is no UTF-8: cut, overlong, surrogates, beyond the last character.
+NO_UTF8 = (
+    b"\x80 \xc3 \xc0\x80 \xc1\xbf \xe0\x9f\xbf \xed\xa0\x80 \xed\xbf\xbf \xe2\x82 \xe2\x82x \xc3x"
+    b" \xf4\x90\x80\x80 \xf0\x8f\xbf\xbf \xff \xf8\x88\x80\x80\x80 \xe2x\x82"
+).split()
+
+
+@pytest.mark.parametrize("raw", NO_UTF8)
+@pytest.mark.parametrize("around", [b"", b"a", b"a longer text", b"x" * 128])
+def test_no_utf8(make: MakeDecoder, raw: bytes, around: bytes) -> None:
+    for text in (around + raw, raw + around):
+        with pytest.raises(DataError, match="utf8"):
+            make([plan(KIND.TEXT)]).decode_row(
+                payload(text, b"x")[: len(text) + 1 + 2 * (len(text) > 250)]
+            )
 
 
 @pytest.mark.parametrize("encoding", ["utf8", "utf-8", "cp1252", "latin1", "ascii", "gbk", "sjis"])
@@ -187,6 +213,41 @@ def test_repeated_values_stay_apart_from_others_of_their_length(make: MakeDecode
     ]
     assert rows[2][2] == datetime.date(2024, 1, 2)
     assert [row[3] for row in rows] == [c[3] for c in cells]
+
+
+SHARED_KINDS = [k for k in CellKind if k is not KIND.CONVERT]
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+@pytest.mark.parametrize("distinct", [1, 3, 40, 3000])
+def test_values_of_many_rows(make: MakeDecoder, kind: CellKind, distinct: int) -> None:
+    # Many enough for equal values to become one object, where that is worth the while.
+    def text(number: int) -> str:
+        number %= distinct
+        if kind in (KIND.TEXT, KIND.BYTES):
+            # Alike but for their middles and lengths.
+            return f"{number % 3}{'same' * 5}{number}{'same' * (number % 3 * 5)}"
+        if kind is KIND.DATETIME:
+            return f"20{number % 90 + 10}-01-{number % 28 + 1:02} 00:00:{number % 60:02}"
+        if kind is KIND.DATE:
+            return f"{number + 1:04}-01-01"
+        if kind is KIND.TIMEDELTA:
+            return f"{number % 24:02}:{number % 60:02}:00"
+        return str(number)
+
+    convert = DEFAULTS[kind][0] if kind in DEFAULTS else str if kind is KIND.TEXT else str.encode
+    texts = [None if i % 7 == 0 else text(i) for i in range(5000)]
+    data = frames(*(payload(None if t is None else t.encode()) for t in texts))
+    rows, position = decode_all(make([plan(kind)]), data)
+    assert position == len(data)
+    assert rows == [(None if t is None else convert(t),) for t in texts]
+
+
+def test_repeated_values_are_one_object(make: MakeDecoder) -> None:
+    shares = make is not TextRowDecoder
+    texts = [b"1.50"] * 2000
+    rows, _ = decode_all(make([plan(KIND.DECIMAL)]), frames(*map(payload, texts)))
+    assert len({id(row[0]) for row in rows}) == (1 if shares else 2000)
 
 
 def test_converter_runs_for_every_value(make: MakeDecoder) -> None:

@@ -14,7 +14,16 @@ from pymysql.err import DataError
 from aiomysql_protocol.errors import MalformedPacket
 from aiomysql_protocol.rows import CellKind
 
-from .row_bytes import MakeDecoder, decode_all, frames, implementation, length, payload, plan
+from .row_bytes import (
+    MakeDecoder,
+    MakeDicts,
+    decode_all,
+    frames,
+    implementation,
+    length,
+    payload,
+    plan,
+)
 
 KIND = CellKind
 
@@ -223,6 +232,14 @@ def test_structure_is_checked_before_values(make: MakeDecoder) -> None:
     with pytest.raises(MalformedPacket):
         decode_all(make(columns), frames(b"\x01?" + b"\x01a" + b"\x05x"))
     assert seen == []
+
+
+@pytest.mark.parametrize(("body", "message"), BROKEN)
+def test_structure_matters_more_than_values(make: MakeDecoder, body: bytes, message: str) -> None:
+    with pytest.raises(MalformedPacket, match=message):
+        make([INT, TEXT]).decode_row(b"\x01?" + body)
+    with pytest.raises(MalformedPacket, match=message):
+        make([TEXT, INT, TEXT]).decode_row(b"\x01a\x01?" + body)
 
 
 @pytest.mark.parametrize(
@@ -436,3 +453,49 @@ def test_memory_does_not_grow(make: MakeDecoder) -> None:
         tracemalloc.stop()
     assert grown < 10_000, f"{grown} bytes more after 200 rounds"
     assert sys.getrefcount(type(make([]))) < references + 100
+
+
+# Rows as dicts
+
+
+def test_rows_become_dicts(dict_rows: MakeDicts) -> None:
+    rows: list[Any] = [(1, "x"), (None, "y"), (3, None)]
+    same = rows
+    dict_rows(("a", "b"), rows)
+    assert same == [{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"a": 3, "b": None}]
+    assert [list(row) for row in rows] == [["a", "b"]] * 3
+    rows[0]["a"] = "changed"
+    assert rows[1]["a"] is None
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (1, 2, None), (1, None, 3), (None, None, None)])
+def test_of_equal_names_the_last_stays(dict_rows: MakeDicts, values: tuple[Any, ...]) -> None:
+    rows: list[Any] = [values]
+    dict_rows(("a", "b", "a"), rows)
+    assert rows == [{"a": values[2], "b": values[1]}]
+
+
+@pytest.mark.parametrize("row", [(), (1,), (1, 2, 3)])
+def test_row_of_another_length(dict_rows: MakeDicts, row: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="each row must"):
+        dict_rows(("a", "b"), [(1, 2), row])
+
+
+def test_dicts_of_nothing(dict_rows: MakeDicts) -> None:
+    rows: list[Any] = []
+    dict_rows(("a",), rows)
+    assert rows == []
+    rows = [()]
+    dict_rows((), rows)
+    assert rows == [{}]
+
+
+def test_dicts_leave_nothing_behind(dict_rows: MakeDicts) -> None:
+    value: list[int] = []
+    before = sys.getrefcount(value)
+    rows: list[Any] = [(value, 1)] * 50
+    dict_rows(("a", "b"), rows)
+    assert sys.getrefcount(value) == before + 50
+    assert all(map(gc.is_tracked, rows))
+    del rows
+    assert sys.getrefcount(value) == before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
+from itertools import islice
+from operator import length_hint
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -348,7 +350,7 @@ class Cursor(ErrorClasses):
 
     def _scroll_target(self, value: int, mode: str) -> int:
         if mode == "relative":
-            return self._rownumber + value
+            return self.rownumber + value
         if mode == "absolute":
             return value
         raise err.ProgrammingError(f"unknown scroll mode {mode}")
@@ -356,8 +358,14 @@ class Cursor(ErrorClasses):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
-        row = await self.fetchone()
+    def __anext__(self) -> Coroutine[Any, Any, Any]:
+        row = self.fetchone()
+        if isinstance(row, Ready) and row.value is not None:
+            return row
+        return self._row_or_stop(row)
+
+    async def _row_or_stop(self, coming: Awaitable[Any]) -> Any:
+        row = await coming
         if row is None:
             raise StopAsyncIteration
         return row
@@ -443,15 +451,14 @@ class Cursor(ErrorClasses):
         else:
             self._description = columns.description
             self._lastrowid = None
+            if self._converts_rows:
+                self._prepare_rows(result)
             if result.unbuffered_active:
                 self._rowcount = result.affected_rows
             else:
-                self._rows = rows = tuple(result.rows)
+                rows = result.rows
                 self._rowcount = len(rows)
-        if self._converts_rows:
-            self._prepare_rows(result)
-            if self._rows:
-                self._rows = [self._conv_row(row) for row in self._rows]
+                self._rows = self._conv_rows(rows) if rows and self._converts_rows else tuple(rows)
         return ok.warning_count > 0 and connection.get_warnings
 
     async def _show_warnings(self, conn: Connection) -> None:
@@ -464,6 +471,10 @@ class Cursor(ErrorClasses):
 
     def _prepare_rows(self, result: Result) -> None:
         """Get ready for `_conv_row` of this result's rows."""
+
+    def _conv_rows(self, rows: list[Any]) -> list[Any]:
+        """What the rows of a result, or some of them, are turned into; may be the same list."""
+        return [self._conv_row(row) for row in rows]
 
     def _conv_row(self, row: Any) -> Any:
         return row
@@ -478,29 +489,40 @@ class SSCursor(Cursor):
 
     _unbuffered = True
 
-    async def fetchone(self) -> Any:
+    #: Rows that were received and not fetched yet.
+    _batch: Iterator[Any] = iter(())
+
+    #: How many rows were received.
+    _received: int = 0
+
+    @property
+    def rownumber(self) -> int:
+        """How many rows of the result were fetched."""
+        return self._received - length_hint(self._batch)
+
+    def fetchone(self) -> Coroutine[Any, Any, Any]:
         """The next row, or None at the end."""
+        row = next(self._batch, None)
+        if row is not None:
+            return Ready(row)
         self._check_executed()
-        if not await self._more():
-            return None
-        return self._next_row()
+        return self._fetch_first()
 
     async def fetchmany(self, size: int | None = None) -> list[Any]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
-        rows: list[Any] = []
-        for _ in range(size or self._arraysize):
-            if not await self._more():
-                break
-            rows.append(self._next_row())
+        wanted = size or self._arraysize
+        rows = list(islice(self._batch, wanted))
+        while len(rows) < wanted and await self._more():
+            rows += islice(self._batch, wanted - len(rows))
         return rows
 
     async def fetchall(self) -> list[Any]:
         """All rows not fetched yet."""
         self._check_executed()
-        rows: list[Any] = []
+        rows = list(self._batch)
         while await self._more():
-            rows.append(self._next_row())
+            rows += self._batch
         return rows
 
     async def scroll(self, value: int, mode: str = "relative") -> None:
@@ -510,42 +532,35 @@ class SSCursor(Cursor):
         """
         self._check_executed()
         target = self._scroll_target(value, mode)
-        if target < self._rownumber:
+        if target < self.rownumber:
             raise err.NotSupportedError("Backwards scrolling not supported by this cursor")
-        while self._rownumber < target:
-            if not await self._more():
+        while self.rownumber < target:
+            if next(self._batch, None) is None and not await self._more():
                 raise IndexError("out of range")
-            self._next_row()
-
-    _batch: Sequence[Any] = ()
-    _at: int = 0  # rows of the batch that were fetched
 
     def _clear_result(self) -> None:
         super()._clear_result()
-        self._batch = ()
-        self._at = 0
+        self._batch = iter(())
+        self._received = 0
+
+    async def _fetch_first(self) -> Any:
+        """The first row of the next batch, or None at the end."""
+        return next(self._batch) if await self._more() else None
 
     async def _more(self) -> bool:
-        """Is there a row in the batch, or one to come?"""
-        if self._at < len(self._batch):
-            return True
+        """Get the next batch, after the last one was used up; is there one?"""
         result = self._result
         if result is None or not (result.unbuffered_active or result.error is not None):
             return False
         connection = self._get_db()
-        self._batch = await connection.link.read_rows(result)
-        self._at = 0
-        if self._batch:
+        rows = await connection.link.read_rows(result)
+        if rows:
+            self._received += len(rows)
+            self._batch = iter(self._conv_rows(rows) if self._converts_rows else rows)
             return True
         if result.warning_count > 0 and connection.get_warnings:
             await self._show_warnings(connection)
         return False
-
-    def _next_row(self) -> Any:
-        row = self._batch[self._at]
-        self._at += 1
-        self._rownumber += 1
-        return self._conv_row(row)
 
 
 class DictCursor(_DictCursorMixin, Cursor):

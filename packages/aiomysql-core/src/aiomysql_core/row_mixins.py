@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import FIELD_TYPE
 
+from aiomysql_protocol.implementation import dict_rows
+
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
     from aiomysql_protocol.query import Result
@@ -37,6 +39,14 @@ class _DictCursorMixin(_RowMixin):
             if name in self._fields:
                 name = f"{column.table_name}.{column.name}"
             self._fields.append(name)
+
+    def _conv_rows(self, rows: list[Any]) -> list[Any]:
+        # Unless someone else's `_conv_row` takes part, beside the one here and Cursor's.
+        makers = sum("_conv_row" in vars(cls) for cls in type(self).__mro__)
+        if self.dict_type is not dict or makers > 2:
+            return super()._conv_rows(rows)
+        dict_rows(tuple(self._fields), rows)
+        return rows
 
     def _conv_row(self, row: Any) -> Any:
         return self.dict_type(zip(self._fields, super()._conv_row(row), strict=True))

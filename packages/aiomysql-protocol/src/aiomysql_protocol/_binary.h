@@ -23,18 +23,6 @@ enum {
     TYPE_NEWDATE = 14
 };
 
-/* How the bytes of a column's values become what its kind says. */
-enum {
-    WIRE_TEXT,     /* they are text (or any bytes) as in text rows */
-    WIRE_RENDERED, /* the careful reader makes text of them */
-    WIRE_INTEGER,
-    WIRE_DOUBLE,
-    WIRE_REAL, /* a FLOAT, or a DOUBLE with fixed decimals: rounded */
-    WIRE_DATETIME,
-    WIRE_DATE,
-    WIRE_TIME
-};
-
 enum { NOT_FIXED = 31, FRACTION_DIGITS = 6 };
 
 static int
@@ -58,46 +46,6 @@ fixed_size(long type_code)
     }
 }
 
-static int
-wire_of(const Column *column, long type_code)
-{
-    switch (type_code) {
-    case TYPE_FLOAT:
-        return column->kind == KIND_FLOAT ? WIRE_REAL : WIRE_RENDERED;
-    case TYPE_DOUBLE:
-        if (column->kind != KIND_FLOAT) {
-            return WIRE_RENDERED;
-        }
-        return column->decimals >= NOT_FIXED ? WIRE_DOUBLE : WIRE_REAL;
-    case TYPE_DATETIME:
-    case TYPE_TIMESTAMP:
-        return column->kind == KIND_DATETIME ? WIRE_DATETIME : WIRE_RENDERED;
-    case TYPE_DATE:
-    case TYPE_NEWDATE:
-        return column->kind == KIND_DATE ? WIRE_DATE : WIRE_RENDERED;
-    case TYPE_TIME:
-        return column->kind == KIND_TIMEDELTA ? WIRE_TIME : WIRE_RENDERED;
-    default:
-        if (column->size == 0) {
-            return WIRE_TEXT;
-        }
-        return column->kind == KIND_INT ? WIRE_INTEGER : WIRE_RENDERED;
-    }
-}
-
-/* After the column's kind is set. */
-static void
-set_wire(Column *column, long type_code, long decimals, int is_unsigned)
-{
-    column->size = fixed_size(type_code);
-    column->decimals = decimals;
-    column->is_unsigned = is_unsigned;
-    column->wire = wire_of(column, type_code);
-    if (column->wire == WIRE_DOUBLE) {
-        column->never_repeated = 1;
-    }
-}
-
 static uint32_t
 load(const char *bytes, int size)
 {
@@ -110,21 +58,46 @@ load(const char *bytes, int size)
     return value;
 }
 
+/* Renders nothing: the careful reader makes text of the value. */
 static PyObject *
-read_integer(const Column *column, const char *bytes)
+read_rendered(const State *Py_UNUSED(state), const Column *Py_UNUSED(column),
+              const char *Py_UNUSED(bytes), Py_ssize_t Py_UNUSED(length))
 {
-    uint32_t low = load(bytes, column->size < 4 ? column->size : 4);
+    return NULL;
+}
 
-    if (column->size == 8) {
+static PyObject *
+read_integer(const State *Py_UNUSED(state), const Column *column, const char *bytes,
+             Py_ssize_t length)
+{
+    uint32_t low = load(bytes, length < 4 ? (int)length : 4);
+
+    if (length == 8) {
         uint64_t value = low | (uint64_t)load(bytes + 4, 4) << 32;
         return column->is_unsigned ? PyLong_FromUnsignedLongLong(value)
                                    : PyLong_FromLongLong((int64_t)value);
     }
     if (!column->is_unsigned) {
-        uint32_t sign = UINT32_C(1) << (8 * column->size - 1);
+        uint32_t sign = UINT32_C(1) << (8 * length - 1);
         return PyLong_FromLongLong((int64_t)(low & (sign - 1)) - (int64_t)(low & sign));
     }
     return PyLong_FromLongLong((int64_t)low);
+}
+
+static PyObject *
+read_int32(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+           Py_ssize_t Py_UNUSED(length))
+{
+    return PyLong_FromLong((int32_t)load(bytes, 4));
+}
+
+static PyObject *
+read_double(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+            Py_ssize_t Py_UNUSED(length))
+{
+    double value = PyFloat_Unpack8(bytes, 1);
+
+    return value == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(value);
 }
 
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0
@@ -176,10 +149,12 @@ decimals_of_six(double magnitude)
 }
 #endif
 
+/* A FLOAT, or a DOUBLE with fixed decimals: rounded. */
 static PyObject *
-read_real(const Column *column, const char *bytes)
+read_real(const State *Py_UNUSED(state), const Column *column, const char *bytes,
+          Py_ssize_t length)
 {
-    int single = column->size == 4;
+    int single = length == 4;
     int fixed = column->decimals < NOT_FIXED;
     double value = single ? PyFloat_Unpack4(bytes, 1) : PyFloat_Unpack8(bytes, 1);
     char *text;
@@ -238,7 +213,8 @@ read_binary_datetime(const State *state, const Column *column, const char *bytes
 }
 
 static PyObject *
-read_binary_date(const State *state, const char *bytes, Py_ssize_t length)
+read_binary_date(const State *state, const Column *Py_UNUSED(column), const char *bytes,
+                 Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
 
@@ -272,29 +248,50 @@ read_binary_time(const State *state, const Column *column, const char *bytes, Py
     sign = part[0] ? -1 : 1;
     second = part[7] + 60 * (part[6] + 60 * (int)(hours % 24));
     return api->Delta_FromDelta(sign * (int)(hours / 24), sign * second, sign * (int)microsecond,
-                                1, api->DeltaType);
+                                sign < 0, api->DeltaType);
 }
 
-static PyObject *
-read_binary(const State *state, const Column *column, const char *bytes, Py_ssize_t length)
+/* The reader of binary cells, after the column's kind, size and decimals are set. */
+static CellReader
+binary_reader(const Column *column, long type_code)
 {
-    switch (column->wire) {
-    case WIRE_INTEGER:
-        return read_integer(column, bytes);
-    case WIRE_DOUBLE: {
-        double value = PyFloat_Unpack8(bytes, 1);
-        return value == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(value);
-    }
-    case WIRE_REAL:
-        return read_real(column, bytes);
-    case WIRE_DATETIME:
-        return read_binary_datetime(state, column, bytes, length);
-    case WIRE_DATE:
-        return read_binary_date(state, bytes, length);
-    case WIRE_TIME:
-        return read_binary_time(state, column, bytes, length);
+    switch (type_code) {
+    case TYPE_FLOAT:
+        return column->kind == KIND_FLOAT ? read_real : read_rendered;
+    case TYPE_DOUBLE:
+        if (column->kind != KIND_FLOAT) {
+            return read_rendered;
+        }
+        return column->decimals >= NOT_FIXED ? read_double : read_real;
+    case TYPE_DATETIME:
+    case TYPE_TIMESTAMP:
+        return column->kind == KIND_DATETIME ? read_binary_datetime : read_rendered;
+    case TYPE_DATE:
+    case TYPE_NEWDATE:
+        return column->kind == KIND_DATE ? read_binary_date : read_rendered;
+    case TYPE_TIME:
+        return column->kind == KIND_TIMEDELTA ? read_binary_time : read_rendered;
     default:
-        return NULL;
+        if (column->size == 0) {
+            return text_reader(column);
+        }
+        if (column->kind != KIND_INT) {
+            return read_rendered;
+        }
+        return column->size == 4 && !column->is_unsigned ? read_int32 : read_integer;
+    }
+}
+
+/* After the column's kind is set. */
+static void
+set_binary_reader(Column *column, long type_code, long decimals, int is_unsigned)
+{
+    column->size = fixed_size(type_code);
+    column->decimals = decimals;
+    column->is_unsigned = is_unsigned;
+    column->read = binary_reader(column, type_code);
+    if (column->read == read_double) {
+        column->never_repeated = 1;
     }
 }
 

@@ -6,51 +6,133 @@
 
 enum { HEADER = 4, FULL_FRAME = 0xFFFFFF, NULL_CELL = 0xFB, FIRST_STOP = 0xFE };
 
-/* A value up to this length is compared with the one above it in its column. */
-enum { LONGEST_REPEATED = 64 };
+/* Of values up to this length those with the same bytes may be one object. */
+enum { LONGEST_SHARED = 64 };
+
+/* Values of a column are remembered in pairs, by a hash of their bytes. */
+enum { PAIR_BITS = 5, REMEMBERED = 2 << PAIR_BITS };
+
+/* Bytes of rows for which remembering values is worth the while. */
+enum { FEWEST_BYTES = 2048 };
+
+/* Values that may be new in a row of them, and what a value that is not new adds to that. */
+enum { PATIENCE = 48, REWARD = 3 };
 
 typedef struct {
     PyObject_HEAD
     PyObject *plans;
     Py_ssize_t count;
     Column *columns;
-    int binary; /* of binary rows? */
+    int binary;   /* of binary rows? */
+    int converts; /* does a function of the user's take part? */
 } Decoder;
 
-/* One column's part of the row at hand, and the last value made in it. All of it points into the
- * buffer of the running call. */
 typedef struct {
-    const char *start; /* NULL: an SQL NULL */
+    PyObject *object; /* NULL: nothing remembered */
+    const char *text; /* in the buffer of the running call */
     Py_ssize_t length;
-    const char *last_start;
-    Py_ssize_t last_length;
-    PyObject *last_value;
+} Value;
+
+/* What a running call remembers of a column. */
+typedef struct {
+    int patience; /* 0: its values differ, or there are too few */
+    Value *values; /* NULL at first */
 } Slot;
 
-/* The value in `slot`. Where the column's last value had the same bytes it is the same object:
- * only for immutable values, and never for what a user's converter returns. */
-static PyObject *
-read_slot(const State *state, const Column *column, Slot *slot)
+/* Below 1 << PAIR_BITS. What lies between the chunks has no influence. */
+static inline unsigned
+hash_bytes(const char *text, Py_ssize_t length)
 {
-    PyObject *value;
+    uint64_t hash = (uint64_t)length;
 
-    if (slot->start == NULL) {
-        return Py_NewRef(Py_None);
+    if (length >= 8) {
+        hash += load_8(text) * UINT64_C(0x9E3779B97F4A7C15) ^ load_8(text + length - 8);
+        if (length > 16) {
+            hash ^= load_8(text + 8) * UINT64_C(0xC2B2AE3D27D4EB4F);
+        }
     }
-    if (column->never_repeated || slot->length > LONGEST_REPEATED) {
-        return read_value(state, column, slot->start, slot->length);
+    else if (length >= 4) {
+        hash ^= (uint64_t)load_4(text) << 32 | load_4(text + length - 4);
     }
-    if (slot->last_value != NULL && slot->last_length == slot->length &&
-        memcmp(slot->last_start, slot->start, (size_t)slot->length) == 0) {
-        return Py_NewRef(slot->last_value);
+    else {
+        for (Py_ssize_t i = 0; i < length; i++) {
+            hash = hash << 8 | (unsigned char)text[i];
+        }
     }
-    value = read_value(state, column, slot->start, slot->length);
-    if (value != NULL) {
-        Py_XSETREF(slot->last_value, Py_NewRef(value));
-        slot->last_start = slot->start;
-        slot->last_length = slot->length;
+    return (unsigned)(hash * UINT64_C(0x9E3779B97F4A7C15) >> (64 - PAIR_BITS));
+}
+
+static inline int
+same_bytes(const char *one, const char *other, Py_ssize_t length)
+{
+    if (length >= 8) {
+        for (Py_ssize_t i = 0; i < length - 8; i += 8) {
+            if (load_8(one + i) != load_8(other + i)) {
+                return 0;
+            }
+        }
+        return load_8(one + length - 8) == load_8(other + length - 8);
     }
-    return value;
+    if (length >= 4) {
+        return load_4(one) == load_4(other) &&
+               load_4(one + length - 4) == load_4(other + length - 4);
+    }
+    for (Py_ssize_t i = 0; i < length; i++) {
+        if (one[i] != other[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void
+forget_values(Slot *slot)
+{
+    Value *values = slot->values;
+
+    slot->values = NULL;
+    slot->patience = 0;
+    for (int i = 0; values != NULL && i < REMEMBERED; i++) {
+        Py_XDECREF(values[i].object);
+    }
+    PyMem_Free(values);
+}
+
+/* The value of a cell, the same object as for a cell above it with the same bytes, if that is still
+ * remembered. Only for immutable values, and never for what a user's converter returns. */
+static PyObject *
+read_shared(const State *state, const Column *column, Slot *slot, const char *text,
+            Py_ssize_t length)
+{
+    PyObject *object;
+    Value *pair;
+
+    if (slot->values == NULL) {
+        slot->values = PyMem_Calloc(REMEMBERED, sizeof(Value));
+        if (slot->values == NULL) {
+            return PyErr_NoMemory();
+        }
+    }
+    pair = &slot->values[2 * hash_bytes(text, length)];
+    for (Value *value = pair; value < pair + 2; value++) {
+        if (value->object != NULL && value->length == length &&
+            same_bytes(value->text, text, length)) {
+            slot->patience = slot->patience < PATIENCE ? slot->patience + REWARD : PATIENCE;
+            return Py_NewRef(value->object);
+        }
+    }
+    object = read_value(state, column, text, length);
+    if (object == NULL) {
+        return NULL;
+    }
+    if (--slot->patience == 0) {
+        forget_values(slot);
+        return object;
+    }
+    Py_XDECREF(pair[1].object);
+    pair[1] = pair[0];
+    pair[0] = (Value){Py_NewRef(object), text, length};
+    return object;
 }
 
 /* The length that begins at `*pos` and is too great for one byte. On success returns NULL and moves
@@ -75,88 +157,89 @@ read_long_length(const unsigned char **pos, const unsigned char *end, uint64_t *
     return NULL;
 }
 
-/* Finds the values of a row. Returns NULL, or what is wrong with the row. */
-static const char *
-split_row(const unsigned char *pos, const unsigned char *end, Slot *slots, Py_ssize_t count)
-{
-    for (Slot *slot = slots; slot < slots + count; slot++) {
-        uint64_t length;
+/* Where in a row the next cell begins. */
+typedef struct {
+    const unsigned char *pos;
+    const unsigned char *end;
+    const unsigned char *nulls; /* the bitmap of a binary row */
+} Place;
 
-        if (pos >= end) {
+/* `[pos, end)` is a row. On success returns NULL, else what is wrong with it. */
+static inline const char *
+begin_row(const Decoder *self, int binary, Place *place)
+{
+    /* A binary row: 0x00, the bitmap of NULLs from its third bit on, the values. */
+    if (binary) {
+        Py_ssize_t bitmap_size = (self->count + 9) / 8;
+
+        if (place->pos >= place->end || *place->pos != 0) {
+            return "a binary row does not begin with 0x00";
+        }
+        place->nulls = place->pos + 1;
+        if (place->end - place->nulls < bitmap_size) {
+            return "a row ends within its bitmap of NULLs";
+        }
+        place->pos = place->nulls + bitmap_size;
+    }
+    return NULL;
+}
+
+/* Finds the next cell; `*text` is NULL for an SQL NULL. On success returns NULL, else what is
+ * wrong with the row. */
+static inline const char *
+next_cell(const Decoder *self, int binary, Py_ssize_t column, Place *place, const char **text,
+          Py_ssize_t *length)
+{
+    const unsigned char *pos = place->pos;
+    uint64_t size = binary ? (uint64_t)self->columns[column].size : 0;
+
+    *text = NULL;
+    if (binary && place->nulls[(column + 2) / 8] >> (column + 2) % 8 & 1) {
+        return NULL;
+    }
+    if (size == 0) {
+        if (pos >= place->end) {
             return "a row ends before its last column";
         }
-        if (*pos == NULL_CELL) {
-            slot->start = NULL;
-            pos++;
-            continue;
-        }
         if (*pos < NULL_CELL) {
-            length = *pos++;
+            size = *pos++;
+        }
+        else if (*pos == NULL_CELL) {
+            place->pos++;
+            return binary ? "a value's length begins with 0xfb" : NULL;
         }
         else {
-            const char *wrong = read_long_length(&pos, end, &length);
+            const char *wrong = read_long_length(&pos, place->end, &size);
             if (wrong != NULL) {
                 return wrong;
             }
         }
-        if (length > (uint64_t)(end - pos)) {
-            return "a value runs past the end of its row";
-        }
-        slot->start = (const char *)pos;
-        slot->length = (Py_ssize_t)length;
-        pos += length;
     }
-    return pos == end ? NULL : "bytes are left over after the last column of a row";
+    if (size > (uint64_t)(place->end - pos)) {
+        return "a value runs past the end of its row";
+    }
+    *text = (const char *)pos;
+    *length = (Py_ssize_t)size;
+    place->pos = pos + size;
+    return NULL;
 }
 
-/* Finds the values of a binary row: 0x00, the bitmap of NULLs from its third bit on, the values.
- * Returns NULL, or what is wrong with the row. */
+/* Returns NULL, or what is wrong with the row `[pos, end)`, whatever its values say. */
 static const char *
-split_binary_row(const Decoder *self, const unsigned char *pos, const unsigned char *end,
-                 Slot *slots)
+check_row(const Decoder *self, const unsigned char *pos, const unsigned char *end)
 {
-    Py_ssize_t bitmap_size = (self->count + 9) / 8;
-    const unsigned char *bitmap = pos + 1;
+    Place place = {pos, end, NULL};
+    const char *wrong = begin_row(self, self->binary, &place);
+    const char *text;
+    Py_ssize_t length;
 
-    if (pos >= end || *pos != 0) {
-        return "a binary row does not begin with 0x00";
+    for (Py_ssize_t i = 0; wrong == NULL && i < self->count; i++) {
+        wrong = next_cell(self, self->binary, i, &place, &text, &length);
     }
-    if (end - bitmap < bitmap_size) {
-        return "a row ends within its bitmap of NULLs";
+    if (wrong == NULL && place.pos != end) {
+        return "bytes are left over after the last column of a row";
     }
-    pos = bitmap + bitmap_size;
-    for (Py_ssize_t i = 0, bit = 2; i < self->count; i++, bit++) {
-        uint64_t length = (uint64_t)self->columns[i].size;
-
-        if (bitmap[bit / 8] >> bit % 8 & 1) {
-            slots[i].start = NULL;
-            continue;
-        }
-        if (length == 0) {
-            if (pos >= end) {
-                return "a row ends before its last column";
-            }
-            if (*pos < NULL_CELL) {
-                length = *pos++;
-            }
-            else if (*pos == NULL_CELL) {
-                return "a value's length begins with 0xfb";
-            }
-            else {
-                const char *wrong = read_long_length(&pos, end, &length);
-                if (wrong != NULL) {
-                    return wrong;
-                }
-            }
-        }
-        if (length > (uint64_t)(end - pos)) {
-            return "a value runs past the end of its row";
-        }
-        slots[i].start = (const char *)pos;
-        slots[i].length = (Py_ssize_t)length;
-        pos += length;
-    }
-    return pos == end ? NULL : "bytes are left over after the last column of a row";
+    return wrong;
 }
 
 static void
@@ -170,48 +253,97 @@ raise_malformed(const State *state, const char *what)
     }
 }
 
+/* Fills `row`. Returns 0 when that is not possible. */
+static inline int
+read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Place *place,
+           PyObject *row)
+{
+    int atomic = 1;
+
+    if (begin_row(self, binary, place) != NULL) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        const Column *column = &self->columns[i];
+        const char *text;
+        Py_ssize_t length;
+        PyObject *value;
+
+        if (next_cell(self, binary, i, place, &text, &length) != NULL) {
+            return 0;
+        }
+        if (text == NULL) {
+            value = Py_NewRef(Py_None);
+        }
+        else if (slots[i].patience == 0 || length > LONGEST_SHARED) {
+            value = read_value(state, column, text, length);
+        }
+        else {
+            value = read_shared(state, column, &slots[i], text, length);
+        }
+        if (value == NULL) {
+            return 0;
+        }
+        PyTuple_SET_ITEM(row, i, value);
+        if (self->converts) {
+            atomic &= !PyObject_IS_GC(value);
+        }
+    }
+    if (!atomic) {
+        PyObject_GC_Track(row);
+    }
+    return place->pos == place->end;
+}
+
+/* Whatever is wrong with the structure of a row matters more than what is wrong with its values. A
+ * user's function may not even see the values of such a row; otherwise the structure is looked at
+ * only after reading failed. */
 static PyObject *
 read_row(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
          const unsigned char *end)
 {
-    const char *wrong = self->binary ? split_binary_row(self, pos, end, slots)
-                                     : split_row(pos, end, slots, self->count);
+    Place place = {pos, end, NULL};
+    const char *wrong = self->converts ? check_row(self, pos, end) : NULL;
     PyObject *row;
-    int atomic = 1;
 
     if (wrong != NULL) {
         raise_malformed(state, wrong);
         return NULL;
     }
     row = PyTuple_New(self->count);
-    if (row == NULL || self->count == 0) {
-        return row;
+    if (row == NULL) {
+        return NULL;
     }
     /* No converter may find the half-made tuple through the garbage collector. When it is done the
      * collector need not know it either, unless one of its values could be part of a cycle. */
-    PyObject_GC_UnTrack(row);
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyObject *value = read_slot(state, &self->columns[i], &slots[i]);
-        if (value == NULL) {
-            Py_DECREF(row);
-            return NULL;
-        }
-        atomic &= !PyObject_IS_GC(value);
-        PyTuple_SET_ITEM(row, i, value);
+    if (self->count != 0) {
+        PyObject_GC_UnTrack(row);
     }
-    if (!atomic) {
-        PyObject_GC_Track(row);
+    if (self->binary ? read_cells(state, self, 1, slots, &place, row)
+                     : read_cells(state, self, 0, slots, &place, row)) {
+        return row;
     }
-    return row;
+    Py_DECREF(row);
+    wrong = check_row(self, pos, end);
+    if (wrong != NULL) {
+        PyErr_Clear();
+        raise_malformed(state, wrong);
+    }
+    return NULL;
 }
 
+/* `size`: bytes of the rows to be read. */
 static Slot *
-new_slots(const Decoder *self)
+new_slots(const Decoder *self, Py_ssize_t size)
 {
     Slot *slots = PyMem_Calloc((size_t)self->count + 1, sizeof(Slot));
 
     if (slots == NULL) {
         PyErr_NoMemory();
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; size >= FEWEST_BYTES && i < self->count; i++) {
+        slots[i].patience = self->columns[i].never_repeated ? 0 : PATIENCE;
     }
     return slots;
 }
@@ -220,7 +352,7 @@ static void
 free_slots(const Decoder *self, Slot *slots)
 {
     for (Py_ssize_t i = 0; i < self->count; i++) {
-        Py_XDECREF(slots[i].last_value);
+        forget_values(&slots[i]);
     }
     PyMem_Free(slots);
 }

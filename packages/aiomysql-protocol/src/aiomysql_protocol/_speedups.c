@@ -6,6 +6,7 @@
  * must not change the buffer from another thread meanwhile.)
  */
 #include "_answers.h"
+#include "_dicts.h"
 #include "_literals.h"
 #include "_parameters.h"
 #include "_rows.h"
@@ -46,7 +47,7 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     else if (sequence_id < 0 || sequence_id > 255) {
         PyErr_SetString(PyExc_ValueError, "sequence_id must be 0 to 255");
     }
-    else if ((slots = new_slots(self)) != NULL) {
+    else if ((slots = new_slots(self, end - start)) != NULL) {
         const unsigned char *base = view.buf;
         const unsigned char *stop = read_rows(state, self, slots, base + start, base + end,
                                               (uint8_t)sequence_id, args[4]);
@@ -70,7 +71,7 @@ Decoder_decode_row(Decoder *self, PyObject *payload)
     if (PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    slots = new_slots(self);
+    slots = new_slots(self, 0);
     if (slots != NULL) {
         const unsigned char *base = view.buf;
         row = read_row(state, self, slots, base, base + view.len);
@@ -164,6 +165,7 @@ set_text_column(const State *state, Column *column, PyObject *plan)
     if (set_cell(column, plan) < 0) {
         return -1;
     }
+    column->read = text_reader(column);
     column->careful = PyObject_CallOneArg(state->careful_reader, plan);
     return column->careful == NULL ? -1 : 0;
 }
@@ -184,7 +186,7 @@ set_binary_column(const State *state, Column *column, PyObject *plan)
     if (set_cell(column, PyTuple_GET_ITEM(plan, 1)) < 0) {
         return -1;
     }
-    set_wire(column, numbers[0], numbers[1], numbers[2] != 0);
+    set_binary_reader(column, numbers[0], numbers[1], numbers[2] != 0);
     column->careful = PyObject_CallOneArg(state->careful_binary_reader, plan);
     return column->careful == NULL ? -1 : 0;
 }
@@ -224,6 +226,7 @@ new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
             Py_DECREF(self);
             return NULL;
         }
+        self->converts |= column->kind == KIND_CONVERT;
     }
     return (PyObject *)self;
 }
@@ -317,7 +320,7 @@ module_exec(PyObject *module)
     state->careful_binary_reader =
         import_name("aiomysql_protocol.binary_rows", "careful_binary_reader");
     state->malformed = import_name("aiomysql_protocol.errors", "malformed");
-    state->decimal = import_name("decimal", "Decimal");
+    state->decimal = import_name("aiomysql_protocol.rows", "exact_decimal");
     state->error = import_name("pymysql.err", "Error");
     state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
     state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
@@ -414,6 +417,7 @@ module_free(void *module)
 }
 
 static PyMethodDef module_methods[] = {
+    {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},

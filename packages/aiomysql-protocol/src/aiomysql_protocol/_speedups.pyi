@@ -68,6 +68,7 @@ class BinaryRowDecoder:
 def read_answer(
     blocks: list[Block], buffer: bytes | bytearray, start: int, end: int, /
 ) -> Answer | None: ...
+def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None: ...
 def literals(
     args: Sequence[object],
     no_backslash_escapes: bool,

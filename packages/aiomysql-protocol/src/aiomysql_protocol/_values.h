@@ -67,7 +67,7 @@ typedef struct {
     PyObject *checked_binary_plans;
     PyObject *careful_binary_reader;
     PyObject *malformed;
-    PyObject *decimal;
+    PyObject *decimal; /* makes an exact Decimal of a str that holds nothing but a number */
     PyObject *error;       /* pymysql.err.Error */
     PyObject *ok_type;     /* packets.Ok */
     PyObject *answer_type; /* answers.Answer */
@@ -77,52 +77,156 @@ typedef struct {
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */
 } State;
 
-typedef struct {
+typedef struct Column Column;
+
+/* Reads a cell. NULL without an exception: a shape that it does not know. */
+typedef PyObject *(*CellReader)(const State *state, const Column *column, const char *text,
+                                Py_ssize_t length);
+
+struct Column {
+    CellReader read;
     int kind;
     int encoding_class;
     const char *encoding; /* owned by the plan */
     PyObject *converter;  /* owned by the plan */
     PyObject *careful;    /* reads what the fast paths don't know */
-    int never_repeated;   /* not worth, or not fit, for comparing with the value above it */
+    int never_repeated;   /* not worth, or not fit, for sharing values that have the same bytes */
     /* Of binary rows; in text rows all zero. */
-    int wire;        /* how the bytes become a value */
     int size;        /* bytes of each value; 0: it carries its length */
     int is_unsigned;
     long decimals;
-} Column;
+};
 
-/* Each of the readers returns NULL without an exception for a shape that it does not know. */
-
-static int
-is_ascii(const char *text, Py_ssize_t length)
+static inline uint64_t
+load_8(const char *bytes)
 {
-    while (length >= 8) {
-        uint64_t chunk;
-        memcpy(&chunk, text, 8);
-        if (chunk & UINT64_C(0x8080808080808080)) {
-            return 0;
-        }
-        text += 8;
-        length -= 8;
-    }
-    for (; length > 0; length--, text++) {
-        if ((unsigned char)*text & 0x80) {
-            return 0;
-        }
-    }
-    return 1;
+    uint64_t chunk;
+
+    memcpy(&chunk, bytes, 8);
+    return chunk;
 }
 
-static PyObject *
-read_text(const Column *column, const char *text, Py_ssize_t length)
+static inline uint32_t
+load_4(const char *bytes)
+{
+    uint32_t chunk;
+
+    memcpy(&chunk, bytes, 4);
+    return chunk;
+}
+
+/* ---- Text ---- */
+
+/* Chunks overlap at the end rather than leave single bytes over. */
+static inline int
+is_ascii(const char *text, Py_ssize_t length)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    uint64_t seen = 0;
+
+    if (length >= 8) {
+        for (Py_ssize_t i = 0; i < length - 8; i += 8) {
+            seen |= load_8(text + i);
+        }
+        return !((seen | load_8(text + length - 8)) & high);
+    }
+    if (length >= 4) {
+        return !((load_4(text) | load_4(text + length - 4)) & (uint32_t)high);
+    }
+    for (Py_ssize_t i = 0; i < length; i++) {
+        seen |= (unsigned char)text[i];
+    }
+    return !(seen & high);
+}
+
+static inline PyObject *
+ascii_string(const char *text, Py_ssize_t length)
 {
     PyObject *result;
 
-    if (column->encoding_class == UTF8) {
-        result = PyUnicode_DecodeUTF8(text, length, NULL);
+    if (length < 2) {
+        return PyUnicode_DecodeASCII(text, length, NULL); /* has these strings already */
     }
-    else if (column->encoding_class == ASCII_SUPERSET && is_ascii(text, length)) {
-        result = PyUnicode_DecodeASCII(text, length, NULL);
+    result = PyUnicode_New(length, 0x7F);
+    if (result != NULL) {
+        memcpy(PyUnicode_1BYTE_DATA(result), text, (size_t)length);
+    }
+    return result;
+}
+
+enum { LONGEST_SHORT_TEXT = 128 };
+
+static inline int
+is_continuation(unsigned char byte)
+{
+    return (byte & 0xC0) == 0x80;
+}
+
+/* Short UTF-8 text, not all ASCII, of characters up to U+FFFF. */
+static PyObject *
+short_utf8_string(const char *text, Py_ssize_t length)
+{
+    const unsigned char *pos = (const unsigned char *)text, *end = pos + length;
+    uint16_t characters[LONGEST_SHORT_TEXT];
+    Py_ssize_t count = 0;
+    unsigned seen = 0;
+    PyObject *result;
+
+    while (pos < end) {
+        unsigned character = *pos;
+        if (character < 0x80) {
+            pos++;
+        }
+        else if (character >= 0xC2 && character < 0xE0 && end - pos >= 2 &&
+                 is_continuation(pos[1])) {
+            character = (character & 0x1F) << 6 | (pos[1] & 0x3F);
+            pos += 2;
+        }
+        else if ((character & 0xF0) == 0xE0 && end - pos >= 3 && is_continuation(pos[1]) &&
+                 is_continuation(pos[2])) {
+            character = (character & 0x0F) << 12 | (pos[1] & 0x3F) << 6 | (pos[2] & 0x3F);
+            if (character < 0x800 || (character >= 0xD800 && character < 0xE000)) {
+                return NULL;
+            }
+            pos += 3;
+        }
+        else {
+            return NULL;
+        }
+        seen |= character;
+        characters[count++] = (uint16_t)character;
+    }
+    if (count < 2) {
+        return NULL;
+    }
+    result = PyUnicode_New(count, seen < 0x100 ? 0xFF : 0xFFFF);
+    if (result == NULL) {
+        return NULL;
+    }
+    if (seen < 0x100) {
+        Py_UCS1 *narrow = PyUnicode_1BYTE_DATA(result);
+        for (Py_ssize_t i = 0; i < count; i++) {
+            narrow[i] = (Py_UCS1)characters[i];
+        }
+    }
+    else {
+        memcpy(PyUnicode_2BYTE_DATA(result), characters, (size_t)count * sizeof(Py_UCS2));
+    }
+    return result;
+}
+
+static PyObject *
+decode_text(const Column *column, const char *text, Py_ssize_t length)
+{
+    PyObject *result = NULL;
+
+    if (column->encoding_class == UTF8) {
+        if (length <= LONGEST_SHORT_TEXT) {
+            result = short_utf8_string(text, length);
+        }
+        if (result == NULL && !PyErr_Occurred()) {
+            result = PyUnicode_DecodeUTF8(text, length, NULL);
+        }
     }
     else {
         result = PyUnicode_Decode(text, length, column->encoding, NULL);
@@ -134,17 +238,69 @@ read_text(const Column *column, const char *text, Py_ssize_t length)
 }
 
 static PyObject *
-read_int(const char *text, Py_ssize_t length)
+read_text(const State *Py_UNUSED(state), const Column *column, const char *text,
+          Py_ssize_t length)
 {
+    if (column->encoding_class != OTHER_ENCODING && is_ascii(text, length)) {
+        return ascii_string(text, length);
+    }
+    return decode_text(column, text, length);
+}
+
+static PyObject *
+read_bytes(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *text,
+           Py_ssize_t length)
+{
+    return PyBytes_FromStringAndSize(text, length);
+}
+
+/* ---- Numbers ---- */
+
+/* Eight digits at once: the number that `chunk`, their bytes in the order of memory, says. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define HAVE_EIGHT_DIGITS
+
+static inline int
+are_eight_digits(uint64_t chunk)
+{
+    return ((chunk & UINT64_C(0xF0F0F0F0F0F0F0F0)) |
+            ((chunk + UINT64_C(0x0606060606060606)) & UINT64_C(0xF0F0F0F0F0F0F0F0)) >> 4) ==
+           UINT64_C(0x3333333333333333);
+}
+
+static inline uint32_t
+eight_digits(uint64_t chunk)
+{
+    chunk = (chunk & UINT64_C(0x0F0F0F0F0F0F0F0F)) * 2561 >> 8;
+    chunk = (chunk & UINT64_C(0x00FF00FF00FF00FF)) * 6553601 >> 16;
+    return (uint32_t)((chunk & UINT64_C(0x0000FFFF0000FFFF)) * UINT64_C(42949672960001) >> 32);
+}
+#endif
+
+static PyObject *
+read_int(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *text,
+         Py_ssize_t length)
+{
+    const char *end = text + length;
     int negative = length > 0 && text[0] == '-';
-    Py_ssize_t i = negative;
     long long value = 0;
 
-    if (length - i < 1 || length - i > 18) {
+    text += negative;
+    if (end - text < 1 || end - text > 18) {
         return NULL;
     }
-    for (; i < length; i++) {
-        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+#ifdef HAVE_EIGHT_DIGITS
+    while (end - text >= 8) {
+        uint64_t chunk = load_8(text);
+        if (!are_eight_digits(chunk)) {
+            return NULL;
+        }
+        value = value * 100000000 + eight_digits(chunk);
+        text += 8;
+    }
+#endif
+    for (; text < end; text++) {
+        unsigned digit = (unsigned char)*text - (unsigned)'0';
         if (digit > 9) {
             return NULL;
         }
@@ -153,40 +309,77 @@ read_int(const char *text, Py_ssize_t length)
     return PyLong_FromLongLong(negative ? -value : value);
 }
 
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0
-/* Digits with at most one point. An integer below 2**53 and a power of ten up to 10**22 are both
- * exact, so that their quotient is the correctly rounded value. */
-static PyObject *
-read_short_float(const char *text, Py_ssize_t length)
-{
-    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    int negative = text[0] == '-';
-    int digits = 0, fraction = 0, point = 0;
-    int64_t mantissa = 0;
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0 && defined(__SIZEOF_INT128__)
+#define HAVE_EXACT_QUOTIENT
 
-    for (Py_ssize_t i = negative; i < length; i++) {
-        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
-        if (text[i] == '.' && !point) {
-            point = 1;
-            continue;
-        }
-        if (digit > 9 || ++digits > 15) {
-            return NULL;
-        }
-        mantissa = mantissa * 10 + digit;
-        fraction += point;
-    }
-    if (digits == 0) {
+__extension__ typedef unsigned __int128 Wide;
+
+static inline int
+bit_length(uint64_t number)
+{
+    return 64 - __builtin_clzll(number);
+}
+
+/* `mantissa` / 10**`fraction`, correctly rounded; `mantissa` is not 0, `fraction` 0 to 19.
+ *
+ * The quotient is taken with 63 or 64 bits, the last one of which says also whether there was a
+ * remainder: so the conversion to 53 bits rounds as the exact quotient would be rounded. */
+static double
+exact_quotient(uint64_t mantissa, int fraction)
+{
+    static const uint64_t powers[] = {
+        UINT64_C(1), UINT64_C(10), UINT64_C(100), UINT64_C(1000), UINT64_C(10000),
+        UINT64_C(100000), UINT64_C(1000000), UINT64_C(10000000), UINT64_C(100000000),
+        UINT64_C(1000000000), UINT64_C(10000000000), UINT64_C(100000000000),
+        UINT64_C(1000000000000), UINT64_C(10000000000000), UINT64_C(100000000000000),
+        UINT64_C(1000000000000000), UINT64_C(10000000000000000), UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)};
+    uint64_t power = powers[fraction];
+    int shift = 63 + bit_length(power) - bit_length(mantissa);
+    Wide dividend = (Wide)mantissa << shift;
+    uint64_t quotient = (uint64_t)(dividend / power);
+    uint64_t half = (uint64_t)1 << shift / 2, rest = (uint64_t)1 << (shift - shift / 2);
+
+    quotient |= (uint64_t)(dividend - (Wide)quotient * power) != 0;
+    return (double)quotient / (double)half / (double)rest;
+}
+
+/* Up to 19 digits, with at most one point among them. */
+static PyObject *
+read_plain_float(const char *text, Py_ssize_t length)
+{
+    const char *end = text + length, *point = NULL;
+    int negative = text[0] == '-';
+    uint64_t mantissa = 0;
+    double value;
+
+    text += negative;
+    if (end - text < 1 || end - text > 20) {
         return NULL;
     }
-    double value = (double)mantissa / powers[fraction];
+    for (const char *pos = text; pos < end; pos++) {
+        unsigned digit = (unsigned char)*pos - (unsigned)'0';
+        if (digit <= 9) {
+            mantissa = mantissa * 10 + digit;
+        }
+        else if (*pos == '.' && point == NULL) {
+            point = pos;
+        }
+        else {
+            return NULL;
+        }
+    }
+    if (end - text - (point != NULL) < 1 || end - text - (point != NULL) > 19) {
+        return NULL;
+    }
+    value = mantissa == 0 ? 0.0 : exact_quotient(mantissa, point ? (int)(end - point - 1) : 0);
     return PyFloat_FromDouble(negative ? -value : value);
 }
 #endif
 
 static PyObject *
-read_float(const char *text, Py_ssize_t length)
+read_float(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *text,
+           Py_ssize_t length)
 {
     char copy[64]; /* ends with a zero, which the buffer does not */
     char *stop;
@@ -195,8 +388,8 @@ read_float(const char *text, Py_ssize_t length)
     if (length < 1 || length >= (Py_ssize_t)sizeof(copy)) {
         return NULL;
     }
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0
-    PyObject *result = read_short_float(text, length);
+#ifdef HAVE_EXACT_QUOTIENT
+    PyObject *result = read_plain_float(text, length);
     if (result != NULL || PyErr_Occurred()) {
         return result;
     }
@@ -219,7 +412,8 @@ read_float(const char *text, Py_ssize_t length)
 }
 
 static PyObject *
-read_decimal(const State *state, const char *text, Py_ssize_t length)
+read_decimal(const State *state, const Column *Py_UNUSED(column), const char *text,
+             Py_ssize_t length)
 {
     PyObject *string, *result;
 
@@ -228,7 +422,7 @@ read_decimal(const State *state, const char *text, Py_ssize_t length)
             return NULL;
         }
     }
-    string = PyUnicode_DecodeASCII(text, length, NULL);
+    string = ascii_string(text, length);
     if (string == NULL) {
         return NULL;
     }
@@ -239,6 +433,8 @@ read_decimal(const State *state, const char *text, Py_ssize_t length)
     }
     return result;
 }
+
+/* ---- Dates and times ---- */
 
 /* The number in exactly `count` digits, or a negative number. */
 static int
@@ -298,7 +494,8 @@ unless_out_of_range(PyObject *result)
 }
 
 static PyObject *
-read_datetime(const State *state, const char *text, Py_ssize_t length)
+read_datetime(const State *state, const Column *Py_UNUSED(column), const char *text,
+              Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
     int year, month, day, hour, minute, second, microsecond;
@@ -318,7 +515,8 @@ read_datetime(const State *state, const char *text, Py_ssize_t length)
 }
 
 static PyObject *
-read_date(const State *state, const char *text, Py_ssize_t length)
+read_date(const State *state, const Column *Py_UNUSED(column), const char *text,
+          Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
     int year, month, day;
@@ -330,7 +528,8 @@ read_date(const State *state, const char *text, Py_ssize_t length)
 }
 
 static PyObject *
-read_timedelta(const State *state, const char *text, Py_ssize_t length)
+read_timedelta(const State *state, const Column *Py_UNUSED(column), const char *text,
+               Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
     int hours, minute, second, microsecond, width;
@@ -350,17 +549,18 @@ read_timedelta(const State *state, const char *text, Py_ssize_t length)
         return NULL;
     }
     second += 60 * (minute + 60 * (hours % 24));
-    return api->Delta_FromDelta(sign * (hours / 24), sign * second, sign * microsecond, 1,
+    /* What is negative needs to be normalized. */
+    return api->Delta_FromDelta(sign * (hours / 24), sign * second, sign * microsecond, sign < 0,
                                 api->DeltaType);
 }
 
 static PyObject *
-read_converted(const Column *column, const char *text, Py_ssize_t length)
+read_converted(const State *state, const Column *column, const char *text, Py_ssize_t length)
 {
     PyObject *argument, *result;
 
     if (column->encoding != NULL) {
-        argument = read_text(column, text, length);
+        argument = read_text(state, column, text, length);
     }
     else {
         argument = PyBytes_FromStringAndSize(text, length);
@@ -373,40 +573,31 @@ read_converted(const Column *column, const char *text, Py_ssize_t length)
     return result;
 }
 
-#include "_binary.h"
-
-static PyObject *
-read_known_shape(const State *state, const Column *column, const char *text, Py_ssize_t length)
+/* The reader of text cells, after the column's kind is set. */
+static CellReader
+text_reader(const Column *column)
 {
-    if (column->wire != WIRE_TEXT) {
-        return read_binary(state, column, text, length);
-    }
-    switch (column->kind) {
-    case KIND_TEXT:
-        return read_text(column, text, length);
-    case KIND_BYTES:
-        return PyBytes_FromStringAndSize(text, length);
-    case KIND_INT:
-        return read_int(text, length);
-    case KIND_FLOAT:
-        return read_float(text, length);
-    case KIND_DECIMAL:
-        return read_decimal(state, text, length);
-    case KIND_DATETIME:
-        return read_datetime(state, text, length);
-    case KIND_DATE:
-        return read_date(state, text, length);
-    case KIND_TIMEDELTA:
-        return read_timedelta(state, text, length);
-    default:
-        return read_converted(column, text, length);
-    }
+    static const CellReader readers[KINDS] = {
+        [KIND_TEXT] = read_text,
+        [KIND_BYTES] = read_bytes,
+        [KIND_INT] = read_int,
+        [KIND_FLOAT] = read_float,
+        [KIND_DECIMAL] = read_decimal,
+        [KIND_DATETIME] = read_datetime,
+        [KIND_DATE] = read_date,
+        [KIND_TIMEDELTA] = read_timedelta,
+        [KIND_CONVERT] = read_converted,
+    };
+
+    return readers[column->kind];
 }
 
-static PyObject *
+#include "_binary.h"
+
+static inline PyObject *
 read_value(const State *state, const Column *column, const char *text, Py_ssize_t length)
 {
-    PyObject *raw, *value = read_known_shape(state, column, text, length);
+    PyObject *raw, *value = column->read(state, column, text, length);
 
     if (value != NULL || PyErr_Occurred()) {
         return value;

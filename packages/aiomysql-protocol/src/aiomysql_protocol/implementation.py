@@ -30,6 +30,7 @@ class _Parts(NamedTuple):
     name: Literal["c", "python"]
     text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
+    dict_rows: Callable[[tuple[str, ...], list[Any]], None]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     quick_answer: Callable[[Session, bytearray, int, int], bool]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
@@ -49,6 +50,7 @@ def _chosen() -> _Parts:
         "python",
         rows.TextRowDecoder,
         binary_rows.BinaryRowDecoder,
+        rows.dict_rows,
         answers.read_answer,
         lambda session, buffer, start, end: False,
         _literals,
@@ -73,6 +75,7 @@ def _chosen() -> _Parts:
         "c",
         _speedups.TextRowDecoder,
         _speedups.BinaryRowDecoder,
+        _speedups.dict_rows,
         _speedups.read_answer,
         _speedups.quick_answer,
         _speedups.literals,
@@ -86,6 +89,9 @@ _parts = _chosen()
 
 IMPLEMENTATION: Literal["c", "python"] = _parts.name
 """The implementation that runs."""
+
+dict_rows = _parts.dict_rows
+"""See ``rows.dict_rows``."""
 
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""
