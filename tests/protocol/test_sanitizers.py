@@ -124,7 +124,7 @@ def test_row_tests_under_sanitizers(compiler: str, tmp_path: Path) -> None:
     options += ["-p", "no:cacheprovider", "-k", "not python", "-W", "error"]
     tests = [str(TESTS / name) for name in ("test_row_values.py", "test_rows.py")]
     tests += [str(TESTS / name) for name in ("test_rows_random.py", "test_binary_rows.py")]
-    tests.append(str(TESTS / "test_parameters.py"))
+    tests += [str(TESTS / name) for name in ("test_parameters.py", "test_row_literals.py")]
     done = run(compiler, "-m", "pytest", *options, *tests, path=tmp_path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert " passed" in done.stdout

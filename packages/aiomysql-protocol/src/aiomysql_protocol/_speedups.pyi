@@ -70,3 +70,12 @@ def literals(
     /,
 ) -> tuple[str, ...]: ...
 def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
+def write_rows(
+    pieces: tuple[bytes, ...],
+    rows: Sequence[object],
+    start: int,
+    room: int,
+    no_backslash_escapes: bool,
+    other: Callable[[Any], str],
+    /,
+) -> tuple[bytes, int]: ...
