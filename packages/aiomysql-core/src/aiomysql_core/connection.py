@@ -393,7 +393,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     def _local_file_names(self, statement: bytes) -> list[str]:
         return local_file_names(
             statement.decode(self.encoding, "replace"),
-            no_backslash_escapes=self._current_literals().no_backslash_escapes,
+            no_backslash_escapes=self.current_literals().no_backslash_escapes,
         )
 
     async def next_result(self) -> int:
@@ -472,7 +472,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     def escape(self, obj: object) -> str:
         """`obj` as an SQL literal for this session.  Raises TypeError or ProgrammingError."""
-        return self._current_literals().literal(obj)
+        return self.current_literals().literal(obj)
 
     def literal(self, obj: object) -> str:
         """The same as `escape`."""
@@ -480,14 +480,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     def escape_string(self, s: str) -> str:
         """`s` with the characters escaped that end a quoted string; no quotes added."""
-        literals = self._current_literals()
+        literals = self.current_literals()
         return escape_text(s, no_backslash_escapes=literals.no_backslash_escapes)
 
     def escape_args(self, args: object) -> Any:
         """The right-hand side of ``query % ...`` for a statement's arguments."""
-        return self._current_literals().arguments(args)
+        return self.current_literals().arguments(args)
 
-    def _current_literals(self) -> Literals:
+    def current_literals(self) -> Literals:
+        """For cursors: what writes literals as the session reads them now."""
         session, literals = self.link.session, self._literals
         literals.no_backslash_escapes = session is not None and bool(
             session.server_status & _NO_BACKSLASH_ESCAPES

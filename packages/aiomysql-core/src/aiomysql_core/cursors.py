@@ -25,7 +25,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 
 from aiomysql_core.awaitable import DONE, Ready
 from aiomysql_core.batching import RE_INSERT_VALUES as RE_INSERT_VALUES
-from aiomysql_core.batching import InsertTemplate, split_insert
+from aiomysql_core.batching import InsertTemplate, insert_statements, split_insert
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.log import logger
 from aiomysql_core.prepared import Handle, PreparedStatement
@@ -213,25 +213,17 @@ class Cursor(ErrorClasses):
         self._rowcount = rows
         return rows
 
-    async def _execute_batches(self, template: InsertTemplate, args: Iterable[object]) -> int:
+    async def _execute_batches(self, template: InsertTemplate, args: Sequence[object]) -> int:
         connection = self._get_db()
         await connection.link.settle()
-        encoding = connection.encoding
-        prefix = encode_statement(template.prefix, encoding)
-        suffix = encode_statement(template.suffix, encoding)
-        rows = 0
-        batch: list[bytes] = []
-        size = len(prefix) + len(suffix)
-        for arg in args:
-            row = encode_statement(template.row % connection.escape_args(arg), encoding)
-            if batch and size + len(row) + 1 > self.max_stmt_length:
-                rows += await self.execute(prefix + b",".join(batch) + suffix)
-                batch = []
-                size = len(prefix) + len(suffix)
-            batch.append(row)
-            size += len(row) + 1
-        rows += await self.execute(prefix + b",".join(batch) + suffix)
-        return rows
+        statements = insert_statements(
+            template,
+            args,
+            connection.current_literals,
+            connection.encoding,
+            self.max_stmt_length,
+        )
+        return sum([await self.execute(statement) for statement in statements])
 
     async def load_local(self, query: str, source: LocalSource, args: object = None) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file it names.

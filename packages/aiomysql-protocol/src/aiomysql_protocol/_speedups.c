@@ -6,6 +6,7 @@
  * must not change the buffer from another thread meanwhile.)
  */
 #include "_answers.h"
+#include "_batches.h"
 #include "_dicts.h"
 #include "_literals.h"
 #include "_parameters.h"
@@ -421,6 +422,7 @@ static PyMethodDef module_methods[] = {
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
+    {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
     {NULL, NULL, 0, NULL},
 };

@@ -35,6 +35,10 @@ class _Parts(NamedTuple):
     quick_answer: Callable[[Session, bytearray, int, int], bool]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
     pack_parameters: Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]
+    write_rows: Callable[
+        [tuple[bytes, ...], Sequence[object], int, int, bool, Callable[[Any], str]],
+        tuple[bytes, int],
+    ]
     ready: type[Any]
     waiter: type[Any]
 
@@ -55,6 +59,7 @@ def _chosen() -> _Parts:
         lambda session, buffer, start, end: False,
         _literals,
         lambda values: None,
+        lambda pieces, rows, start, *rest: (b"", start),
         waiting.Ready,
         waiting.Waiter,
     )
@@ -80,6 +85,7 @@ def _chosen() -> _Parts:
         _speedups.quick_answer,
         _speedups.literals,
         _speedups.pack_parameters,
+        _speedups.write_rows,
         _speedups.Ready,
         _speedups.Waiter,
     )
@@ -113,6 +119,14 @@ literals = _parts.literals
 
 `other` makes those for all types but the commonest, and may be called for any of them.
 """
+
+write_rows = _parts.write_rows
+"""``write_rows(pieces, rows, start, room, no_backslash_escapes, other)``: the rows from number
+`start` on in UTF-8, with commas between: the literals of each between `pieces`.
+
+Returns them, at most `room` bytes, and the number of the first row that it leaves to the caller:
+because there is no room, because it is no tuple or list of the right length, or because a text in
+it is none.  `other` is that of ``literals``."""
 
 pack_parameters = _parts.pack_parameters
 """The items of a ``parameters.Parameters`` for values of the usual types, with text in UTF-8; None

@@ -10,14 +10,22 @@ import math
 import numbers
 import operator
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MappingView
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MappingView,
+    Sequence,
+)
 from decimal import Decimal
 from typing import Any, NoReturn, SupportsIndex
 
 from pymysql.converters import encoders as pymysql_encoders
 from pymysql.err import DataError, ProgrammingError
 
-from aiomysql_protocol.implementation import literals
+from aiomysql_protocol.implementation import literals, write_rows
 
 #: Turns a value into the text of a literal; called as encoder(value, mapping).
 Encoder = Callable[..., str]
@@ -113,6 +121,18 @@ class Literals:
         if isinstance(args, Mapping):
             return _NamedLiterals((key, self.literal(value)) for key, value in args.items())
         return self.literal(args)
+
+    def rows(
+        self, pieces: tuple[bytes, ...], args: Sequence[object], start: int, room: int
+    ) -> tuple[bytes, int]:
+        """Rows for VALUES in UTF-8, with commas between: the literals of each between `pieces`.
+
+        They are those of `args` from number `start` on that go fast and fit in `room` bytes.
+        Returns them, and the number of the first one left to the caller, which may be `start`.
+        """
+        if self._custom:
+            return b"", start
+        return write_rows(pieces, args, start, room, self.no_backslash_escapes, self.literal)
 
     def quoted(self, value: str) -> str:
         """`value` escaped and in single quotes."""
