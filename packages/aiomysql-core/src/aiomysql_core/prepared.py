@@ -252,7 +252,8 @@ class Statements:
             parameters = self._writer.write(values)
         except NeedsTextError:
             return None
-        if parameters[2] == prepared.accepted_last or prepared.accepts(parameters):
+        same = parameters[2] == prepared.accepted_last and parameters[0] == count
+        if same or prepared.accepts(parameters):
             return Execute(prepared, parameters, streamed=streamed)
         # The marks that are the server's own are what it says they are.
         return Execute(prepared, parameters, streamed=streamed) if template is None else None
