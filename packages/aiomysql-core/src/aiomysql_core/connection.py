@@ -7,6 +7,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
 
@@ -170,7 +171,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._opening = self._asking_password = False
         #: For cursors: the exchanges with the server.
         self.link = Link(read_timeout, write_timeout)
-        self.link.last_usage = self._loop.time()
+        self.link.last_usage = monotonic()
         #: For cursors: the prepared statements.
         self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
 
@@ -334,7 +335,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         session = link.session
         if session is None or session.error is not None:
             link.stream()  # says why
-        link.last_usage = self._loop.time()
+        link.last_usage = monotonic()
         cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
         return AwaitableContextManager(Ready(cursor_class(self, self._echo)))
 

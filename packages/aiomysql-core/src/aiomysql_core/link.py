@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from time import monotonic
 from typing import Any, NoReturn
 
 from pymysql import err
@@ -48,11 +48,10 @@ class Link:
         #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
         self.session: Session | None = None
         self._claimed = False
-        self._now = time.monotonic  # until there is an event loop
         self._close_reason: str | None = None
         #: The result read last; None after an error.
         self.result: Result | None = None
-        #: Time of the loop's clock (seconds) when the last answer came.
+        #: When the last answer came, in seconds of time.monotonic (the clock of asyncio's loops).
         self.last_usage = 0.0
         #: The result of the last COMMIT or ROLLBACK.
         self._transaction_end: Result | None = None
@@ -158,7 +157,6 @@ class Link:
         self.abort()
         self._stream = stream
         self.session = stream.session
-        self._now = stream.loop.time
         self._close_reason = None
 
     def abort(self, reason: str | None = None) -> None:
@@ -255,7 +253,7 @@ class Link:
         self._claimed = False
         self.result = result = exchange.results.popleft()
         result.exchange = exchange
-        self.last_usage = self._now()
+        self.last_usage = monotonic()
         if result.error is not None and not (result.streamed and result.column_set is not None):
             self._raise_for(result)
         if result.column_set is None:
@@ -392,7 +390,7 @@ class Link:
         stream = self.stream()
         wait = partial(stream.wait, exchange)
         await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
-        self.last_usage = self._now()
+        self.last_usage = monotonic()
 
     async def _interruptible(
         self,
