@@ -379,7 +379,7 @@ class Pool(Closing):
 
     def _needs_ping(self, connection: Connection) -> bool:
         limit = self._options.ping_after
-        return limit is not None and self._loop.time() - connection.last_usage >= limit
+        return limit is not None and monotonic() - connection.last_usage >= limit
 
     async def _verified(
         self, connection: Connection, deadline: float | None, seconds: float | None
