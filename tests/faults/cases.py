@@ -87,7 +87,7 @@ def draw(seed: int, numbers: Sequence[int], measured: Measured) -> list[Case]:
         # Conversations and kinds take turns, so that few cases cover them all.
         chance = random.Random(f"{seed}/{number}")
         name = names[number % len(names)]
-        kind = kinds[(number // len(names) + number) % len(kinds)]
+        kind = kinds[(number // len(names) + number % len(names)) % len(kinds)]
         direction = chance.choice(list(Direction))
         if kind.by_packet and "TLS" not in name:
             # Repeated or lost in this direction, it is another request: nobody could tell.
