@@ -23,7 +23,7 @@ from typing import Self
 from pymysql.constants import CLIENT
 
 # How many bytes are sent one by one before the rest follows whole.
-_TRICKLE = 1500
+_TRICKLE = 500
 # How long a packet waits for the next one, with which it is to change places.
 _SWAP_WAIT = 0.05
 

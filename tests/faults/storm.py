@@ -193,6 +193,14 @@ class Storm:
             self.report.fail("accounting", f"size {size}, but {open_sessions} sessions")
 
 
+def _option(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -202,15 +210,17 @@ def main() -> int:
     parser.add_argument("--server", default="mariadb118")
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--options", type=json.loads, default={}, help="of connect(), as JSON")
+    parser.add_argument(
+        "--option", type=_option, action="append", default=[], help="of connect(): NAME=VALUE"
+    )
     options = parser.parse_args()
     name = DSN_NAME if os.environ.get(DSN_VARIABLE) else options.server
     begin = time.monotonic()
     with serving(name) as server:
         driver = load(options.driver)
-        storm = Storm(driver, server, options.tasks, options.seed, options.options)
+        storm = Storm(driver, server, options.tasks, options.seed, dict(options.option))
         report = asyncio.run(storm.run())
-    print(f"{options.driver}, {options.server}, seed {options.seed}, {options.options or ''}: ")
+    print(f"{options.driver}, {options.server}, seed {options.seed}, options {options.option}:")
     print(f"{options.tasks} tasks in {time.monotonic() - begin:.0f} s:", dict(report.outcomes))
     for line in report.failures[:30]:
         print("FAILED", line)
