@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
+import os
 import socket
 import ssl
 from typing import Any
@@ -76,7 +78,8 @@ async def _connected_socket(options: Options, loop: asyncio.AbstractEventLoop) -
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            await loop.sock_connect(sock, address)
+            if not _connected_at_once(sock, address):
+                await loop.sock_connect(sock, address)
         except OSError as error:
             sock.close()
             failures.append(error)
@@ -91,6 +94,19 @@ async def _connected_socket(options: Options, loop: asyncio.AbstractEventLoop) -
         raise OSError("; ".join(map(str, failures)) or "the name has no address")
     finally:
         failures.clear()  # the error's traceback holds this frame
+
+
+def _connected_at_once(sock: socket.socket, address: Any) -> bool:
+    """Begin to connect; is that done already, as it is to this machine?
+
+    If not, `loop.sock_connect` goes on with it, or tries again and tells the error.
+    """
+    if os.name != "posix":
+        return False  # Windows' proactor loop takes only sockets nobody has touched
+    begun = sock.connect_ex(address)
+    return begun == 0 or (
+        begun == errno.EINPROGRESS and sock.connect_ex(address) in (0, errno.EISCONN)
+    )
 
 
 async def _addresses(

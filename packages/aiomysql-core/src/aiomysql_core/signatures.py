@@ -11,16 +11,25 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: How many ways to call a function are remembered.
+_MOST_SHAPES = 64
+
 
 def takes_parameters_of(
     model: Callable[P, Any],
 ) -> Callable[[Callable[..., T]], Callable[P, T]]:
     """Decorator: the function takes the parameters of `model`, and refuses others when called."""
     signature = inspect.signature(model)
+    # How many by position and which by name: binding depends on nothing else, and takes long.
+    accepted: set[tuple[int, tuple[str, ...]]] = set()
 
     def decorate(function: Callable[..., T]) -> Callable[P, T]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            signature.bind(*args, **kwargs)
+            shape = len(args), tuple(kwargs)
+            if shape not in accepted:
+                signature.bind(*args, **kwargs)
+                if len(accepted) < _MOST_SHAPES:
+                    accepted.add(shape)
             return function(*args, **kwargs)
 
         checked.__name__ = function.__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pymysql.charset import charset_by_id, charset_by_name
@@ -63,6 +64,7 @@ class Charset(NamedTuple):
     server_name: str
 
 
+@lru_cache(maxsize=64)
 def find_charset(name: str) -> Charset:
     """Look up a character set by the server's name (case does not matter; utf8 means utf8mb4).
 
