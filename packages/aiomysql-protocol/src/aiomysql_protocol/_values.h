@@ -283,11 +283,14 @@ read_int(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const c
 {
     const char *end = text + length;
     int negative = length > 0 && text[0] == '-';
-    long long value = 0;
+    uint64_t value = 0;
 
     text += negative;
-    if (end - text < 1 || end - text > 18) {
+    if (end - text < 1 || end - text > 20) {
         return NULL;
+    }
+    if (end - text == 20) {
+        end--; /* 19 digits always fit */
     }
 #ifdef HAVE_EIGHT_DIGITS
     while (end - text >= 8) {
@@ -295,7 +298,7 @@ read_int(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const c
         if (!are_eight_digits(chunk)) {
             return NULL;
         }
-        value = value * 100000000 + eight_digits(chunk);
+        value = value * 100000000 + (uint64_t)eight_digits(chunk);
         text += 8;
     }
 #endif
@@ -306,7 +309,18 @@ read_int(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const c
         }
         value = value * 10 + digit;
     }
-    return PyLong_FromLongLong(negative ? -value : value);
+    if (length - negative == 20) {
+        unsigned digit = (unsigned char)*text - (unsigned)'0';
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10) {
+            return NULL;
+        }
+        value = value * 10 + digit;
+    }
+    if (!negative) {
+        return PyLong_FromUnsignedLongLong(value);
+    }
+    /* -2**63 has no positive counterpart: it is left to Python, like all below it. */
+    return value > INT64_MAX ? NULL : PyLong_FromLongLong(-(long long)value);
 }
 
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0 && defined(__SIZEOF_INT128__)
