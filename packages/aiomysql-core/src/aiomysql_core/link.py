@@ -170,7 +170,13 @@ class Link:
     def close(self) -> None:
         """Close without waiting; a COM_QUIT is sent along if no answer is outstanding."""
         stream = self._stream
-        if stream is None or stream.closed or not self.idle or stream.loop.is_closed():
+        if (
+            stream is None
+            or stream.closed
+            or stream.foreign
+            or not self.idle
+            or stream.loop.is_closed()
+        ):
             self.abort()
             return
         self._stream = self.session = self.result = None
@@ -180,7 +186,7 @@ class Link:
     async def quit(self) -> None:
         """Send COM_QUIT and wait, two seconds at most, until the server has closed the session."""
         stream = self._stream
-        if stream is None or stream.closed or self.busy:
+        if stream is None or stream.closed or stream.foreign or self.busy:
             self.abort()
             return
         self._give_up_result()
@@ -349,7 +355,14 @@ class Link:
 
     def _refuse(self) -> NoReturn:
         """Raise why nothing can be sent."""
-        raise err.InterfaceError(0, f"{self.stream()!r} can't be used")
+        stream = self.stream()
+        if stream.foreign:
+            raise err.InterfaceError(
+                0,
+                "the connection was opened before this process was forked: "
+                "two processes can't share one, open one in each",
+            )
+        raise err.InterfaceError(0, f"{stream!r} can't be used")
 
     async def _drain(self, stream: Stream) -> None:
         """Wait until the whole request is sent, or nearly."""

@@ -12,7 +12,7 @@ import socket
 import ssl
 from typing import Any
 
-from aiomysql_core.stream import Stream
+from aiomysql_core.stream import Forks, Stream
 from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.session import Session
@@ -77,7 +77,7 @@ class SocketStream(Stream):
             self._pause_reading()
 
     def abort(self) -> None:
-        if self._shut():
+        if self._shut() and not self.foreign:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self.loop.call_soon(self._end_session, None)
 
@@ -90,6 +90,9 @@ class SocketStream(Stream):
         sock, self._sock = self._sock, None
         if sock is None:
             return False
+        if self.foreign:
+            sock.close()  # this process's descriptor
+            return True
         with contextlib.suppress(RuntimeError):
             self.loop.remove_reader(self._descriptor)
             if self._unsent:
@@ -103,7 +106,7 @@ class SocketStream(Stream):
 
     def start(self, exchange: Exchange) -> bool:
         session, sock = self.session, self._sock
-        if sock is None or self._closing or session.error is not None:
+        if sock is None or self._closing or session.error is not None or self._forks != Forks.count:
             return False
         data = session.request(exchange)
         if not self._unsent:

@@ -7,6 +7,7 @@ reach a socket.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from abc import ABC, abstractmethod
@@ -23,6 +24,20 @@ _BUFFER_SIZE = 1 << 18
 assert _BUFFER_SIZE >= 2 * SMALLEST_BUFFER
 
 
+class Forks:
+    """How often this process came out of a fork since the module was loaded."""
+
+    count = 0
+
+
+def _note_fork() -> None:
+    Forks.count += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
 class Stream(ABC):
     """Base of both streams: buffer, session and the one who waits."""
 
@@ -33,6 +48,7 @@ class Stream(ABC):
         self.session = session
         #: The event loop.
         self.loop = loop
+        self._forks = Forks.count
         #: Bytes that have come so far.
         self.received = 0
         self._buffer = bytearray(_BUFFER_SIZE)
@@ -52,6 +68,14 @@ class Stream(ABC):
     # -- for the connection ----------------------------------------------------------------------
 
     @property
+    def foreign(self) -> bool:
+        """Does it belong to the process that this one was forked from?
+
+        Then nothing may be sent, and the event loop, whose selector both share, not be told.
+        """
+        return self._forks != Forks.count
+
+    @property
     @abstractmethod
     def closed(self) -> bool:
         """Is the stream of no more use: closed, lost, or its session broken?"""
@@ -65,7 +89,7 @@ class Stream(ABC):
 
         Raises OperationalError when the request is too long.
         """
-        if self.closed:
+        if self.closed or self.foreign:
             return False
         self._write(self.session.request(exchange))
         return True

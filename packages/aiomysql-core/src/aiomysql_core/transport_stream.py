@@ -41,11 +41,15 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
         return self
 
     def close(self) -> None:
+        if self.foreign:
+            self._transport = None
         if self._transport is not None and not self._transport.is_closing():
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._transport.close()
 
     def abort(self) -> None:
+        if self.foreign:
+            self._transport = None
         if self._transport is not None:
             with contextlib.suppress(RuntimeError):
                 self._transport.abort()

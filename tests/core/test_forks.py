@@ -1,0 +1,72 @@
+"""A forked process can neither use its parent's connections nor disturb them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from tests.servers import Server
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+SCRIPT = """
+import asyncio, gc, json, os, sys, warnings
+from aiomysql_core import InterfaceError, connect
+
+async def main(arguments):
+    connection = await connect(**arguments)
+    child = os.fork()
+    if not child:
+        warnings.simplefilter("ignore")
+        code = 1
+        try:
+            connection.query("SELECT 1").send(None)
+        except InterfaceError as error:
+            code = 0 if "forked" in str(error) else 2
+        how = sys.argv[2]
+        if how == "close":
+            connection.close()
+        del connection
+        gc.collect()
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    async with asyncio.timeout(10):
+        for number in range(3):
+            async with connection.cursor() as cursor:
+                await cursor.execute("SELECT %s", (number,))
+                assert await cursor.fetchone() == (number,)
+        await connection.ensure_closed()
+    print("fine")
+
+arguments = json.loads(sys.argv[1])
+if arguments.pop("uvloop"):
+    import uvloop
+    uvloop.run(main(arguments))
+else:
+    asyncio.run(main(arguments))
+"""
+
+
+@pytest.mark.parametrize("how", ["close", "collect"])
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("uvloop", [False, True])
+async def test_parent_goes_on(server: Server, how: str, tls: bool, uvloop: bool) -> None:
+    arguments: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "ssl_mode": "REQUIRED" if tls else "DISABLED",
+        "uvloop": uvloop,
+    }
+    command = [sys.executable, "-c", SCRIPT, json.dumps(arguments), how]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (0, b"fine\n"), err.decode()
