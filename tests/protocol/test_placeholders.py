@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiomysql_protocol.parameters import NeedsTextError
@@ -144,6 +144,8 @@ PIECES = st.sampled_from(
 @given(st.lists(st.lists(PIECES, max_size=5).map("".join), min_size=1, max_size=6), st.booleans())
 def test_only_the_marks_change(pieces: list[str], no_backslash: bool) -> None:
     """What is converted is the statement with `?` for each mark, and nothing else."""
+    # A percent sign left alone in front of a mark would make `%%` and `s` of it.
+    assume(not any(piece.replace("%%", "").endswith("%") for piece in pieces[:-1]))
     template = convert("%s".join(pieces), no_backslash_escapes=no_backslash)
     if template is not None:
         assert template.parameters == len(pieces) - 1
