@@ -26,7 +26,7 @@ endif
 here := $(shell pwd | cksum | cut -d ' ' -f 1)
 tools := .venv/ready-$(here)
 workspace := .hatch/ready-$(here)
-protocol := packages/aiomysql-protocol
+compiled := packages/aiomysql-protocol packages/aiomysql-core
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,7 +64,7 @@ hatch: $(workspace) ## Run hatch itself [ARGS='run python -m tests.servers list'
 
 clean: ## Remove the environments and everything built
 	rm -rf .venv .hatch dist .mypy_cache .pytest_cache .ruff_cache
-	rm -f $(protocol)/src/aiomysql_protocol/*.so $(protocol)/src/aiomysql_protocol/*.pyd
+	rm -f $(foreach package,$(compiled),$(package)/src/*/*.so $(package)/src/*/*.pyd)
 
 $(tools): .ci/bootstrap
 	@.ci/bootstrap
@@ -73,7 +73,7 @@ $(tools): .ci/bootstrap
 
 # Made anew when a requirement, a version, or the C code changes: it takes seconds.
 $(workspace): $(tools) hatch.toml $(wildcard packages/*/pyproject.toml packages/*/src/*/_version.py) \
-		$(wildcard $(protocol)/hatch_build.py $(protocol)/src/*/*.[ch])
+		$(foreach package,$(compiled),$(wildcard $(package)/hatch_build*.py $(package)/src/*/*.[ch]))
 	@echo '==> Installing the workspace'
 	@$(HATCH) env remove default >/dev/null 2>&1 || true
 	@$(HATCH) -v env create default </dev/null || { \

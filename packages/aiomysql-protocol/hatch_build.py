@@ -1,4 +1,7 @@
-"""Build hook: compiles the C row decoder into the wheel, where that is wanted and possible.
+"""Build hook: compiles the package's C module into the wheel, where that is wanted and possible.
+
+The hook's option `package` names the package whose `_speedups.c` that is.  Every distribution that
+has one carries this file, because it must be built from its own source archive alone.
 
 AIOMYSQL_BUILD_SPEEDUPS  unset or empty: compile if that works, else build a pure wheel and say so;
                          "yes": fail unless it can be compiled; "no": do not try.
@@ -23,8 +26,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _WERROR = "AIOMYSQL_BUILD_WERROR"
-_MODULE = "aiomysql_protocol._speedups"
-_SOURCE = Path("src/aiomysql_protocol/_speedups.c")
 _UNIX_FLAGS = ["-O2", "-Wall", "-Wextra"]
 
 
@@ -40,14 +41,17 @@ class SpeedupsHook(BuildHookInterface[Any]):
         switch = os.environ.get(_SWITCH, "")
         if switch not in ("", "yes", "no"):
             raise ValueError(f'{_SWITCH} must be "yes", "no" or unset, not {switch!r}')
+        package = str(self.config["package"])
+        self._module = f"{package}._speedups"
+        self._source = Path("src") / package / "_speedups.c"
         beside = self._library_beside_source()
         if version == "editable":
             beside.unlink(missing_ok=True)
         problem = self._why_not(switch) or self._compile(version, build_data, beside)
         if problem and switch == "yes":
-            raise RuntimeError(f"{_SWITCH} is 'yes', but {_MODULE} cannot be built: {problem}")
+            raise RuntimeError(f"{_SWITCH} is 'yes', but {self._module} cannot be built: {problem}")
         if problem:
-            self.app.display_warning(f"{_MODULE} is left out, Python reads the rows: {problem}")
+            self.app.display_warning(f"{self._module} is left out, Python does its work: {problem}")
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the folder that the library was compiled in."""
@@ -57,7 +61,7 @@ class SpeedupsHook(BuildHookInterface[Any]):
 
     def _library_beside_source(self) -> Path:
         suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
-        return Path(self.root) / _SOURCE.with_name(f"_speedups{suffix}")
+        return Path(self.root) / self._source.with_name(f"_speedups{suffix}")
 
     def _why_not(self, switch: str) -> str:
         if switch == "no":
@@ -68,9 +72,11 @@ class SpeedupsHook(BuildHookInterface[Any]):
 
     def _compile(self, version: str, build_data: dict[str, Any], beside: Path) -> str:
         """Compile and record the result in `build_data`; return what stands in the way, if any."""
-        self._folder = tempfile.mkdtemp(prefix="aiomysql-protocol-")
+        self._folder = tempfile.mkdtemp(prefix="aiomysql-")
         try:
-            library = _build_extension(Path(self.root), Path(self._folder))
+            library = _build_extension(
+                self._module, Path(self.root) / self._source, Path(self._folder)
+            )
         except Exception as exc:  # whatever setuptools and the compiler make of their trouble
             shutil.rmtree(self._folder, ignore_errors=True)
             return f"{type(exc).__name__}: {exc}".replace("\n", " ")
@@ -79,12 +85,12 @@ class SpeedupsHook(BuildHookInterface[Any]):
         else:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
-            build_data["force_include"][str(library)] = f"aiomysql_protocol/{library.name}"
+            build_data["force_include"][str(library)] = f"{self._source.parent.name}/{library.name}"
         return ""
 
 
-def _build_extension(root: Path, folder: Path) -> Path:
-    """Compile the module in `folder`, and return the library's path."""
+def _build_extension(module: str, source: Path, folder: Path) -> Path:
+    """Compile `module` in `folder`, and return the library's path."""
     # Not needed, and possibly not there, for a pure wheel.
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
@@ -93,13 +99,13 @@ def _build_extension(root: Path, folder: Path) -> Path:
     if flags and os.environ.get(_WERROR) == "1":
         flags.append("-Werror")
     extension = Extension(
-        _MODULE,
-        [str(root / _SOURCE)],
+        module,
+        [str(source)],
         extra_compile_args=flags,
     )
-    command = build_ext(Distribution({"name": "aiomysql-protocol", "ext_modules": [extension]}))
+    command = build_ext(Distribution({"name": module, "ext_modules": [extension]}))
     command.build_lib = str(folder / "lib")
     command.build_temp = str(folder / "temp")
     command.ensure_finalized()
     command.run()
-    return Path(command.get_ext_fullpath(_MODULE))
+    return Path(command.get_ext_fullpath(module))

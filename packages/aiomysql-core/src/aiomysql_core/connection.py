@@ -15,12 +15,13 @@ from pymysql import err
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
-from aiomysql_core.awaitable import AwaitableContextManager, Ready
+from aiomysql_core.awaitable import AwaitableContextManager
 from aiomysql_core.classic import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.error_classes import ErrorClasses
+from aiomysql_core.implementation import ready_context
 from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.link import Link
 from aiomysql_core.local_data import LocalSource
@@ -221,6 +222,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         collation = self._handshake_collation()
         login = Login(options.login(self._charset, password, collation))
         self.link.attach(await open_stream(options, session, login, self._loop))
+        self.link.hasten(self.statements, self._literals, text=self._writes_usually())
         self._last_greeting = session.require_greeting()
         self._note_auth_plugins(login)
         if options.unix_socket is not None:
@@ -230,6 +232,13 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if options.collation is not None and collation is None:
             await self._set_names()
         await self._prepare_session()
+
+    def _writes_usually(self) -> bool:
+        """Are statements made of text and arguments as this class does, without local files?"""
+        own = type(self)
+        return not self._options.local_infile and all(
+            getattr(own, name) is getattr(Connection, name) for name in _WRITING
+        )
 
     def _handshake_collation(self) -> int | None:
         """The number of the collation asked for, if the handshake can carry it."""
@@ -337,7 +346,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             link.stream()  # says why
         link.last_usage = monotonic()
         cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
-        return AwaitableContextManager(Ready(cursor_class(self, self._echo)))
+        context: AwaitableContextManager[Any] = ready_context(cursor_class(self, self._echo))
+        return context
 
     async def query(self, sql: str | bytes | bytearray, unbuffered: bool = False) -> int:
         """Run one statement (or several) and read the first result; returns `affected_rows`.
@@ -495,6 +505,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             session.server_status & _NO_BACKSLASH_ESCAPES
         )
         return literals
+
+
+#: What `fast_path` does itself: a subclass may do it in another way.
+_WRITING = ("escape", "escape_args", "literal", "current_literals", "new_query", "encoding")
 
 
 def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pymysql import err
@@ -27,6 +26,7 @@ from aiomysql_core.awaitable import DONE, Ready
 from aiomysql_core.batching import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.batching import InsertTemplate, insert_statements, split_insert
 from aiomysql_core.error_classes import ErrorClasses
+from aiomysql_core.implementation import CursorState
 from aiomysql_core.log import logger
 from aiomysql_core.prepared import Handle, PreparedStatement
 from aiomysql_core.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aiomysql_protocol.query import Result
 
 
-class Cursor(ErrorClasses):
+class Cursor(CursorState, ErrorClasses):
     """Runs statements and holds the rows of one result.  Made by `Connection.cursor`."""
 
     #: Bytes of the longest statement that `executemany` builds.
@@ -50,21 +50,15 @@ class Cursor(ErrorClasses):
     #: Must `_conv_row` be called for the rows of a buffered result?
     _converts_rows: ClassVar[bool] = False
 
-    # Attributes begin as the class's: many cursors live for one statement.
-    _arraysize: int = 1
-    _executed: bytes | None = None
-    _last_executed: bytes | None = None
-    _rownumber: int = 0
-    _rowcount: int = -1
-    _lastrowid: int | None = None
-    _description: tuple[tuple[Any, ...], ...] | None = None
-    _rows: Sequence[Any] | None = None
-    _result: Result | None = None
+    #: May `Link.fast_path` be used, because results are taken as this class does?
+    _usual: ClassVar[bool] = True
 
-    def __init__(self, connection: Connection, echo: bool = False) -> None:
-        self._connection: Connection | None = connection
-        self._echo = echo
-        self._result = None
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._usual = not (cls._unbuffered or cls._converts_rows) and all(
+            getattr(cls, name) is getattr(Cursor, name)
+            for name in ("mogrify", "_query", "_take_result", "_forget_result")
+        )
 
     # -- what it is ------------------------------------------------------------------------------
 
@@ -145,9 +139,16 @@ class Cursor(ErrorClasses):
         connection = self._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
+        link = connection.link
+        fast = link.fast_path
+        if fast is not None and self._usual and fast.begin(self, query, args):
+            count = await fast
+            if count is not None:
+                return count
+            if await self._take_rest(connection, *fast.rest()):
+                return self._rowcount
         if self._result is not None and self._unfinished:
             await self._finish_results()
-        link = connection.link
         if args is not None:
             session = link.session
             if session is not None and session.exchanges:
@@ -168,9 +169,7 @@ class Cursor(ErrorClasses):
             await link.begin(exchange)
             result = statements.take(handle, exchange)
             if result is not None:
-                self._executed = handle.statement
-                if self._take_result(connection, result):
-                    await self._show_warnings(connection)
+                await self._complete(connection, result)
                 if self._echo:
                     self._log(query, args)
                 return self._rowcount
@@ -299,16 +298,6 @@ class Cursor(ErrorClasses):
 
     # -- rows ------------------------------------------------------------------------------------
 
-    def fetchone(self) -> Awaitable[Any]:
-        """The next row, or None at the end."""
-        rows = self._rows
-        number = self._rownumber
-        if rows is not None and number < len(rows):
-            self._rownumber = number + 1
-            return Ready(rows[number])
-        self._check_executed()
-        return DONE
-
     def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Any]]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
@@ -362,21 +351,6 @@ class Cursor(ErrorClasses):
             raise StopAsyncIteration
         return row
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        result = self._result
-        if result is None or result.exchange.done:  # nothing is left to be read
-            self._connection = None
-            return DONE
-        return self.close()
-
     # -- own -------------------------------------------------------------------------------------
 
     def _get_db(self) -> Connection:
@@ -400,8 +374,24 @@ class Cursor(ErrorClasses):
         self._forget_result()
         exchange = connection.new_query(statement, unbuffered=self._unbuffered)
         await connection.link.begin(exchange)
-        result = connection.link.take(exchange)
-        self._executed = statement
+        await self._complete(connection, connection.link.take(exchange))
+
+    async def _take_rest(
+        self, connection: Connection, exchange: Any, handle: Handle | None
+    ) -> bool:
+        """Take what the fast path left, an error perhaps; False: the statement was not run."""
+        result: Result | None
+        if handle is None:
+            result = connection.link.take(exchange)
+        else:
+            result = connection.statements.take(handle, exchange)
+        if result is not None:
+            await self._complete(connection, result)
+        return result is not None
+
+    async def _complete(self, connection: Connection, result: Result) -> None:
+        """The last statement has run, and this is its result."""
+        self._executed = self._last_executed
         if self._take_result(connection, result):
             await self._show_warnings(connection)
 
@@ -412,9 +402,7 @@ class Cursor(ErrorClasses):
         result = await connection.statements.run(handle, args, streamed=self._unbuffered)
         if result is None:
             return False
-        self._executed = handle.statement
-        if self._take_result(connection, result):
-            await self._show_warnings(connection)
+        await self._complete(connection, result)
         return True
 
     def _forget_result(self) -> None:

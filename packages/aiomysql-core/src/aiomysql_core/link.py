@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from time import monotonic
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pymysql import err
 from pymysql.constants import CR, SERVER_STATUS
@@ -19,6 +19,11 @@ from aiomysql_core.stream import Stream
 from aiomysql_protocol.exchanges import Exchange, Quit
 from aiomysql_protocol.query import Query, Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
+
+if TYPE_CHECKING:
+    from aiomysql_core.implementation import FastPath
+    from aiomysql_core.prepared import Statements
+    from aiomysql_protocol.literals import Literals
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
@@ -48,6 +53,8 @@ class Link:
         #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
         self.session: Session | None = None
         self._claimed = False
+        #: For cursors: what runs the commonest statements, if there is such a thing.
+        self.fast_path: FastPath | None = None
         self._close_reason: str | None = None
         #: The result read last; None after an error.
         self.result: Result | None = None
@@ -159,10 +166,17 @@ class Link:
         self.session = stream.session
         self._close_reason = None
 
+    def hasten(self, statements: Statements, literals: Literals, *, text: bool) -> None:
+        """Have the connection's commonest statements run by `fast_path`; text: also as text."""
+        if self._stream is not None and self._read_timeout is None and self._write_timeout is None:
+            self.fast_path = self._stream.fast_path(
+                self, self._interrupted, statements, literals, text=text
+            )
+
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; `reason` is what later uses are told."""
         stream, self._stream = self._stream, None
-        self.session = self.result = None
+        self.session = self.result = self.fast_path = None
         if stream is not None:
             self._close_reason = reason
             stream.abort()
@@ -179,7 +193,7 @@ class Link:
         ):
             self.abort()
             return
-        self._stream = self.session = self.result = None
+        self._stream = self.session = self.result = self.fast_path = None
         stream.start(Quit())
         stream.close()
 
@@ -190,7 +204,7 @@ class Link:
             self.abort()
             return
         self._give_up_result()
-        self._stream = self.session = None
+        self._stream = self.session = self.fast_path = None
         try:
             stream.start(Quit())
             stream.resume()

@@ -65,6 +65,7 @@ class Handle:
         "cached",
         "changes_meaning",
         "generation",
+        "positional",
         "prepared",
         "session",
         "statement",
@@ -81,6 +82,10 @@ class Handle:
         self.changes_meaning = False
         #: None: it goes as text.
         self.template = template
+        #: How many ``%s`` marks it has; -1: it has others, or goes as text.
+        self.positional = -1
+        if template is not None and template.names is None:
+            self.positional = template.parameters
         #: Does the statement go as text when the server can't prepare it?
         self.cached = cached
         self.prepared: Prepared | None = None
@@ -99,7 +104,8 @@ class Statements:
         self.size = size
         self._conv = conv
         self._encoding = encoding
-        self._writer = ParameterWriter(encoding, conv)
+        #: What writes the values.
+        self.writer = ParameterWriter(encoding, conv)
         self._generation = 0
         self._cached: OrderedDict[str, Handle] = OrderedDict()
         self._newest: Handle | None = None  # the one at its end
@@ -118,7 +124,7 @@ class Statements:
         self._newest = None
         if encoding is not None:
             self._encoding = encoding
-            self._writer = ParameterWriter(encoding, self._conv)
+            self.writer = ParameterWriter(encoding, self._conv)
 
     def session_reset(self, encoding: str) -> None:
         """The session is as good as new: it has no statements."""
@@ -249,7 +255,7 @@ class Statements:
             except NeedsTextError:
                 return None
         try:
-            parameters = self._writer.write(values)
+            parameters = self.writer.write(values)
         except NeedsTextError:
             return None
         same = parameters[2] == prepared.accepted_last and parameters[0] == count

@@ -10,12 +10,20 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from aiomysql_core.implementation import fast_path, receiver
 from aiomysql_core.stream import Forks, Stream
 from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.session import Session
+
+if TYPE_CHECKING:
+    from aiomysql_core.implementation import FastPath
+    from aiomysql_core.link import Link
+    from aiomysql_core.prepared import Statements
+    from aiomysql_protocol.literals import Literals
 
 
 class SocketStream(Stream):
@@ -32,14 +40,42 @@ class SocketStream(Stream):
         """
         super().__init__(session, loop)
         self._descriptor = sock.fileno()
-        loop.add_reader(self._descriptor, self._readable)
+        #: What the event loop calls.
+        self._reader: Callable[[], None] = self._readable
+        if receiver is not None:
+            self._reader = receiver(self, session, self._waiter, self._buffer, self._descriptor)
+        loop.add_reader(self._descriptor, self._reader)
         self._sock: socket.socket | None = sock
-        self._unsent = bytearray()
+        self._unsent = bytearray()  # always this one
         self._closing = False  # as soon as everything is sent
 
     @property
     def closed(self) -> bool:
         return self._sock is None or self._closing or self.session.error is not None
+
+    def fast_path(
+        self,
+        link: Link,
+        interrupted: Callable[[BaseException], object],
+        statements: Statements,
+        literals: Literals,
+        *,
+        text: bool,
+    ) -> FastPath | None:
+        if fast_path is None:
+            return None
+        return fast_path(
+            link,
+            interrupted,
+            self,
+            self._unsent,
+            self._waiter,
+            self.session,
+            statements,
+            literals,
+            self._descriptor,
+            text,
+        )
 
     def extra_info(self, name: str) -> Any:
         sock = self._sock
@@ -194,4 +230,4 @@ class SocketStream(Stream):
 
     def _resume_reading(self) -> None:
         if self._sock is not None:
-            self.loop.add_reader(self._descriptor, self._readable)
+            self.loop.add_reader(self._descriptor, self._reader)

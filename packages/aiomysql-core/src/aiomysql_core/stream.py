@@ -12,12 +12,18 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.framing import SMALLEST_BUFFER
 from aiomysql_protocol.implementation import Waiter
 from aiomysql_protocol.session import Session
+
+if TYPE_CHECKING:
+    from aiomysql_core.implementation import FastPath
+    from aiomysql_core.link import Link
+    from aiomysql_core.prepared import Statements
+    from aiomysql_protocol.literals import Literals
 
 #: Size of the receive buffer in bytes.
 _BUFFER_SIZE = 1 << 18
@@ -79,6 +85,21 @@ class Stream(ABC):
     @abstractmethod
     def closed(self) -> bool:
         """Is the stream of no more use: closed, lost, or its session broken?"""
+
+    def fast_path(
+        self,
+        link: Link,
+        interrupted: Callable[[BaseException], object],
+        statements: Statements,
+        literals: Literals,
+        *,
+        text: bool,
+    ) -> FastPath | None:
+        """What runs the commonest statements on this stream, if there is such a thing.
+
+        interrupted: as for `wait`; text: may statements be run as text?
+        """
+        return None
 
     @abstractmethod
     def extra_info(self, name: str) -> Any:

@@ -2,7 +2,7 @@
 #ifndef AIOMYSQL_PROTOCOL_ANSWERS_H
 #define AIOMYSQL_PROTOCOL_ANSWERS_H
 
-#include "_values.h"
+#include "_exchange_state.h"
 
 enum { ANSWER_HEADER = 4, ANSWER_FULL_FRAME = 0xFFFFFF, ANSWER_OK = 0x00, ANSWER_EOF = 0xFE };
 
@@ -220,83 +220,85 @@ static PyObject *
 quick_query(const State *state, PyObject *session)
 {
     PyObject *exchanges = PyObject_GetAttr(session, state->names.exchanges);
-    PyObject *query = NULL, *quick = NULL, *number = NULL;
-    int fits = 0;
+    PyObject *query = NULL;
 
     if (exchanges != NULL && PyObject_Size(exchanges) == 1) {
         query = PySequence_GetItem(exchanges, 0);
     }
     Py_XDECREF(exchanges);
-    if (query == NULL) {
-        return NULL;
+    if (query != NULL && PyObject_TypeCheck(query, state->exchange_state_type)) {
+        const ExchangeState *known = (const ExchangeState *)query;
+        if (known->quick == Py_True && known->sequence_id != NULL &&
+            PyLong_CheckExact(known->sequence_id) && PyLong_AsLong(known->sequence_id) == 1) {
+            return query;
+        }
     }
-    quick = PyObject_GetAttr(query, state->names.quick);
-    if (quick == Py_True) {
-        number = PyObject_GetAttr(query, state->names.sequence_id);
-        fits = number != NULL && PyLong_CheckExact(number) && PyLong_AsLong(number) == 1;
-    }
-    Py_XDECREF(quick);
-    Py_XDECREF(number);
-    if (!fits) {
-        Py_DECREF(query);
-        return NULL;
-    }
-    return query;
+    Py_XDECREF(query);
+    return NULL;
 }
 
-/* Hand the parts of `answer`, an Answer, to `query` and `session`. -1 with an exception. */
-static int
-finish_query(const State *state, PyObject *session, PyObject *query, PyObject *answer)
+/* The Result in `answer`, an Answer. */
+static PyObject *
+answer_result(const State *state, PyObject *query, PyObject *answer)
 {
-    PyObject *rows = PyTuple_GET_ITEM(answer, 3), *ok = PyTuple_GET_ITEM(answer, 4);
     PyObject *new_result = PyObject_GetAttr(query, state->names.new_result);
-    PyObject *result = new_result == NULL ? NULL : PyObject_CallNoArgs(new_result);
-    PyObject *results = NULL, *done = NULL, *wake = NULL, *exchanges = NULL;
-    int failed = 1;
+    ResultState *result = NULL;
 
-    Py_XDECREF(new_result);
-    if (result == NULL ||
-        PyObject_SetAttr(result, state->names.rows, rows) < 0 ||
-        PyObject_SetAttr(result, state->names.column_set, PyTuple_GET_ITEM(answer, 2)) < 0 ||
-        PyObject_SetAttr(result, state->names.ok, ok) < 0 ||
-        PyObject_SetAttr(result, state->names.complete, Py_True) < 0 ||
-        PyObject_SetAttr(result, state->names.error, Py_None) < 0 ||
-        PyObject_SetAttr(result, state->names.streamed, Py_False) < 0 ||
-        PyObject_SetAttr(result, state->names.unbuffered_active, Py_False) < 0 ||
-        PyObject_SetAttr(session, state->names.server_status, PyTuple_GET_ITEM(ok, 2)) < 0 ||
-        PyObject_SetAttr(query, state->names.done, Py_True) < 0) {
-        goto end;
+    if (new_result != NULL && PyType_Check(new_result) &&
+        PyType_IsSubtype((PyTypeObject *)new_result, state->result_state_type)) {
+        result = (ResultState *)new_state(new_result);
     }
-    results = PyObject_GetAttr(query, state->names.results);
-    if (results == NULL ||
-        (done = PyObject_CallMethodOneArg(results, state->names.append, result)) == NULL) {
-        goto end;
+    if (result != NULL) {
+        Py_XSETREF(result->rows, Py_NewRef(PyTuple_GET_ITEM(answer, 3)));
+        Py_XSETREF(result->column_set, Py_NewRef(PyTuple_GET_ITEM(answer, 2)));
+        Py_XSETREF(result->ok, Py_NewRef(PyTuple_GET_ITEM(answer, 4)));
+        Py_XSETREF(result->complete, Py_NewRef(Py_True));
+    }
+    else if (new_result != NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "new_result must be a class of results");
+    }
+    Py_XDECREF(new_result);
+    return (PyObject *)result;
+}
+
+/* Hand the parts of `answer`, an Answer, to `object`, a query, and `session`. -1 with an
+ * exception. */
+static int
+finish_query(const State *state, PyObject *session, PyObject *object, PyObject *answer)
+{
+    ExchangeState *query = (ExchangeState *)object;
+    PyObject *ok = PyTuple_GET_ITEM(answer, 4), *wake, *exchanges, *done = NULL;
+    PyObject *result = answer_result(state, object, answer);
+
+    if (result == NULL || query->results == NULL ||
+        PyObject_SetAttr(session, state->names.server_status, PyTuple_GET_ITEM(ok, 2)) < 0) {
+        Py_XDECREF(result);
+        return -1;
+    }
+    Py_XSETREF(query->done, Py_NewRef(Py_True));
+    done = PyObject_CallMethodOneArg(query->results, state->names.append, result);
+    Py_DECREF(result);
+    if (done == NULL) {
+        return -1;
     }
     Py_DECREF(done);
     exchanges = PyObject_GetAttr(session, state->names.exchanges);
-    if (exchanges == NULL ||
-        (done = PyObject_CallMethodNoArgs(exchanges, state->names.popleft)) == NULL) {
-        goto end;
+    done = exchanges == NULL ? NULL : PyObject_CallMethodNoArgs(exchanges, state->names.popleft);
+    Py_XDECREF(exchanges);
+    if (done == NULL) {
+        return -1;
     }
     Py_DECREF(done);
-    wake = PyObject_GetAttr(query, state->names.wake);
-    if (wake == NULL) {
-        goto end;
+    wake = query->wake;
+    if (wake == NULL || wake == Py_None) {
+        Py_XSETREF(query->news, Py_NewRef(Py_True));
+        return 0;
     }
-    if (wake == Py_None) {
-        failed = PyObject_SetAttr(query, state->names.news, Py_True) < 0;
-    }
-    else if (PyObject_SetAttr(query, state->names.wake, Py_None) == 0) {
-        done = PyObject_CallNoArgs(wake);
-        Py_XDECREF(done);
-        failed = done == NULL;
-    }
-end:
-    Py_XDECREF(result);
-    Py_XDECREF(results);
-    Py_XDECREF(exchanges);
-    Py_XDECREF(wake);
-    return failed ? -1 : 0;
+    query->wake = Py_NewRef(Py_None);
+    done = PyObject_CallNoArgs(wake);
+    Py_DECREF(wake);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
 }
 
 /* Whether `answer` ends at `end`, and with it the answers that are due. */
@@ -327,15 +329,16 @@ quick_blocks(const State *state, PyObject *session, PyObject *query)
         return blocks;
     }
     wanted = PyObject_GetAttr(columns, state->names.for_binary);
-    own = wanted == NULL ? NULL : PyObject_GetAttr(query, state->names.compiled_by);
     Py_DECREF(columns);
     Py_XDECREF(wanted);
-    if (own == NULL) {
+    if (wanted == NULL) {
         return NULL;
     }
-    Py_DECREF(own);
-    return PyObject_GetAttr(query, own == wanted && own != Py_None ? state->names.own_blocks
-                                                                   : state->names.blocks);
+    own = ((ExchangeState *)query)->compiled_by;
+    if (own == wanted && own != Py_None) {
+        return Py_XNewRef(((ExchangeState *)query)->own_blocks);
+    }
+    return PyObject_GetAttr(query, state->names.blocks);
 }
 
 /* quick_answer(session, buffer, start, end) -> bool */

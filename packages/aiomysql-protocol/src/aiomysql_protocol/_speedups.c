@@ -10,6 +10,7 @@
 #include "_dicts.h"
 #include "_literals.h"
 #include "_parameters.h"
+#include "_requests.h"
 #include "_rows.h"
 #include "_waiting.h"
 
@@ -290,9 +291,9 @@ import_name(const char *module_name, const char *name)
 enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
 static const char *const name_texts[NAME_COUNT] = {
-    "exchanges", "quick", "sequence_id", "blocks", "new_result", "rows", "column_set", "ok", "complete", "server_status", "done", "results", "append", "popleft", "wake", "news",
-    "own_blocks", "binary", "columns", "error", "streamed", "unbuffered_active",
-    "for_binary", "compiled_by",
+    "exchanges", "blocks", "new_result", "server_status", "append", "popleft", "binary", "columns",
+    "error", "for_binary", "compiled_by", "_to_send", "_prepared", "accepted_last",
+    "parameter_count", "head",
 };
 
 static int
@@ -326,6 +327,7 @@ module_exec(PyObject *module)
     state->error = import_name("pymysql.err", "Error");
     state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
     state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
+    state->deque_type = import_name("collections", "deque");
     state->decode_name = PyUnicode_InternFromString("decode");
     if (intern_names(state) < 0) {
         return -1;
@@ -336,6 +338,7 @@ module_exec(PyObject *module)
         state->malformed == NULL || state->decimal == NULL ||
         state->decimal_type == NULL || state->error == NULL ||
         state->ok_type == NULL || state->answer_type == NULL || state->decode_name == NULL ||
+        state->deque_type == NULL ||
         state->null == NULL) {
         return -1;
     }
@@ -358,6 +361,15 @@ module_exec(PyObject *module)
     if (state->ready_type == NULL || state->waiter_type == NULL) {
         return -1;
     }
+    state->exchange_state_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &ExchangeState_spec, NULL);
+    state->result_state_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &ResultState_spec, NULL);
+    if (state->exchange_state_type == NULL || state->result_state_type == NULL ||
+        PyModule_AddType(module, state->exchange_state_type) < 0 ||
+        PyModule_AddType(module, state->result_state_type) < 0) {
+        return -1;
+    }
     state->ready_type->tp_vectorcall = Ready_vectorcall;
     if (PyModule_AddType(module, state->ready_type) < 0 ||
         PyModule_AddType(module, state->waiter_type) < 0) {
@@ -374,6 +386,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->decoder_type);
     Py_VISIT(state->ready_type);
     Py_VISIT(state->waiter_type);
+    Py_VISIT(state->exchange_state_type);
+    Py_VISIT(state->result_state_type);
     Py_VISIT(state->binary_decoder_type);
     Py_VISIT(state->checked_plans);
     Py_VISIT(state->careful_reader);
@@ -385,6 +399,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->error);
     Py_VISIT(state->ok_type);
     Py_VISIT(state->answer_type);
+    Py_VISIT(state->deque_type);
     return 0;
 }
 
@@ -396,6 +411,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->decoder_type);
     Py_CLEAR(state->ready_type);
     Py_CLEAR(state->waiter_type);
+    Py_CLEAR(state->exchange_state_type);
+    Py_CLEAR(state->result_state_type);
     Py_CLEAR(state->binary_decoder_type);
     Py_CLEAR(state->checked_plans);
     Py_CLEAR(state->careful_reader);
@@ -407,6 +424,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->error);
     Py_CLEAR(state->ok_type);
     Py_CLEAR(state->answer_type);
+    Py_CLEAR(state->deque_type);
     Py_CLEAR(state->decode_name);
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(((PyObject **)&state->names)[i]);
@@ -426,6 +444,9 @@ static PyMethodDef module_methods[] = {
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
+    {"start_execution", METHOD(start_execution), METH_FASTCALL,
+     "See implementation.start_execution."},
+    {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},
     {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
     {NULL, NULL, 0, NULL},

@@ -5,6 +5,10 @@ from typing import Any, Generic, NoReturn, TypeVar, final
 from .answers import Answer
 from .binary_rows import BinaryPlan
 from .columns import Block
+from .exchange_state import ExchangeState as ExchangeState
+from .exchange_state import ResultState as ResultState
+from .prepared import Execute, Prepared
+from .query import Query
 from .rows import CellPlan
 from .session import Session
 
@@ -76,6 +80,12 @@ def literals(
     /,
 ) -> tuple[str, ...]: ...
 def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
+def start_query(
+    session: Session, kind: type[Query], statement: bytes, /
+) -> tuple[Query, bytes] | None: ...
+def start_execution(
+    session: Session, kind: type[Execute], prepared: Prepared, values: tuple[object, ...], /
+) -> tuple[Execute, bytes] | None: ...
 def quick_answer(session: Session, buffer: bytearray, start: int, end: int, /) -> bool: ...
 def write_rows(
     pieces: tuple[bytes, ...],

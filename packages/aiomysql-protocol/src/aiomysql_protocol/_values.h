@@ -32,29 +32,21 @@ enum { UTF8, ASCII_SUPERSET, OTHER_ENCODING };
 /* Names of attributes and methods; name_texts has them in the same order. */
 typedef struct {
     PyObject *exchanges;
-    PyObject *quick;
-    PyObject *sequence_id;
     PyObject *blocks;
     PyObject *new_result;
-    PyObject *rows;
-    PyObject *column_set;
-    PyObject *ok;
-    PyObject *complete;
     PyObject *server_status;
-    PyObject *done;
-    PyObject *results;
     PyObject *append;
     PyObject *popleft;
-    PyObject *wake;
-    PyObject *news;
-    PyObject *own_blocks;
     PyObject *binary;
     PyObject *columns;
     PyObject *error;
-    PyObject *streamed;
-    PyObject *unbuffered_active;
     PyObject *for_binary;
     PyObject *compiled_by;
+    PyObject *to_send;
+    PyObject *own_prepared;
+    PyObject *accepted_last;
+    PyObject *parameter_count;
+    PyObject *head;
 } Names;
 
 typedef struct {
@@ -62,6 +54,8 @@ typedef struct {
     PyTypeObject *ready_type;
     PyTypeObject *waiter_type;
     PyTypeObject *binary_decoder_type;
+    PyTypeObject *exchange_state_type;
+    PyTypeObject *result_state_type;
     PyObject *checked_plans;
     PyObject *careful_reader;
     PyObject *checked_binary_plans;
@@ -73,6 +67,7 @@ typedef struct {
     PyObject *ok_type;     /* packets.Ok */
     PyObject *answer_type; /* answers.Answer */
     PyObject *decode_name;
+    PyObject *deque_type;
     Names names;
     PyObject *null; /* the literal */
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */

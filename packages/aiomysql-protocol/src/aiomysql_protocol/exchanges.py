@@ -7,27 +7,22 @@ done.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pymysql.constants import COMMAND
 
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.framing import wrong_sequence
+from aiomysql_protocol.implementation import ExchangeState
 from aiomysql_protocol.packets import ERR_HEADER, OK_HEADER, Ok, parse_error, parse_ok
 
-if TYPE_CHECKING:
-    from aiomysql_protocol.session import Session
 
-
-class Exchange(ABC):
+class Exchange(ExchangeState, ABC):
     """Base of all exchanges.
 
     Whoever waits for the answer sets `wake`; the session calls it when there is something new to
     look at: `done` has become true, or one of the subclass's own attributes says so.
     """
-
-    # Attributes begin as the class's: most exchanges change only a few of them.
 
     #: What is under way, for the message when the connection is lost.
     activity: ClassVar[str] = "query"
@@ -35,30 +30,8 @@ class Exchange(ABC):
     #: Is `receive_rows` to be tried before frames are read one by one?
     reads_rows: bool = False
 
-    #: Is nobody to wait for more than can be kept (see `paused`)?
-    streamed: bool = False
-
     #: The payload that opens the exchange; empty when the server speaks first.
     request: bytes = b""
-
-    #: May its answer be read by `implementation.quick_answer`?
-    quick: bool = False
-
-    session: Session | None = None
-
-    #: Number of the next frame, in whichever direction it goes.
-    sequence_id: int = 0
-
-    #: Nothing more will come for this exchange.
-    done: bool = False
-
-    #: Why it failed; None after success.
-    error: BaseException | None = None
-
-    wake: Callable[[], None] | None = None
-
-    #: Something has come since anybody looked; whoever looks sets it to False.
-    news: bool = False
 
     @property
     def paused(self) -> bool:

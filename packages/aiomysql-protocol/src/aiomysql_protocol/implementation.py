@@ -11,13 +11,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, binary_rows, rows, waiting
+from . import answers, binary_rows, exchange_state, rows, waiting
 from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
 if TYPE_CHECKING:
     from .answers import Answer
     from .columns import Block
+    from .prepared import Execute, Prepared
+    from .query import Query
     from .session import Session
 
 _VARIABLE = "AIOMYSQL_IMPL"
@@ -34,6 +36,10 @@ class _Parts(NamedTuple):
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     quick_answer: Callable[[Session, bytearray, int, int], bool]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
+    start_query: Callable[[Session, type[Query], bytes], tuple[Query, bytes] | None]
+    start_execution: Callable[
+        [Session, type[Execute], Prepared, tuple[object, ...]], tuple[Execute, bytes] | None
+    ]
     pack_parameters: Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]
     write_rows: Callable[
         [tuple[bytes, ...], Sequence[object], int, int, bool, Callable[[Any], str]],
@@ -41,6 +47,8 @@ class _Parts(NamedTuple):
     ]
     ready: type[Any]
     waiter: type[Any]
+    exchange_state: type[Any]
+    result_state: type[Any]
 
 
 def _literals(
@@ -58,10 +66,14 @@ def _chosen() -> _Parts:
         answers.read_answer,
         lambda session, buffer, start, end: False,
         _literals,
+        lambda session, kind, statement: None,
+        lambda session, kind, prepared, values: None,
         lambda values: None,
         lambda pieces, rows, start, *rest: (b"", start),
         waiting.Ready,
         waiting.Waiter,
+        exchange_state.ExchangeState,
+        exchange_state.ResultState,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -84,10 +96,14 @@ def _chosen() -> _Parts:
         _speedups.read_answer,
         _speedups.quick_answer,
         _speedups.literals,
+        _speedups.start_query,
+        _speedups.start_execution,
         _speedups.pack_parameters,
         _speedups.write_rows,
         _speedups.Ready,
         _speedups.Waiter,
+        _speedups.ExchangeState,
+        _speedups.ResultState,
     )
 
 
@@ -107,12 +123,27 @@ quick_answer = _parts.quick_answer
 session's only exchange, which ends with it as in ``Query.receive_rows``; False: nothing was done.
 """
 
+start_query = _parts.start_query
+"""``start_query(session, query_class, statement)``: make a Query and start it, as
+``Session.request`` does.
+
+Returns it, and the bytes to be sent at once; None: nothing was done, `Session.request` must do it.
+"""
+
+start_execution = _parts.start_execution
+"""``start_execution(session, execute_class, prepared, values)``: the same for an Execute of values
+in UTF-8, if they are of the usual types, and of those that the statement had the last time.
+"""
+
 if TYPE_CHECKING:
+    from .exchange_state import ExchangeState as ExchangeState
+    from .exchange_state import ResultState as ResultState
     from .waiting import Ready as Ready
     from .waiting import Waiter as Waiter
 else:
-    # See `waiting`.
+    # See `waiting`, and `exchange_state`.
     Ready, Waiter = _parts.ready, _parts.waiter
+    ExchangeState, ResultState = _parts.exchange_state, _parts.result_state
 
 literals = _parts.literals
 """``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.

@@ -17,7 +17,7 @@ from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.columns import Block, Column, ColumnCache, ColumnSet, DescriptionItem
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
-from aiomysql_protocol.implementation import read_answer
+from aiomysql_protocol.implementation import ResultState, read_answer
 from aiomysql_protocol.packets import (
     EOF_HEADER,
     ERR_HEADER,
@@ -43,39 +43,14 @@ UNKNOWN_ROW_COUNT = (1 << 64) - 1
 
 _MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 
+_NO_OK = Ok()
+
 #: The most columns a result set may have (MySQL's own limit is 4096).
 _MOST_COLUMNS = 1 << 16
 
 
-class Result:
+class Result(ResultState):
     """One result of a statement: a result set, or the OK packet of a statement without rows."""
-
-    #: Metadata; None for a statement without rows.
-    column_set: ColumnSet | None = None
-
-    #: The packet that ended the result; all zero until it came.
-    ok: Ok = Ok()
-
-    #: Nothing more will come for this result.
-    complete: bool = False
-
-    #: Why it failed, after its first rows perhaps.
-    error: BaseException | None = None
-
-    #: Set by whoever does not want the rows that are still to come.
-    skipped: bool = False
-
-    #: Are rows of a streamed result still to be taken?  Kept by the one who takes them.
-    unbuffered_active: bool = False
-
-    #: Do its rows come in batches?
-    streamed: bool = False
-
-    #: The exchange it came in: for, and set by, whoever takes it from `Query.results`.
-    exchange: Query
-
-    #: Rows received and not taken yet.
-    rows: list[Row]
 
     @property
     def unwanted(self) -> bool:
@@ -150,20 +125,12 @@ class Query(Exchange):
     """A statement in the text protocol, with all of its results."""
 
     reads_rows: bool = True
-    quick: bool = True
 
     #: Class of its results.
     new_result = Result
 
     #: Name of the file that the server waits for (see `take_file` and `send_file`).
     file_wanted: bytes | None = None
-
-    #: The files that may be asked for still.
-    local_files: dict[bytes, Any] | None = None
-
-    #: Of binary rows: what `quick_answer` recognises, if this is what compiles metadata.
-    own_blocks: list[Block] | None = None
-    compiled_by: ColumnCache | None = None
 
     #: Are the rows binary?
     binary: bool = False
@@ -199,8 +166,7 @@ class Query(Exchange):
 
         In the instance, although most of it is as the class has it: there it is found sooner.
         """
-        #: Results in the order they came; in a streamed query the last one may still grow.
-        self.results: deque[Result] = deque()
+        self.results = deque()
         self.streamed = streamed
         self.quick = not streamed
         self.done = self.news = False
@@ -258,6 +224,7 @@ class Query(Exchange):
                     result = Result()
                     result.rows = rows
                     result.column_set = column_set
+                    result.ok = _NO_OK
                     if ok is None or ok.server_status & _MORE_RESULTS:
                         self._take_part(session, result, ok)
                         return position
@@ -298,6 +265,7 @@ class Query(Exchange):
         result = self._result
         if result is None:
             result = self._result = Result()
+            result.ok = _NO_OK
             result.rows = []
             result.streamed = self.streamed
         return result

@@ -1,0 +1,200 @@
+/* The first base of cursors: see cursor_state.py. */
+#ifndef AIOMYSQL_CORE_CURSOR_STATE_H
+#define AIOMYSQL_CORE_CURSOR_STATE_H
+
+#include "_names.h"
+
+#include <structmember.h>
+
+#define CURSOR_OBJECTS(X)                                                                          \
+    X(_connection) X(_executed) X(_last_executed) X(_rowcount) X(_lastrowid) X(_description)       \
+    X(_rows) X(_result)
+
+typedef struct {
+    PyObject_HEAD
+#define X(name) PyObject *name;
+    CURSOR_OBJECTS(X)
+#undef X
+    Py_ssize_t _arraysize;
+    Py_ssize_t _rownumber;
+    char _echo;
+} CursorState;
+
+static PyObject *
+CursorState_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    CursorState *self = (CursorState *)type->tp_alloc(type, 0);
+
+    if (self != NULL) {
+#define X(name) self->name = Py_NewRef(Py_None);
+        CURSOR_OBJECTS(X)
+#undef X
+        Py_SETREF(self->_rowcount, PyLong_FromLong(-1));
+        self->_arraysize = 1;
+    }
+    return (PyObject *)self;
+}
+
+static int
+CursorState_init(CursorState *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"connection", "echo", NULL};
+    PyObject *connection;
+    int echo = 0;
+
+    if (kwargs == NULL && PyTuple_GET_SIZE(args) == 2) { /* as Connection.cursor does */
+        connection = PyTuple_GET_ITEM(args, 0);
+        echo = PyObject_IsTrue(PyTuple_GET_ITEM(args, 1));
+        if (echo < 0) {
+            return -1;
+        }
+    }
+    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p", names, &connection, &echo)) {
+        return -1;
+    }
+    Py_XSETREF(self->_connection, Py_NewRef(connection));
+    self->_echo = (char)echo;
+    return 0;
+}
+
+/* An awaitable that gives `value` at once. */
+static PyObject *
+ready(const State *state, PyObject *value)
+{
+    return PyObject_CallOneArg(state->ready_type, value);
+}
+
+static PyObject *
+CursorState_fetchone(CursorState *self, PyObject *Py_UNUSED(ignored))
+{
+    const State *state = state_of((PyObject *)self);
+    PyObject *checked, *row = NULL;
+
+    if (state == NULL) {
+        return NULL;
+    }
+    if (self->_rows != NULL && self->_rownumber >= 0) {
+        if (PyTuple_Check(self->_rows) && self->_rownumber < PyTuple_GET_SIZE(self->_rows)) {
+            row = PyTuple_GET_ITEM(self->_rows, self->_rownumber);
+        }
+        else if (PyList_Check(self->_rows) && self->_rownumber < PyList_GET_SIZE(self->_rows)) {
+            row = PyList_GET_ITEM(self->_rows, self->_rownumber);
+        }
+    }
+    if (row != NULL) {
+        self->_rownumber++;
+        return ready(state, row);
+    }
+    checked = PyObject_CallMethodNoArgs((PyObject *)self, state->names._check_executed);
+    if (checked == NULL) {
+        return NULL;
+    }
+    Py_DECREF(checked);
+    return Py_NewRef(state->done);
+}
+
+static PyObject *
+CursorState_aenter(CursorState *self, PyObject *Py_UNUSED(ignored))
+{
+    const State *state = state_of((PyObject *)self);
+
+    return state == NULL ? NULL : ready(state, (PyObject *)self);
+}
+
+static PyObject *
+CursorState_aexit(CursorState *self, PyObject *const *Py_UNUSED(args), Py_ssize_t nargs)
+{
+    const State *state = state_of((PyObject *)self);
+    PyObject *exchange;
+    int finished = 1;
+
+    if (state == NULL || nargs != 3) {
+        if (state != NULL) {
+            PyErr_SetString(PyExc_TypeError, "__aexit__ takes three arguments");
+        }
+        return NULL;
+    }
+    if (self->_result != NULL && self->_result != Py_None) {
+        exchange = PyObject_GetAttr(self->_result, state->names.exchange);
+        finished = exchange == NULL ? -1 : attribute_is(exchange, state->names.done, Py_True);
+        Py_XDECREF(exchange);
+    }
+    if (finished < 0) {
+        return NULL;
+    }
+    if (!finished) {
+        return PyObject_CallMethodNoArgs((PyObject *)self, state->names.close);
+    }
+    Py_XSETREF(self->_connection, Py_NewRef(Py_None));
+    return Py_NewRef(state->done);
+}
+
+static int
+CursorState_traverse(CursorState *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+#define X(name) Py_VISIT(self->name);
+    CURSOR_OBJECTS(X)
+#undef X
+    return 0;
+}
+
+static int
+CursorState_clear(CursorState *self)
+{
+#define X(name) Py_CLEAR(self->name);
+    CURSOR_OBJECTS(X)
+#undef X
+    return 0;
+}
+
+static void
+CursorState_dealloc(CursorState *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    (void)CursorState_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef CursorState_methods[] = {
+    {"fetchone", METHOD(CursorState_fetchone), METH_NOARGS,
+     "fetchone($self, /)\n--\n\nThe next row, or None at the end."},
+    {"__aenter__", METHOD(CursorState_aenter), METH_NOARGS, NULL},
+    {"__aexit__", METHOD(CursorState_aexit), METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef CursorState_members[] = {
+#define X(name) {#name, T_OBJECT, offsetof(CursorState, name), 0, NULL},
+    CURSOR_OBJECTS(X)
+#undef X
+    {"_arraysize", T_PYSSIZET, offsetof(CursorState, _arraysize), 0, NULL},
+    {"_rownumber", T_PYSSIZET, offsetof(CursorState, _rownumber), 0, NULL},
+    {"_echo", T_BOOL, offsetof(CursorState, _echo), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot CursorState_slots[] = {
+    {Py_tp_doc, "CursorState(connection, echo=False)\n--\n\nSee cursor_state.py."},
+    {Py_tp_new, CursorState_new},
+    {Py_tp_init, CursorState_init},
+    {Py_tp_dealloc, CursorState_dealloc},
+    {Py_tp_traverse, CursorState_traverse},
+    {Py_tp_clear, CursorState_clear},
+    {Py_tp_methods, CursorState_methods},
+    {Py_tp_members, CursorState_members},
+    {0, NULL},
+};
+
+static PyType_Spec CursorState_spec = {
+    .name = "aiomysql_core._speedups.CursorState",
+    .basicsize = sizeof(CursorState),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = CursorState_slots,
+};
+
+#endif

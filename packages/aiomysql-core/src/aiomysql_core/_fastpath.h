@@ -1,0 +1,740 @@
+/* `Cursor.execute` for what is done most: one statement on a connection at rest, from a buffered
+ * cursor, whose whole answer comes at once.
+ *
+ * Python objects keep all state (connection, link, session, exchange, cursor): what is done here is
+ * what cursors.py, link.py, prepared.py and socket_stream.py do, step by step.  Wherever something
+ * else is to be done `begin` changes nothing and says so, and awaiting leaves the result to be taken.
+ */
+#ifndef AIOMYSQL_CORE_FASTPATH_H
+#define AIOMYSQL_CORE_FASTPATH_H
+
+#include "_cursor_state.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* Longer requests are sent with the interpreter's lock released. */
+enum { SHORT_REQUEST = 1 << 14 };
+
+/* Status flags, and the fields of packets.Ok and columns.ColumnSet. */
+enum { MORE_RESULTS = 0x0008, NO_BACKSLASH_ESCAPES = 0x0200 };
+enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT };
+enum { COLUMN_SET_DESCRIPTION = 1 };
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *link;
+    PyObject *interrupted; /* the link's, called when the task is woken by an exception */
+    PyObject *stream;
+    PyObject *unsent; /* the stream's, a bytearray */
+    PyObject *forks;  /* how often the process had forked when the stream was made */
+    PyObject *waiter;
+    PyObject *note; /* the waiter's */
+    PyObject *session;
+    PyObject *exchanges; /* the session's */
+    PyObject *statements;
+    PyObject *literals;
+    PyObject *literal; /* its method */
+    int descriptor;
+    int text; /* may statements go as text? */
+    /* Of the statement under way; NULL when there is none. */
+    CursorState *cursor;
+    PyObject *exchange;
+    PyObject *statement; /* bytes */
+    PyObject *handle;    /* if it is prepared */
+} FastPath;
+
+/* What is to be run, as far as it is known. */
+typedef struct {
+    PyObject *statement; /* bytes, or NULL */
+    PyObject *handle;    /* or NULL: it goes as text */
+    PyObject *values;    /* of a prepared statement; borrowed */
+} Request;
+
+/* ---- Before sending ---- */
+
+/* 1: all is at rest; 0: it is not; -1: exception. */
+static int
+fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
+{
+    const Names *names = &state->names;
+    PyObject *result, *exchange = NULL, *done = NULL;
+    int fine;
+
+    if (self->cursor != NULL || cursor->_echo || PyByteArray_GET_SIZE(self->unsent) != 0 ||
+        PyObject_Size(self->exchanges) != 0) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if ((fine = attribute_is(self->link, names->_claimed, Py_False)) <= 0 ||
+        (fine = attribute_is(self->session, names->error, Py_None)) <= 0 ||
+        (fine = attribute_is(self->stream, names->_reading_paused, Py_False)) <= 0 ||
+        (fine = attribute_is(state->forks, names->count, self->forks)) <= 0) {
+        return fine;
+    }
+    fine = attribute_is(self->stream, names->_sock, Py_None);
+    if (fine != 0) {
+        return fine < 0 ? -1 : 0;
+    }
+    /* The last result of the link, and so of the cursor if it is that one's, is complete. */
+    result = PyObject_GetAttr(self->link, names->result);
+    if (result == Py_None) {
+        Py_DECREF(result);
+        return cursor->_result == Py_None;
+    }
+    if (result != NULL && (exchange = PyObject_GetAttr(result, names->exchange)) != NULL) {
+        done = PyObject_GetAttr(exchange, names->done);
+    }
+    fine = done == NULL ? -1 : done == Py_True;
+    Py_XDECREF(exchange);
+    Py_XDECREF(done);
+    if (fine == 1) {
+        PyObject *ok = PyObject_GetAttr(result, names->ok);
+        fine = ok == NULL ? -1 : PyTuple_Check(ok) && PyTuple_GET_SIZE(ok) > OK_SERVER_STATUS &&
+               !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
+        Py_XDECREF(ok);
+    }
+    if (fine == 1) {
+        fine = cursor->_result == Py_None || cursor->_result == result;
+    }
+    Py_XDECREF(result);
+    return PyErr_Occurred() ? -1 : fine;
+}
+
+/* The handle that `query` has for cursors; None: it goes as text. */
+static PyObject *
+cached_handle(FastPath *self, const State *state, PyObject *query)
+{
+    PyObject *cached = PyObject_GetAttr(self->statements, state->names._cached);
+    PyObject *handle = NULL;
+    int newest = 0;
+
+    if (cached != NULL && PyDict_Check(cached)) {
+        handle = Py_XNewRef(PyDict_GetItemWithError(cached, query));
+    }
+    Py_XDECREF(cached);
+    if (handle != NULL) {
+        newest = attribute_is(self->statements, state->names._newest, handle);
+    }
+    if (newest > 0) {
+        return handle;
+    }
+    Py_XDECREF(handle);
+    if (newest < 0 || PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyObject_CallMethodOneArg(self->statements, state->names.cached, query);
+}
+
+/* Is `handle` prepared, in this session and since it was reset last, for so many values?  Then its
+ * `prepared` is returned; None: it is not. */
+static PyObject *
+ready_statement(FastPath *self, const State *state, PyObject *handle, PyObject *values)
+{
+    const Names *names = &state->names;
+    PyObject *generation, *positional, *prepared = NULL;
+    int fine = attribute_is(handle, names->session, self->session);
+
+    if (fine > 0) {
+        generation = PyObject_GetAttr(handle, names->generation);
+        PyObject *current = PyObject_GetAttr(self->statements, names->_generation);
+        fine = generation == NULL || current == NULL
+                   ? -1
+                   : PyObject_RichCompareBool(generation, current, Py_EQ);
+        Py_XDECREF(generation);
+        Py_XDECREF(current);
+    }
+    if (fine > 0) {
+        positional = PyObject_GetAttr(handle, names->positional);
+        fine = positional == NULL ? -1 : PyLong_AsSsize_t(positional) == PyTuple_GET_SIZE(values);
+        Py_XDECREF(positional);
+    }
+    if (fine > 0) {
+        fine = attribute_is(handle, names->changes_meaning, Py_False);
+    }
+    if (fine > 0) {
+        prepared = PyObject_GetAttr(handle, names->prepared);
+    }
+    return prepared != NULL || fine < 0 || PyErr_Occurred() ? prepared : Py_NewRef(Py_None);
+}
+
+/* The statement with the literals of `args` in the places of its marks, in UTF-8. */
+static PyObject *
+statement_text(FastPath *self, const State *state, PyObject *query, PyObject *args)
+{
+    PyObject *status, *escapes, *literals, *text = NULL, *bytes = NULL;
+    const char *start;
+    Py_ssize_t size;
+    long flags;
+
+    if (args == Py_None) {
+        text = Py_NewRef(query);
+    }
+    else {
+        status = PyObject_GetAttr(self->session, state->names.server_status);
+        flags = status == NULL ? -1 : PyLong_AsLong(status);
+        Py_XDECREF(status);
+        if (flags == -1) {
+            return NULL;
+        }
+        escapes = flags & NO_BACKSLASH_ESCAPES ? Py_True : Py_False;
+        if (PyObject_SetAttr(self->literals, state->names.no_backslash_escapes, escapes) < 0) {
+            return NULL;
+        }
+        PyObject *arguments[3] = {args, escapes, self->literal};
+        literals = PyObject_Vectorcall(state->literals, arguments, 3, NULL);
+        text = literals == NULL ? NULL : PyUnicode_Format(query, literals);
+        Py_XDECREF(literals);
+    }
+    if (text != NULL && PyUnicode_CheckExact(text)) {
+        start = PyUnicode_AsUTF8AndSize(text, &size);
+        bytes = start == NULL ? NULL : PyBytes_FromStringAndSize(start, size);
+    }
+    Py_XDECREF(text);
+    return bytes;
+}
+
+/* Find out what `query` and `args` ask for.  1: found; 0: not for here; -1: exception. */
+static int
+fast_request(FastPath *self, const State *state, const CursorState *cursor, PyObject *query,
+             PyObject *args, Request *request)
+{
+    const Names *names = &state->names;
+    PyObject *handle = NULL, *writer, *size;
+    int usual, keeps;
+
+    writer = PyObject_GetAttr(self->statements, names->writer);
+    usual = writer == NULL ? -1 : attribute_is(writer, names->usual, Py_True);
+    Py_XDECREF(writer);
+    if (usual <= 0) {
+        return usual;
+    }
+    if (Py_IS_TYPE(query, (PyTypeObject *)state->prepared_statement_type)) {
+        int own = cursor->_connection == NULL
+                      ? 0
+                      : attribute_is(query, names->_connection, cursor->_connection);
+        if (own <= 0 || !PyTuple_CheckExact(args)) {
+            return own < 0 ? -1 : 0;
+        }
+        handle = PyObject_GetAttr(query, names->_handle);
+    }
+    else if (PyUnicode_CheckExact(query)) {
+        size = PyObject_GetAttr(self->statements, names->size);
+        keeps = size == NULL ? -1 : PyObject_IsTrue(size);
+        Py_XDECREF(size);
+        if (keeps < 0) {
+            return -1;
+        }
+        if (keeps && (args == Py_None || !PyTuple_CheckExact(args))) {
+            return 0; /* what is run as text may change what others mean */
+        }
+        if (keeps) {
+            handle = cached_handle(self, state, query);
+        }
+        else if (self->text && (args == Py_None || PyTuple_CheckExact(args) ||
+                                PyList_CheckExact(args))) {
+            request->statement = statement_text(self, state, query, args);
+            return request->statement == NULL ? -1 : 1;
+        }
+        else {
+            return 0;
+        }
+    }
+    else {
+        return 0;
+    }
+    if (handle == NULL || handle == Py_None) {
+        Py_XDECREF(handle);
+        return handle == NULL ? -1 : 0;
+    }
+    request->handle = handle;
+    request->values = args;
+    return 1;
+}
+
+/* Start the exchange for `request`: what start_query and start_execution return, or None. */
+static PyObject *
+fast_start(FastPath *self, const State *state, Request *request)
+{
+    PyObject *prepared, *both;
+
+    if (request->handle == NULL) {
+        PyObject *args[3] = {self->session, state->query_type, request->statement};
+        return PyObject_Vectorcall(state->start_query, args, 3, NULL);
+    }
+    prepared = ready_statement(self, state, request->handle, request->values);
+    if (prepared == NULL || prepared == Py_None) {
+        return prepared;
+    }
+    request->statement = PyObject_GetAttr(request->handle, state->names.statement);
+    if (request->statement == NULL) {
+        Py_DECREF(prepared);
+        return NULL;
+    }
+    PyObject *args[4] = {self->session, state->execute_type, prepared, request->values};
+    both = PyObject_Vectorcall(state->start_execution, args, 4, NULL);
+    Py_DECREF(prepared);
+    return both;
+}
+
+/* ---- Sending ---- */
+
+/* Send `data`; what the system doesn't take is left to the stream.  -1: exception. */
+static int
+fast_send(FastPath *self, const State *state, PyObject *data)
+{
+    const char *bytes = PyBytes_AS_STRING(data);
+    Py_ssize_t size = PyBytes_GET_SIZE(data), sent;
+    PyObject *rest, *done;
+
+    if (size <= SHORT_REQUEST) {
+        sent = send(self->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
+    }
+    else {
+        Py_BEGIN_ALLOW_THREADS
+        sent = send(self->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
+        Py_END_ALLOW_THREADS
+    }
+    if (sent == size) {
+        return 0;
+    }
+    if (sent < 0) {
+        sent = 0; /* the stream will meet the error again */
+    }
+    rest = PyBytes_FromStringAndSize(bytes + sent, size - sent);
+    done = rest == NULL ? NULL : PyObject_CallMethodOneArg(self->stream, state->names._write, rest);
+    Py_XDECREF(rest);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* The statement is under way: note that wherever it is to be known.  -1: exception. */
+static int
+fast_note(FastPath *self, const State *state)
+{
+    const Names *names = &state->names;
+    CursorState *cursor = self->cursor;
+    PyObject *done;
+
+    if (cursor->_result == Py_None) {
+        Py_XSETREF(cursor->_rowcount, PyLong_FromLong(0));
+    }
+    else {
+        done = PyObject_CallMethodNoArgs((PyObject *)cursor, names->_clear_result);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
+    }
+    Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
+    if (PyObject_SetAttr(self->link, names->result, Py_None) < 0 ||
+        PyObject_SetAttr(self->link, names->_claimed, Py_True) < 0 ||
+        PyObject_SetAttr(self->exchange, names->wake, self->note) < 0) {
+        return -1;
+    }
+    done = PyObject_CallMethodOneArg(self->waiter, names->arm, self->interrupted);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static void
+fast_forget(FastPath *self)
+{
+    Py_CLEAR(self->cursor);
+    Py_CLEAR(self->exchange);
+    Py_CLEAR(self->statement);
+    Py_CLEAR(self->handle);
+}
+
+/* begin(cursor, query, args) -> bool */
+static PyObject *
+FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    Request request = {NULL, NULL, NULL};
+    PyObject *both = NULL;
+    CursorState *cursor;
+    int fine, failed;
+
+    if (nargs != 3) {
+        PyErr_SetString(PyExc_TypeError, "begin takes a cursor, a statement and arguments");
+        return NULL;
+    }
+    if (self->link == NULL || !PyObject_TypeCheck(args[0], state->cursor_state_type)) {
+        Py_RETURN_FALSE;
+    }
+    cursor = (CursorState *)args[0];
+    fine = fast_at_rest(self, state, cursor);
+    if (fine > 0) {
+        fine = fast_request(self, state, cursor, args[1], args[2], &request);
+    }
+    if (fine > 0) {
+        both = fast_start(self, state, &request);
+    }
+    if (both == NULL || both == Py_None) {
+        /* Nothing was done.  Whatever is wrong will be met again, and told, the other way. */
+        Py_XDECREF(both);
+        Py_XDECREF(request.statement);
+        Py_XDECREF(request.handle);
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
+            return NULL;
+        }
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    self->cursor = (CursorState *)Py_NewRef(args[0]);
+    self->statement = request.statement;
+    self->handle = request.handle;
+    self->exchange = Py_NewRef(PyTuple_GET_ITEM(both, 0));
+    failed = fast_note(self, state) < 0 || fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
+    Py_DECREF(both);
+    if (failed) {
+        fast_forget(self);
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+}
+
+/* ---- Afterwards ---- */
+
+/* The result of the statement, if it is one to be taken here: nothing failed, and no warnings. */
+static PyObject *
+usual_result(FastPath *self, const State *state)
+{
+    const Names *names = &state->names;
+    PyObject *results, *result = NULL, *ok;
+    int fine = attribute_is(self->exchange, names->done, Py_True);
+
+    if (fine <= 0) {
+        return NULL;
+    }
+    results = PyObject_GetAttr(self->exchange, names->results);
+    if (results != NULL && PyObject_Size(results) == 1) {
+        result = PySequence_GetItem(results, 0);
+    }
+    Py_XDECREF(results);
+    if (result == NULL) {
+        return NULL;
+    }
+    ok = PyObject_GetAttr(result, names->ok);
+    fine = attribute_is(result, names->error, Py_None);
+    if (ok == NULL || fine <= 0 || !PyTuple_Check(ok) || PyTuple_GET_SIZE(ok) <= OK_WARNING_COUNT ||
+        PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_WARNING_COUNT)) != 0) {
+        Py_CLEAR(result);
+    }
+    Py_XDECREF(ok);
+    return result;
+}
+
+/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: exception. */
+static int
+fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *column_set,
+            PyObject *ok, PyObject *count)
+{
+    CursorState *cursor = self->cursor;
+    PyObject *rows, *taken;
+
+    Py_XSETREF(cursor->_executed, Py_NewRef(self->statement));
+    Py_XSETREF(cursor->_result, Py_NewRef(result));
+    Py_XSETREF(cursor->_rowcount, Py_NewRef(count));
+    cursor->_rownumber = 0;
+    if (column_set == Py_None) {
+        Py_XSETREF(cursor->_lastrowid, Py_NewRef(PyTuple_GET_ITEM(ok, OK_INSERT_ID)));
+        return 0;
+    }
+    rows = PyObject_GetAttr(result, state->names.rows);
+    taken = rows == NULL ? NULL : PyList_AsTuple(rows);
+    Py_XDECREF(rows);
+    if (taken == NULL) {
+        return -1;
+    }
+    Py_XSETREF(cursor->_rows, taken);
+    Py_XSETREF(cursor->_lastrowid, Py_NewRef(Py_None));
+    Py_XSETREF(cursor->_description,
+               Py_NewRef(PyTuple_GET_ITEM(column_set, COLUMN_SET_DESCRIPTION)));
+    return 0;
+}
+
+/* What `Link.take` does.  -1: exception. */
+static int
+take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *count)
+{
+    const Names *names = &state->names;
+    PyObject *results = PyObject_GetAttr(self->exchange, names->results), *taken = NULL, *now;
+    int failed;
+
+    if (results != NULL) {
+        taken = PyObject_CallMethodNoArgs(results, names->popleft);
+    }
+    Py_XDECREF(results);
+    Py_XDECREF(taken);
+    now = taken == NULL ? NULL : PyObject_CallNoArgs(state->monotonic);
+    failed = now == NULL || PyObject_SetAttr(self->link, names->_claimed, Py_False) < 0 ||
+             PyObject_SetAttr(self->link, names->result, result) < 0 ||
+             PyObject_SetAttr(result, names->exchange, self->exchange) < 0 ||
+             PyObject_SetAttr(self->link, names->last_usage, now) < 0 ||
+             PyObject_SetAttr(self->link, names->affected_rows, count) < 0;
+    Py_XDECREF(now);
+    return failed ? -1 : 0;
+}
+
+/* The answer has come: hand it to link and cursor.  Returns the number of rows; None: something is
+ * unusual, nothing was done. */
+static PyObject *
+fast_finish(FastPath *self, const State *state)
+{
+    const Names *names = &state->names;
+    PyObject *result = usual_result(self, state);
+    PyObject *column_set, *ok, *count = NULL, *rows;
+
+    if (result == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    column_set = PyObject_GetAttr(result, names->column_set);
+    ok = PyObject_GetAttr(result, names->ok);
+    if (column_set == Py_None && ok != NULL) {
+        count = Py_NewRef(PyTuple_GET_ITEM(ok, OK_AFFECTED_ROWS));
+    }
+    else if (column_set != NULL && ok != NULL) {
+        rows = PyObject_GetAttr(result, names->rows);
+        count = rows == NULL ? NULL : PyLong_FromSsize_t(PyObject_Size(rows));
+        Py_XDECREF(rows);
+    }
+    if (count != NULL && (take_from_link(self, state, result, count) < 0 ||
+                          fill_cursor(self, state, result, column_set, ok, count) < 0)) {
+        Py_CLEAR(count);
+    }
+    Py_XDECREF(column_set);
+    Py_XDECREF(ok);
+    Py_DECREF(result);
+    if (count != NULL) {
+        fast_forget(self);
+    }
+    return count;
+}
+
+/* rest() -> (exchange, handle | None): what awaiting left to be taken. */
+static PyObject *
+FastPath_rest(FastPath *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *both;
+
+    if (self->exchange == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
+        return NULL;
+    }
+    both = PyTuple_Pack(2, self->exchange, self->handle == NULL ? Py_None : self->handle);
+    fast_forget(self);
+    return both;
+}
+
+/* ---- Awaiting ---- */
+
+static PySendResult
+FastPath_am_send(FastPath *self, PyObject *argument, PyObject **result)
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    PySendResult sent;
+
+    if (self->exchange == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
+        return PYGEN_ERROR;
+    }
+    sent = PyIter_Send(self->waiter, argument, result);
+    if (sent == PYGEN_RETURN) {
+        Py_DECREF(*result);
+        *result = fast_finish(self, state);
+        if (*result == NULL) {
+            sent = PYGEN_ERROR;
+        }
+    }
+    if (sent == PYGEN_ERROR) {
+        fast_forget(self);
+    }
+    return sent;
+}
+
+static PyObject *
+FastPath_send(FastPath *self, PyObject *argument)
+{
+    PyObject *result = NULL;
+
+    switch (FastPath_am_send(self, argument, &result)) {
+    case PYGEN_NEXT:
+        return result;
+    case PYGEN_RETURN:
+        PyErr_SetObject(PyExc_StopIteration, result); /* no tuple, and no exception */
+        Py_DECREF(result);
+        return NULL;
+    default:
+        return NULL;
+    }
+}
+
+static PyObject *
+FastPath_next(FastPath *self)
+{
+    return FastPath_send(self, Py_None);
+}
+
+static PyObject *
+FastPath_throw(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    PyObject *method = PyObject_GetAttr(self->waiter, state->names.throw), *result = NULL;
+
+    if (method != NULL) {
+        result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
+        Py_DECREF(method);
+    }
+    if (result == NULL) {
+        fast_forget(self);
+    }
+    return result;
+}
+
+static PyObject *
+FastPath_close(FastPath *self, PyObject *Py_UNUSED(ignored))
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+
+    fast_forget(self);
+    return PyObject_CallMethodNoArgs(self->waiter, state->names.close);
+}
+
+static PyObject *
+FastPath_self(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+/* ---- The type ---- */
+
+static int
+find_late_types(State *state)
+{
+    if (state->forks == NULL) {
+        state->forks = import_name("aiomysql_core.stream", "Forks");
+    }
+    if (state->prepared_statement_type == NULL) {
+        state->prepared_statement_type =
+            import_name("aiomysql_core.prepared", "PreparedStatement");
+    }
+    return state->forks == NULL || state->prepared_statement_type == NULL ? -1 : 0;
+}
+
+static PyObject *
+FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"link",    "interrupted", "stream",     "unsent",   "waiter",
+                               "session", "statements",  "literals", "descriptor", "text", NULL};
+    State *state = PyType_GetModuleState(type);
+    const Names *names = &state->names;
+    PyObject *link, *interrupted, *stream, *unsent, *waiter, *session, *statements, *literals;
+    int descriptor, text;
+    FastPath *self;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!OOOOip:FastPath", keywords, &link,
+                                     &interrupted, &stream, &PyByteArray_Type, &unsent, &waiter,
+                                     &session, &statements, &literals, &descriptor, &text) ||
+        find_late_types(state) < 0) {
+        return NULL;
+    }
+    self = (FastPath *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->link = Py_NewRef(link);
+    self->interrupted = Py_NewRef(interrupted);
+    self->stream = Py_NewRef(stream);
+    self->unsent = Py_NewRef(unsent);
+    self->waiter = Py_NewRef(waiter);
+    self->session = Py_NewRef(session);
+    self->statements = Py_NewRef(statements);
+    self->literals = Py_NewRef(literals);
+    self->descriptor = descriptor;
+    self->text = text;
+    self->forks = PyObject_GetAttr(state->forks, names->count);
+    self->note = PyObject_GetAttr(waiter, names->note);
+    self->exchanges = PyObject_GetAttr(session, names->exchanges);
+    self->literal = PyObject_GetAttr(literals, names->literal);
+    if (self->forks == NULL || self->note == NULL || self->exchanges == NULL ||
+        self->literal == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+#define FAST_PATH_OBJECTS(X)                                                                       \
+    X(link) X(interrupted) X(stream) X(unsent) X(forks) X(waiter) X(note) X(session) X(exchanges)  \
+    X(statements) X(literals) X(literal) X(cursor) X(exchange) X(statement) X(handle)
+
+static int
+FastPath_traverse(FastPath *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+#define X(name) Py_VISIT(self->name);
+    FAST_PATH_OBJECTS(X)
+#undef X
+    return 0;
+}
+
+static int
+FastPath_clear(FastPath *self)
+{
+#define X(name) Py_CLEAR(self->name);
+    FAST_PATH_OBJECTS(X)
+#undef X
+    return 0;
+}
+
+static void
+FastPath_dealloc(FastPath *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    (void)FastPath_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef FastPath_methods[] = {
+    {"begin", METHOD(FastPath_begin), METH_FASTCALL,
+     "begin($self, cursor, query, args, /)\n--\n\n"
+     "Start a statement; False: nothing was done, it is no case for this.\n\n"
+     "After True this object is to be awaited at once.  That gives the number of rows; None: the\n"
+     "result was not taken, `rest` says of what."},
+    {"rest", METHOD(FastPath_rest), METH_NOARGS,
+     "rest($self, /)\n--\n\nThe exchange whose result is to be taken, and its Handle or None."},
+    {"send", METHOD(FastPath_send), METH_O, NULL},
+    {"throw", METHOD(FastPath_throw), METH_FASTCALL, NULL},
+    {"close", METHOD(FastPath_close), METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot FastPath_slots[] = {
+    {Py_tp_doc, "See fast_path.py."},
+    {Py_tp_new, FastPath_new},
+    {Py_tp_dealloc, FastPath_dealloc},
+    {Py_tp_traverse, FastPath_traverse},
+    {Py_tp_clear, FastPath_clear},
+    {Py_tp_methods, FastPath_methods},
+    {Py_tp_iter, FastPath_self},
+    {Py_tp_iternext, FastPath_next},
+    {Py_am_await, FastPath_self},
+    {Py_am_send, FastPath_am_send},
+    {0, NULL},
+};
+
+static PyType_Spec FastPath_spec = {
+    .name = "aiomysql_core._speedups.FastPath",
+    .basicsize = sizeof(FastPath),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = FastPath_slots,
+};
+
+#endif

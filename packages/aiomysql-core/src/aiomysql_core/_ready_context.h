@@ -1,0 +1,178 @@
+/* An AwaitableContextManager whose object is there already: see awaitable.py. */
+#ifndef AIOMYSQL_CORE_READY_CONTEXT_H
+#define AIOMYSQL_CORE_READY_CONTEXT_H
+
+#include "_names.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *value;
+} ReadyContext;
+
+static PyObject *
+ReadyContext_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    ReadyContext *self;
+
+    if (PyVectorcall_NARGS(nargsf) != 1 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "ReadyContext takes one positional argument");
+        return NULL;
+    }
+    self = (ReadyContext *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
+    if (self != NULL) {
+        self->value = Py_NewRef(args[0]);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+ReadyContext_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *value;
+
+    if ((kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) ||
+        !PyArg_ParseTuple(args, "O:ReadyContext", &value)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "ReadyContext takes no keywords");
+        }
+        return NULL;
+    }
+    return ReadyContext_vectorcall((PyObject *)type, &value, 1, NULL);
+}
+
+static PySendResult
+ReadyContext_am_send(ReadyContext *self, PyObject *Py_UNUSED(argument), PyObject **result)
+{
+    *result = Py_NewRef(self->value == NULL ? Py_None : self->value);
+    return PYGEN_RETURN;
+}
+
+/* StopIteration(value), whatever the value is. */
+static PyObject *
+ReadyContext_next(ReadyContext *self)
+{
+    PyObject *value = self->value == NULL ? Py_None : self->value;
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+    return NULL;
+}
+
+static PyObject *
+ReadyContext_send(ReadyContext *self, PyObject *Py_UNUSED(argument))
+{
+    return ReadyContext_next(self);
+}
+
+static PyObject *
+ReadyContext_throw(ReadyContext *Py_UNUSED(self), PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *error = nargs > 1 && args[1] != Py_None ? args[1] : nargs > 0 ? args[0] : Py_None;
+
+    if (PyExceptionInstance_Check(error)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    }
+    else if (PyExceptionClass_Check(error)) {
+        PyErr_SetNone(error);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
+    }
+    return NULL;
+}
+
+static PyObject *
+ReadyContext_close(ReadyContext *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+{
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+ReadyContext_self(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+static PyObject *
+ReadyContext_aenter(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return Py_NewRef(self);
+}
+
+static PyObject *
+ReadyContext_aexit(ReadyContext *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    PyObject *value = self->value, *leaving;
+
+    if (nargs != 3 || value == NULL) {
+        PyErr_SetString(PyExc_TypeError, "__aexit__ takes three arguments, once");
+        return NULL;
+    }
+    PyObject *arguments[4] = {value, args[0], args[1], args[2]};
+    self->value = NULL;
+    leaving = PyObject_VectorcallMethod(state->names.__aexit__, arguments, 4, NULL);
+    Py_DECREF(value);
+    return leaving;
+}
+
+static int
+ReadyContext_traverse(ReadyContext *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->value);
+    return 0;
+}
+
+static int
+ReadyContext_clear(ReadyContext *self)
+{
+    Py_CLEAR(self->value);
+    return 0;
+}
+
+static void
+ReadyContext_dealloc(ReadyContext *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->value);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef ReadyContext_methods[] = {
+    {"__aenter__", METHOD(ReadyContext_aenter), METH_NOARGS, NULL},
+    {"__aexit__", METHOD(ReadyContext_aexit), METH_FASTCALL, NULL},
+    {"send", METHOD(ReadyContext_send), METH_O, NULL},
+    {"throw", METHOD(ReadyContext_throw), METH_FASTCALL, NULL},
+    {"close", METHOD(ReadyContext_close), METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot ReadyContext_slots[] = {
+    {Py_tp_doc, "ReadyContext(value)\n--\n\nSee awaitable.AwaitableContextManager."},
+    {Py_tp_new, ReadyContext_new},
+    {Py_tp_dealloc, ReadyContext_dealloc},
+    {Py_tp_traverse, ReadyContext_traverse},
+    {Py_tp_clear, ReadyContext_clear},
+    {Py_tp_methods, ReadyContext_methods},
+    {Py_tp_iter, ReadyContext_self},
+    {Py_tp_iternext, ReadyContext_next},
+    {Py_am_await, ReadyContext_self},
+    {Py_am_send, ReadyContext_am_send},
+    {0, NULL},
+};
+
+static PyType_Spec ReadyContext_spec = {
+    .name = "aiomysql_core._speedups.ReadyContext",
+    .basicsize = sizeof(ReadyContext),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = ReadyContext_slots,
+};
+
+#endif

@@ -1,0 +1,250 @@
+/* What the event loop calls when a SocketStream's socket has bytes: see socket_stream.py, whose
+ * `_readable` it is. */
+#ifndef AIOMYSQL_CORE_RECEIVER_H
+#define AIOMYSQL_CORE_RECEIVER_H
+
+#include "_names.h"
+
+#include <errno.h>
+#include <structmember.h>
+#include <sys/socket.h>
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *stream;
+    PyObject *session;
+    PyObject *waiter;
+    PyObject *buffer; /* a bytearray */
+    Py_buffer view;   /* of the buffer, which keeps its size as long as it is held */
+    int descriptor;
+    vectorcallfunc vectorcall;
+} Receiver;
+
+/* The connection has ended: with errno `reason`, or without one. */
+static int
+receiver_lost(Receiver *self, const State *state, int reason)
+{
+    PyObject *error = Py_NewRef(Py_None), *done;
+
+    if (reason != 0) {
+        PyObject *type, *traceback;
+        errno = reason;
+        PyErr_SetFromErrno(PyExc_OSError);
+        Py_DECREF(error);
+        PyErr_Fetch(&type, &error, &traceback);
+        PyErr_NormalizeException(&type, &error, &traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+    }
+    done = PyObject_CallMethodOneArg(self->stream, state->names.connection_lost, error);
+    Py_DECREF(error);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* `count` bytes have come, the first at the buffer's `end`: what `Stream._take` does. */
+static int
+receiver_take(Receiver *self, const State *state, Py_ssize_t end, Py_ssize_t count)
+{
+    const Names *names = &state->names;
+    PyObject *number = PyLong_FromSsize_t(count), *received = NULL, *sum = NULL, *done = NULL;
+
+    if (number == NULL) {
+        return -1;
+    }
+    if (end == 0) {
+        PyObject *zero = PyLong_FromLong(0);
+        PyObject *args[4] = {self->session, self->buffer, zero, number};
+        done = PyObject_Vectorcall(state->quick_answer, args, 4, NULL);
+        Py_DECREF(zero);
+        if (done == NULL) {
+            goto failed;
+        }
+    }
+    if (done == Py_True) {
+        Py_DECREF(done);
+        done = NULL;
+        received = PyObject_GetAttr(self->stream, names->received);
+        sum = received == NULL ? NULL : PyNumber_Add(received, number);
+        Py_XDECREF(received);
+        if (sum != NULL && PyObject_SetAttr(self->stream, names->received, sum) == 0) {
+            done = PyObject_CallMethodOneArg(self->waiter, names->settle, Py_True);
+        }
+        Py_XDECREF(sum);
+    }
+    else {
+        Py_XDECREF(done);
+        done = PyObject_CallMethodOneArg(self->stream, names->_take, number);
+    }
+failed:
+    Py_DECREF(number);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* A task ran; another one may wait for its turn.  An exception that is set stays. */
+static void
+receiver_follow(Receiver *self, const State *state)
+{
+    const Names *names = &state->names;
+    PyObject *type, *value, *traceback, *follower, *done = NULL;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (PyObject_SetAttr(self->stream, names->waking, Py_False) == 0 &&
+        (follower = PyObject_GetAttr(self->stream, names->follower)) != NULL) {
+        if (follower == Py_None) {
+            done = Py_NewRef(Py_None);
+        }
+        else if (PyObject_SetAttr(self->stream, names->follower, Py_None) == 0) {
+            done = PyObject_CallMethodOneArg(follower, names->fire, Py_True);
+        }
+        Py_DECREF(follower);
+    }
+    if (done == NULL && type != NULL) {
+        PyErr_WriteUnraisable(self->stream); /* one exception can be told, the first */
+    }
+    Py_XDECREF(done);
+    if (type != NULL) {
+        PyErr_Restore(type, value, traceback);
+    }
+}
+
+static PyObject *
+Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargsf, PyObject *names)
+{
+    Receiver *self = (Receiver *)callable;
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    PyObject *position;
+    Py_ssize_t end, count;
+    int closed, failed, reason;
+
+    if (PyVectorcall_NARGS(nargsf) != 0 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "a Receiver takes no arguments");
+        return NULL;
+    }
+    if (self->stream == NULL) {
+        Py_RETURN_NONE; /* the garbage collector was here */
+    }
+    closed = attribute_is(self->stream, state->names._sock, Py_None);
+    position = closed < 0 ? NULL : PyObject_GetAttr(self->stream, state->names._end);
+    if (position == NULL) {
+        return NULL;
+    }
+    end = PyLong_AsSsize_t(position);
+    Py_DECREF(position);
+    if (end < 0 || end > self->view.len) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "the stream's end is outside of its buffer");
+        }
+        return NULL;
+    }
+    if (closed) {
+        Py_RETURN_NONE; /* the descriptor may be another's by now */
+    }
+    Py_BEGIN_ALLOW_THREADS
+    count = recv(self->descriptor, (char *)self->view.buf + end, (size_t)(self->view.len - end), 0);
+    reason = errno;
+    Py_END_ALLOW_THREADS
+    if (count <= 0) {
+        if (count < 0 && (reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR)) {
+            Py_RETURN_NONE;
+        }
+        return receiver_lost(self, state, count < 0 ? reason : 0) < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    Py_INCREF(self);
+    failed = PyObject_SetAttr(self->stream, state->names.waking, Py_True) < 0 ||
+             receiver_take(self, state, end, count) < 0;
+    receiver_follow(self, state);
+    failed |= PyErr_Occurred() != NULL;
+    Py_DECREF(self);
+    return failed ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"stream", "session", "waiter", "buffer", "descriptor", NULL};
+    PyObject *stream, *session, *waiter, *buffer;
+    Receiver *self;
+    int descriptor;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!i:Receiver", names, &stream, &session,
+                                     &waiter, &PyByteArray_Type, &buffer, &descriptor)) {
+        return NULL;
+    }
+    self = (Receiver *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    if (PyObject_GetBuffer(buffer, &self->view, PyBUF_WRITABLE) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->stream = Py_NewRef(stream);
+    self->session = Py_NewRef(session);
+    self->waiter = Py_NewRef(waiter);
+    self->buffer = Py_NewRef(buffer);
+    self->descriptor = descriptor;
+    self->vectorcall = Receiver_call;
+    return (PyObject *)self;
+}
+
+static int
+Receiver_traverse(Receiver *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->stream);
+    Py_VISIT(self->session);
+    Py_VISIT(self->waiter);
+    Py_VISIT(self->buffer);
+    return 0;
+}
+
+static int
+Receiver_clear(Receiver *self)
+{
+    Py_CLEAR(self->stream);
+    Py_CLEAR(self->session);
+    Py_CLEAR(self->waiter);
+    return 0;
+}
+
+static void
+Receiver_dealloc(Receiver *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    (void)Receiver_clear(self);
+    PyBuffer_Release(&self->view);
+    Py_CLEAR(self->buffer);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef Receiver_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Receiver, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot Receiver_slots[] = {
+    {Py_tp_doc, "Receiver(stream, session, waiter, buffer, descriptor)\n--\n\n"
+                "What a SocketStream has the event loop call."},
+    {Py_tp_new, Receiver_new},
+    {Py_tp_dealloc, Receiver_dealloc},
+    {Py_tp_traverse, Receiver_traverse},
+    {Py_tp_clear, Receiver_clear},
+    {Py_tp_members, Receiver_members},
+    {Py_tp_call, PyVectorcall_Call},
+    {0, NULL},
+};
+
+static PyType_Spec Receiver_spec = {
+    .name = "aiomysql_core._speedups.Receiver",
+    .basicsize = sizeof(Receiver),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_HAVE_VECTORCALL,
+    .slots = Receiver_slots,
+};
+
+#endif

@@ -1,0 +1,157 @@
+/* What is worth writing in C between the event loop and the protocol session: see implementation.py.
+ *
+ * POSIX systems only: sockets are read and written by their descriptors.
+ */
+#include "_names.h"
+
+static PyObject *
+import_name(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *value = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+
+    Py_XDECREF(module);
+    return value;
+}
+
+#include "_cursor_state.h"
+#include "_fastpath.h"
+#include "_ready_context.h"
+#include "_receiver.h"
+
+static const char *const name_texts[NAME_COUNT] = {
+#define X(name) #name,
+    NAMES(X)
+#undef X
+};
+
+static int
+import_objects(State *state)
+{
+    static const char implementation[] = "aiomysql_protocol.implementation";
+
+    state->ready_type = import_name(implementation, "Ready");
+    state->done = state->ready_type == NULL ? NULL : ready(state, Py_None);
+    return state->done == NULL ||
+                   (state->quick_answer = import_name(implementation, "quick_answer")) == NULL ||
+                   (state->literals = import_name(implementation, "literals")) == NULL ||
+                   (state->start_query = import_name(implementation, "start_query")) == NULL ||
+                   (state->start_execution = import_name(implementation, "start_execution")) ==
+                       NULL ||
+                   (state->query_type = import_name("aiomysql_protocol.query", "Query")) == NULL ||
+                   (state->execute_type = import_name("aiomysql_protocol.prepared", "Execute")) ==
+                       NULL ||
+                   (state->monotonic = import_name("time", "monotonic")) == NULL
+               ? -1
+               : 0;
+}
+
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+
+    if (type != NULL && PyModule_AddType(module, type) < 0) {
+        Py_CLEAR(type);
+    }
+    return type;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    PyObject **names = (PyObject **)&state->names;
+
+    for (int i = 0; i < NAME_COUNT; i++) {
+        names[i] = PyUnicode_InternFromString(name_texts[i]);
+        if (names[i] == NULL) {
+            return -1;
+        }
+    }
+    if (import_objects(state) < 0) {
+        return -1;
+    }
+    state->fast_path_type = add_type(module, &FastPath_spec);
+    state->receiver_type = add_type(module, &Receiver_spec);
+    state->cursor_state_type = add_type(module, &CursorState_spec);
+    state->ready_context_type = add_type(module, &ReadyContext_spec);
+    if (state->fast_path_type == NULL || state->receiver_type == NULL ||
+        state->cursor_state_type == NULL || state->ready_context_type == NULL) {
+        return -1;
+    }
+    state->ready_context_type->tp_vectorcall = ReadyContext_vectorcall;
+    return 0;
+}
+
+#define STATE_OBJECTS(X)                                                                           \
+    X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(start_query)                  \
+    X(start_execution) X(query_type) X(execute_type) X(monotonic) X(forks)                         \
+    X(prepared_statement_type)
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+
+#define X(name) Py_VISIT(state->name);
+    STATE_OBJECTS(X)
+#undef X
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+
+#define X(name) Py_CLEAR(state->name);
+    STATE_OBJECTS(X)
+#undef X
+    for (int i = 0; i < NAME_COUNT; i++) {
+        Py_CLEAR(((PyObject **)&state->names)[i]);
+    }
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "aiomysql_core._speedups",
+    .m_doc = "What is worth writing in C; see implementation.py.",
+    .m_size = sizeof(State),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+static const State *
+state_of(PyObject *object)
+{
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(object), &module_def);
+
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
+
+PyMODINIT_FUNC
+PyInit__speedups(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

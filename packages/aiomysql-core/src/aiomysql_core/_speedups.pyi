@@ -1,0 +1,65 @@
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, Generic, NoReturn, TypeVar, final
+
+from aiomysql_core.cursor_state import CursorState as CursorState
+from aiomysql_core.cursors import Cursor
+from aiomysql_core.link import Link
+from aiomysql_core.prepared import Handle, Statements
+from aiomysql_core.stream import Stream
+from aiomysql_protocol.implementation import Waiter
+from aiomysql_protocol.literals import Literals
+from aiomysql_protocol.query import Query
+from aiomysql_protocol.session import Session
+
+_T = TypeVar("_T")
+
+@final
+class ReadyContext(Coroutine[Any, Any, _T], Generic[_T]):
+    def __init__(self, value: _T, /) -> None: ...
+    def __await__(self) -> Generator[Any, None, _T]: ...
+    def send(self, value: Any, /) -> NoReturn: ...
+    def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> NoReturn: ...
+    def close(self) -> None: ...
+    def __aenter__(self) -> Awaitable[_T]: ...
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Coroutine[Any, Any, Any]: ...
+
+@final
+class FastPath:
+    def __init__(
+        self,
+        link: Link,
+        interrupted: Callable[[BaseException], object],
+        stream: Stream,
+        unsent: bytearray,
+        waiter: Waiter,
+        session: Session,
+        statements: Statements,
+        literals: Literals,
+        descriptor: int,
+        text: bool,
+    ) -> None: ...
+    def begin(self, cursor: Cursor, query: object, args: object, /) -> bool: ...
+    def rest(self) -> tuple[Query, Handle | None]: ...
+    def __await__(self) -> Generator[Any, None, int | None]: ...
+    def send(self, value: Any, /) -> Any: ...
+    def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...
+    def close(self) -> None: ...
+
+@final
+class Receiver:
+    def __init__(
+        self,
+        stream: Stream,
+        session: Session,
+        waiter: Waiter,
+        buffer: bytearray,
+        descriptor: int,
+    ) -> None: ...
+    def __call__(self) -> None: ...

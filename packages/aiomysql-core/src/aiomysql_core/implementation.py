@@ -1,0 +1,90 @@
+"""What runs between the event loop and the protocol session: C where it was built, else Python.
+
+The choice is that of ``aiomysql_protocol.implementation``: AIOMYSQL_IMPL=c insists on this C module
+too.  `fast_path` and `receiver` have no second implementation: without them everything takes the
+way that they are shortcuts of.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from aiomysql_core import cursor_state
+from aiomysql_core.awaitable import AwaitableContextManager
+from aiomysql_protocol.implementation import IMPLEMENTATION, Ready
+
+if TYPE_CHECKING:
+    from aiomysql_core.cursors import Cursor
+    from aiomysql_core.prepared import Handle
+    from aiomysql_protocol.query import Query
+
+_C_MODULE = "aiomysql_core._speedups"
+
+
+class FastPath(Awaitable[int | None], Protocol):
+    """`Cursor.execute` for what is done most: a statement on a connection at rest, whose whole
+    answer comes at once.
+    """
+
+    def begin(self, cursor: Cursor, query: object, args: object, /) -> bool:
+        """Start a statement; False: nothing was done, it is no case for this.
+
+        After True this object is to be awaited at once.  That gives the cursor its result and
+        returns the number of rows, or None when the result is still to be taken (see `rest`).
+        """
+
+    def rest(self) -> tuple[Query, Handle | None]:
+        """What the result is to be taken from, and the statement, if it was a prepared one."""
+
+
+class _Parts(NamedTuple):
+    cursor_state: type[Any]
+    ready_context: Callable[[Any], Any]
+    fast_path: Callable[..., FastPath] | None
+    receiver: Callable[..., Callable[[], None]] | None
+
+
+def _chosen() -> _Parts:
+    python = _Parts(
+        cursor_state.CursorState,
+        lambda value: AwaitableContextManager(Ready(value)),
+        None,
+        None,
+    )
+    if IMPLEMENTATION == "python" or os.name != "posix":
+        return python
+    try:
+        import aiomysql_core._speedups as _speedups
+    except ModuleNotFoundError as exc:
+        if exc.name != _C_MODULE:
+            raise
+        if os.environ.get("AIOMYSQL_IMPL") == "c":
+            raise ImportError(f"AIOMYSQL_IMPL is 'c', but {_C_MODULE} was not built") from exc
+        return python
+    return _Parts(
+        _speedups.CursorState,
+        _speedups.ReadyContext,
+        _speedups.FastPath,
+        _speedups.Receiver,
+    )
+
+
+_parts = _chosen()
+
+if TYPE_CHECKING:
+    from aiomysql_core.cursor_state import CursorState as CursorState
+else:
+    # See `cursor_state`.
+    CursorState = _parts.cursor_state
+
+ready_context: Callable[[Any], Any] = _parts.ready_context
+"""``ready_context(value)``: an ``AwaitableContextManager`` of an object that is there."""
+
+fast_path = _parts.fast_path
+"""Makes the FastPath of a connection, see ``SocketStream.fast_path``; None: there is none."""
+
+receiver = _parts.receiver
+"""``receiver(stream, session, waiter, buffer, descriptor)`` does what ``SocketStream`` does
+when its socket has bytes; None: that does it itself."""

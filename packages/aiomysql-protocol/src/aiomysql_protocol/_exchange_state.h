@@ -1,0 +1,116 @@
+/* The attributes of exchanges and results that are used for each statement, where C finds them at
+ * once: see exchange_state.py, which says what they are. */
+#ifndef AIOMYSQL_PROTOCOL_EXCHANGE_STATE_H
+#define AIOMYSQL_PROTOCOL_EXCHANGE_STATE_H
+
+#include "_values.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+/* F(name): False at first; N: None; Z: 0; U: unset. */
+#define EXCHANGE_FIELDS(F, N, Z, U)                                                                \
+    F(done) F(news) F(quick) F(streamed) N(session) N(error) N(wake) N(local_files)                \
+    N(own_blocks) N(compiled_by) Z(sequence_id) U(results)
+
+#define RESULT_FIELDS(F, N, Z, U)                                                                  \
+    F(complete) F(skipped) F(unbuffered_active) F(streamed) N(column_set) N(error) U(ok)           \
+    U(exchange) U(rows)
+
+#define FIELD(name) PyObject *name;
+#define SET_FALSE(name) self->name = Py_NewRef(Py_False);
+#define SET_NONE(name) self->name = Py_NewRef(Py_None);
+#define SET_ZERO(name) self->name = PyLong_FromLong(0); /* one of those that are always there */
+#define SET_NOTHING(name)
+#define VISIT(name) Py_VISIT(self->name);
+#define CLEAR(name) Py_CLEAR(self->name);
+#define MEMBER(name) {#name, T_OBJECT_EX, offsetof(STRUCT, name), 0, NULL},
+
+#define STATE_TYPE(type, FIELDS, fill)                                                             \
+    typedef struct {                                                                               \
+        PyObject_HEAD                                                                              \
+        FIELDS(FIELD, FIELD, FIELD, FIELD)                                                         \
+    } type;                                                                                        \
+                                                                                                   \
+    static PyObject *                                                                              \
+    type##_new(PyTypeObject *cls, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))          \
+    {                                                                                              \
+        type *self = (type *)cls->tp_alloc(cls, 0);                                                \
+        if (self != NULL) {                                                                        \
+            FIELDS(SET_FALSE, SET_NONE, SET_ZERO, SET_NOTHING)                                     \
+            fill                                                                                   \
+        }                                                                                          \
+        return (PyObject *)self;                                                                   \
+    }                                                                                              \
+                                                                                                   \
+    static int                                                                                     \
+    type##_traverse(type *self, visitproc visit, void *arg)                                        \
+    {                                                                                              \
+        FIELDS(VISIT, VISIT, VISIT, VISIT)                                                         \
+        Py_VISIT(Py_TYPE(self));                                                                   \
+        return 0;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static int                                                                                     \
+    type##_clear(type *self)                                                                       \
+    {                                                                                              \
+        FIELDS(CLEAR, CLEAR, CLEAR, CLEAR)                                                         \
+        return 0;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static void                                                                                    \
+    type##_dealloc(type *self)                                                                     \
+    {                                                                                              \
+        PyTypeObject *cls = Py_TYPE(self);                                                         \
+        PyObject_GC_UnTrack(self);                                                                 \
+        (void)type##_clear(self);                                                                  \
+        cls->tp_free(self);                                                                        \
+        Py_DECREF(cls);                                                                            \
+    }
+
+STATE_TYPE(ExchangeState, EXCHANGE_FIELDS, )
+STATE_TYPE(ResultState, RESULT_FIELDS, )
+
+#define STRUCT ExchangeState
+static PyMemberDef ExchangeState_members[] = {
+    EXCHANGE_FIELDS(MEMBER, MEMBER, MEMBER, MEMBER)
+    {NULL, 0, 0, 0, NULL},
+};
+#undef STRUCT
+
+#define STRUCT ResultState
+static PyMemberDef ResultState_members[] = {
+    RESULT_FIELDS(MEMBER, MEMBER, MEMBER, MEMBER)
+    {NULL, 0, 0, 0, NULL},
+};
+#undef STRUCT
+
+#define STATE_TYPE_SPEC(type)                                                                      \
+    static PyType_Slot type##_slots[] = {                                                          \
+        {Py_tp_doc, "See exchange_state.py."},                                                     \
+        {Py_tp_new, type##_new},                                                                   \
+        {Py_tp_dealloc, type##_dealloc},                                                           \
+        {Py_tp_traverse, type##_traverse},                                                         \
+        {Py_tp_clear, type##_clear},                                                               \
+        {Py_tp_members, type##_members},                                                           \
+        {0, NULL},                                                                                 \
+    };                                                                                             \
+    static PyType_Spec type##_spec = {                                                             \
+        .name = "aiomysql_protocol._speedups." #type,                                              \
+        .basicsize = sizeof(type),                                                                 \
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |                   \
+                 Py_TPFLAGS_IMMUTABLETYPE,                                                         \
+        .slots = type##_slots,                                                                     \
+    }
+
+STATE_TYPE_SPEC(ExchangeState);
+STATE_TYPE_SPEC(ResultState);
+
+/* A new object of `type`, a subclass of one of the two. */
+static PyObject *
+new_state(PyObject *type)
+{
+    return ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, NULL, NULL);
+}
+
+#endif
