@@ -29,7 +29,9 @@ from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.prepared import PreparedStatement, Statements
 from aiomysql_core.signatures import running_loop, takes_parameters_of
+from aiomysql_core.timeouts import ConnectTimeout, check_timeout, in_time
 from aiomysql_protocol.auth import AuthMethod, Dialog
+from aiomysql_protocol.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.charsets import find_charset, handshake_collation
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
@@ -95,6 +97,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         get_warnings: bool = True,
         stmt_cache_size: int = 0,
         skip_idle_commits: bool = True,
+        max_allowed_packet: int = MAX_PAYLOAD,
+        tcp_keepalive: int | Sequence[int] | None = None,
+        tcp_user_timeout: float | None = None,
         ssl_mode: str | None = None,
         ssl_ca: str | None = None,
         ssl_cert: str | None = None,
@@ -115,6 +120,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         use_unicode: False leaves text as bytes.
         connect_timeout: seconds for everything up to the first usable moment; read_timeout,
         write_timeout: seconds that each answer or request may take.  None: no limit.
+        tcp_keepalive: seconds of silence after which the peer is probed, as often again, and taken
+        for lost after three probes; or (seconds of silence, seconds between probes, probes).
+        tcp_user_timeout: seconds that what was sent may remain without acknowledgement (Linux).
+        None for either: as the system has it.
+        max_allowed_packet: bytes, from 262,144; a longer packet from the server is refused.
         sql_mode, init_command: set and run on connecting.
         autocommit: the session's autocommit mode; None leaves the server's default.
         cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
@@ -199,12 +209,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
                 await self._open()
         except BaseException as error:
             self.link.abort()
-            if not isinstance(error, OSError) or self._asking_password:
+            if (
+                not isinstance(error, OSError)
+                or isinstance(error, err.MySQLError)
+                or self._asking_password
+            ):
                 raise
-            reason = str(error)
+            reason, kind = str(error), err.OperationalError
             if isinstance(error, TimeoutError) and deadline.expired():
                 reason = f"timed out after {options.connect_timeout} s, option 'connect_timeout'"
-            raise err.OperationalError(
+                kind = ConnectTimeout
+            raise kind(
                 CR.CR_CONN_HOST_ERROR,
                 f"Can't connect to MySQL server on {options.where!r} ({reason})",
             ) from error
@@ -214,7 +229,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def _open(self) -> None:
         options = self._options
-        session = Session(self._column_cache())
+        session = Session(self._column_cache(), max_payload=options.max_allowed_packet)
         self._asking_password = True
         password = await options.ask_password()
         self._asking_password = False
@@ -339,11 +354,21 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
         return AwaitableContextManager(Ready(cursor_class(self, self._echo)))
 
-    async def query(self, sql: str | bytes | bytearray, unbuffered: bool = False) -> int:
+    async def query(
+        self,
+        sql: str | bytes | bytearray,
+        unbuffered: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> int:
         """Run one statement (or several) and read the first result; returns `affected_rows`.
 
-        unbuffered: leave the rows of a result set to be read by an SSCursor.
+        unbuffered: leave the rows of a result set to be read by an SSCursor.  timeout: seconds, as
+        for `Cursor.execute`.
         """
+        if timeout is not None:
+            check_timeout("argument 'timeout'", timeout)
+            return await in_time(self.link, self.query(sql, unbuffered), timeout)
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):

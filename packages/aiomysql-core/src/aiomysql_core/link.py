@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
+from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from time import monotonic
@@ -16,6 +17,7 @@ from pymysql.constants import CR, SERVER_STATUS
 from aiomysql_core.awaitable import Waiter
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stream import Stream
+from aiomysql_core.timeouts import QueryTimeout
 from aiomysql_protocol.exchanges import Exchange, Quit
 from aiomysql_protocol.query import Query, Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
@@ -135,6 +137,11 @@ class Link:
             raise err.OperationalError(CR.CR_SERVER_GONE_ERROR, "MySQL server has gone away")
         return stream
 
+    def note_reason(self, reason: str) -> None:
+        """If it is closed: `reason` is what later uses are told."""
+        if self._stream is None:
+            self._close_reason = reason
+
     def wake(self, waiter: Waiter) -> None:
         """Wake the task that is to use the link next; one may follow the running task at once."""
         stream = self._stream
@@ -186,7 +193,13 @@ class Link:
     async def quit(self) -> None:
         """Send COM_QUIT and wait, two seconds at most, until the server has closed the session."""
         stream = self._stream
-        if stream is None or stream.closed or stream.foreign or self.busy:
+        if (
+            stream is None
+            or stream.closed
+            or stream.foreign
+            or self.busy
+            or stream.loop is not running_loop()
+        ):
             self.abort()
             return
         self._give_up_result()
@@ -247,7 +260,7 @@ class Link:
             else:
                 self._forget_result()
         stream = self._stream
-        if stream is None or not stream.start(exchange):
+        if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
         self._claimed = True
         if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
@@ -349,7 +362,7 @@ class Link:
         """Send the request of `exchange`, as far as the socket takes it."""
         self._forget_result()
         stream = self._stream
-        if stream is None or not stream.start(exchange):
+        if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
         return stream
 
@@ -361,6 +374,12 @@ class Link:
                 0,
                 "the connection was opened before this process was forked: "
                 "two processes can't share one, open one in each",
+            )
+        if stream.loop is not running_loop():
+            raise err.InterfaceError(
+                0,
+                "the connection was opened on another event loop: "
+                "two loops can't share one, open one in each",
             )
         raise err.InterfaceError(0, f"{stream!r} can't be used")
 
@@ -438,11 +457,7 @@ class Link:
                     return await wait()
             except TimeoutError:
                 if stream.received == received:
-                    raise err.OperationalError(
-                        CR.CR_SERVER_LOST,
-                        "Lost connection to MySQL server during query "
-                        f"(timed out after {seconds} s, option '{option}')",
-                    ) from None
+                    raise QueryTimeout.after(seconds, f"option '{option}'") from None
         return await wait()
 
     def _forget_result(self) -> None:

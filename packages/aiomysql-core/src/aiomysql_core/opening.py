@@ -16,7 +16,7 @@ from pymysql.err import OperationalError
 
 from aiomysql_core.options import Options
 from aiomysql_core.socket_stream import SocketStream
-from aiomysql_core.stream import Stream, set_socket_options
+from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.login import Login
 from aiomysql_protocol.session import Session
@@ -59,7 +59,7 @@ async def _connected_stream(
         sock = await _connected_socket(options, loop)
     try:
         sock.setblocking(False)
-        set_socket_options(sock)
+        options.tcp.apply(sock)
         try:
             return SocketStream(session, loop, sock)
         except NotImplementedError:

@@ -306,15 +306,18 @@ class PreparedStatement:
             raise err.ProgrammingError("these values can't be parameters of a prepared statement")
         return self.query, () if args is None else args
 
-    async def execute(self, args: object = None) -> Cursor:
+    async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor:
         """Run it; returns a cursor with the result, of the connection's `cursorclass`.
 
-        args: as for `Cursor.execute`.  For a cursor of another kind give this statement to its
-        `execute` in the place of SQL text.  Raises ProgrammingError when marks and values don't
+        args, timeout: as for `Cursor.execute`.  For a cursor of another kind give this statement to
+        its `execute` in the place of SQL text.  Raises ProgrammingError when marks and values don't
         match or the statement is closed, and what `Cursor.execute` raises.
         """
         cursor = await self._connection.cursor()
-        await cursor.execute(self, args)
+        if timeout is None:
+            await cursor.execute(self, args)
+        else:
+            await cursor.execute(self, args, timeout=timeout)
         return cursor
 
     def close(self) -> Coroutine[Any, Any, None]:
