@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
@@ -29,6 +30,7 @@ from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.prepared import PreparedStatement, Statements
 from aiomysql_core.signatures import running_loop, takes_parameters_of
+from aiomysql_core.stopping import Killer
 from aiomysql_core.timeouts import ConnectTimeout, check_timeout, in_time
 from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.capabilities import MAX_PAYLOAD
@@ -100,6 +102,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         max_allowed_packet: int = MAX_PAYLOAD,
         tcp_keepalive: int | Sequence[int] | None = None,
         tcp_user_timeout: float | None = None,
+        on_cancel: str = "close",
+        kill_timeout: float = 5.0,
         ssl_mode: str | None = None,
         ssl_ca: str | None = None,
         ssl_cert: str | None = None,
@@ -120,6 +124,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         use_unicode: False leaves text as bytes.
         connect_timeout: seconds for everything up to the first usable moment; read_timeout,
         write_timeout: seconds that each answer or request may take.  None: no limit.
+        on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
+        "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
+        with the same options, and keeps the connection, which whoever uses it meanwhile waits for;
+        it is closed if that fails or takes longer than kill_timeout (seconds).
         tcp_keepalive: seconds of silence after which the peer is probed, as often again, and taken
         for lost after three probes; or (seconds of silence, seconds between probes, probes).
         tcp_user_timeout: seconds that what was sent may remain without acknowledgement (Linux).
@@ -180,7 +188,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         #: For cursors: the exchanges with the server.
-        self.link = Link(read_timeout, write_timeout)
+        killer = Killer(options) if options.on_cancel == "kill" else None
+        self.link = Link(read_timeout, write_timeout, killer)
         self.link.last_usage = monotonic()
         #: For cursors: the prepared statements.
         self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
@@ -455,18 +464,32 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def select_db(self, db: str) -> None:
         """Change the default database."""
-        await self.link.run(Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding)))
+        command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
+        with self._known_state():
+            await self.link.run(command)
         self.statements.forget()
         self._options.db = db
 
     async def set_charset(self, charset: str) -> None:
         """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
         found = find_charset(charset)
-        await self.query(f"SET NAMES {found.server_name}")
+        with self._known_state():
+            await self.query(f"SET NAMES {found.server_name}")
         self._charset = found
         self._options.charset, self._options.collation = charset, None
         self.link.stream().session.columns = self._column_cache()
         self.statements.forget(self.encoding)
+
+    @contextlib.contextmanager
+    def _known_state(self) -> Iterator[None]:
+        """Close the connection when it is not known whether what the block asks for was done."""
+        try:
+            yield
+        except err.MySQLError:
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     async def kill(self, thread_id: int) -> None:
         """End the session that has this number."""
@@ -489,6 +512,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             if not reconnect or not self.closed:
                 raise
             await self._connect()
+
+    async def wait_stopped(self) -> None:
+        """Wait until no cancelled statement is being stopped; whoever uses it does that anyway."""
+        await self.link.wait_stopped()
 
     async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:
         """The rows of SHOW WARNINGS: (level, number, message)."""

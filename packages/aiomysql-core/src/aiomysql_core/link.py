@@ -16,6 +16,7 @@ from pymysql.constants import CR, SERVER_STATUS
 
 from aiomysql_core.awaitable import Waiter
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
+from aiomysql_core.stopping import Killer, Stopping, can_be_stopped
 from aiomysql_core.stream import Stream
 from aiomysql_core.timeouts import QueryTimeout
 from aiomysql_protocol.exchanges import Exchange, Quit
@@ -39,11 +40,20 @@ class Link:
     the stream is closed.
     """
 
-    def __init__(self, read_timeout: float | None, write_timeout: float | None) -> None:
+    def __init__(
+        self,
+        read_timeout: float | None,
+        write_timeout: float | None,
+        killer: Killer | None = None,
+    ) -> None:
         """read_timeout: seconds without a byte of an answer; write_timeout: seconds for a request.
-
         None: no limit.
+
+        killer: has statements stopped whose task is cancelled; without it the stream is closed.
         """
+        self._killer = killer
+        self._stopping: Stopping | None = None
+        self._leaving: asyncio.Task[None] | None = None  # stops a statement on a stream given up
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._stream: Stream | None = None
@@ -76,6 +86,20 @@ class Link:
     def busy(self) -> bool:
         """Is a task waiting for an answer?"""
         return self._claimed
+
+    @property
+    def stopping(self) -> bool:
+        """Is a cancelled statement being stopped, perhaps on a stream that was closed?"""
+        return self._stopping is not None or self._leaving is not None
+
+    async def wait_stopped(self) -> None:
+        """Wait until no cancelled statement is being stopped."""
+        while self._stopping is not None:
+            if self._stopping.task.get_loop() is not running_loop():
+                self._refuse()
+            await asyncio.wait([self._stopping.task])
+        if self._leaving is not None and self._leaving.get_loop() is running_loop():
+            await asyncio.wait([self._leaving])
 
     @property
     def idle(self) -> bool:
@@ -170,6 +194,10 @@ class Link:
         """Close the stream at once; `reason` is what later uses are told."""
         stream, self._stream = self._stream, None
         self.session = self.result = None
+        if self._stopping is not None:
+            stopping, self._stopping = self._stopping, None
+            self._claimed = False
+            stopping.cancel()
         if stream is not None:
             self._close_reason = reason
             stream.abort()
@@ -177,21 +205,41 @@ class Link:
     def close(self) -> None:
         """Close without waiting; a COM_QUIT is sent along if no answer is outstanding."""
         stream = self._stream
-        if (
-            stream is None
-            or stream.closed
-            or stream.foreign
-            or not self.idle
-            or stream.loop.is_closed()
-        ):
+        if stream is None or stream.closed or stream.foreign or stream.loop.is_closed():
+            self.abort()
+            return
+        if self._stopping is not None:
+            self._let_go(self._stopping)
+            return
+        if not self.idle:
             self.abort()
             return
         self._stream = self.session = self.result = None
         stream.start(Quit())
         stream.close()
 
+    def _let_go(self, stopping: Stopping) -> None:
+        """Leave the stream to what stops a statement on it, which then closes it."""
+        self._stream = self.session = self.result = self._stopping = None
+        self._claimed = False
+        self._leaving = stopping.task
+        self._leaving.add_done_callback(self._left)
+        stopping.let_go()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        if self._leaving is task:
+            self._leaving = None
+
     async def quit(self) -> None:
-        """Send COM_QUIT and wait, two seconds at most, until the server has closed the session."""
+        """Send COM_QUIT and wait, two seconds at most, until the server has closed the session.
+
+        A statement that is being stopped has its own time before.
+        """
+        if self._stopping is not None:
+            self.close()
+        if self._leaving is not None:
+            await self.wait_stopped()
+            return
         stream = self._stream
         if (
             stream is None
@@ -221,6 +269,8 @@ class Link:
 
         Raises its error, and InterfaceError when another task uses the link.
         """
+        if self._stopping is not None:
+            await self.wait_stopped()
         with _Claim(self):
             stream = self._start(exchange)
             if stream.writing_paused:
@@ -252,6 +302,8 @@ class Link:
         when another task uses the link.
         """
         if self._claimed:
+            if self._stopping is not None:
+                return self._begin_later(exchange)
             self.check_free()
         result = self.result
         if result is not None:
@@ -284,6 +336,11 @@ class Link:
             self.affected_rows = len(result.rows)
         return result
 
+    async def _begin_later(self, exchange: Query) -> None:
+        """Begin once a cancelled statement has been stopped."""
+        await self.wait_stopped()
+        await self.begin(exchange)
+
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
         """What `begin` does where sending takes longer, or more than one wait may be needed."""
         try:
@@ -291,7 +348,7 @@ class Link:
                 await self._drain(stream)
             await self._until_result(exchange)
         except BaseException:
-            self._claimed = False
+            self._claimed = self._stopping is not None
             raise
 
     async def _until_result(self, exchange: Query) -> None:
@@ -350,6 +407,8 @@ class Link:
 
     async def settle(self) -> None:
         """Read and drop what is outstanding, so that the session's state is what the server has."""
+        if self._stopping is not None:
+            await self.wait_stopped()
         if self.idle:
             return
         with _Claim(self):
@@ -442,10 +501,30 @@ class Link:
             raise
 
     def _interrupted(self, error: BaseException) -> None:
-        """Nobody will read the answer: close the stream."""
-        self._claimed = False
+        """Nobody will read the answer: have the statement stopped, or close the stream."""
         cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and self._killer is not None and self._stop(self._killer):
+            return
+        self._claimed = False
         self.abort("Cancelled during execution" if cancelled else str(error))
+
+    def _stop(self, killer: Killer) -> bool:
+        """Have what is outstanding stopped; False: that can't be done."""
+        stream = self._stream
+        if stream is None or stream.closed or not can_be_stopped(stream.session):
+            return False
+        self._give_up_result("its reader was cancelled")
+        self._claimed = not stream.session.idle
+        if self._claimed:
+            self._stopping = Stopping(stream, killer, self._stopped)
+        return True
+
+    def _stopped(self, stopping: Stopping) -> None:
+        self._stopping = None
+        self._claimed = False
+        self.last_usage = monotonic()
+        if stopping.failure is not None:
+            self.abort(stopping.failure)
 
     @staticmethod
     async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
@@ -465,10 +544,10 @@ class Link:
         if self._give_up_result():
             warnings.warn("Previous unbuffered result was left incomplete", stacklevel=6)
 
-    def _give_up_result(self) -> bool:
+    def _give_up_result(self, why: str = "it was given up for another statement") -> bool:
         """What the last statement has not delivered yet is not wanted any more.
 
-        Returns whether it was a streamed result with rows unread.
+        why: what its reader is told.  Returns whether it was a streamed result with rows unread.
         """
         result, self.result = self.result, None
         if result is None or result.exchange.done:
@@ -478,7 +557,7 @@ class Link:
         if incomplete:
             # Whoever still reads this result is to know that its rest was dropped.
             result.error = result.error or err.InterfaceError(
-                0, "the rest of this result was given up for another statement"
+                0, f"the rest of this result was dropped: {why}"
             )
         result.unbuffered_active = False
         return incomplete
@@ -518,4 +597,4 @@ class _Claim:
         self._link._claimed = True
 
     def __exit__(self, *exc: object) -> None:
-        self._link._claimed = False
+        self._link._claimed = self._link._stopping is not None

@@ -55,6 +55,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "client_flag": (int,),
     "stmt_cache_size": (int,),
     "max_allowed_packet": (int,),
+    "on_cancel": (str,),
+    "kill_timeout": (int, float),
     "auth_plugin": (str,),
     "program_name": (str,),
     "server_public_key": (str, bytes, _NONE),
@@ -83,6 +85,8 @@ class Options:
     client_flag: int
     stmt_cache_size: int
     max_allowed_packet: int
+    on_cancel: str
+    kill_timeout: float
     local_infile: bool
     auth_plugin: str
     program_name: str
@@ -137,7 +141,7 @@ class Options:
             )
         if not 0 < self.port < 1 << 16:
             raise ValueError(f"option 'port' must be from 1 to 65535, not {self.port}")
-        for name in ("connect_timeout", "read_timeout", "write_timeout"):
+        for name in ("connect_timeout", "read_timeout", "write_timeout", "kill_timeout"):
             seconds = getattr(self, name)
             if seconds is not None:
                 check_timeout(f"option {name!r}", seconds)
@@ -145,6 +149,12 @@ class Options:
             raise ValueError(
                 f"option 'stmt_cache_size' must be 0 or more, not {self.stmt_cache_size}"
             )
+        if self.on_cancel not in ("close", "kill"):
+            raise ValueError(
+                f"option 'on_cancel' must be 'close' or 'kill', not {self.on_cancel!r}"
+            )
+        if self.on_cancel == "kill" and self.sock is not None:
+            raise ValueError("option 'on_cancel' can't be 'kill' with 'sock': it needs an address")
         if not _LEAST_PACKET <= self.max_allowed_packet <= MAX_PAYLOAD:
             raise ValueError(
                 f"option 'max_allowed_packet' must be from {_LEAST_PACKET} to {MAX_PAYLOAD} bytes, "

@@ -184,7 +184,11 @@ class Statements:
             self._close_given_up()
         handle.statement = encode_statement(handle.text, self._encoding)
         exchange = Prepare(handle.statement)
-        await self._link.run(exchange)
+        try:
+            await self._link.run(exchange)
+        except BaseException:
+            exchange.discard()  # what nobody will close
+            raise
         handle.prepared = exchange.prepared
         handle.session = exchange.session
         handle.generation = self._generation
