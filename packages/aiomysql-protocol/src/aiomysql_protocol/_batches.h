@@ -250,7 +250,7 @@ append_literal(const State *state, Text *text, const Batch *batch, PyObject *val
     else if (PyBytes_CheckExact(value)) {
         done = append_bytes(text, value);
     }
-    else if ((PyObject *)Py_TYPE(value) == state->decimal) {
+    else if ((PyObject *)Py_TYPE(value) == state->decimal_type) {
         done = append_decimal(text, value);
     }
     else if (state->datetime != NULL && (Py_TYPE(value) == state->datetime->DateTimeType ||

@@ -322,6 +322,7 @@ module_exec(PyObject *module)
         import_name("aiomysql_protocol.binary_rows", "careful_binary_reader");
     state->malformed = import_name("aiomysql_protocol.errors", "malformed");
     state->decimal = import_name("aiomysql_protocol.rows", "exact_decimal");
+    state->decimal_type = import_name("decimal", "Decimal");
     state->error = import_name("pymysql.err", "Error");
     state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
     state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
@@ -332,7 +333,8 @@ module_exec(PyObject *module)
     state->null = PyUnicode_InternFromString("NULL");
     if (state->checked_plans == NULL || state->careful_reader == NULL ||
         state->checked_binary_plans == NULL || state->careful_binary_reader == NULL ||
-        state->malformed == NULL || state->decimal == NULL || state->error == NULL ||
+        state->malformed == NULL || state->decimal == NULL ||
+        state->decimal_type == NULL || state->error == NULL ||
         state->ok_type == NULL || state->answer_type == NULL || state->decode_name == NULL ||
         state->null == NULL) {
         return -1;
@@ -379,6 +381,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->careful_binary_reader);
     Py_VISIT(state->malformed);
     Py_VISIT(state->decimal);
+    Py_VISIT(state->decimal_type);
     Py_VISIT(state->error);
     Py_VISIT(state->ok_type);
     Py_VISIT(state->answer_type);
@@ -400,6 +403,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->careful_binary_reader);
     Py_CLEAR(state->malformed);
     Py_CLEAR(state->decimal);
+    Py_CLEAR(state->decimal_type);
     Py_CLEAR(state->error);
     Py_CLEAR(state->ok_type);
     Py_CLEAR(state->answer_type);

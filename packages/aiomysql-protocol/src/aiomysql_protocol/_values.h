@@ -68,6 +68,7 @@ typedef struct {
     PyObject *careful_binary_reader;
     PyObject *malformed;
     PyObject *decimal; /* makes an exact Decimal of a str that holds nothing but a number */
+    PyObject *decimal_type;
     PyObject *error;       /* pymysql.err.Error */
     PyObject *ok_type;     /* packets.Ok */
     PyObject *answer_type; /* answers.Answer */
