@@ -8,7 +8,7 @@ import gc
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -286,6 +286,81 @@ async def test_kill_takes_too_long(server: Server, connect_args: dict[str, Any])
         assert connection.closed
 
 
+@pytest.fixture
+def server_id(server: Server) -> Iterator[Callable[[int], object]]:
+    """Sets the server's number, for one test."""
+    ((before,),) = server.execute("SELECT @@GLOBAL.server_id")
+    yield lambda number: server.execute(f"SET GLOBAL server_id = {number}")
+    server.execute(f"SET GLOBAL server_id = {before}")
+
+
+async def test_another_server_answers(
+    server: Server, connect_args: dict[str, Any], server_id: Callable[[int], object]
+) -> None:
+    """Nothing is killed there: the session's number is somebody else's on it."""
+
+    def kills() -> int:
+        return int(server.execute("SHOW GLOBAL STATUS LIKE 'Com_kill'")[0][1])
+
+    connection = await connect(**connect_args, on_cancel="kill")
+    before = kills()
+    server_id(4711)  # as if a balancer's address led to another server from now on
+    await cancelled(connection.query("SELECT SLEEP(2)"))
+    with pytest.raises(InterfaceError, match="another server has its address too"):
+        await connection.query("SELECT 1")
+    assert connection.closed
+    assert kills() == before
+
+
+@pytest.mark.parametrize("use_unicode", [True, False])
+async def test_values_are_converted_as_before(
+    connect_args: dict[str, Any], use_unicode: bool
+) -> None:
+    """What is asked of the server beside the caller's statements changes nothing for those."""
+    options: dict[str, Any] = {"use_unicode": use_unicode, "on_cancel": "kill"}
+    async with connect(**connect_args, **options) as connection:
+        text = "SELECT 'é', 1"
+        assert await one(connection, text) == ("é" if use_unicode else "é".encode(), 1)
+        await cancelled(connection.query(LONG))
+        assert await one(connection, text) == ("é" if use_unicode else "é".encode(), 1)
+
+
+async def test_prepared_while_the_kill_is_under_way(connect_args: dict[str, Any]) -> None:
+    """Once the answer is there only the KILL's is waited for, by whatever wants the connection."""
+    uses: list[Callable[[Connection], Awaitable[Any]]] = [
+        lambda connection: one(connection, "SELECT %s", (1,)),
+        lambda connection: connection.prepare("SELECT 1"),
+        lambda connection: connection.reset(),
+        lambda connection: connection.ping(reconnect=False),
+        lambda connection: connection.rollback(),
+        lambda connection: connection.select_db("information_schema"),
+    ]
+    asked = answered = asyncio.Event()
+
+    async def password() -> Any:
+        asked.set()
+        await answered.wait()
+        return connect_args["password"]
+
+    options: dict[str, Any] = {"on_cancel": "kill", "stmt_cache_size": 8, "password": password}
+    for use in uses:
+        answered.set()
+        async with connect(**connect_args | options) as connection:
+            asked, answered = asyncio.Event(), asyncio.Event()
+            session = connection.link.session
+            assert session is not None
+            await cancelled(connection.query("SELECT SLEEP(0.5)"))
+            await asked.wait()
+            while not session.idle:
+                await asyncio.sleep(0.01)
+            using = asyncio.ensure_future(use(connection))
+            done, _ = await asyncio.wait([using], timeout=0.02)
+            assert not done
+            answered.set()
+            await using
+            assert not connection.closed
+
+
 async def test_session_is_killed_meanwhile(server: Server, connect_args: dict[str, Any]) -> None:
     connection = await connect(**connect_args, on_cancel="kill")
     await cancelled(connection.query(LONG))
@@ -350,22 +425,30 @@ async def test_no_kill_where_none_is_needed(server: Server, connect_args: dict[s
 
 async def test_late_kills_hit_nothing(connect_args: dict[str, Any]) -> None:
     """A thousand cancels at random moments about the end of a statement, and what follows it."""
-    chance = random.Random(1)
     lengths = (0.0, 0.0, 0.011, 0.012, 0.013, 0.014, 0.016, 0.05)  # a KILL comes after 10 ms
-    async with connect(**connect_args, on_cancel="kill") as connection:
-        for number in range(1000):
-            seconds = chance.choice(lengths)
-            task = asyncio.ensure_future(connection.query(f"SELECT SLEEP({seconds}), {number}"))
-            if seconds:
-                await asyncio.sleep(chance.random() * 0.004)
-            else:
-                for _ in range(chance.randrange(5)):
-                    await asyncio.sleep(0)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            # Interrupted, this would be error 1317 (MySQL) or a sleep that gives 1.
-            assert await one(connection, "SELECT SLEEP(0.0005), %s", (number,)) == (0, number)
+
+    async def use(worker: int) -> None:
+        chance = random.Random(worker)
+        async with connect(**connect_args, on_cancel="kill") as connection:
+            for number in range(200):
+                seconds = chance.choice(lengths)
+                task = asyncio.ensure_future(connection.query(f"SELECT SLEEP({seconds}), {number}"))
+                if seconds:
+                    await asyncio.sleep(chance.random() * 0.004)
+                else:
+                    for _ in range(chance.randrange(5)):
+                        await asyncio.sleep(0)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                # Interrupted, this would be error 1317 (MySQL) or a sleep that gives 1.
+                wanted = (0, worker, number)
+                query = "SELECT SLEEP(0.0005), %s, %s"
+                assert await one(connection, query, (worker, number)) == wanted
+
+    async with asyncio.TaskGroup() as group:
+        for worker in range(5):
+            group.create_task(use(worker))
 
 
 def test_end_of_the_loop(server: Server) -> None:

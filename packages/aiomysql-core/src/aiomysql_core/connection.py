@@ -188,8 +188,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         #: For cursors: the exchanges with the server.
-        killer = Killer(options) if options.on_cancel == "kill" else None
-        self.link = Link(read_timeout, write_timeout, killer)
+        self._killer = Killer(options) if options.on_cancel == "kill" else None
+        self.link = Link(read_timeout, write_timeout, self._killer)
         self.link.last_usage = monotonic()
         #: For cursors: the prepared statements.
         self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
@@ -244,7 +244,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._asking_password = False
         collation = self._handshake_collation()
         login = Login(options.login(self._charset, password, collation))
-        self.link.attach(await open_stream(options, session, login, self._loop))
+        stream = await open_stream(options, session, login, self._loop)
+        if self._killer is not None:
+            await self._killer.note_server(stream)
+        self.link.attach(stream)
         self._last_greeting = session.require_greeting()
         self._note_auth_plugins(login)
         if options.unix_socket is not None:
@@ -289,6 +292,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
         any error the connection is closed, because nobody knows what the session is like.
         """
+        await self.link.wait_stopped()
         self.link.check_free()
         options = self._options
         options.charset, options.collation, db, self.autocommit_mode = self._given
@@ -514,7 +518,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self._connect()
 
     async def wait_stopped(self) -> None:
-        """Wait until no cancelled statement is being stopped; whoever uses it does that anyway."""
+        """Wait until no cancelled statement is being stopped (option `on_cancel`).
+
+        Whatever uses the connection does so by itself.
+        """
         await self.link.wait_stopped()
 
     async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:

@@ -93,13 +93,14 @@ class Link:
         return self._stopping is not None or self._leaving is not None
 
     async def wait_stopped(self) -> None:
-        """Wait until no cancelled statement is being stopped."""
+        """Wait until no cancelled statement is being stopped on this stream.
+
+        Raises InterfaceError on another event loop than the stream's.
+        """
         while self._stopping is not None:
             if self._stopping.task.get_loop() is not running_loop():
                 self._refuse()
             await asyncio.wait([self._stopping.task])
-        if self._leaving is not None and self._leaving.get_loop() is running_loop():
-            await asyncio.wait([self._leaving])
 
     @property
     def idle(self) -> bool:
@@ -238,7 +239,8 @@ class Link:
         if self._stopping is not None:
             self.close()
         if self._leaving is not None:
-            await self.wait_stopped()
+            if self._leaving.get_loop() is running_loop():
+                await asyncio.wait([self._leaving])
             return
         stream = self._stream
         if (

@@ -179,6 +179,7 @@ class Statements:
 
     async def prepare(self, handle: Handle) -> None:
         """Prepare a statement; raises what the server says."""
+        await self._link.wait_stopped()
         self._link.check_free()
         if self._to_close:
             self._close_given_up()

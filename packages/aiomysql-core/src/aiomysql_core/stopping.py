@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
 from pymysql.constants import CR, ER
-from pymysql.err import OperationalError
+from pymysql.err import MySQLError, OperationalError
 
 from aiomysql_core.log import logger
 from aiomysql_core.opening import Address, open_stream
@@ -24,7 +24,7 @@ from aiomysql_core.stream import Stream
 from aiomysql_protocol.columns import ColumnCache
 from aiomysql_protocol.exchanges import Quit
 from aiomysql_protocol.login import Login
-from aiomysql_protocol.query import Query
+from aiomysql_protocol.query import Query, Result
 from aiomysql_protocol.session import Session
 
 #: Seconds in which an answer may come by itself, as most do, before there is a KILL.
@@ -38,31 +38,70 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.2
 _NOTHING = b"DO 0"
 _MOST_TRIES = 3
 
+#: What tells a server from the others that an address may lead to.
+_WHICH_SERVER = b"SELECT CONCAT_WS(' ', @@hostname, @@port, @@server_id)"
+
 _CANCELLED = "Cancelled during execution"
 
 
 class Killer:
-    """Opens connections to the server of another one."""
+    """Opens connections to the server of another one.
+
+    Where a balancer stands before several servers another one may answer, on which the number of
+    the session is somebody else's: the servers are compared before anything is killed.
+    """
 
     def __init__(self, options: Options) -> None:
         """options: of the other connection, those that it has when a connection is opened."""
         self._options = options
+        self._server: object = None
 
     @property
     def timeout(self) -> float:
         """Seconds that stopping a statement may take."""
         return self._options.kill_timeout
 
+    async def note_server(self, stream: Stream) -> None:
+        """Note which server the other connection goes to, by `stream`.
+
+        Raises what the server says, or OperationalError when it is lost; the stream is closed then.
+        """
+        session = stream.session
+        columns, session.columns = session.columns, _plain()
+        try:
+            self._server = await _server(stream)
+        except BaseException:
+            stream.abort()
+            raise
+        finally:
+            session.columns = columns
+
     async def open(self, beside: Stream) -> Stream:
         """A stream to the very server that `beside` goes to, logged in.
 
-        Raises what `open_stream` raises.
+        Raises what `open_stream` raises, OperationalError when it is another server.
         """
         options = replace(self._options, db=None)
-        charset = options.find_charset()
-        session = Session(ColumnCache(charset.encoding, {}, use_unicode=True))
-        login = Login(options.login(charset, await options.ask_password()))
-        return await open_stream(options, session, login, beside.loop, _peer(beside))
+        login = Login(options.login(options.find_charset(), await options.ask_password()))
+        stream = await open_stream(options, Session(_plain()), login, beside.loop, _peer(beside))
+        try:
+            if await _server(stream) != self._server:
+                raise OperationalError(CR.CR_UNKNOWN_ERROR, "another server has its address too")
+        except BaseException:
+            stream.abort()
+            raise
+        return stream
+
+
+def _plain() -> ColumnCache:
+    """For sessions whose text is compared as it comes."""
+    return ColumnCache("ascii", {}, use_unicode=False)
+
+
+async def _server(stream: Stream) -> object:
+    """Which server a stream goes to."""
+    result = await _ask(stream, _WHICH_SERVER)
+    return result.rows if result.column_set is not None else None
 
 
 def _peer(stream: Stream) -> Address | None:
@@ -160,7 +199,7 @@ class Stopping:
             self._answered.set()
         if killing.result():
             await self._take_late_kill()
-        if self._stream.closed:
+        if self._stream.closed:  # whatever the tasks have met
             raise _lost()
 
     async def _read_answer(self) -> None:
@@ -183,9 +222,7 @@ class Stopping:
         pause = _FIRST_PAUSE
         try:
             while not self._answered.is_set():
-                error = await _ask(beside, b"KILL QUERY %d" % thread_id)
-                if error is not None:
-                    raise error
+                await _ask(beside, b"KILL QUERY %d" % thread_id)
                 killed = True
                 if await self._answered_within(pause):
                     break
@@ -205,24 +242,31 @@ class Stopping:
 
     async def _take_late_kill(self) -> None:
         """A KILL that came after the end of the statement hits this one instead of the next."""
-        error = None
         for _ in range(_MOST_TRIES):
-            error = await _ask(self._stream, _NOTHING)
-            if error is None or error.args[:1] != (ER.QUERY_INTERRUPTED,):
-                return
+            try:
+                await _ask(self._stream, _NOTHING)
+            except MySQLError as error:
+                if error.args[:1] == (ER.QUERY_INTERRUPTED,):
+                    continue
+            return
         raise OperationalError(ER.QUERY_INTERRUPTED, "statements are interrupted again and again")
 
 
-async def _ask(stream: Stream, statement: bytes) -> BaseException | None:
-    """Run a statement without rows; returns its error.  Raises OperationalError when it is lost."""
+async def _ask(stream: Stream, statement: bytes) -> Result:
+    """Run a statement; returns its result.  Raises its error."""
     query = Query(statement)
     if not stream.start(query):
         raise _lost()
     while not query.done:
         await stream.wait(query)
-    if stream.closed:
-        raise _lost()
-    return query.results.popleft().take_error()
+    result = query.results.popleft()
+    error = result.take_error()
+    if error is not None:
+        try:
+            raise stream.session.to_raise(error)
+        finally:
+            del error
+    return result
 
 
 def _lost() -> OperationalError:

@@ -27,12 +27,15 @@ class QueryTimeout(OperationalError, TimeoutError):
     __str__ = Exception.__str__
 
     @classmethod
-    def after(cls, seconds: float, what: str) -> QueryTimeout:
-        """The error for `what`, an option or argument, of so many seconds."""
-        return cls(
-            CR.CR_SERVER_LOST,
-            f"Lost connection to MySQL server during query (timed out after {seconds} s, {what})",
-        )
+    def after(cls, seconds: float, what: str, *, lost: bool = True) -> QueryTimeout:
+        """The error for `what`, an option or argument, of so many seconds.
+
+        lost: is the connection closed for it?
+        """
+        timed_out = f"timed out after {seconds} s, {what}"
+        if lost:
+            timed_out = f"Lost connection to MySQL server during query ({timed_out})"
+        return cls(CR.CR_SERVER_LOST, timed_out)
 
 
 def check_timeout(name: str, seconds: object) -> None:
@@ -56,7 +59,7 @@ async def in_time(link: Link, work: Awaitable[T], seconds: float) -> T:
     except TimeoutError:
         if not deadline.expired():
             raise
-        error = QueryTimeout.after(seconds, "argument 'timeout'")
+        error = QueryTimeout.after(seconds, "argument 'timeout'", lost=link.closed)
         link.note_reason(str(error.args[1]))
         try:
             raise error from None
