@@ -217,6 +217,24 @@ async def test_closed_meanwhile(server: Server, connect_args: dict[str, Any], ho
             await asyncio.sleep(0.02)
 
 
+async def test_opened_again_meanwhile(server: Server, connect_args: dict[str, Any]) -> None:
+    """The session before and the new one have nothing to do with one another; both end."""
+    connection = await connect(**connect_args, on_cancel="kill")
+    sessions = [connection.thread_id()]
+    await cancelled(connection.query(LONG))
+    connection.close()
+    await connection.ping()
+    sessions.append(connection.thread_id())
+    assert await one(connection, "SELECT SLEEP(0.05)") == 0
+    await connection.ensure_closed()
+    assert connection.closed
+    async with asyncio.timeout(5):
+        while server.execute(
+            "SELECT 1 FROM information_schema.processlist WHERE id IN %s", (sessions,)
+        ):
+            await asyncio.sleep(0.02)
+
+
 async def test_forgotten_meanwhile(connect_args: dict[str, Any]) -> None:
     tasks = asyncio.all_tasks()
     connection = await connect(**connect_args, on_cancel="kill")

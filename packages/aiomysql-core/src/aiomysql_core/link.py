@@ -12,16 +12,16 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from pymysql import err
-from pymysql.constants import CR, SERVER_STATUS
+from pymysql.constants import CR
 
 from aiomysql_core.awaitable import Waiter
+from aiomysql_core.link_state import LinkState
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stopping import Killer, Stopping, can_be_stopped
 from aiomysql_core.stream import Stream
 from aiomysql_core.timeouts import QueryTimeout
 from aiomysql_protocol.exchanges import Exchange, Quit
 from aiomysql_protocol.query import Query, Result
-from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
@@ -33,118 +33,14 @@ _Wait = Callable[[], Awaitable[None]]
 LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
 
 
-class Link:
+class Link(LinkState):
     """Runs one exchange at a time, and keeps the stream in step or closes it.
 
     Whatever happens to a request, its answer never reaches another one: it is read to its end, or
     the stream is closed.
     """
 
-    def __init__(
-        self,
-        read_timeout: float | None,
-        write_timeout: float | None,
-        killer: Killer | None = None,
-    ) -> None:
-        """read_timeout: seconds without a byte of an answer; write_timeout: seconds for a request.
-        None: no limit.
-
-        killer: has statements stopped whose task is cancelled; without it the stream is closed.
-        """
-        self._killer = killer
-        self._stopping: Stopping | None = None
-        self._leaving: asyncio.Task[None] | None = None  # stops a statement on a stream given up
-        self._read_timeout = read_timeout
-        self._write_timeout = write_timeout
-        self._stream: Stream | None = None
-        #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
-        self.session: Session | None = None
-        self._claimed = False
-        self._close_reason: str | None = None
-        #: The result read last; None after an error.
-        self.result: Result | None = None
-        #: When the last answer came, in seconds of time.monotonic (the clock of asyncio's loops).
-        self.last_usage = 0.0
-        #: The result of the last COMMIT or ROLLBACK.
-        self._transaction_end: Result | None = None
-        #: Rows changed or found by the last statement that succeeded.
-        self.affected_rows = 0
-
-    # -- state -----------------------------------------------------------------------------------
-
-    @property
-    def closed(self) -> bool:
-        """Is there no stream that works?"""
-        return self._stream is None or self._stream.closed
-
-    @property
-    def opened(self) -> bool:
-        """Was the link opened, and not closed since by this side?"""
-        return self._stream is not None
-
-    @property
-    def busy(self) -> bool:
-        """Is a task waiting for an answer?"""
-        return self._claimed
-
-    @property
-    def stopping(self) -> bool:
-        """Is a cancelled statement being stopped, perhaps on a stream that was closed?"""
-        return self._stopping is not None or self._leaving is not None
-
-    async def wait_stopped(self) -> None:
-        """Wait until no cancelled statement is being stopped on this stream.
-
-        Raises InterfaceError on another event loop than the stream's.
-        """
-        while self._stopping is not None:
-            if self._stopping.task.get_loop() is not running_loop():
-                self._refuse()
-            await asyncio.wait([self._stopping.task])
-
-    @property
-    def idle(self) -> bool:
-        """Is no answer outstanding, and none left half read?"""
-        return self.session is None or self.session.idle
-
-    @property
-    def server_status(self) -> int:
-        """The last status flags of the server; 0 when closed."""
-        return self.session.server_status & 0xFFFF if self.session is not None else 0
-
-    @property
-    def no_backslash_escapes(self) -> bool:
-        """Did the server last say that backslashes are ordinary characters in strings?"""
-        return self.session is not None and self.session.no_backslash_escapes
-
-    def at_rest(self) -> bool:
-        """Is it open, with no answer outstanding, no task waiting and no transaction open?
-
-        A method, because pools ask at each release and calls are quicker than properties.
-        """
-        session = self.session
-        return (
-            session is not None
-            and not self._claimed
-            and session.error is None
-            and not session.exchanges
-            and not session.server_status & MAYBE_IN_TRANSACTION
-        )
-
-    def note_transaction_end(self) -> None:
-        """The result that is there is that of a COMMIT or ROLLBACK, or of a new session."""
-        self._transaction_end = self.result
-
-    def nothing_to_end(self) -> bool:
-        """Would a COMMIT or ROLLBACK end nothing?
-
-        Without autocommit status flags do not say all: MySQL keeps the metadata locks of a MyISAM
-        table too until then.  So nothing may have been run since the last one.
-        """
-        return self.at_rest() and (
-            bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
-            or (self.result is not None and self.result is self._transaction_end)
-        )
+    # -- opening and closing ---------------------------------------------------------------------
 
     def stream(self) -> Stream:
         """The stream.
@@ -175,15 +71,6 @@ class Link:
         else:
             waiter.fire(False)
 
-    def check_free(self) -> None:
-        """Raise InterfaceError when a task waits for an answer."""
-        if self._claimed:
-            raise err.InterfaceError(
-                0, "another task is waiting for an answer on this connection: use one per task"
-            )
-
-    # -- opening and closing ---------------------------------------------------------------------
-
     def attach(self, stream: Stream) -> None:
         """Use `stream`, which is logged in, from now on."""
         self.abort()
@@ -209,19 +96,19 @@ class Link:
         if stream is None or stream.closed or stream.foreign or stream.loop.is_closed():
             self.abort()
             return
-        if self._stopping is not None:
-            self._let_go(self._stopping)
-            return
-        if not self.idle:
+        stopping, self._stopping = self._stopping, None
+        if stopping is None and not self.idle:
             self.abort()
             return
         self._stream = self.session = self.result = None
+        if stopping is not None:
+            self._let_go(stopping)
+            return
         stream.start(Quit())
         stream.close()
 
     def _let_go(self, stopping: Stopping) -> None:
         """Leave the stream to what stops a statement on it, which then closes it."""
-        self._stream = self.session = self.result = self._stopping = None
         self._claimed = False
         self._leaving = stopping.task
         self._leaving.add_done_callback(self._left)
@@ -238,10 +125,8 @@ class Link:
         """
         if self._stopping is not None:
             self.close()
-        if self._leaving is not None:
-            if self._leaving.get_loop() is running_loop():
-                await asyncio.wait([self._leaving])
-            return
+        if self._leaving is not None and self._leaving.get_loop() is running_loop():
+            await asyncio.wait([self._leaving])
         stream = self._stream
         if (
             stream is None
@@ -265,6 +150,16 @@ class Link:
             stream.abort()
 
     # -- exchanges -------------------------------------------------------------------------------
+
+    async def wait_stopped(self) -> None:
+        """Wait until no cancelled statement is being stopped on this stream.
+
+        Raises InterfaceError on another event loop than the stream's.
+        """
+        while self._stopping is not None:
+            if self._stopping.task.get_loop() is not running_loop():
+                self._refuse()
+            await asyncio.wait([self._stopping.task])
 
     async def run(self, exchange: Exchange) -> None:
         """Run a command that has no results.
