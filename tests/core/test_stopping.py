@@ -345,8 +345,14 @@ async def test_values_are_converted_as_before(
 
 async def test_prepared_while_the_kill_is_under_way(connect_args: dict[str, Any]) -> None:
     """Once the answer is there only the KILL's is waited for, by whatever wants the connection."""
+
+    async def through_the_cache(connection: Connection) -> None:
+        assert await one(connection, "SELECT %s", (1,)) == 1
+        count = await one(connection, "SHOW SESSION STATUS LIKE 'Com_stmt_prepare'")
+        assert int(count[1]) == 1, "it went as text"
+
     uses: list[Callable[[Connection], Awaitable[Any]]] = [
-        lambda connection: one(connection, "SELECT %s", (1,)),
+        through_the_cache,
         lambda connection: connection.prepare("SELECT 1"),
         lambda connection: connection.reset(),
         lambda connection: connection.ping(reconnect=False),

@@ -202,6 +202,8 @@ class Statements:
             if handle.prepared is None or not self._is_current(handle):
                 try:
                     await self.prepare(handle)
+                except err.InterfaceError:  # of the connection, which may be busy or closed
+                    raise
                 except err.MySQLError as error:
                     if not handle.cached or self._link.closed or error.args[0] in _PASSING:
                         raise
