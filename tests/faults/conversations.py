@@ -6,6 +6,7 @@ Each conversation takes a fresh connection's options, checks every answer it get
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import ssl
@@ -112,8 +113,11 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
         found["prepared"] = prepared
         for name in ("query", "stream"):
             found[f"{name}, prepared"] = partial(with_options, {"stmt_cache_size": 8}, found[name])
+    if driver.kills:
+        found["cancelled"] = cancelled
+        found["cancelled, prepared"] = partial(with_options, {"stmt_cache_size": 8}, cancelled)
     if setting.tls is not None:
-        for name in ("query", "stream", "executemany"):
+        for name in sorted({"query", "stream", "executemany", "cancelled"} & found.keys()):
             found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
         for plugin in setting.accounts:
             name = f"connect {plugin}"
@@ -220,6 +224,27 @@ async def prepared(driver: Driver, setting: Setting, options: dict[str, Any]) ->
                 expect(list(await cursor.fetchall()), [(n, value(n)) for n in range(most)])
                 await cursor.close()
         await ask(connection)
+
+
+async def cancelled(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    """Statements that are stopped when their task is cancelled; the faults hit the KILL as well."""
+    more = {"on_cancel": "kill", "kill_timeout": options["connect_timeout"]}
+    async with connected(driver, {**options, **more}) as connection:
+        for kind in (driver.cursor, driver.streaming_cursor):
+            task = asyncio.ensure_future(sleep(connection, kind))
+            await asyncio.wait([task], timeout=0.02)
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+            await ask(connection)
+
+
+async def sleep(connection: Any, kind: Any) -> None:
+    number = next(_tokens)
+    async with connection.cursor(kind) as cursor:
+        await cursor.execute("SELECT SLEEP(1), %s", (number,))
+        expect(list(await cursor.fetchall()), [(0, number)])
 
 
 async def with_options(

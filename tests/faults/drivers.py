@@ -33,6 +33,11 @@ class Driver:
         """Has it prepared statements of ours: `Connection.prepare`, and a cache of them?"""
         return "stmt_cache_size" in self.options
 
+    @property
+    def kills(self) -> bool:
+        """Can it stop a cancelled statement and keep the connection?"""
+        return "on_cancel" in self.options
+
 
 def load(name: str) -> Driver:
     """The driver called "ours", "classic" or "asyncmy", which must be installed."""

@@ -73,6 +73,16 @@ async def streamed(driver: Driver, connection: Any, number: int) -> None:
         expect(await cursor.fetchone(), None)
 
 
+async def limited(driver: Driver, connection: Any, number: int) -> None:
+    """A statement that may run into its limit, and goes on with the same connection then."""
+    async with connection.cursor() as cursor:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(number % 31 / 1000):
+                await cursor.execute("SELECT SLEEP(%s), %s", (number % 7 / 100, number))
+                expect(list(await cursor.fetchall()), [(0, number)])
+    await small(driver, connection, number)
+
+
 ACTS: tuple[Act, ...] = (small, slow, large, several, streamed)
 
 
@@ -105,6 +115,7 @@ class Storm:
         self._tasks = tasks
         self._seed = seed
         self._options = options
+        self._acts = (*ACTS, limited) if options.get("on_cancel") == "kill" else ACTS
         self.report = Report()
 
     async def run(self) -> Report:
@@ -144,7 +155,7 @@ class Storm:
 
     async def _one(self, pool: Any, number: int) -> None:
         chance = random.Random(f"{self._seed}/{number}")
-        act = chance.choice(ACTS)
+        act = chance.choice(self._acts)
 
         async def use() -> None:
             async with pool.acquire() as connection:

@@ -24,8 +24,15 @@ WAYS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("way", [way for way in WAYS if WAYS[way].keys() <= load("ours").options])
 async def test_storm(server: Server, way: str) -> None:
     """A short one of those that `python -m tests.faults.storm` raises."""
+
+    def kills() -> int:
+        return int(server.execute("SHOW GLOBAL STATUS LIKE 'Com_kill'")[0][1])
+
+    before = kills()
     report = await Storm(load("ours"), server, TASKS, 1, WAYS[way]).run()
     assert report.failures == []
     assert report.noise == {}
     assert report.outcomes["cancelled"] > TASKS // 5
     assert report.outcomes["answered"] > TASKS // 3
+    if "on_cancel" in WAYS[way]:
+        assert kills() - before > TASKS // 50

@@ -24,8 +24,10 @@ from aiomysql_core.cursors import (
     SSCursor,
     SSDictCursor,
 )
+from aiomysql_core.timeouts import ConnectTimeout, QueryTimeout
 
 __all__ = [
+    "ConnectTimeout",
     "Connection",
     "Cursor",
     "DataError",
@@ -40,6 +42,7 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "ProgrammingError",
+    "QueryTimeout",
     "SSCursor",
     "SSDictCursor",
     "Warning",

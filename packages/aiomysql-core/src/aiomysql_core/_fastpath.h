@@ -30,6 +30,7 @@ typedef struct {
     PyObject *link;
     PyObject *interrupted; /* the link's, called when the task is woken by an exception */
     PyObject *stream;
+    PyObject *loop;   /* the stream's */
     PyObject *unsent; /* the stream's, a bytearray */
     PyObject *forks;  /* how often the process had forked when the stream was made */
     PyObject *waiter;
@@ -62,7 +63,7 @@ static int
 fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
 {
     const Names *names = &state->names;
-    PyObject *result, *exchange = NULL, *done = NULL;
+    PyObject *result, *running, *exchange = NULL, *done = NULL;
     int fine;
 
     if (self->cursor != NULL || cursor->_echo || PyByteArray_GET_SIZE(self->unsent) != 0 ||
@@ -78,6 +79,11 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
     fine = attribute_is(self->stream, names->_sock, Py_None);
     if (fine != 0) {
         return fine < 0 ? -1 : 0;
+    }
+    running = PyObject_CallNoArgs(state->running_loop);
+    Py_XDECREF(running); /* only compared */
+    if (running != self->loop) {
+        return running == NULL ? -1 : 0;
     }
     /* The last result of the link, and so of the cursor if it is that one's, is complete. */
     result = PyObject_GetAttr(self->link, names->result);
@@ -658,10 +664,11 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->descriptor = descriptor;
     self->text = text;
     self->forks = PyObject_GetAttr(state->forks, names->count);
+    self->loop = PyObject_GetAttr(stream, names->loop);
     self->note = PyObject_GetAttr(waiter, names->note);
     self->exchanges = PyObject_GetAttr(session, names->exchanges);
     self->literal = PyObject_GetAttr(literals, names->literal);
-    if (self->forks == NULL || self->note == NULL || self->exchanges == NULL ||
+    if (self->forks == NULL || self->loop == NULL || self->note == NULL || self->exchanges == NULL ||
         self->literal == NULL) {
         Py_CLEAR(self);
     }
@@ -669,7 +676,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
-    X(link) X(interrupted) X(stream) X(unsent) X(forks) X(waiter) X(note) X(session) X(exchanges)  \
+    X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(session) X(exchanges)  \
     X(statements) X(literals) X(literal) X(cursor) X(exchange) X(statement) X(handle)
 
 static int

@@ -12,7 +12,7 @@
     X(_reading_paused) X(_result) X(_rowcount) X(_rownumber) X(_rows) X(_sock) X(_take)            \
     X(_take_result) X(_write) X(affected_rows) X(arm) X(cached) X(changes_meaning) X(close)        \
     X(column_set) X(connection_lost) X(count) X(done) X(error) X(exchange) X(exchanges) X(fire)    \
-    X(follower) X(generation) X(last_usage) X(literal) X(no_backslash_escapes) X(note) X(ok)       \
+    X(follower) X(generation) X(last_usage) X(literal) X(loop) X(no_backslash_escapes) X(note) X(ok)       \
     X(popleft) X(positional) X(prepared) X(received) X(result) X(results) X(rows)                  \
     X(server_status) X(session) X(settle) X(size) X(statement) X(streamed) X(throw) X(usual)       \
     X(wake) X(waking) X(writer) X(__aexit__) X(_check_executed)
@@ -40,6 +40,7 @@ typedef struct {
     PyObject *query_type;
     PyObject *execute_type;
     PyObject *monotonic;
+    PyObject *running_loop; /* asyncio's function */
     /* Of modules that need this one: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;

@@ -41,7 +41,8 @@ import_objects(State *state)
                    (state->query_type = import_name("aiomysql_protocol.query", "Query")) == NULL ||
                    (state->execute_type = import_name("aiomysql_protocol.prepared", "Execute")) ==
                        NULL ||
-                   (state->monotonic = import_name("time", "monotonic")) == NULL
+                   (state->monotonic = import_name("time", "monotonic")) == NULL ||
+                   (state->running_loop = import_name("asyncio", "_get_running_loop")) == NULL
                ? -1
                : 0;
 }
@@ -86,7 +87,7 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(start_query)                  \
-    X(start_execution) X(query_type) X(execute_type) X(monotonic) X(forks)                         \
+    X(start_execution) X(query_type) X(execute_type) X(monotonic) X(running_loop) X(forks)                         \
     X(prepared_statement_type)
 
 static int

@@ -34,7 +34,10 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
         error = typ if val is None else val
         if tb is not None and isinstance(error, BaseException):
             error = error.with_traceback(tb)
-        return self._running().throw(error)
+        try:
+            return self._running().throw(error)
+        finally:
+            del error, typ, val, tb  # what is thrown comes back, and holds this frame
 
     def _running(self) -> Generator[Any, Any, T]:
         if self._steps is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
@@ -30,7 +31,10 @@ from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, Password
 from aiomysql_core.prepared import PreparedStatement, Statements
 from aiomysql_core.signatures import running_loop, takes_parameters_of
+from aiomysql_core.stopping import Killer
+from aiomysql_core.timeouts import ConnectTimeout, check_timeout, in_time
 from aiomysql_protocol.auth import AuthMethod, Dialog
+from aiomysql_protocol.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.charsets import find_charset, handshake_collation
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
@@ -96,6 +100,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         get_warnings: bool = True,
         stmt_cache_size: int = 0,
         skip_idle_commits: bool = True,
+        max_allowed_packet: int = MAX_PAYLOAD,
+        tcp_keepalive: int | Sequence[int] | None = None,
+        tcp_user_timeout: float | None = None,
+        on_cancel: str = "close",
+        kill_timeout: float = 5.0,
         ssl_mode: str | None = None,
         ssl_ca: str | None = None,
         ssl_cert: str | None = None,
@@ -116,6 +125,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         use_unicode: False leaves text as bytes.
         connect_timeout: seconds for everything up to the first usable moment; read_timeout,
         write_timeout: seconds that each answer or request may take.  None: no limit.
+        on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
+        "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
+        with the same options, and keeps the connection, which whoever uses it meanwhile waits for;
+        it is closed if that fails or takes longer than kill_timeout (seconds).
+        tcp_keepalive: seconds of silence after which the peer is probed, as often again, and taken
+        for lost after three probes; or (seconds of silence, seconds between probes, probes).
+        tcp_user_timeout: seconds that what was sent may remain without acknowledgement (Linux).
+        None for either: as the system has it.
+        max_allowed_packet: bytes, from 262,144; a longer packet from the server is refused.
         sql_mode, init_command: set and run on connecting.
         autocommit: the session's autocommit mode; None leaves the server's default.
         cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
@@ -171,7 +189,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         #: For cursors: the exchanges with the server.
-        self.link = Link(read_timeout, write_timeout)
+        self._killer = Killer(options) if options.on_cancel == "kill" else None
+        self.link = Link(read_timeout, write_timeout, self._killer)
         self.link.last_usage = monotonic()
         #: For cursors: the prepared statements.
         self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
@@ -200,12 +219,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
                 await self._open()
         except BaseException as error:
             self.link.abort()
-            if not isinstance(error, OSError) or self._asking_password:
+            if (
+                not isinstance(error, OSError)
+                or isinstance(error, err.MySQLError)
+                or self._asking_password
+            ):
                 raise
-            reason = str(error)
+            reason, kind = str(error), err.OperationalError
             if isinstance(error, TimeoutError) and deadline.expired():
                 reason = f"timed out after {options.connect_timeout} s, option 'connect_timeout'"
-            raise err.OperationalError(
+                kind = ConnectTimeout
+            raise kind(
                 CR.CR_CONN_HOST_ERROR,
                 f"Can't connect to MySQL server on {options.where!r} ({reason})",
             ) from error
@@ -215,13 +239,16 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def _open(self) -> None:
         options = self._options
-        session = Session(self._column_cache())
+        session = Session(self._column_cache(), max_payload=options.max_allowed_packet)
         self._asking_password = True
         password = await options.ask_password()
         self._asking_password = False
         collation = self._handshake_collation()
         login = Login(options.login(self._charset, password, collation))
-        self.link.attach(await open_stream(options, session, login, self._loop))
+        stream = await open_stream(options, session, login, self._loop)
+        if self._killer is not None:
+            await self._killer.note_server(stream)
+        self.link.attach(stream)
         self.link.hasten(self.statements, self._literals, text=self._writes_usually())
         self._last_greeting = session.require_greeting()
         self._note_auth_plugins(login)
@@ -274,6 +301,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
         any error the connection is closed, because nobody knows what the session is like.
         """
+        await self.link.wait_stopped()
         self.link.check_free()
         options = self._options
         options.charset, options.collation, db, self.autocommit_mode = self._given
@@ -349,11 +377,21 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         context: AwaitableContextManager[Any] = ready_context(cursor_class(self, self._echo))
         return context
 
-    async def query(self, sql: str | bytes | bytearray, unbuffered: bool = False) -> int:
+    async def query(
+        self,
+        sql: str | bytes | bytearray,
+        unbuffered: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> int:
         """Run one statement (or several) and read the first result; returns `affected_rows`.
 
-        unbuffered: leave the rows of a result set to be read by an SSCursor.
+        unbuffered: leave the rows of a result set to be read by an SSCursor.  timeout: seconds, as
+        for `Cursor.execute`.
         """
+        if timeout is not None:
+            check_timeout("argument 'timeout'", timeout)
+            return await in_time(self.link, self.query(sql, unbuffered), timeout)
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
@@ -440,18 +478,32 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def select_db(self, db: str) -> None:
         """Change the default database."""
-        await self.link.run(Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding)))
+        command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
+        with self._known_state():
+            await self.link.run(command)
         self.statements.forget()
         self._options.db = db
 
     async def set_charset(self, charset: str) -> None:
         """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
         found = find_charset(charset)
-        await self.query(f"SET NAMES {found.server_name}")
+        with self._known_state():
+            await self.query(f"SET NAMES {found.server_name}")
         self._charset = found
         self._options.charset, self._options.collation = charset, None
         self.link.stream().session.columns = self._column_cache()
         self.statements.forget(self.encoding)
+
+    @contextlib.contextmanager
+    def _known_state(self) -> Iterator[None]:
+        """Close the connection when it is not known whether what the block asks for was done."""
+        try:
+            yield
+        except err.MySQLError:
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     async def kill(self, thread_id: int) -> None:
         """End the session that has this number."""
@@ -474,6 +526,13 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             if not reconnect or not self.closed:
                 raise
             await self._connect()
+
+    async def wait_stopped(self) -> None:
+        """Wait until no cancelled statement is being stopped (option `on_cancel`).
+
+        Whatever uses the connection does so by itself.
+        """
+        await self.link.wait_stopped()
 
     async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:
         """The rows of SHOW WARNINGS: (level, number, message)."""

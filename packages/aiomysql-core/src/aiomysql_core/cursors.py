@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pymysql import err
 from pymysql.err import (  # noqa: F401  (names this module had in classic aiomysql)
@@ -30,12 +30,16 @@ from aiomysql_core.implementation import CursorState
 from aiomysql_core.log import logger
 from aiomysql_core.prepared import Handle, PreparedStatement
 from aiomysql_core.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
+from aiomysql_core.timeouts import check_timeout, in_time
 from aiomysql_protocol.literals import encode_statement
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
     from aiomysql_core.local_data import LocalSource
     from aiomysql_protocol.query import Result
+
+
+_T = TypeVar("_T")
 
 
 class Cursor(CursorState, ErrorClasses):
@@ -125,17 +129,25 @@ class Cursor(CursorState, ErrorClasses):
         return query
 
     async def execute(
-        self, query: str | bytes | bytearray | PreparedStatement, args: object = None
+        self,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object = None,
+        *,
+        timeout: float | None = None,
     ) -> int:
         """Run a statement; returns the number of rows found or changed.
 
         args: values for its ``%s`` (tuple, list or a single value) or ``%(name)s`` (dict) marks.
         With the connection's option `stmt_cache_size` a statement that has arguments is prepared
         and kept, where that gives what its text would; what can't be prepared is run as text.
+        timeout: seconds until the result must be there, for an SSCursor its first rows.  What is
+        left undone then is treated as if the task were cancelled (option `on_cancel`).
 
         Raises TypeError, ValueError or KeyError when marks and values don't match, ProgrammingError
-        and DataError for values that can't be written, and what the server says.
+        and DataError for values that can't be written, QueryTimeout, and what the server says.
         """
+        if timeout is not None:
+            return await self._in_time(self.execute(query, args), timeout)
         connection = self._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
@@ -184,18 +196,34 @@ class Cursor(CursorState, ErrorClasses):
             self._log(query, args)
         return self._rowcount
 
+    async def _in_time(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
+        try:
+            check_timeout("argument 'timeout'", seconds)
+            link = self._get_db().link
+        except BaseException:
+            work.close()
+            raise
+        return await in_time(link, work, seconds)
+
     def _log(self, query: object, args: object) -> None:
         logger.info(query)
         logger.info("%r", args)
 
     async def executemany(
-        self, query: str | PreparedStatement, args: Iterable[object] | None
+        self,
+        query: str | PreparedStatement,
+        args: Iterable[object] | None,
+        *,
+        timeout: float | None = None,
     ) -> int | None:
         """Run a statement for each element of `args`; returns the number of rows changed.
 
         INSERT and REPLACE with VALUES are sent as statements of many rows, each at most
-        `max_stmt_length` bytes long.  Returns None for empty `args`.
+        `max_stmt_length` bytes long.  Returns None for empty `args`.  timeout: seconds for all of
+        them; those that were run before it is over remain so.
         """
+        if timeout is not None:
+            return await self._in_time(self.executemany(query, args), timeout)
         args = args if isinstance(args, Sequence) else list(args or ())
         if not args:
             return None
@@ -242,12 +270,17 @@ class Cursor(CursorState, ErrorClasses):
             await self._show_warnings(connection)
         return self._rowcount
 
-    async def callproc(self, procname: str, args: Sequence[Any] = ()) -> Sequence[Any]:
+    async def callproc(
+        self, procname: str, args: Sequence[Any] = (), *, timeout: float | None = None
+    ) -> Sequence[Any]:
         """Call a stored procedure; returns `args`.
 
         The arguments are put in the server variables ``@_procname_0`` and so on, from which OUT and
-        INOUT values can be selected once all results are read.
+        INOUT values can be selected once all results are read.  timeout: seconds until the first
+        result must be there.
         """
+        if timeout is not None:
+            return await self._in_time(self.callproc(procname, args), timeout)
         connection = self._get_db()
         if self._echo:
             logger.info("CALL %s", procname)

@@ -156,6 +156,11 @@ class ConnectionInfo:
         return self._opening or self.link.busy
 
     @property
+    def stopping(self) -> bool:
+        """Is a cancelled statement being stopped (option `on_cancel`)?"""
+        return self.link.stopping
+
+    @property
     def idle(self) -> bool:
         """Is no answer outstanding, and none left half read?"""
         return self.link.idle

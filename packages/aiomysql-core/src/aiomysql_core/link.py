@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
+from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pymysql import err
-from pymysql.constants import CR, SERVER_STATUS
+from pymysql.constants import CR
 
 from aiomysql_core.awaitable import Waiter
+from aiomysql_core.link_state import LinkState
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
+from aiomysql_core.stopping import Killer, Stopping, can_be_stopped
 from aiomysql_core.stream import Stream
+from aiomysql_core.timeouts import QueryTimeout
 from aiomysql_protocol.exchanges import Exchange, Quit
 from aiomysql_protocol.query import Query, Result
-from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
-    from aiomysql_core.implementation import FastPath
     from aiomysql_core.prepared import Statements
     from aiomysql_protocol.literals import Literals
 
@@ -35,96 +37,14 @@ _Wait = Callable[[], Awaitable[None]]
 LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
 
 
-class Link:
+class Link(LinkState):
     """Runs one exchange at a time, and keeps the stream in step or closes it.
 
     Whatever happens to a request, its answer never reaches another one: it is read to its end, or
     the stream is closed.
     """
 
-    def __init__(self, read_timeout: float | None, write_timeout: float | None) -> None:
-        """read_timeout: seconds without a byte of an answer; write_timeout: seconds for a request.
-
-        None: no limit.
-        """
-        self._read_timeout = read_timeout
-        self._write_timeout = write_timeout
-        self._stream: Stream | None = None
-        #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
-        self.session: Session | None = None
-        self._claimed = False
-        #: For cursors: what runs the commonest statements, if there is such a thing.
-        self.fast_path: FastPath | None = None
-        self._close_reason: str | None = None
-        #: The result read last; None after an error.
-        self.result: Result | None = None
-        #: When the last answer came, in seconds of time.monotonic (the clock of asyncio's loops).
-        self.last_usage = 0.0
-        #: The result of the last COMMIT or ROLLBACK.
-        self._transaction_end: Result | None = None
-        #: Rows changed or found by the last statement that succeeded.
-        self.affected_rows = 0
-
-    # -- state -----------------------------------------------------------------------------------
-
-    @property
-    def closed(self) -> bool:
-        """Is there no stream that works?"""
-        return self._stream is None or self._stream.closed
-
-    @property
-    def opened(self) -> bool:
-        """Was the link opened, and not closed since by this side?"""
-        return self._stream is not None
-
-    @property
-    def busy(self) -> bool:
-        """Is a task waiting for an answer?"""
-        return self._claimed
-
-    @property
-    def idle(self) -> bool:
-        """Is no answer outstanding, and none left half read?"""
-        return self.session is None or self.session.idle
-
-    @property
-    def server_status(self) -> int:
-        """The last status flags of the server; 0 when closed."""
-        return self.session.server_status & 0xFFFF if self.session is not None else 0
-
-    @property
-    def no_backslash_escapes(self) -> bool:
-        """Did the server last say that backslashes are ordinary characters in strings?"""
-        return self.session is not None and self.session.no_backslash_escapes
-
-    def at_rest(self) -> bool:
-        """Is it open, with no answer outstanding, no task waiting and no transaction open?
-
-        A method, because pools ask at each release and calls are quicker than properties.
-        """
-        session = self.session
-        return (
-            session is not None
-            and not self._claimed
-            and session.error is None
-            and not session.exchanges
-            and not session.server_status & MAYBE_IN_TRANSACTION
-        )
-
-    def note_transaction_end(self) -> None:
-        """The result that is there is that of a COMMIT or ROLLBACK, or of a new session."""
-        self._transaction_end = self.result
-
-    def nothing_to_end(self) -> bool:
-        """Would a COMMIT or ROLLBACK end nothing?
-
-        Without autocommit status flags do not say all: MySQL keeps the metadata locks of a MyISAM
-        table too until then.  So nothing may have been run since the last one.
-        """
-        return self.at_rest() and (
-            bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
-            or (self.result is not None and self.result is self._transaction_end)
-        )
+    # -- opening and closing ---------------------------------------------------------------------
 
     def stream(self) -> Stream:
         """The stream.
@@ -142,6 +62,11 @@ class Link:
             raise err.OperationalError(CR.CR_SERVER_GONE_ERROR, "MySQL server has gone away")
         return stream
 
+    def note_reason(self, reason: str) -> None:
+        """If it is closed: `reason` is what later uses are told."""
+        if self._stream is None:
+            self._close_reason = reason
+
     def wake(self, waiter: Waiter) -> None:
         """Wake the task that is to use the link next; one may follow the running task at once."""
         stream = self._stream
@@ -149,15 +74,6 @@ class Link:
             stream.follower = waiter
         else:
             waiter.fire(False)
-
-    def check_free(self) -> None:
-        """Raise InterfaceError when a task waits for an answer."""
-        if self._claimed:
-            raise err.InterfaceError(
-                0, "another task is waiting for an answer on this connection: use one per task"
-            )
-
-    # -- opening and closing ---------------------------------------------------------------------
 
     def attach(self, stream: Stream) -> None:
         """Use `stream`, which is logged in, from now on."""
@@ -177,6 +93,10 @@ class Link:
         """Close the stream at once; `reason` is what later uses are told."""
         stream, self._stream = self._stream, None
         self.session = self.result = self.fast_path = None
+        if self._stopping is not None:
+            stopping, self._stopping = self._stopping, None
+            self._claimed = False
+            stopping.cancel()
         if stream is not None:
             self._close_reason = reason
             stream.abort()
@@ -184,23 +104,48 @@ class Link:
     def close(self) -> None:
         """Close without waiting; a COM_QUIT is sent along if no answer is outstanding."""
         stream = self._stream
+        if stream is None or stream.closed or stream.foreign or stream.loop.is_closed():
+            self.abort()
+            return
+        stopping, self._stopping = self._stopping, None
+        if stopping is None and not self.idle:
+            self.abort()
+            return
+        self._stream = self.session = self.result = self.fast_path = None
+        if stopping is not None:
+            self._let_go(stopping)
+            return
+        stream.start(Quit())
+        stream.close()
+
+    def _let_go(self, stopping: Stopping) -> None:
+        """Leave the stream to what stops a statement on it, which then closes it."""
+        self._claimed = False
+        self._leaving = stopping.task
+        self._leaving.add_done_callback(self._left)
+        stopping.let_go()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        if self._leaving is task:
+            self._leaving = None
+
+    async def quit(self) -> None:
+        """Send COM_QUIT and wait, two seconds at most, until the server has closed the session.
+
+        A statement that is being stopped has its own time before.
+        """
+        if self._stopping is not None:
+            self.close()
+        if self._leaving is not None and self._leaving.get_loop() is running_loop():
+            await asyncio.wait([self._leaving])
+        stream = self._stream
         if (
             stream is None
             or stream.closed
             or stream.foreign
-            or not self.idle
-            or stream.loop.is_closed()
+            or self.busy
+            or stream.loop is not running_loop()
         ):
-            self.abort()
-            return
-        self._stream = self.session = self.result = self.fast_path = None
-        stream.start(Quit())
-        stream.close()
-
-    async def quit(self) -> None:
-        """Send COM_QUIT and wait, two seconds at most, until the server has closed the session."""
-        stream = self._stream
-        if stream is None or stream.closed or stream.foreign or self.busy:
             self.abort()
             return
         self._give_up_result()
@@ -217,11 +162,23 @@ class Link:
 
     # -- exchanges -------------------------------------------------------------------------------
 
+    async def wait_stopped(self) -> None:
+        """Wait until no cancelled statement is being stopped on this stream.
+
+        Raises InterfaceError on another event loop than the stream's.
+        """
+        while self._stopping is not None:
+            if self._stopping.task.get_loop() is not running_loop():
+                self._refuse()
+            await asyncio.wait([self._stopping.task])
+
     async def run(self, exchange: Exchange) -> None:
         """Run a command that has no results.
 
         Raises its error, and InterfaceError when another task uses the link.
         """
+        if self._stopping is not None:
+            await self.wait_stopped()
         with _Claim(self):
             stream = self._start(exchange)
             if stream.writing_paused:
@@ -253,6 +210,8 @@ class Link:
         when another task uses the link.
         """
         if self._claimed:
+            if self._stopping is not None:
+                return self._begin_later(exchange)
             self.check_free()
         result = self.result
         if result is not None:
@@ -261,7 +220,7 @@ class Link:
             else:
                 self._forget_result()
         stream = self._stream
-        if stream is None or not stream.start(exchange):
+        if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
         self._claimed = True
         if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
@@ -285,6 +244,11 @@ class Link:
             self.affected_rows = len(result.rows)
         return result
 
+    async def _begin_later(self, exchange: Query) -> None:
+        """Begin once a cancelled statement has been stopped."""
+        await self.wait_stopped()
+        await self.begin(exchange)
+
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
         """What `begin` does where sending takes longer, or more than one wait may be needed."""
         try:
@@ -292,7 +256,7 @@ class Link:
                 await self._drain(stream)
             await self._until_result(exchange)
         except BaseException:
-            self._claimed = False
+            self._claimed = self._stopping is not None
             raise
 
     async def _until_result(self, exchange: Query) -> None:
@@ -351,6 +315,8 @@ class Link:
 
     async def settle(self) -> None:
         """Read and drop what is outstanding, so that the session's state is what the server has."""
+        if self._stopping is not None:
+            await self.wait_stopped()
         if self.idle:
             return
         with _Claim(self):
@@ -363,7 +329,7 @@ class Link:
         """Send the request of `exchange`, as far as the socket takes it."""
         self._forget_result()
         stream = self._stream
-        if stream is None or not stream.start(exchange):
+        if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
         return stream
 
@@ -375,6 +341,12 @@ class Link:
                 0,
                 "the connection was opened before this process was forked: "
                 "two processes can't share one, open one in each",
+            )
+        if stream.loop is not running_loop():
+            raise err.InterfaceError(
+                0,
+                "the connection was opened on another event loop: "
+                "two loops can't share one, open one in each",
             )
         raise err.InterfaceError(0, f"{stream!r} can't be used")
 
@@ -437,10 +409,30 @@ class Link:
             raise
 
     def _interrupted(self, error: BaseException) -> None:
-        """Nobody will read the answer: close the stream."""
-        self._claimed = False
+        """Nobody will read the answer: have the statement stopped, or close the stream."""
         cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and self._killer is not None and self._stop(self._killer):
+            return
+        self._claimed = False
         self.abort("Cancelled during execution" if cancelled else str(error))
+
+    def _stop(self, killer: Killer) -> bool:
+        """Have what is outstanding stopped; False: that can't be done."""
+        stream = self._stream
+        if stream is None or stream.closed or not can_be_stopped(stream.session):
+            return False
+        self._give_up_result("its reader was cancelled")
+        self._claimed = not stream.session.idle
+        if self._claimed:
+            self._stopping = Stopping(stream, killer, self._stopped)
+        return True
+
+    def _stopped(self, stopping: Stopping) -> None:
+        self._stopping = None
+        self._claimed = False
+        self.last_usage = monotonic()
+        if stopping.failure is not None:
+            self.abort(stopping.failure)
 
     @staticmethod
     async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
@@ -452,11 +444,7 @@ class Link:
                     return await wait()
             except TimeoutError:
                 if stream.received == received:
-                    raise err.OperationalError(
-                        CR.CR_SERVER_LOST,
-                        "Lost connection to MySQL server during query "
-                        f"(timed out after {seconds} s, option '{option}')",
-                    ) from None
+                    raise QueryTimeout.after(seconds, f"option '{option}'") from None
         return await wait()
 
     def _forget_result(self) -> None:
@@ -464,10 +452,10 @@ class Link:
         if self._give_up_result():
             warnings.warn("Previous unbuffered result was left incomplete", stacklevel=6)
 
-    def _give_up_result(self) -> bool:
+    def _give_up_result(self, why: str = "it was given up for another statement") -> bool:
         """What the last statement has not delivered yet is not wanted any more.
 
-        Returns whether it was a streamed result with rows unread.
+        why: what its reader is told.  Returns whether it was a streamed result with rows unread.
         """
         result, self.result = self.result, None
         if result is None or result.exchange.done:
@@ -477,7 +465,7 @@ class Link:
         if incomplete:
             # Whoever still reads this result is to know that its rest was dropped.
             result.error = result.error or err.InterfaceError(
-                0, "the rest of this result was given up for another statement"
+                0, f"the rest of this result was dropped: {why}"
             )
         result.unbuffered_active = False
         return incomplete
@@ -517,4 +505,4 @@ class _Claim:
         self._link._claimed = True
 
     def __exit__(self, *exc: object) -> None:
-        self._link._claimed = False
+        self._link._claimed = self._link._stopping is not None

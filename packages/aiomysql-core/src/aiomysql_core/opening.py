@@ -16,22 +16,30 @@ from pymysql.err import OperationalError
 
 from aiomysql_core.options import Options
 from aiomysql_core.socket_stream import SocketStream
-from aiomysql_core.stream import Stream, set_socket_options
+from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
 from aiomysql_protocol.login import Login
 from aiomysql_protocol.session import Session
 
+#: A family of addresses, and an address of it as sockets take it.
+Address = tuple[socket.AddressFamily, Any]
+
 
 async def open_stream(
-    options: Options, session: Session, login: Login, loop: asyncio.AbstractEventLoop
+    options: Options,
+    session: Session,
+    login: Login,
+    loop: asyncio.AbstractEventLoop,
+    address: Address | None = None,
 ) -> Stream:
     """Connect, encrypt where that is wanted, and log in.
 
+    address: where the server is, if it is not to be looked up.
     Raises OSError when the server can't be reached, OperationalError 2026 when TLS fails, and what
     the server says when it refuses the log-in.  Nothing stays open after an error.
     """
     session.start(login)
-    stream = await _connected_stream(options, session, loop)
+    stream = await _connected_stream(options, session, loop, address)
     try:
         while not login.done:
             await stream.wait(login)
@@ -52,14 +60,18 @@ async def open_stream(
 
 
 async def _connected_stream(
-    options: Options, session: Session, loop: asyncio.AbstractEventLoop
+    options: Options,
+    session: Session,
+    loop: asyncio.AbstractEventLoop,
+    address: Address | None,
 ) -> Stream:
     sock = options.sock
     if sock is None:
-        sock = await _connected_socket(options, loop)
+        addresses = await _addresses(options, loop) if address is None else [address]
+        sock = await _connected_socket(addresses, loop)
     try:
         sock.setblocking(False)
-        set_socket_options(sock)
+        options.tcp.apply(sock)
         try:
             return SocketStream(session, loop, sock)
         except NotImplementedError:
@@ -71,10 +83,12 @@ async def _connected_stream(
         raise
 
 
-async def _connected_socket(options: Options, loop: asyncio.AbstractEventLoop) -> socket.socket:
-    """A socket connected to the server, the first of its addresses that answers."""
+async def _connected_socket(
+    addresses: list[Address], loop: asyncio.AbstractEventLoop
+) -> socket.socket:
+    """A socket connected to the first address that answers."""
     failures: list[OSError] = []
-    for family, address in await _addresses(options, loop):
+    for family, address in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -109,9 +123,7 @@ def _connected_at_once(sock: socket.socket, address: Any) -> bool:
     )
 
 
-async def _addresses(
-    options: Options, loop: asyncio.AbstractEventLoop
-) -> list[tuple[socket.AddressFamily, Any]]:
+async def _addresses(options: Options, loop: asyncio.AbstractEventLoop) -> list[Address]:
     """Where the server may be, in the order to try."""
     if options.unix_socket is not None:
         return [(socket.AF_UNIX, options.unix_socket)]

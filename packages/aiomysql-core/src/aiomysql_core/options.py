@@ -16,9 +16,11 @@ from pymysql.constants import CLIENT
 from pymysql.err import NotSupportedError
 
 from aiomysql_core._version import __version__
+from aiomysql_core.tcp import TcpOptions
+from aiomysql_core.timeouts import check_timeout
 from aiomysql_core.tls import TlsOptions
 from aiomysql_protocol.auth import AuthMethod, Dialog
-from aiomysql_protocol.capabilities import UNSUPPORTED
+from aiomysql_protocol.capabilities import MAX_PAYLOAD, UNSUPPORTED
 from aiomysql_protocol.charsets import Charset, find_charset
 from aiomysql_protocol.login import LoginOptions
 
@@ -31,6 +33,9 @@ except (KeyError, ImportError, OSError):  # a uid without a passwd entry
 
 #: A password, or what gives one each time a connection is opened (for tokens that expire).
 Password = str | bytes | Callable[[], "str | bytes | Awaitable[str | bytes]"]
+
+#: Bytes of the least `max_allowed_packet`: shorter packets are read where they were received.
+_LEAST_PACKET = 1 << 18
 
 _NONE = type(None)
 
@@ -49,6 +54,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "write_timeout": (int, float, _NONE),
     "client_flag": (int,),
     "stmt_cache_size": (int,),
+    "max_allowed_packet": (int,),
+    "on_cancel": (str,),
+    "kill_timeout": (int, float),
     "auth_plugin": (str,),
     "program_name": (str,),
     "server_public_key": (str, bytes, _NONE),
@@ -76,6 +84,9 @@ class Options:
     write_timeout: float | None
     client_flag: int
     stmt_cache_size: int
+    max_allowed_packet: int
+    on_cancel: str
+    kill_timeout: float
     local_infile: bool
     auth_plugin: str
     program_name: str
@@ -87,6 +98,7 @@ class Options:
     dialog: Dialog | None
     factor_passwords: Sequence[str | bytes] = field(repr=False)
     tls: TlsOptions
+    tcp: TcpOptions
 
     @classmethod
     def resolve(cls, from_file: Mapping[str, Any], **given: Any) -> Self:
@@ -102,6 +114,7 @@ class Options:
         }
         options = cls(
             tls=TlsOptions.resolve(given.pop("ssl"), **ssl_options),
+            tcp=TcpOptions.resolve(given.pop("tcp_keepalive"), given.pop("tcp_user_timeout")),
             host=given.pop("host") or "localhost",
             unix_socket=given.pop("unix_socket") or None,
             user=given.pop("user") or DEFAULT_USER,
@@ -128,13 +141,24 @@ class Options:
             )
         if not 0 < self.port < 1 << 16:
             raise ValueError(f"option 'port' must be from 1 to 65535, not {self.port}")
-        for name in ("connect_timeout", "read_timeout", "write_timeout"):
+        for name in ("connect_timeout", "read_timeout", "write_timeout", "kill_timeout"):
             seconds = getattr(self, name)
-            if seconds is not None and not seconds > 0:
-                raise ValueError(f"option {name!r} must be above 0 s, not {seconds}")
+            if seconds is not None:
+                check_timeout(f"option {name!r}", seconds)
         if self.stmt_cache_size < 0:
             raise ValueError(
                 f"option 'stmt_cache_size' must be 0 or more, not {self.stmt_cache_size}"
+            )
+        if self.on_cancel not in ("close", "kill"):
+            raise ValueError(
+                f"option 'on_cancel' must be 'close' or 'kill', not {self.on_cancel!r}"
+            )
+        if self.on_cancel == "kill" and self.sock is not None:
+            raise ValueError("option 'on_cancel' can't be 'kill' with 'sock': it needs an address")
+        if not _LEAST_PACKET <= self.max_allowed_packet <= MAX_PAYLOAD:
+            raise ValueError(
+                f"option 'max_allowed_packet' must be from {_LEAST_PACKET} to {MAX_PAYLOAD} bytes, "
+                f"not {self.max_allowed_packet}"
             )
         for name in ("user", "db", "unix_socket"):
             if "\0" in (getattr(self, name) or ""):
@@ -229,11 +253,14 @@ class Options:
             auth_methods=self.auth_methods or {},
             dialog=self.dialog,
             factor_passwords=tuple(map(_to_bytes, self.factor_passwords)),
+            max_payload=self.max_allowed_packet,
         )
 
 
 #: The keywords of connect() that make up Options.
-OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls"} | {
+OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls", "tcp"} | {
+    "tcp_keepalive",
+    "tcp_user_timeout",
     "ssl",
     "ssl_mode",
     "ssl_ca",

@@ -185,12 +185,17 @@ class Statements:
 
     async def prepare(self, handle: Handle) -> None:
         """Prepare a statement; raises what the server says."""
+        await self._link.wait_stopped()
         self._link.check_free()
         if self._to_close:
             self._close_given_up()
         handle.statement = encode_statement(handle.text, self._encoding)
         exchange = Prepare(handle.statement)
-        await self._link.run(exchange)
+        try:
+            await self._link.run(exchange)
+        except BaseException:
+            exchange.discard()  # what nobody will close
+            raise
         handle.prepared = exchange.prepared
         handle.session = exchange.session
         handle.generation = self._generation
@@ -203,6 +208,8 @@ class Statements:
             if handle.prepared is None or not self._is_current(handle):
                 try:
                     await self.prepare(handle)
+                except err.InterfaceError:  # of the connection, which may be busy or closed
+                    raise
                 except err.MySQLError as error:
                     if not handle.cached or self._link.closed or error.args[0] in _PASSING:
                         raise
@@ -312,15 +319,18 @@ class PreparedStatement:
             raise err.ProgrammingError("these values can't be parameters of a prepared statement")
         return self.query, () if args is None else args
 
-    async def execute(self, args: object = None) -> Cursor:
+    async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor:
         """Run it; returns a cursor with the result, of the connection's `cursorclass`.
 
-        args: as for `Cursor.execute`.  For a cursor of another kind give this statement to its
-        `execute` in the place of SQL text.  Raises ProgrammingError when marks and values don't
+        args, timeout: as for `Cursor.execute`.  For a cursor of another kind give this statement to
+        its `execute` in the place of SQL text.  Raises ProgrammingError when marks and values don't
         match or the statement is closed, and what `Cursor.execute` raises.
         """
         cursor = await self._connection.cursor()
-        await cursor.execute(self, args)
+        if timeout is None:
+            await cursor.execute(self, args)
+        else:
+            await cursor.execute(self, args, timeout=timeout)
         return cursor
 
     def close(self) -> Coroutine[Any, Any, None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -231,10 +230,3 @@ class Stream(ABC):
         if not self._lost.done():
             self._lost.set_result(None)
         self._waiter.settle(False)
-
-
-def set_socket_options(sock: socket.socket) -> None:
-    """Small requests at once, and notice peers that vanish (TCP only)."""
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -93,11 +93,12 @@ async def clean(connection: Connection, options: PoolOptions) -> None:
     """
     try:
         async with asyncio.timeout(RESET_TIMEOUT):
+            await connection.wait_stopped()
             if options.reset_session == "full":
                 await connection.reset()
-            elif connection.get_transaction_status():
+            elif options.reset_session is not None and connection.get_transaction_status():
                 await connection.rollback()
-            if options.reset is not None:
+            if options.reset is not None and not connection.closed:
                 await call(options.reset, connection)
     except BaseException as error:
         connection.close()

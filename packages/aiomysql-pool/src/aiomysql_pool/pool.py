@@ -461,7 +461,10 @@ class Pool(Closing):
         # Sound, but in a transaction.
         in_transaction = not reusable and own.idle and not own.busy and not own.closed
         rolls_back = options.reset_session is not None and in_transaction
-        if not (reusable or rolls_back):
+        if own.stopping and not own.closed:
+            # In the background: who was cancelled is not to wait for that.
+            self._start_cleaning(own, place)
+        elif not (reusable or rolls_back):
             own.close()
             self._dismiss(own, "unusable")
         elif rolls_back or options.reset_session == "full" or options.reset is not None:

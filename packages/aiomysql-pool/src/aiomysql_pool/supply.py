@@ -162,7 +162,7 @@ class Supply(PoolState):
 
     def _retire(self, connection: Connection) -> None:
         """Say goodbye to the server in the background, so that it logs no aborted connection."""
-        if connection.closed:
+        if connection.closed and not connection.stopping:
             return
         if self._loop.is_closed():
             connection.close()

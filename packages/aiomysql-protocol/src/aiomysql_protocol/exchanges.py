@@ -62,6 +62,10 @@ class Exchange(ExchangeState, ABC):
             self.error = error
         self.notify()
 
+    def discard(self) -> None:
+        """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
+        self.wake = None
+
     def take_error(self) -> BaseException | None:
         """Why the exchange failed; None the next time."""
         error, self.error = self.error, None

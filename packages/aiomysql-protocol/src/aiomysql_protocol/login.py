@@ -94,6 +94,8 @@ class LoginOptions:
     auth_methods: Mapping[str, type[AuthMethod]] = field(default_factory=dict)
     #: Passwords for an account's second and third factor.
     factor_passwords: tuple[bytes, ...] = field(default=(), repr=False)
+    #: The longest payload that is accepted, in bytes, which the server is told.
+    max_payload: int = MAX_PAYLOAD
 
     def __post_init__(self) -> None:
         if self.auth_plugin and self.find_method(self.auth_plugin) is None:
@@ -188,7 +190,7 @@ class Login(Exchange):
         encrypt = self._decide_tls(greeting)
         if encrypt:
             self._capabilities |= CLIENT.SSL
-        self._head = ssl_request(self._capabilities, MAX_PAYLOAD, options.collation_id)
+        self._head = ssl_request(self._capabilities, options.max_payload, options.collation_id)
         self.session.capabilities = self._capabilities
         if encrypt:
             self.session.send_payload(self, self._head)

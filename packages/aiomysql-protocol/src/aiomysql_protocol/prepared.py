@@ -115,6 +115,20 @@ class Prepare(Exchange):
         self._missing = 0  # definitions that the one under way lacks
         self._accepted: list[frozenset[int] | None] = []
         self._columns: list[bytes] = []
+        self._discarded = False
+
+    def discard(self) -> None:
+        """Nobody wants the statement: it is closed as soon as the server has prepared it."""
+        super().discard()
+        self._discarded = True
+        self._close_discarded()
+
+    def _close_discarded(self) -> None:
+        if self._discarded and self.prepared is not None:
+            assert self.session is not None
+            if self.session.error is None:
+                close_statement(self.session, self.prepared)
+            self.prepared = None
 
     def receive(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
@@ -166,6 +180,7 @@ class Prepare(Exchange):
         else:
             self.prepared = self._complete()
             self.finish()
+            self._close_discarded()
 
     def _complete(self) -> Prepared:
         assert self.session is not None and self._prepared is not None

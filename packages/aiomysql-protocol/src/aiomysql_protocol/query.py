@@ -202,7 +202,6 @@ class Query(Exchange):
         self._stored = 0
 
     def discard(self) -> None:
-        """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
         self._discarding = True
         self.quick = False
         self.wake = None

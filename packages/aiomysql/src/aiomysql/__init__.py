@@ -8,6 +8,7 @@ from aiomysql.connection import Connection, connect
 from aiomysql.cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from aiomysql.pool import Pool, create_pool
 from aiomysql_core import (
+    ConnectTimeout,
     DatabaseError,
     DataError,
     Error,
@@ -18,6 +19,7 @@ from aiomysql_core import (
     NotSupportedError,
     OperationalError,
     ProgrammingError,
+    QueryTimeout,
     Warning,  # noqa: A004  (PEP 249 names it so)
     escape_string,
 )
@@ -26,6 +28,7 @@ from aiomysql_core.classic import escape_dict, escape_sequence
 version = __version__
 
 __all__ = [
+    "ConnectTimeout",
     "Connection",
     "Cursor",
     "DataError",
@@ -40,6 +43,7 @@ __all__ = [
     "OperationalError",
     "Pool",
     "ProgrammingError",
+    "QueryTimeout",
     "SSCursor",
     "SSDictCursor",
     "Warning",

@@ -1,0 +1,124 @@
+"""What a link is: its fields, and what can be asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pymysql import err
+from pymysql.constants import SERVER_STATUS
+
+from aiomysql_core.stopping import Killer, Stopping
+from aiomysql_core.stream import Stream
+from aiomysql_protocol.query import Result
+from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
+
+if TYPE_CHECKING:
+    from aiomysql_core.implementation import FastPath
+
+
+class LinkState:
+    """Base of Link: its state, without what changes it."""
+
+    def __init__(
+        self,
+        read_timeout: float | None,
+        write_timeout: float | None,
+        killer: Killer | None = None,
+    ) -> None:
+        """read_timeout: seconds without a byte of an answer; write_timeout: seconds for a request.
+
+        None: no limit.  killer: has statements stopped whose task is cancelled; without it the
+        stream is closed.
+        """
+        self._killer = killer
+        self._stopping: Stopping | None = None
+        self._leaving: asyncio.Task[None] | None = None  # stops a statement on a stream given up
+        self._read_timeout = read_timeout
+        self._write_timeout = write_timeout
+        self._stream: Stream | None = None
+        #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
+        self.session: Session | None = None
+        self._claimed = False
+        #: For cursors: what runs the commonest statements, if there is such a thing.
+        self.fast_path: FastPath | None = None
+        self._close_reason: str | None = None
+        #: The result read last; None after an error.
+        self.result: Result | None = None
+        #: When the last answer came, in seconds of time.monotonic (the clock of asyncio's loops).
+        self.last_usage = 0.0
+        #: The result of the last COMMIT or ROLLBACK.
+        self._transaction_end: Result | None = None
+        #: Rows changed or found by the last statement that succeeded.
+        self.affected_rows = 0
+
+    @property
+    def closed(self) -> bool:
+        """Is there no stream that works?"""
+        return self._stream is None or self._stream.closed
+
+    @property
+    def opened(self) -> bool:
+        """Was the link opened, and not closed since by this side?"""
+        return self._stream is not None
+
+    @property
+    def busy(self) -> bool:
+        """Is a task waiting for an answer?"""
+        return self._claimed
+
+    @property
+    def stopping(self) -> bool:
+        """Is a cancelled statement being stopped, perhaps on a stream that was closed?"""
+        return self._stopping is not None or self._leaving is not None
+
+    @property
+    def idle(self) -> bool:
+        """Is no answer outstanding, and none left half read?"""
+        return self.session is None or self.session.idle
+
+    @property
+    def server_status(self) -> int:
+        """The last status flags of the server; 0 when closed."""
+        return self.session.server_status & 0xFFFF if self.session is not None else 0
+
+    @property
+    def no_backslash_escapes(self) -> bool:
+        """Did the server last say that backslashes are ordinary characters in strings?"""
+        return self.session is not None and self.session.no_backslash_escapes
+
+    def at_rest(self) -> bool:
+        """Is it open, with no answer outstanding, no task waiting and no transaction open?
+
+        A method, because pools ask at each release and calls are quicker than properties.
+        """
+        session = self.session
+        return (
+            session is not None
+            and not self._claimed
+            and session.error is None
+            and not session.exchanges
+            and not session.server_status & MAYBE_IN_TRANSACTION
+        )
+
+    def note_transaction_end(self) -> None:
+        """The result that is there is that of a COMMIT or ROLLBACK, or of a new session."""
+        self._transaction_end = self.result
+
+    def nothing_to_end(self) -> bool:
+        """Would a COMMIT or ROLLBACK end nothing?
+
+        Without autocommit status flags do not say all: MySQL keeps the metadata locks of a MyISAM
+        table too until then.  So nothing may have been run since the last one.
+        """
+        return self.at_rest() and (
+            bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+            or (self.result is not None and self.result is self._transaction_end)
+        )
+
+    def check_free(self) -> None:
+        """Raise InterfaceError when a task waits for an answer."""
+        if self._claimed:
+            raise err.InterfaceError(
+                0, "another task is waiting for an answer on this connection: use one per task"
+            )

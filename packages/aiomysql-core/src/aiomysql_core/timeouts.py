@@ -1,0 +1,69 @@
+"""Errors of time-outs, and the limit of a single statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
+
+from pymysql.constants import CR
+from pymysql.err import OperationalError
+
+if TYPE_CHECKING:
+    from aiomysql_core.link import Link
+
+T = TypeVar("T")
+
+
+class ConnectTimeout(OperationalError, TimeoutError):
+    """Error 2003: the connection was not open within `connect_timeout`."""
+
+    __str__ = Exception.__str__  # OSError has a form of its own
+
+
+class QueryTimeout(OperationalError, TimeoutError):
+    """Error 2013: a statement's `timeout`, `read_timeout` or `write_timeout` is over."""
+
+    __str__ = Exception.__str__
+
+    @classmethod
+    def after(cls, seconds: float, what: str, *, lost: bool = True) -> QueryTimeout:
+        """The error for `what`, an option or argument, of so many seconds.
+
+        lost: is the connection closed for it?
+        """
+        timed_out = f"timed out after {seconds} s, {what}"
+        if lost:
+            timed_out = f"Lost connection to MySQL server during query ({timed_out})"
+        return cls(CR.CR_SERVER_LOST, timed_out)
+
+
+def check_timeout(name: str, seconds: object) -> None:
+    """Raise TypeError or ValueError, naming the option, for what is no time above 0."""
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(f"{name} must be of type int, float, not {type(seconds).__name__}")
+    if not seconds > 0:
+        raise ValueError(f"{name} must be above 0 s, not {seconds}")
+
+
+async def in_time(link: Link, work: Awaitable[T], seconds: float) -> T:
+    """What `work` gives, which uses `link` and may take so many seconds.
+
+    When they are over it is cancelled, which leaves the link as a cancellation does, and
+    QueryTimeout is raised.
+    """
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            return await work
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        error = QueryTimeout.after(seconds, "argument 'timeout'", lost=link.closed)
+        link.note_reason(str(error.args[1]))
+        try:
+            raise error from None
+        finally:
+            del error
+    finally:
+        del deadline  # it holds the task, a task holds its error, and that holds this frame
