@@ -9,6 +9,7 @@ Wire format: MySQL: Protocol::Packet, ProtocolText::ResultsetRow, LengthEncodedI
 
 from __future__ import annotations
 
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import repeat
@@ -26,6 +27,9 @@ _HEADER = 4  # three bytes of length, one of sequence id
 _FULL_FRAME = 0xFFFFFF  # a frame of this length is continued by the next one
 _NULL = 0xFB
 _FIRST_STOP = 0xFE  # EOF or OK; 0xFF is ERR
+
+#: The header of the frame at a position as one number: length plus 2**24 times the sequence id.
+unpack_header = struct.Struct("<I").unpack_from
 
 
 class RowDecoder(Protocol):
@@ -95,12 +99,11 @@ class FramedRows(ABC):
             raise ValueError("start and end must lie within the buffer")
         if not 0 <= sequence_id <= 255:
             raise ValueError("sequence_id must be 0 to 255")
-        if _row_end(buffer, start, end, sequence_id) < 0:
-            return start  # before copying, so that the head of a large row is not copied often
         if type(buffer) is bytes:
             return self._decode(buffer, start, end, sequence_id, rows)
-        with memoryview(buffer) as view, view[start:end] as part:
-            data = bytes(part)
+        if start + _HEADER + int.from_bytes(buffer[start : start + 3], "little") > end:
+            return start  # before copying, so that the head of a large row is not copied often
+        data = bytes(buffer[start:end])
         return start + self._decode(data, 0, len(data), sequence_id, rows)
 
     def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]:
@@ -111,7 +114,6 @@ class FramedRows(ABC):
     def _decode(
         self, data: bytes, pos: int, end: int, sequence_id: int, rows: list[tuple[Any, ...]]
     ) -> int:
-        append = rows.append
         read = self._read_carefully if self._converts else self._read
         while end - pos >= _MANY_BYTES and not self._converts:
             start, before = pos, len(rows)
@@ -119,8 +121,13 @@ class FramedRows(ABC):
             sequence_id = (sequence_id + len(rows) - before) & 0xFF
             if pos == start:
                 break
-        while (row_end := _row_end(data, pos, end, sequence_id)) >= 0:
-            append(read(data, pos + _HEADER, row_end))
+        while end - pos > _HEADER and data[pos + _HEADER] < _FIRST_STOP:
+            # Negative, or too great, where the sequence id is another one.
+            length = unpack_header(data, pos)[0] - (sequence_id << 24)
+            row_end = pos + _HEADER + length
+            if not 0 < length < _FULL_FRAME or row_end > end:
+                break
+            rows.append(read(data, pos + _HEADER, row_end))
             pos = row_end
             sequence_id = (sequence_id + 1) & 0xFF
         return pos
@@ -230,23 +237,6 @@ class TextRowDecoder(FramedRows):
                 for read, cell in zip(self._careful, cells, strict=True)
             ]
         )
-
-
-def _row_end(data: bytes | bytearray, pos: int, end: int, sequence_id: int) -> int:
-    """Where the row frame at `pos` ends; -1 when decoding stops there."""
-    if end - pos <= _HEADER:
-        return -1
-    length = data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16
-    row_end = pos + _HEADER + length
-    if (
-        length == 0
-        or length == _FULL_FRAME
-        or row_end > end
-        or data[pos + 3] != sequence_id
-        or data[pos + _HEADER] >= _FIRST_STOP
-    ):
-        return -1
-    return row_end
 
 
 def long_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
