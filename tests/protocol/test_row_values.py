@@ -245,6 +245,50 @@ def test_values_of_many_rows(make: MakeDecoder, kind: CellKind, distinct: int) -
     assert rows == [(None if t is None else convert(t),) for t in texts]
 
 
+@pytest.mark.parametrize("kind", list(DEFAULTS))
+def test_odd_value_among_many(make: MakeDecoder, kind: CellKind) -> None:
+    # What reads many values by one call must notice each that is not like the others.
+    convert, texts = DEFAULTS[kind]
+    usual = {
+        KIND.DATETIME: "2024-02-29 12:34:56",
+        KIND.DATE: "2024-02-29",
+        KIND.TIMEDELTA: "12:34:56",
+    }.get(kind, "12")
+    for text in texts:
+        cells = [usual.encode()] * 300 + [text.encode(), None, usual.encode()]
+        data = frames(*map(payload, cells))
+        rows: list[Any] = []
+        try:
+            expected = convert(text)
+        except (ValueError, TypeError, ArithmeticError):
+            with pytest.raises(DataError, match=kind.name):
+                make([plan(kind)]).decode(data, 0, len(data), 0, rows)
+            assert rows == [(convert(usual),)] * 300
+        else:
+            rows, _ = decode_all(make([plan(kind)]), data)
+            assert rows[:300] + rows[302:] == [(convert(usual),)] * 301
+            assert same(rows[300][0], expected), (rows[300], expected)
+            assert rows[301] == (None,)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_among_many(make: MakeDecoder, text: str) -> None:
+    texts = ["usual"] * 300 + [text, text, "usual"]
+    rows, _ = decode_all(make([plan(KIND.TEXT)]), frames(*(payload(t.encode()) for t in texts)))
+    assert [row[0] for row in rows] == texts
+
+
+@pytest.mark.parametrize(
+    "pair", [(b"\xc3", b"\xa4"), (b"\xf0\x9f\x8e", b"\x89"), (b"a\xe2\x82", b"b")]
+)
+def test_character_cut_between_two_of_many(make: MakeDecoder, pair: tuple[bytes, bytes]) -> None:
+    rows: list[Any] = []
+    data = frames(*map(payload, [b"usual"] * 300), *map(payload, pair))
+    with pytest.raises(DataError, match="utf8"):
+        make([plan(KIND.TEXT)]).decode(data, 0, len(data), 0, rows)
+    assert rows == [("usual",)] * 300
+
+
 def test_repeated_values_are_one_object(make: MakeDecoder) -> None:
     shares = make is not TextRowDecoder
     texts = [b"1.50"] * 2000

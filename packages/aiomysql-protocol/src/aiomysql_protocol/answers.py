@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pymysql.err import Error
 
 from aiomysql_protocol.packets import EOF_HEADER, OK_HEADER, Ok, parse_ok
+from aiomysql_protocol.rows import unpack_header
 
 if TYPE_CHECKING:
     from aiomysql_protocol.columns import Block, ColumnSet
@@ -46,48 +47,42 @@ def read_answer(
     Returns None for everything that is not an OK packet or a result set with known metadata, and
     for whatever is wrong with one; nothing is consumed then.
     """
-    payload = _frame(buffer, start, end, 1)
-    if payload is None:
+    data = bytes(buffer[start:end])
+    if len(data) <= _HEADER or data[3] != 1:
         return None
-    if payload[0] == OK_HEADER:
-        ok = _ok(payload)
-        return None if ok is None else Answer(start + _HEADER + len(payload), 2, None, [], ok)
+    if data[_HEADER] == OK_HEADER:
+        ok, position = _read_ok(data, 0, 1, OK_HEADER)
+        return None if ok is None else Answer(start + position, 2, None, [], ok)
     for block in blocks:
-        if block.column_set.plain and buffer.startswith(block.raw, start, end):
-            return _read_rows(block, buffer, start + len(block.raw), end)
-    return None
-
-
-def _read_rows(block: Block, buffer: bytes | bytearray, start: int, end: int) -> Answer | None:
+        if data.startswith(block.raw) and block.column_set.plain:
+            break
+    else:
+        return None
     rows: list[tuple[Any, ...]] = []
-    first = (1 + block.frames) & 0xFF
+    sequence_id = (1 + block.frames) & 0xFF
     try:
-        position = block.column_set.decoder.decode(buffer, start, end, first, rows)
+        position = block.column_set.decoder.decode(
+            data, len(block.raw), len(data), sequence_id, rows
+        )
     except Error:
         return None  # whoever reads frame by frame will meet it again
-    sequence_id = (first + len(rows)) & 0xFF
-    payload = _frame(buffer, position, end, sequence_id)
-    if payload is None or payload[0] != EOF_HEADER or (ok := _ok(payload)) is None:
-        return Answer(position, sequence_id, block.column_set, rows, None)
-    position += _HEADER + len(payload)
-    return Answer(position, (sequence_id + 1) & 0xFF, block.column_set, rows, ok)
+    sequence_id = (sequence_id + len(rows)) & 0xFF
+    ok, position = _read_ok(data, position, sequence_id, EOF_HEADER)
+    if ok is not None:
+        sequence_id = (sequence_id + 1) & 0xFF
+    # Without the function that NamedTuple puts between.
+    return tuple.__new__(Answer, (start + position, sequence_id, block.column_set, rows, ok))
 
 
-def _frame(
-    buffer: bytes | bytearray, start: int, end: int, sequence_id: int
-) -> bytes | bytearray | None:
-    """The payload of the frame at `start`, unless it is empty, incomplete, long or out of order."""
-    if end - start <= _HEADER or buffer[start + 3] != sequence_id:
-        return None
-    length = buffer[start] | buffer[start + 1] << 8 | buffer[start + 2] << 16
+def _read_ok(data: bytes, start: int, sequence_id: int, header: int) -> tuple[Ok | None, int]:
+    """The OK packet at `start`, and the position behind it; None and `start` if there is none."""
+    if len(data) - start <= _HEADER or data[start + _HEADER] != header:
+        return None, start
+    length = unpack_header(data, start)[0] - (sequence_id << 24)
     stop = start + _HEADER + length
-    if length == 0 or length == _FULL_FRAME or stop > end:
-        return None
-    return buffer[start + _HEADER : stop]
-
-
-def _ok(payload: bytes | bytearray) -> Ok | None:
+    if not 0 < length < _FULL_FRAME or stop > len(data):
+        return None, start
     try:
-        return parse_ok(payload)
+        return parse_ok(data[start + _HEADER : stop]), stop
     except Error:
-        return None
+        return None, start

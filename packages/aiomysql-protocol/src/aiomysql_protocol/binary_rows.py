@@ -24,18 +24,17 @@ from typing import Any, NamedTuple
 from pymysql.constants import FIELD_TYPE
 from pymysql.err import DataError
 
-from .errors import MalformedPacket, malformed, unreadable_cell
-from .rows import (
+from .cells import (
     UNREADABLE,
     CellKind,
     CellPlan,
-    FramedRows,
     Reader,
     careful_reader,
     checked_plans,
     fast_reader,
-    long_length,
 )
+from .errors import MalformedPacket, malformed, unreadable_cell
+from .rows import FramedRows, long_length
 
 #: The smallest `decimals` of a column without a fixed number of them (MySQL: NOT_FIXED_DEC).
 NOT_FIXED = 31

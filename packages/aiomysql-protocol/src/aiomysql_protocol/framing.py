@@ -62,19 +62,16 @@ class PayloadAssembler:
     many MiB is copied once.
     """
 
-    __slots__ = ("_gathered", "_last_frame", "_missing", "max_payload")
+    __slots__ = ("_gathered", "_last_frame", "_missing", "gathering", "max_payload")
 
     def __init__(self, max_payload: int = MAX_PAYLOAD) -> None:
         """`max_payload`: bytes; a longer payload raises OperationalError 2020."""
         self.max_payload = max_payload
-        self._gathered: bytearray | None = None
+        #: Is a long payload being gathered, with its first bytes consumed already?
+        self.gathering = False
+        self._gathered = bytearray()
         self._missing = 0  # bytes that the frame being gathered still lacks
         self._last_frame = True  # is the frame being gathered the last of its payload?
-
-    @property
-    def gathering(self) -> bool:
-        """Is a long payload being gathered, with its first bytes consumed already?"""
-        return self._gathered is not None
 
     def read(self, buffer: bytearray, position: int, end: int, sequence_id: int) -> Frame:
         """Read one payload from buffer[position:end], whose first frame carries `sequence_id`.
@@ -83,20 +80,22 @@ class PayloadAssembler:
         exceeds the limit.
         """
         while True:
-            if self._gathered is not None and self._missing:
-                position = self._gather(buffer, position, end)
+            if self.gathering:
                 if self._missing:
-                    return Frame(None, position, sequence_id)
-            if self._gathered is not None and self._last_frame:
-                gathered, self._gathered = self._gathered, None
-                return Frame(gathered, position, sequence_id)
+                    position = self._gather(buffer, position, end)
+                    if self._missing:
+                        return Frame(None, position, sequence_id)
+                if self._last_frame:
+                    gathered, self._gathered = self._gathered, bytearray()
+                    self.gathering = False
+                    return Frame(gathered, position, sequence_id)
             if end - position < 4:
                 return Frame(None, position, sequence_id)
             length = buffer[position] | buffer[position + 1] << 8 | buffer[position + 2] << 16
             if buffer[position + 3] != sequence_id:
                 raise wrong_sequence(buffer[position + 3], sequence_id)
             complete = position + 4 + length <= end
-            if self._gathered is None and length < MAX_FRAME:
+            if not self.gathering and length < MAX_FRAME:
                 if complete:
                     start = position + 4
                     payload = bytes(memoryview(buffer)[start : start + length])
@@ -109,8 +108,7 @@ class PayloadAssembler:
 
     def _begin(self, length: int) -> None:
         """A long frame, or one more of a long payload, starts here."""
-        if self._gathered is None:
-            self._gathered = bytearray()
+        self.gathering = True
         if len(self._gathered) + length > self.max_payload:
             raise OperationalError(
                 CR.CR_NET_PACKET_TOO_LARGE,
@@ -120,7 +118,6 @@ class PayloadAssembler:
         self._last_frame = length < MAX_FRAME
 
     def _gather(self, buffer: bytearray, position: int, end: int) -> int:
-        assert self._gathered is not None
         stop = min(end, position + self._missing)
         with memoryview(buffer) as view:
             self._gathered += view[position:stop]

@@ -34,7 +34,7 @@ class _Parts(NamedTuple):
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     dict_rows: Callable[[tuple[str, ...], list[Any]], None]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
-    quick_answer: Callable[[Session, bytearray, int, int], bool]
+    quick_answer: Callable[[Session, bytearray, int, int], bool] | None
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
     start_query: Callable[[Session, type[Query], bytes], tuple[Query, bytes] | None]
     start_execution: Callable[
@@ -54,7 +54,7 @@ class _Parts(NamedTuple):
 def _literals(
     args: Sequence[object], no_backslash_escapes: bool, other: Callable[[Any], str], /
 ) -> tuple[str, ...]:
-    return tuple([other(arg) for arg in args])
+    return tuple(map(other, args))
 
 
 def _chosen() -> _Parts:
@@ -64,7 +64,7 @@ def _chosen() -> _Parts:
         binary_rows.BinaryRowDecoder,
         rows.dict_rows,
         answers.read_answer,
-        lambda session, buffer, start, end: False,
+        None,
         _literals,
         lambda session, kind, statement: None,
         lambda session, kind, prepared, values: None,
@@ -121,6 +121,7 @@ read_answer = _parts.read_answer
 quick_answer = _parts.quick_answer
 """``quick_answer(session, buffer, start, end)``: read all of buffer[start:end] as the answer to the
 session's only exchange, which ends with it as in ``Query.receive_rows``; False: nothing was done.
+None in Python, where it would be no quicker.
 """
 
 start_query = _parts.start_query

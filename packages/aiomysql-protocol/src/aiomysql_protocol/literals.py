@@ -33,6 +33,9 @@ Encoder = Callable[..., str]
 #: Digits of the longest integer literal that the server does not cut off without an error.
 _MAX_DIGITS = 81
 
+#: Integers between this one and its negative need not be looked at further.
+_LARGE = 1 << 64
+
 #: Where the first digit of a number may stand that a literal without exponent can hold.
 _DECIMAL_EXPONENTS = range(-72, _MAX_DIGITS)
 
@@ -105,6 +108,8 @@ class Literals:
                 return encoder(value, self._mapping)
         if kind is str:
             return self.quoted(value)  # type: ignore[arg-type]
+        if kind is int and -_LARGE < value < _LARGE:  # type: ignore[operator]
+            return repr(value)
         method = _WRITERS.get(kind)
         if method is None:
             method = next((_WRITERS[base] for base in kind.__mro__ if base in _WRITERS), _other)

@@ -5,6 +5,7 @@ MySQL: "OK_Packet", "ERR_Packet", "EOF_Packet".
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 from pymysql import err
@@ -16,6 +17,9 @@ OK_HEADER = 0x00
 LOCAL_INFILE_HEADER = 0xFB
 EOF_HEADER = 0xFE
 ERR_HEADER = 0xFF
+
+# Behind the header: affected rows, insert id, status, warnings.
+_unpack_ok = struct.Struct("<xBBHH").unpack_from
 
 
 class Ok(NamedTuple):
@@ -39,14 +43,9 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
     Raises MalformedPacket.
     """
     if len(payload) >= 7 and payload[1] < 0xFB and payload[2] < 0xFB:
-        # Nearly always: both numbers take a byte each.
-        return Ok(
-            payload[1],
-            payload[2],
-            payload[3] | payload[4] << 8,
-            payload[5] | payload[6] << 8,
-            bytes(payload[7:]),
-        )
+        # Nearly always: both numbers take a byte each.  Made without the function that NamedTuple
+        # puts between.
+        return tuple.__new__(Ok, (*_unpack_ok(payload), bytes(payload[7:])))
     reader = PayloadReader(payload, "an OK packet", 1)
     return Ok(
         affected_rows=reader.required_lenenc_integer(),

@@ -217,7 +217,8 @@ class Query(Exchange):
             if session is None or self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
                 return position
             if not self.streamed and not self._discarding:
-                answer = read_answer(self.blocks, buffer, position, end)
+                blocks = self.blocks if self.binary else session.columns.blocks
+                answer = read_answer(blocks, buffer, position, end)
                 if answer is not None:
                     position, self.sequence_id, column_set, rows, ok = answer
                     result = Result()

@@ -176,7 +176,7 @@ class Session:
         """
         position = start
         try:
-            if quick_answer(self, buffer, start, end):
+            if quick_answer is not None and quick_answer(self, buffer, start, end):
                 return end
             while position < end and self.error is None:
                 if not self.exchanges:
