@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, binary_rows, rows, waiting
+from . import answers, binary_rows, lending, rows, waiting
 from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
@@ -41,6 +41,11 @@ class _Parts(NamedTuple):
     ]
     ready: type[Any]
     waiter: type[Any]
+    item: type[Any]
+    turn: type[Any]
+    shelf: type[Any]
+    loan: type[Any]
+    resting: Callable[[str, int], Callable[[Any], bool]]
 
 
 def _literals(
@@ -62,6 +67,11 @@ def _chosen() -> _Parts:
         lambda pieces, rows, start, *rest: (b"", start),
         waiting.Ready,
         waiting.Waiter,
+        lending.Item,
+        lending.Turn,
+        lending.Shelf,
+        lending.Loan,
+        lending.resting,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -88,6 +98,11 @@ def _chosen() -> _Parts:
         _speedups.write_rows,
         _speedups.Ready,
         _speedups.Waiter,
+        _speedups.Item,
+        _speedups.Turn,
+        _speedups.Shelf,
+        _speedups.Loan,
+        _speedups.resting,
     )
 
 
@@ -108,11 +123,19 @@ session's only exchange, which ends with it as in ``Query.receive_rows``; False:
 """
 
 if TYPE_CHECKING:
+    from .lending import Item as Item
+    from .lending import Loan as Loan
+    from .lending import Shelf as Shelf
+    from .lending import Turn as Turn
     from .waiting import Ready as Ready
     from .waiting import Waiter as Waiter
 else:
-    # See `waiting`.
+    # See `waiting` and `lending`.
     Ready, Waiter = _parts.ready, _parts.waiter
+    Item, Turn, Shelf, Loan = _parts.item, _parts.turn, _parts.shelf, _parts.loan
+
+resting = _parts.resting
+"""See ``lending.resting``."""
 
 literals = _parts.literals
 """``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.
