@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable, Coroutine, Generator
+from threading import get_ident
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,6 +49,7 @@ class Owner:
         self.shelf: Any = part(implementation, lending, "Shelf")(
             asyncio.get_running_loop(),
             asyncio.CancelledError,
+            get_ident=get_ident,
             fit=self.fit,
             wake=self.wake,
             borrow=Owner.borrow,
@@ -362,6 +364,7 @@ def test_any_awaitable_of_the_owner(implementation: str, run: Run) -> None:
         shelf = part(implementation, lending, "Shelf")(
             asyncio.get_running_loop(),
             asyncio.CancelledError,
+            get_ident=get_ident,
             fit=owner.fit,
             wake=owner.wake,
             borrow=lambda owner, timeout: Steps(),

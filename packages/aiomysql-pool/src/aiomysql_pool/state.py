@@ -41,6 +41,7 @@ class PoolState:
         self._shelf: Shelf[Connection, Place] = Shelf(
             self._loop,
             asyncio.CancelledError,
+            get_ident=get_ident,
             fit=at_rest,
             wake=Link.wake,
             # Asked for when they are needed: a tracer may replace them.

@@ -586,19 +586,20 @@ static PyObject *
 Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"loop", "cancelled_error", "fit",       "wake",
-                            "borrow", "accept",        "give_back", NULL};
+                            "borrow", "accept",        "give_back", "get_ident", NULL};
     const State *state = PyType_GetModuleState(type);
     PyObject *loop, *cancelled_error;
-    PyObject *fit = NULL, *wake = NULL, *borrow = NULL, *accept = NULL, *give_back = NULL;
+    PyObject *fit = NULL, *wake = NULL, *borrow = NULL, *accept = NULL, *give_back = NULL, *get_ident = NULL;
     Shelf *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$OOOOO:Shelf", names, &loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$OOOOOO:Shelf", names, &loop,
                                      &cancelled_error, &fit, &wake, &borrow, &accept,
-                                     &give_back)) {
+                                     &give_back, &get_ident)) {
         return NULL;
     }
-    if (fit == NULL || wake == NULL || borrow == NULL || accept == NULL || give_back == NULL) {
-        PyErr_SetString(PyExc_TypeError, "Shelf takes five functions by name");
+    if (fit == NULL || wake == NULL || borrow == NULL || accept == NULL || give_back == NULL ||
+        get_ident == NULL) {
+        PyErr_SetString(PyExc_TypeError, "Shelf takes six functions by name");
         return NULL;
     }
     if (!PyExceptionClass_Check(cancelled_error)) {

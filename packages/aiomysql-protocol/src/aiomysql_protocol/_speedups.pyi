@@ -66,6 +66,7 @@ class Shelf(Generic[_T, _I]):
         loop: Any,
         cancelled_error: type[BaseException],
         *,
+        get_ident: Callable[[], int],
         fit: Callable[[Any], bool],
         wake: Callable[[Any, Waiter], object],
         borrow: Callable[[Any, float | None], Awaitable[_T]],

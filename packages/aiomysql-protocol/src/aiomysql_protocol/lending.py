@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from operator import attrgetter
-from threading import get_ident
 from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -82,6 +81,7 @@ class Shelf(Generic[T, ItemT]):
         loop: Any,
         cancelled_error: type[BaseException],
         *,
+        get_ident: Callable[[], int],
         fit: Callable[[Any], bool],
         wake: Callable[[Any, Waiter], object],
         borrow: Callable[[Any, float | None], Awaitable[T]],
@@ -90,6 +90,7 @@ class Shelf(Generic[T, ItemT]):
     ) -> None:
         """loop, cancelled_error: those of a Waiter, see there.
 
+        get_ident: threading.get_ident.
         fit: may a thing change hands now?  It gets its item's subject, as wake does, which fires
         the waiter that gets the thing.
         The owner of a loan (see `loan`) is given to what does all that is not simple: borrow, with
@@ -100,7 +101,7 @@ class Shelf(Generic[T, ItemT]):
         self._fit, self._wake = fit, wake
         self._borrow, self._accept, self._give_back = borrow, accept, give_back
         self._runs = loop.is_running
-        self._thread = get_ident()
+        self._get_ident, self._thread = get_ident, get_ident()
         self._turns: OrderedDict[Turn[T], int] = OrderedDict()
         self._done = Ready(None)
         #: What stands for each thing, by the thing's id; the owner's to change.
@@ -158,7 +159,7 @@ class Shelf(Generic[T, ItemT]):
 
     def _take(self) -> T | None:
         """Take the first idle thing, if there is nothing else to do for that."""
-        if not (self.idle and self.open and get_ident() == self._thread and self._runs()):
+        if not (self.idle and self.open and self._get_ident() == self._thread and self._runs()):
             return None
         item = self.idle.popleft()
         thing: T | None = item.held
@@ -204,7 +205,7 @@ class Shelf(Generic[T, ItemT]):
             self.open
             and not self.idle
             and len(self.items) == self.capacity
-            and get_ident() == self._thread
+            and self._get_ident() == self._thread
             and self._runs()
         )
 
