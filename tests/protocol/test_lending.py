@@ -41,7 +41,7 @@ class Thing:
 class Owner:
     """Lends things, and notes what it is asked for."""
 
-    def __init__(self, implementation: str, things: int, *, open: bool = True) -> None:
+    def __init__(self, implementation: str, things: int, *, is_open: bool = True) -> None:
         self.asked: list[object] = []
         self.unfit: set[Thing] = set()
         self.more: list[Thing] = []
@@ -56,7 +56,7 @@ class Owner:
             accept=Owner.accept,
             give_back=Owner.give_back,
         )
-        self.shelf.open = open
+        self.shelf.open = is_open
         self.things = [self.new() for _ in range(things)]
         self.shelf.capacity = things
 
@@ -202,9 +202,7 @@ def test_what_is_not_simple_is_asked_of_the_owner(implementation: str, run: Run)
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_what_came_from_the_queue_is_looked_at(
-    implementation: str, run: Run, closed: bool
-) -> None:
+def test_what_came_from_the_queue_is_looked_at(implementation: str, run: Run, closed: bool) -> None:
     async def body() -> None:
         owner = Owner(implementation, 1)
         thing = await owner.loan()
@@ -355,7 +353,7 @@ def test_any_awaitable_of_the_owner(implementation: str, run: Run) -> None:
             return "all"
 
     async def body() -> None:
-        owner = Owner(implementation, 0, open=False)
+        owner = Owner(implementation, 0, is_open=False)
         owner.borrow = None  # type: ignore[assignment,method-assign]
         shelf = part(implementation, lending, "Shelf")(
             asyncio.get_running_loop(),
@@ -408,14 +406,15 @@ def test_nothing_is_kept_alive(implementation: str, run: Run) -> None:
 def test_bad_arguments(implementation: str, run: Run) -> None:
     async def body() -> None:
         shelf = Owner(implementation, 0).shelf
-        for wrong in (
+        attempts: list[Callable[[], object]] = [
             lambda: type(shelf)(),
             lambda: type(shelf)(asyncio.get_running_loop(), asyncio.CancelledError),
             lambda: shelf.loan(),
             lambda: shelf.put(),
             lambda: part(implementation, lending, "Item")(),
             lambda: part(implementation, lending, "resting")("claimed"),
-        ):
+        ]
+        for wrong in attempts:
             with pytest.raises(TypeError):
                 wrong()
 
