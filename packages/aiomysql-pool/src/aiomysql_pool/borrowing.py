@@ -123,7 +123,7 @@ class Borrowing(Returning):
         if options.max_waiting and not first:
             self._refuse_if_crowded()
         turn = self._shelf.queue_up(first=first)
-        if len(self._places) != options.maxsize:  # or else it would do nothing
+        if not options.maxsize or len(self._places) != options.maxsize:  # or it does nothing
             self._open_missing()
         timer = None
         if deadline is not None and seconds is not None:
