@@ -70,7 +70,7 @@ async def test_resize(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=1, maxsize=1)
     lent = await pool.acquire()
     waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(3)]
-    await wait_until(lambda: len(pool._waiters) == 3)
+    await wait_until(lambda: pool._shelf.waiting == 3)
     pool.resize(2, 4)
     more = [await asyncio.wait_for(task, 3) for task in waiting]
     assert (pool.minsize, pool.maxsize, pool.size) == (2, 4, 4)

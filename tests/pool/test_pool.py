@@ -71,6 +71,8 @@ async def test_bad_sizes(sizes: dict[str, Any], message: str) -> None:
 async def test_unlimited(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=0, maxsize=0)
     assert (pool.maxsize, pool.size) == (None, 0)
+    async with asyncio.timeout(0.8), pool.acquire():  # before the pool's regular look
+        assert pool.size == 1
     connections = [await pool.acquire() for _ in range(12)]
     assert (pool.size, pool.freesize) == (12, 0)
     for connection in connections:

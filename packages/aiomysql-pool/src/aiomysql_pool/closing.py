@@ -67,8 +67,8 @@ class Closing(Supply):
         if self._closing:
             return
         self._closing = True
-        self._plain = False
-        while (turn := self._waiters.next()) is not None:
+        self._shelf.open = False
+        while (turn := self._shelf.next()) is not None:
             turn.fail(PoolClosed())
         for timer in (self._retry, self._rounds):
             if timer is not None:

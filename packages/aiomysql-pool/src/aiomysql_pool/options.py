@@ -91,6 +91,11 @@ class PoolOptions:
         return cls(**own), {name: value for name, value in keywords.items() if name not in names}
 
     @property
+    def plain_wait(self) -> bool:
+        """Is there nothing to do for a caller but to wait, once all connections are there?"""
+        return self.maxsize > 0 and self.timeout is None and not self.max_waiting
+
+    @property
     def plain(self) -> bool:
         """Is there nothing to do for a connection that is handed out or comes back sound?"""
         return (

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from time import monotonic
 from typing import Self
 
 from aiomysql_core import Connection
+from aiomysql_core.lending import Item
 
 #: Told when a connection is garbage-collected; may be called in any thread.
 Collected = Callable[[weakref.ref[Connection]], None]
 
 
-class Place(weakref.ref[Connection]):
+class Reference(weakref.ref[Connection]):
+    """A weak reference that knows the key of the connection's place."""
+
+    __slots__ = ("key",)
+
+    def __new__(cls, connection: Connection, collected: Collected) -> Self:
+        return super().__new__(cls, connection, collected)
+
+    def __init__(self, connection: Connection, collected: Collected) -> None:
+        self.key = id(connection)
+
+
+class Place(Item[Connection]):
     """The place of one open connection in a pool.
 
     While the connection is lent, it refers to it weakly: a borrower that forgets a connection must
@@ -22,43 +36,44 @@ class Place(weakref.ref[Connection]):
     __slots__ = (
         "doomed",
         "expires",
-        "fresh",
-        "held",
         "key",
         "lent_at",
         "link",
         "opened",
+        "reference",
         "reported",
         "where",
     )
 
-    def __new__(
-        cls, connection: Connection, collected: Collected, opened: float, expires: float
-    ) -> Self:
-        return super().__new__(cls, connection, collected)
-
     def __init__(
         self, connection: Connection, collected: Collected, opened: float, expires: float
     ) -> None:
-        #: Where the pool finds it.
-        self.key = id(connection)
-        #: The connection, but for when it is lent.
-        self.held: Connection | None = connection
         #: What tells quickly whether the connection can be lent.
         self.link = connection.link
+        super().__init__(connection, self.link)
+        self.reference = Reference(connection, collected)
+        #: Where the pool finds it.
+        self.key = id(connection)
         #: When it was lent; only kept if an option needs it.
         self.lent_at = opened
         #: When it was opened, and when it is to be replaced.
         self.opened = opened
         self.expires = expires
-        #: Does it come straight from being opened?
-        self.fresh = True
         #: Is it to be closed when it comes back?
         self.doomed = False
         #: Where the borrower asked for it (debug mode).
         self.where = ""
         #: Was it reported as lent for too long?
         self.reported = False
+
+    def note_lent(self) -> None:
+        """It is lent from now on."""
+        self.reported = False
+        self.lent_at = monotonic()
+
+    def __call__(self) -> Connection | None:
+        """The connection, wherever it is; None: it was garbage-collected."""
+        return self.reference()
 
     @property
     def lent(self) -> bool:

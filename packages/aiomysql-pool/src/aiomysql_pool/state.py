@@ -11,11 +11,13 @@ from time import monotonic
 from typing import Any
 
 from aiomysql_core import Connection, InterfaceError
+from aiomysql_core.lending import Shelf
+from aiomysql_core.link import Link
+from aiomysql_core.link_state import at_rest
 from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.places import Place
 from aiomysql_pool.statistics import REASONS, Counters
-from aiomysql_pool.waiters import Turns
 
 _all: weakref.WeakSet[PoolState] = weakref.WeakSet()
 
@@ -37,12 +39,23 @@ class PoolState:
         #
         # Every open connection that is not being closed has a place, by its id. Those of idle ones
         # are in `_idle` besides; those being reset have a task in `_cleaning`; others are lent.
-        self._places: dict[int, Place] = {}
-        self._idle: deque[Place] = deque()
+        self._shelf: Shelf[Connection, Place] = Shelf(
+            self._loop,
+            asyncio.CancelledError,
+            get_ident=get_ident,
+            fit=at_rest,
+            wake=Link.wake,
+            # Asked for when they are needed: a tracer may replace them.
+            borrow=lambda pool, timeout: pool._ask(timeout),
+            accept=lambda pool, connection: pool._accept_or_ask(connection),
+            give_back=lambda pool, connection: pool.release(connection),
+        )
+        self._loan = self._shelf.loan
+        self._places = self._shelf.items
+        self._idle = self._shelf.idle
         self._cleaning: set[asyncio.Task[None]] = set()
         # Lent ones that `terminate` closed under their borrowers.
         self._terminated: dict[int, Place] = {}
-        self._waiters = Turns()
         self._connects: set[asyncio.Task[tuple[Connection, Place]]] = set()
         self._backoff = Backoff()
         # The retry after a failed connect, and the regular check of the idle connections.
@@ -55,9 +68,7 @@ class PoolState:
         # How few connections were idle since the last look (option `max_idle`), and when that was.
         self._least_free = 0
         self._last_look = self._last_round = monotonic()
-        # May sound connections be lent and taken back without any ado?
-        self._plain = options.plain
-        # Does a tracer wrap `_acquire`?
+        # Does a tracer wrap what is left out where all is simple?
         self._traced = False
         self._closing = False
         self._closed = False
@@ -65,7 +76,6 @@ class PoolState:
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._done.set_result(None)
         self._counters = Counters()
-        self._requests = 0
         # Together they tell cheaply that this loop is the one that runs here.
         self._loop_runs = self._loop.is_running
         self._thread = get_ident()
@@ -83,7 +93,7 @@ class PoolState:
             f"<{type(self).__name__} {state} {where} db={options.get('db')!r} "
             f"user={options.get('user')!r} used={self._lent} free={len(self._idle)} "
             f"size={self.size} minsize={self.minsize} maxsize={self._options.maxsize} "
-            f"waiting={len(self._waiters)}>"
+            f"waiting={self._shelf.waiting}>"
         )
 
     @property
@@ -148,12 +158,12 @@ class PoolState:
             "lent": self._lent,
             "connecting": len(self._connects),
             "resetting": len(self._cleaning),
-            "waiting": len(self._waiters),
-            "requests": self._requests,
+            "waiting": self._shelf.waiting,
+            "requests": self._shelf.lent,
+            "waited": self._shelf.waited,
+            "wait_time": self._shelf.wait_time,
         }
         for name in (
-            "waited",
-            "wait_time",
             "usage_time",
             "timeouts",
             "refused",
@@ -180,9 +190,12 @@ class PoolState:
             )
 
     def _update_plain(self) -> None:
-        maxsize = self._options.maxsize
-        self._plain = (
-            self._options.plain
+        """May sound connections be lent and taken back without any ado?"""
+        options = self._options
+        maxsize = options.maxsize
+        self._shelf.capacity = maxsize if options.plain_wait else -1
+        self._shelf.open = (
+            options.plain
             and not self._traced
             and not self._closing
             and not self._forked_from
@@ -195,7 +208,7 @@ def _after_fork() -> None:
     # Marked once, so that nobody needs to ask for the process id at each `acquire`.
     for pool in _all:
         pool._forked_from = os.getppid()
-        pool._plain = False
+        pool._shelf.open = False
         _inherited.extend(place() for place in pool._places.values())
 
 

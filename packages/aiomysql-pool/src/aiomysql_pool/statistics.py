@@ -26,8 +26,6 @@ REASONS = (
 class Counters:
     """Grow from the making of the pool on; times are sums of seconds."""
 
-    waited: int = 0
-    wait_time: float = 0.0
     usage_time: float = 0.0
     timeouts: int = 0
     refused: int = 0

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from aiomysql_core import Connection
 from aiomysql_core.log import logger
 from aiomysql_pool.lifecycle import goodbye
-from aiomysql_pool.places import Collected, Place
+from aiomysql_pool.places import Collected, Place, Reference
 from aiomysql_pool.state import PoolState
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Supply(PoolState):
         while not self._closing and (not options.maxsize or self.size < options.maxsize):
             under_way = len(self._connects)
             missing = options.minsize - len(self._places)
-            if under_way >= max(len(self._waiters), missing):
+            if under_way >= max(self._shelf.waiting, missing):
                 break
             if backoff.failures:
                 if under_way or self._retry is not None:
@@ -63,7 +63,7 @@ class Supply(PoolState):
 
     def _open_one(self) -> None:
         self._counters.connects += 1
-        connected = partial(self._connected, monotonic(), self._waiters.newest, self._generation)
+        connected = partial(self._connected, monotonic(), self._shelf.newest, self._generation)
         self._connects.add(self._start(self._connect(), connected))
 
     def _connected(
@@ -99,13 +99,13 @@ class Supply(PoolState):
         """
         failing = self._backoff.failures > 0
         hopeless = failing and not self._places
-        turn = self._waiters.next_of(ticket) if failing else self._waiters.next()
+        turn = self._shelf.next(ticket) if failing else self._shelf.next()
         if turn is None and self._rounds is not None:
             level = logging.DEBUG if failing else logging.WARNING
             logger.log(level, "%r: could not open a connection: %r", self, error)
         while turn is not None:
             turn.fail(error)
-            turn = self._waiters.next_of(ticket) if hopeless else None
+            turn = self._shelf.next(ticket) if hopeless else None
             error = _another(error)
 
     def _new_place(self, connection: Connection) -> Place:
@@ -123,12 +123,9 @@ class Supply(PoolState):
         reason = self._why_not_kept(place)
         if reason is not None:
             self._dismiss(connection, reason)
-        elif (turn := self._waiters.next()) is not None:
-            self._lend(place)
-            turn.give(connection)
         else:
-            place.held = connection
-            self._idle.append(place)
+            place.note_lent()
+            self._shelf.put(place, connection)
 
     def _why_not_kept(self, place: Place) -> str | None:
         maxsize = self._options.maxsize
@@ -140,12 +137,6 @@ class Supply(PoolState):
             return "surplus"
         return "expired" if monotonic() >= place.expires else None
 
-    def _lend(self, place: Place) -> None:
-        place.held = None
-        place.reported = False
-        place.lent_at = monotonic()
-        self._requests += 1
-
     # -- closing ---------------------------------------------------------------------------------
 
     def _dismiss_place(self, place: Place, reason: str) -> None:
@@ -156,7 +147,7 @@ class Supply(PoolState):
         """Take a connection that is neither idle nor lent out of the pool and close it."""
         self._places.pop(id(connection), None)
         self._counters.closed[reason] += 1
-        if not self._plain:
+        if not self._shelf.open:
             self._update_plain()
         self._retire(connection)
 
@@ -173,13 +164,14 @@ class Supply(PoolState):
         while self._idle:
             self._dismiss_place(self._idle.popleft(), reason)
 
-    def _lost_sight_of(self, place: Place) -> None:
+    def _lost_sight_of(self, reference: Reference) -> None:
         """A lent connection was garbage-collected (its own `__del__` closes it)."""
-        if self._terminated.get(place.key) is place:
-            del self._terminated[place.key]
+        key = reference.key
         # Its id may be another one's already.
-        elif self._places.get(place.key) is place:
-            del self._places[place.key]
+        if (place := self._terminated.get(key)) is not None and place.reference is reference:
+            del self._terminated[key]
+        elif (place := self._places.get(key)) is not None and place.reference is reference:
+            del self._places[key]
             self._counters.closed["forgotten"] += 1
             logger.warning(
                 "%r: a connection was garbage-collected without having been released%s",
@@ -282,11 +274,11 @@ def _another(error: BaseException) -> BaseException:
 
 
 def _collected(pool: weakref.ref[Supply]) -> Collected:
-    def collected(place: weakref.ref[Connection]) -> None:
+    def collected(reference: weakref.ref[Connection]) -> None:
         owner = pool()
-        if owner is not None and isinstance(place, Place) and not owner._loop.is_closed():
+        if owner is not None and isinstance(reference, Reference) and not owner._loop.is_closed():
             try:
-                owner._loop.call_soon_threadsafe(owner._lost_sight_of, place)
+                owner._loop.call_soon_threadsafe(owner._lost_sight_of, reference)
             except RuntimeError:  # closed by another thread just now
                 return
 

@@ -8,6 +8,7 @@
 #include "_answers.h"
 #include "_batches.h"
 #include "_dicts.h"
+#include "_lending.h"
 #include "_literals.h"
 #include "_parameters.h"
 #include "_requests.h"
@@ -372,7 +373,7 @@ module_exec(PyObject *module)
     }
     state->ready_type->tp_vectorcall = Ready_vectorcall;
     if (PyModule_AddType(module, state->ready_type) < 0 ||
-        PyModule_AddType(module, state->waiter_type) < 0) {
+        PyModule_AddType(module, state->waiter_type) < 0 || lending_exec(module, state) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -400,7 +401,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->ok_type);
     Py_VISIT(state->answer_type);
     Py_VISIT(state->deque_type);
-    return 0;
+    return lending_traverse(&state->lending, visit, arg);
 }
 
 static int
@@ -408,6 +409,7 @@ module_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
+    lending_clear(&state->lending);
     Py_CLEAR(state->decoder_type);
     Py_CLEAR(state->ready_type);
     Py_CLEAR(state->waiter_type);
@@ -444,6 +446,7 @@ static PyMethodDef module_methods[] = {
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
+    {"resting", resting, METH_VARARGS, "See lending.resting."},
     {"start_execution", METHOD(start_execution), METH_FASTCALL,
      "See implementation.start_execution."},
     {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},

@@ -49,7 +49,17 @@ typedef struct {
     PyObject *head;
 } Names;
 
+typedef struct { /* see _lending.h */
+    PyTypeObject *item_type;
+    PyTypeObject *turn_type;
+    PyTypeObject *shelf_type;
+    PyTypeObject *loan_type;
+    PyObject *deque_type;
+    PyObject *monotonic;
+} Lending;
+
 typedef struct {
+    Lending lending;
     PyTypeObject *decoder_type;
     PyTypeObject *ready_type;
     PyTypeObject *waiter_type;

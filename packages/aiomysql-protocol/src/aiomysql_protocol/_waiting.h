@@ -578,7 +578,8 @@ static PyType_Slot Waiter_slots[] = {
 static PyType_Spec Waiter_spec = {
     .name = "aiomysql_protocol._speedups.Waiter",
     .basicsize = sizeof(Waiter),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_IMMUTABLETYPE,
     .slots = Waiter_slots,
 };
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, binary_rows, exchange_state, rows, waiting
+from . import answers, binary_rows, exchange_state, lending, rows, waiting
 from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
@@ -49,6 +49,11 @@ class _Parts(NamedTuple):
     waiter: type[Any]
     exchange_state: type[Any]
     result_state: type[Any]
+    item: type[Any]
+    turn: type[Any]
+    shelf: type[Any]
+    loan: type[Any]
+    resting: Callable[[str, int], Callable[[Any], bool]]
 
 
 def _literals(
@@ -74,6 +79,11 @@ def _chosen() -> _Parts:
         waiting.Waiter,
         exchange_state.ExchangeState,
         exchange_state.ResultState,
+        lending.Item,
+        lending.Turn,
+        lending.Shelf,
+        lending.Loan,
+        lending.resting,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -104,6 +114,11 @@ def _chosen() -> _Parts:
         _speedups.Waiter,
         _speedups.ExchangeState,
         _speedups.ResultState,
+        _speedups.Item,
+        _speedups.Turn,
+        _speedups.Shelf,
+        _speedups.Loan,
+        _speedups.resting,
     )
 
 
@@ -139,12 +154,20 @@ in UTF-8, if they are of the usual types, and of those that the statement had th
 if TYPE_CHECKING:
     from .exchange_state import ExchangeState as ExchangeState
     from .exchange_state import ResultState as ResultState
+    from .lending import Item as Item
+    from .lending import Loan as Loan
+    from .lending import Shelf as Shelf
+    from .lending import Turn as Turn
     from .waiting import Ready as Ready
     from .waiting import Waiter as Waiter
 else:
-    # See `waiting`, and `exchange_state`.
+    # See `waiting`, `exchange_state` and `lending`.
     Ready, Waiter = _parts.ready, _parts.waiter
     ExchangeState, ResultState = _parts.exchange_state, _parts.result_state
+    Item, Turn, Shelf, Loan = _parts.item, _parts.turn, _parts.shelf, _parts.loan
+
+resting = _parts.resting
+"""See ``lending.resting``."""
 
 literals = _parts.literals
 """``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.
