@@ -91,7 +91,9 @@ class Handle:
 class Statements:
     """The prepared statements of one connection."""
 
-    def __init__(self, link: Link, size: int, encoding: str, conv: Mapping[Any, Any]) -> None:
+    def __init__(
+        self, link: Link, size: int, encoding: str, conv: Mapping[Any, Any] | None
+    ) -> None:
         """link: the connection's; size: how many statements of cursors are kept (0: none);
         encoding: the connection's codec; conv: as for `connect`.
         """
@@ -99,7 +101,7 @@ class Statements:
         self.size = size
         self._conv = conv
         self._encoding = encoding
-        self._writer = ParameterWriter(encoding, conv)
+        self._writer: ParameterWriter | None = None
         self._generation = 0
         self._cached: OrderedDict[str, Handle] = OrderedDict()
         self._newest: Handle | None = None  # the one at its end
@@ -118,7 +120,7 @@ class Statements:
         self._newest = None
         if encoding is not None:
             self._encoding = encoding
-            self._writer = ParameterWriter(encoding, self._conv)
+            self._writer = None
 
     def session_reset(self, encoding: str) -> None:
         """The session is as good as new: it has no statements."""
@@ -249,7 +251,10 @@ class Statements:
             except NeedsTextError:
                 return None
         try:
-            parameters = self._writer.write(values)
+            writer = self._writer
+            if writer is None:
+                writer = self._writer = ParameterWriter(self._encoding, self._conv)
+            parameters = writer.write(values)
         except NeedsTextError:
             return None
         same = parameters[2] == prepared.accepted_last and parameters[0] == count

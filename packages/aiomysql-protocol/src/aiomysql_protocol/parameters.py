@@ -122,7 +122,7 @@ class ParameterWriter:
     def __init__(self, encoding: str, encoders: Mapping[Any, Any] | None = None) -> None:
         """`encoding`: the connection's codec; `encoders`: as for Literals."""
         self._encoding = encoding
-        self._custom = custom_encoders(encoders or {})
+        self._custom = custom_encoders(encoders) if encoders else {}
         self._literals = Literals()
         self._usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
