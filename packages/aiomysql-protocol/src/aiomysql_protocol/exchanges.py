@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pymysql.constants import COMMAND
 
+from aiomysql_protocol.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.framing import wrong_sequence
 from aiomysql_protocol.packets import ERR_HEADER, OK_HEADER, Ok, parse_error, parse_ok
@@ -31,6 +32,9 @@ class Exchange(ABC):
 
     #: What is under way, for the message when the connection is lost.
     activity: ClassVar[str] = "query"
+
+    #: Bytes of the longest payload that can be a part of its answer.
+    max_payload: ClassVar[int] = MAX_PAYLOAD
 
     #: Is `receive_rows` to be tried before frames are read one by one?
     reads_rows: bool = False

@@ -129,6 +129,9 @@ class Login(Exchange):
 
     activity: ClassVar[str] = "the handshake"
 
+    # No server needs more, and nobody knows yet who it is.
+    max_payload: ClassVar[int] = 1 << 20
+
     def __init__(self, options: LoginOptions) -> None:
         self._options = options
         self._tls = False
