@@ -370,3 +370,43 @@ async def test_bad_data_source_name(dsn: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
         await connect(dsn)
     assert "topsecret" not in str(caught.value)
+
+
+# -- options that were checked before --------------------------------------------------------------
+
+
+async def test_checked_options_are_told_apart_by_type_and_keep_no_password() -> None:
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": 1, "user": "u", "connect_timeout": 1}
+    first = Connection(**given, password="first")._options
+    for wrong in ({"port": True}, {"port": 1.0}, {"connect_timeout": True}, {"client_flag": False}):
+        with pytest.raises(TypeError, match=repr(next(iter(wrong)))):
+            Connection(**given | wrong)
+    second = Connection(**given, password="second")._options
+    assert (first.password, second.password) == ("first", "second")
+    assert Connection(**given)._options.password == b""
+    refused: list[tuple[dict[str, Any], type[Exception]]] = [
+        ({"password": 1}, TypeError),
+        ({"password": "\ud800"}, ValueError),
+        ({"factor_passwords": None}, TypeError),
+    ]
+    for wrong, error in refused:
+        with pytest.raises(error, match=repr(next(iter(wrong)))):
+            Connection(**given | wrong)
+    second.db = "other"
+    assert first.db is Connection(**given)._options.db is None
+
+
+async def test_what_one_connection_changes_is_not_another_ones(
+    connect_args: dict[str, Any], server: Server
+) -> None:
+    arguments = connect_args | {"charset": "utf8mb4"}
+    async with connect(**arguments) as first:
+        await first.select_db("information_schema")
+        await first.set_charset("latin1")
+        await first.ping()
+        first.close()
+        await first.ping()
+        where = "SELECT DATABASE(), @@character_set_client"
+        assert await one(first, where) == ("information_schema", "latin1")
+        async with connect(**arguments) as second:
+            assert await one(second, where) == (connect_args["db"], "utf8mb4")

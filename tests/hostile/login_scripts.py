@@ -73,6 +73,13 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
         says(HELLO[:36] + b"\xff" + HELLO[37:]),
         "greeting ends|nonce of 20 bytes",
     ),
+    "greeting of 1 GiB, announced": (Script([b"\xff\xff\xff\0" + HELLO]), "at most 1048576"),
+    "greeting of 2 MiB, announced": (Script([b"\0\0\x20\0" + HELLO]), "at most 1048576"),
+    "greeting of 512 KiB": (says(HELLO + b"x" * (1 << 19), hang_up=True), "Lost connection"),
+    "OK of 1 GiB, announced": (
+        Script([frame(HELLO, 0), b"\xff\xff\xff\x02" + ok()]),
+        "at most 1048576",
+    ),
     "greeting without 4.1": (says(WITHOUT_41), "lacks capabilities"),
     "greeting without plugins": (says(WITHOUT_PLUGINS), "lacks capabilities"),
     "greeting with number 7": (says(HELLO, 7), "Protocol mismatch|sequence"),
@@ -104,7 +111,8 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "a method nobody knows": (answers(switch(b"authentication_magic")), "authentication_magic"),
     "a method that is no UTF-8": (answers(switch(b"\xff\xfe\x80")), "Authentication plugin"),
     "a method's name without end": (answers(b"\xfemysql_clear"), "mysql_clear"),
-    "a method's name of 1 MiB": (answers(switch(b"x" * (1 << 20))), "Authentication plugin"),
+    "a method's name of 512 KiB": (answers(switch(b"x" * (1 << 19))), "Authentication plugin"),
+    "a method's name of 1 MiB": (answers(switch(b"x" * (1 << 20))), "at most 1048576"),
     # -- nonces and keys ---------------------------------------------------------------------
     "nonce of 3 bytes": (answers(switch(b"mysql_native_password", b"abc")), "nonce"),
     "nonce of 64 KiB": (answers(switch(SHA2.encode(), b"x" * 65536)), "nonce"),

@@ -209,12 +209,9 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
              PyObject *args, Request *request)
 {
     const Names *names = &state->names;
-    PyObject *handle = NULL, *writer, *size;
-    int usual, keeps;
+    PyObject *handle = NULL, *size;
+    int keeps, usual = attribute_is(self->statements, names->usual, Py_True);
 
-    writer = PyObject_GetAttr(self->statements, names->writer);
-    usual = writer == NULL ? -1 : attribute_is(writer, names->usual, Py_True);
-    Py_XDECREF(writer);
     if (usual <= 0) {
         return usual;
     }

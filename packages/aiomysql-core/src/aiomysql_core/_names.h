@@ -7,7 +7,7 @@
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_cached) X(_claimed) X(_clear_result) X(_connection) X(_description) X(_echo) X(_end)        \
+    X(_buffer) X(_cached) X(_claimed) X(_clear_result) X(_connection) X(_description) X(_echo) X(_end)        \
     X(_executed) X(_generation) X(_handle) X(_last_executed) X(_lastrowid) X(_newest)              \
     X(_reading_paused) X(_result) X(_rowcount) X(_rownumber) X(_rows) X(_sock) X(_take)            \
     X(_take_result) X(_write) X(affected_rows) X(arm) X(cached) X(changes_meaning) X(close)        \
@@ -15,7 +15,7 @@
     X(follower) X(generation) X(last_usage) X(literal) X(loop) X(no_backslash_escapes) X(note) X(ok)       \
     X(popleft) X(positional) X(prepared) X(received) X(result) X(results) X(rows)                  \
     X(server_status) X(session) X(settle) X(size) X(statement) X(streamed) X(throw) X(usual)       \
-    X(wake) X(waking) X(writer) X(__aexit__) X(_check_executed)
+    X(wake) X(waking) X(__aexit__) X(_check_executed)
 
 typedef struct {
 #define X(name) PyObject *name;

@@ -14,8 +14,6 @@ typedef struct {
     PyObject *stream;
     PyObject *session;
     PyObject *waiter;
-    PyObject *buffer; /* a bytearray */
-    Py_buffer view;   /* of the buffer, which keeps its size as long as it is held */
     int descriptor;
     vectorcallfunc vectorcall;
 } Receiver;
@@ -44,7 +42,8 @@ receiver_lost(Receiver *self, const State *state, int reason)
 
 /* `count` bytes have come, the first at the buffer's `end`: what `Stream._take` does. */
 static int
-receiver_take(Receiver *self, const State *state, Py_ssize_t end, Py_ssize_t count)
+receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t end,
+              Py_ssize_t count)
 {
     const Names *names = &state->names;
     PyObject *number = PyLong_FromSsize_t(count), *received = NULL, *sum = NULL, *done = NULL;
@@ -54,7 +53,7 @@ receiver_take(Receiver *self, const State *state, Py_ssize_t end, Py_ssize_t cou
     }
     if (end == 0) {
         PyObject *zero = PyLong_FromLong(0);
-        PyObject *args[4] = {self->session, self->buffer, zero, number};
+        PyObject *args[4] = {self->session, buffer, zero, number};
         done = PyObject_Vectorcall(state->quick_answer, args, 4, NULL);
         Py_DECREF(zero);
         if (done == NULL) {
@@ -109,14 +108,50 @@ receiver_follow(Receiver *self, const State *state)
     }
 }
 
+/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its size. */
+static PyObject *
+receive(Receiver *self, const State *state, PyObject *buffer)
+{
+    PyObject *position = PyObject_GetAttr(self->stream, state->names._end);
+    Py_ssize_t end, count, size = PyByteArray_GET_SIZE(buffer);
+    char *bytes = PyByteArray_AS_STRING(buffer);
+    int failed, reason;
+
+    if (position == NULL) {
+        return NULL;
+    }
+    end = PyLong_AsSsize_t(position);
+    Py_DECREF(position);
+    if (end < 0 || end >= size) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "the stream's buffer has no room");
+        }
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    count = recv(self->descriptor, bytes + end, (size_t)(size - end), 0);
+    reason = errno;
+    Py_END_ALLOW_THREADS
+    if (count <= 0) {
+        if (count < 0 && (reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR)) {
+            Py_RETURN_NONE;
+        }
+        return receiver_lost(self, state, count < 0 ? reason : 0) < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    failed = PyObject_SetAttr(self->stream, state->names.waking, Py_True) < 0 ||
+             receiver_take(self, state, buffer, end, count) < 0;
+    receiver_follow(self, state);
+    failed |= PyErr_Occurred() != NULL;
+    return failed ? NULL : Py_NewRef(Py_None);
+}
+
 static PyObject *
 Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargsf, PyObject *names)
 {
     Receiver *self = (Receiver *)callable;
     const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *position;
-    Py_ssize_t end, count;
-    int closed, failed, reason;
+    PyObject *buffer, *done = NULL;
+    int closed;
 
     if (PyVectorcall_NARGS(nargsf) != 0 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
         PyErr_SetString(PyExc_TypeError, "a Receiver takes no arguments");
@@ -126,64 +161,44 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
         Py_RETURN_NONE; /* the garbage collector was here */
     }
     closed = attribute_is(self->stream, state->names._sock, Py_None);
-    position = closed < 0 ? NULL : PyObject_GetAttr(self->stream, state->names._end);
-    if (position == NULL) {
+    if (closed != 0) { /* the descriptor may be another's by now */
+        return closed < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    buffer = PyObject_GetAttr(self->stream, state->names._buffer);
+    if (buffer == NULL) {
         return NULL;
-    }
-    end = PyLong_AsSsize_t(position);
-    Py_DECREF(position);
-    if (end < 0 || end > self->view.len) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ValueError, "the stream's end is outside of its buffer");
-        }
-        return NULL;
-    }
-    if (closed) {
-        Py_RETURN_NONE; /* the descriptor may be another's by now */
-    }
-    Py_BEGIN_ALLOW_THREADS
-    count = recv(self->descriptor, (char *)self->view.buf + end, (size_t)(self->view.len - end), 0);
-    reason = errno;
-    Py_END_ALLOW_THREADS
-    if (count <= 0) {
-        if (count < 0 && (reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR)) {
-            Py_RETURN_NONE;
-        }
-        return receiver_lost(self, state, count < 0 ? reason : 0) < 0 ? NULL : Py_NewRef(Py_None);
     }
     Py_INCREF(self);
-    failed = PyObject_SetAttr(self->stream, state->names.waking, Py_True) < 0 ||
-             receiver_take(self, state, end, count) < 0;
-    receiver_follow(self, state);
-    failed |= PyErr_Occurred() != NULL;
+    if (PyByteArray_Check(buffer)) {
+        done = receive(self, state, buffer);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "the stream's buffer must be a bytearray");
+    }
     Py_DECREF(self);
-    return failed ? NULL : Py_NewRef(Py_None);
+    Py_DECREF(buffer);
+    return done;
 }
 
 static PyObject *
 Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"stream", "session", "waiter", "buffer", "descriptor", NULL};
-    PyObject *stream, *session, *waiter, *buffer;
+    static char *names[] = {"stream", "session", "waiter", "descriptor", NULL};
+    PyObject *stream, *session, *waiter;
     Receiver *self;
     int descriptor;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!i:Receiver", names, &stream, &session,
-                                     &waiter, &PyByteArray_Type, &buffer, &descriptor)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOi:Receiver", names, &stream, &session, &waiter,
+                                     &descriptor)) {
         return NULL;
     }
     self = (Receiver *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    if (PyObject_GetBuffer(buffer, &self->view, PyBUF_WRITABLE) < 0) {
-        Py_DECREF(self);
-        return NULL;
-    }
     self->stream = Py_NewRef(stream);
     self->session = Py_NewRef(session);
     self->waiter = Py_NewRef(waiter);
-    self->buffer = Py_NewRef(buffer);
     self->descriptor = descriptor;
     self->vectorcall = Receiver_call;
     return (PyObject *)self;
@@ -196,7 +211,6 @@ Receiver_traverse(Receiver *self, visitproc visit, void *arg)
     Py_VISIT(self->stream);
     Py_VISIT(self->session);
     Py_VISIT(self->waiter);
-    Py_VISIT(self->buffer);
     return 0;
 }
 
@@ -216,8 +230,6 @@ Receiver_dealloc(Receiver *self)
 
     PyObject_GC_UnTrack(self);
     (void)Receiver_clear(self);
-    PyBuffer_Release(&self->view);
-    Py_CLEAR(self->buffer);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -228,7 +240,7 @@ static PyMemberDef Receiver_members[] = {
 };
 
 static PyType_Slot Receiver_slots[] = {
-    {Py_tp_doc, "Receiver(stream, session, waiter, buffer, descriptor)\n--\n\n"
+    {Py_tp_doc, "Receiver(stream, session, waiter, descriptor)\n--\n\n"
                 "What a SocketStream has the event loop call."},
     {Py_tp_new, Receiver_new},
     {Py_tp_dealloc, Receiver_dealloc},

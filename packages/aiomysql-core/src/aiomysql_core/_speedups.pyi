@@ -59,7 +59,6 @@ class Receiver:
         stream: Stream,
         session: Session,
         waiter: Waiter,
-        buffer: bytearray,
         descriptor: int,
     ) -> None: ...
     def __call__(self) -> None: ...

@@ -28,7 +28,7 @@ from aiomysql_core.link import Link
 from aiomysql_core.local_data import LocalSource
 from aiomysql_core.opening import open_stream
 from aiomysql_core.option_files import read_option_file
-from aiomysql_core.options import OPTION_NAMES, Options, Password
+from aiomysql_core.options import Password, find_options, pick_options
 from aiomysql_core.prepared import PreparedStatement, Statements
 from aiomysql_core.signatures import running_loop, takes_parameters_of
 from aiomysql_core.stopping import Killer
@@ -158,12 +158,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         Raises TypeError, ValueError, NotSupportedError or ProgrammingError for a bad option, which
         is named.
         """
-        given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
+        given = locals()
         self._loop: asyncio.AbstractEventLoop = running_loop(loop)
-        self._options = options = Options.resolve(
-            read_option_file(read_default_file, read_default_group) if read_default_file else {},
-            **given,
-        )
+        if read_default_file:
+            given = {**given, **read_option_file(read_default_file, read_default_group)}
+        self._options = options = find_options(pick_options(given))
         self._charset = options.find_charset()
         self._echo = echo
         self.get_warnings = get_warnings
@@ -180,10 +179,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.autocommit_mode = autocommit
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, autocommit)
-        conv = conv if conv is not None else default_decoders
-        self.decoders: dict[Any, Converter] = {
-            key: value for key, value in conv.items() if not isinstance(key, type)
-        }
+        self.decoders: dict[Any, Converter]
+        if conv is None or conv is default_decoders:
+            conv, self.decoders = None, default_decoders.copy()
+        else:
+            self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
         self._literals = Literals(conv)
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None

@@ -86,5 +86,5 @@ fast_path = _parts.fast_path
 """Makes the FastPath of a connection, see ``SocketStream.fast_path``; None: there is none."""
 
 receiver = _parts.receiver
-"""``receiver(stream, session, waiter, buffer, descriptor)`` does what ``SocketStream`` does
+"""``receiver(stream, session, waiter, descriptor)`` does what ``SocketStream`` does
 when its socket has bytes; None: that does it itself."""

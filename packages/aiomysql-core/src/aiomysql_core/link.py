@@ -150,14 +150,15 @@ class Link(LinkState):
             return
         self._give_up_result()
         self._stream = self.session = self.fast_path = None
+        goodbye = Quit()
+        timer = stream.loop.call_later(_QUIT_TIMEOUT, stream.abort)
         try:
-            stream.start(Quit())
             stream.resume()
-            async with asyncio.timeout(_QUIT_TIMEOUT):
-                await stream.wait_closed()
-        except TimeoutError:
-            pass
+            if stream.start(goodbye):
+                while not goodbye.done:
+                    await stream.wait(goodbye)
         finally:
+            timer.cancel()
             stream.abort()
 
     # -- exchanges -------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import os
 import socket
 import ssl
+from functools import lru_cache
 from typing import Any
 
 from pymysql.constants import CR
@@ -127,12 +127,21 @@ async def _addresses(options: Options, loop: asyncio.AbstractEventLoop) -> list[
     """Where the server may be, in the order to try."""
     if options.unix_socket is not None:
         return [(socket.AF_UNIX, options.unix_socket)]
-    with contextlib.suppress(ValueError):  # it is a name
-        version = ipaddress.ip_address(options.host).version
-        family = socket.AF_INET if version == 4 else socket.AF_INET6
+    family = _family(options.host)
+    if family is not None:
         return [(family, (options.host, options.port))]
     found = await loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
     return [(item[0], item[4]) for item in found]
+
+
+@lru_cache(maxsize=64)
+def _family(host: str) -> socket.AddressFamily | None:
+    """The family of an address; None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET if version == 4 else socket.AF_INET6
 
 
 async def _encrypted(options: Options, stream: Stream) -> Stream:

@@ -7,9 +7,11 @@ import inspect
 import ipaddress
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Self
 
 from pymysql.constants import CLIENT
@@ -66,9 +68,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass
 class Options:
-    """Where to connect, as whom, and how; checked by `check`."""
+    """Where to connect, as whom, and how; checked by `resolve` or `find`."""
 
     host: str
     port: int
@@ -99,14 +101,24 @@ class Options:
     factor_passwords: Sequence[str | bytes] = field(repr=False)
     tls: TlsOptions
     tcp: TcpOptions
+    #: What `login` has made before; shared by all copies.
+    _logins: dict[tuple[Any, ...], LoginOptions] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def with_password(self, password: Password) -> Self:
+        """The same with another password.  Raises what `resolve` raises for it."""
+        _check_password(password)
+        same = object.__new__(type(self))
+        same.__dict__.update(self.__dict__, password=password)
+        return same
 
     @classmethod
-    def resolve(cls, from_file: Mapping[str, Any], **given: Any) -> Self:
-        """From the keywords of connect(), those of an option file in front of them.
+    def resolve(cls, **given: Any) -> Self:
+        """From the keywords of connect().
 
         Raises TypeError, ValueError or NotSupportedError, which name the option.
         """
-        given.update(from_file)
         ssl_options = {
             name.removeprefix("ssl_"): given.pop(name)
             for name in list(given)
@@ -134,11 +146,7 @@ class Options:
                 raise TypeError(
                     f"option {name!r} must be of type {wanted}, not {type(value).__name__}"
                 )
-        if not isinstance(self.password, (str, bytes, bytearray)) and not callable(self.password):
-            raise TypeError(
-                "option 'password' must be str, bytes or a function that returns one, "
-                f"not {type(self.password).__name__}"
-            )
+        _check_password(self.password)
         if not 0 < self.port < 1 << 16:
             raise ValueError(f"option 'port' must be from 1 to 65535, not {self.port}")
         for name in ("connect_timeout", "read_timeout", "write_timeout", "kill_timeout"):
@@ -172,7 +180,6 @@ class Options:
         for name, text, encoding in (
             ("user", self.user, charset.encoding),
             ("db", self.db, charset.encoding),
-            ("password", self.password, "utf-8"),
             ("program_name", self.program_name, "utf-8"),
             ("conn_attrs", "".join(attributes), "utf-8"),
             ("host", self.host, "utf-8" if self.unix_socket else "idna"),
@@ -222,6 +229,18 @@ class Options:
         self, charset: Charset, password: bytes, collation_id: int | None = None
     ) -> LoginOptions:
         """The options as the protocol layer wants them; collation_id: default is the charset's."""
+        key = charset, collation_id, self.db, os.getpid()
+        found = self._logins.get(key)
+        if found is None:
+            found = self._login(charset, collation_id or charset.collation_id)
+            if self.sock is None:
+                found.written_attributes  # noqa: B018  (made once, for all copies)
+                self._logins.clear()
+                self._logins[key] = found
+        return found.with_password(password)
+
+    def _login(self, charset: Charset, collation_id: int) -> LoginOptions:
+        """What `login` gives, without the password."""
         attributes = {
             "_client_name": "aiomysql",
             "_client_version": __version__,
@@ -237,9 +256,9 @@ class Options:
         local = self.secure or _is_loopback(host)
         return LoginOptions(
             user=self.user.encode(charset.encoding),
-            password=password,
+            password=b"",
             database=self.db.encode(charset.encoding) if self.db else None,
-            collation_id=collation_id or charset.collation_id,
+            collation_id=collation_id,
             client_flags=flags,
             attributes=attributes,
             tls=self.tls.policy(local=local),
@@ -258,7 +277,7 @@ class Options:
 
 
 #: The keywords of connect() that make up Options.
-OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls", "tcp"} | {
+OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls", "tcp", "_logins"} | {
     "tcp_keepalive",
     "tcp_user_timeout",
     "ssl",
@@ -271,6 +290,51 @@ OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls", "tcp
     "ssl_verify_identity",
     "ssl_disabled",
 }
+
+
+# The secrets come last, to be cut off.
+_SECRETS = ("password", "factor_passwords")
+_PICKED = (*sorted(OPTION_NAMES.difference(_SECRETS)), *_SECRETS)
+
+#: Picks the values of OPTION_NAMES from a mapping, for `find_options`.
+pick_options: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*_PICKED)
+
+#: Types whose values can't change, and which mean the same if they are equal.
+_SIMPLE = frozenset({str, bytes, int, float, bool, _NONE, ssl.SSLContext})
+
+#: How many sets of options are remembered.
+_MOST_KNOWN = 64
+
+_known: dict[tuple[tuple[Any, ...], tuple[type, ...]], Options] = {}
+
+
+def find_options(picked: tuple[Any, ...]) -> Options:
+    """From what `pick_options` gives.  Raises what `Options.resolve` raises.
+
+    To check them takes longer than to log in, so what was checked is remembered, without the
+    passwords, as long as all values are of simple types.
+    """
+    shown, (password, factor_passwords) = picked[:-2], picked[-2:]
+    types = tuple(map(type, shown))  # because True == 1 == 1.0
+    if factor_passwords != () or not _SIMPLE.issuperset(types):
+        return Options.resolve(**dict(zip(_PICKED, picked, strict=True)))
+    options = _known.get((shown, types))
+    if options is None:
+        options = Options.resolve(**dict(zip(_PICKED, (*shown, b"", ()), strict=True)))
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[shown, types] = options
+    return options.with_password(password or b"")
+
+
+def _check_password(password: Any) -> None:
+    if isinstance(password, str):
+        _check_encodable("password", password, "utf-8")
+    elif not isinstance(password, (bytes, bytearray)) and not callable(password):
+        raise TypeError(
+            "option 'password' must be str, bytes or a function that returns one, "
+            f"not {type(password).__name__}"
+        )
 
 
 def _check_encodable(name: str, text: str, encoding: str) -> None:

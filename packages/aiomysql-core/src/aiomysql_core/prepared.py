@@ -54,6 +54,9 @@ _TEXT_ONLY = re.compile(
 )
 
 
+_UTF8 = ("utf8", "utf-8")
+
+
 def _changes_meaning(statement: bytes) -> bool:
     return bool(_CHANGE_FIRST.match(statement) or _CHANGE_LATER.search(statement))
 
@@ -96,7 +99,9 @@ class Handle:
 class Statements:
     """The prepared statements of one connection."""
 
-    def __init__(self, link: Link, size: int, encoding: str, conv: Mapping[Any, Any]) -> None:
+    def __init__(
+        self, link: Link, size: int, encoding: str, conv: Mapping[Any, Any] | None
+    ) -> None:
         """link: the connection's; size: how many statements of cursors are kept (0: none);
         encoding: the connection's codec; conv: as for `connect`.
         """
@@ -104,8 +109,9 @@ class Statements:
         self.size = size
         self._conv = conv
         self._encoding = encoding
-        #: What writes the values.
-        self.writer = ParameterWriter(encoding, conv)
+        self._writer: ParameterWriter | None = None
+        #: Are values written as UTF-8, and by none of the user's encoders?
+        self.usual = conv is None and encoding in _UTF8
         self._generation = 0
         self._cached: OrderedDict[str, Handle] = OrderedDict()
         self._newest: Handle | None = None  # the one at its end
@@ -124,7 +130,8 @@ class Statements:
         self._newest = None
         if encoding is not None:
             self._encoding = encoding
-            self.writer = ParameterWriter(encoding, self._conv)
+            self._writer = None
+            self.usual = self._conv is None and encoding in _UTF8
 
     def session_reset(self, encoding: str) -> None:
         """The session is as good as new: it has no statements."""
@@ -262,7 +269,10 @@ class Statements:
             except NeedsTextError:
                 return None
         try:
-            parameters = self.writer.write(values)
+            writer = self._writer
+            if writer is None:
+                writer = self._writer = ParameterWriter(self._encoding, self._conv)
+            parameters = writer.write(values)
         except NeedsTextError:
             return None
         same = parameters[2] == prepared.accepted_last and parameters[0] == count

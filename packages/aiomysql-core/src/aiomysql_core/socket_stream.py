@@ -43,7 +43,7 @@ class SocketStream(Stream):
         #: What the event loop calls.
         self._reader: Callable[[], None] = self._readable
         if receiver is not None:
-            self._reader = receiver(self, session, self._waiter, self._buffer, self._descriptor)
+            self._reader = receiver(self, session, self._waiter, self._descriptor)
         loop.add_reader(self._descriptor, self._reader)
         self._sock: socket.socket | None = sock
         self._unsent = bytearray()  # always this one

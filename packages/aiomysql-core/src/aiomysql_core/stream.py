@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from aiomysql_core.prepared import Statements
     from aiomysql_protocol.literals import Literals
 
-#: Size of the receive buffer in bytes.
+#: Size of the receive buffer in bytes, once so much has come at one go that the first was full.
 _BUFFER_SIZE = 1 << 18
 assert _BUFFER_SIZE >= 2 * SMALLEST_BUFFER
+
+#: Size of the first: to fill the large one with zeros takes as long as half a query.
+_FIRST_BUFFER_SIZE = 1 << 14
 
 
 class Forks:
@@ -56,8 +59,9 @@ class Stream(ABC):
         self._forks = Forks.count
         #: Bytes that have come so far.
         self.received = 0
-        self._buffer = bytearray(_BUFFER_SIZE)
+        self._buffer = bytearray(_FIRST_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
+        self._size = _FIRST_BUFFER_SIZE
         self._end = 0  # bytes in the buffer that the session has not consumed
         self._waiter = Waiter(loop, asyncio.CancelledError)
         #: Does a task run that an answer has woken just now?  Then one more may follow it, without
@@ -68,7 +72,8 @@ class Stream(ABC):
         #: Is more waiting to be sent than should be?
         self.writing_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
-        self._lost: asyncio.Future[None] = loop.create_future()
+        self._ended = False
+        self._lost: asyncio.Future[None] | None = None  # for whoever waits for the end
 
     # -- for the connection ----------------------------------------------------------------------
 
@@ -171,7 +176,10 @@ class Stream(ABC):
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed."""
-        await asyncio.shield(self._lost)
+        if not self._ended:
+            if self._lost is None:
+                self._lost = self.loop.create_future()
+            await asyncio.shield(self._lost)
 
     # -- for the two kinds -----------------------------------------------------------------------
 
@@ -210,9 +218,17 @@ class Stream(ABC):
             if consumed:
                 self._view[:left] = self._view[consumed:end]
             self._end = left
+        if end == self._size < _BUFFER_SIZE:
+            self._enlarge_buffer()
         if session.exchanges or session.error is not None:
             self._look_after(session)
         self._waiter.settle(self._wakes_at_once)
+
+    def _enlarge_buffer(self) -> None:
+        """Go on with a large buffer; the bytes in the old one that are still needed move along."""
+        buffer = bytearray(_BUFFER_SIZE)
+        buffer[: self._end] = self._view[: self._end]
+        self._buffer, self._view, self._size = buffer, memoryview(buffer), _BUFFER_SIZE
 
     def _look_after(self, session: Session) -> None:
         """Do what the session wants beside waking a task."""
@@ -227,6 +243,7 @@ class Stream(ABC):
         """Nothing more will come, for `reason` or because the server has closed the connection."""
         self.session.connection_lost(reason)
         self._resume_writers()
-        if not self._lost.done():
+        self._ended = True
+        if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         self._waiter.settle(False)

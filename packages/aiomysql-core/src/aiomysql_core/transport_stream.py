@@ -19,7 +19,7 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
     def closed(self) -> bool:
         transport = self._transport
         return (
-            self._lost.done()
+            self._ended
             or self.session.error is not None
             or transport is None
             or transport.is_closing()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from pymysql import converters
@@ -134,11 +135,12 @@ class ColumnCache:
         #: The metadata that is recognised as it stands in the stream, the newest first.
         self.blocks: list[Block] = []
         self._binary = binary
-        #: The cache with the same settings for binary rows.
-        self.for_binary: ColumnCache = (
-            self
-            if binary
-            else ColumnCache(encoding, decoders, use_unicode=use_unicode, binary=True)
+
+    @cached_property
+    def for_binary(self) -> ColumnCache:
+        """The cache with the same settings for binary rows."""
+        return ColumnCache(
+            self._encoding, self._decoders, use_unicode=self._use_unicode, binary=True
         )
 
     def compile(self, definitions: Sequence[bytes]) -> ColumnSet:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from pymysql.constants import COMMAND
 
+from aiomysql_protocol.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.framing import wrong_sequence
 from aiomysql_protocol.implementation import ExchangeState
@@ -26,6 +27,9 @@ class Exchange(ExchangeState, ABC):
 
     #: What is under way, for the message when the connection is lost.
     activity: ClassVar[str] = "query"
+
+    #: Bytes of the longest payload that can be a part of its answer.
+    max_payload: ClassVar[int] = MAX_PAYLOAD
 
     #: Is `receive_rows` to be tried before frames are read one by one?
     reads_rows: bool = False

@@ -73,11 +73,18 @@ class PayloadAssembler:
         self._missing = 0  # bytes that the frame being gathered still lacks
         self._last_frame = True  # is the frame being gathered the last of its payload?
 
-    def read(self, buffer: bytearray, position: int, end: int, sequence_id: int) -> Frame:
+    def read(
+        self,
+        buffer: bytearray,
+        position: int,
+        end: int,
+        sequence_id: int,
+        limit: int = MAX_PAYLOAD,
+    ) -> Frame:
         """Read one payload from buffer[position:end], whose first frame carries `sequence_id`.
 
         Raises InternalError when a frame carries another number, OperationalError when the payload
-        exceeds the limit.
+        exceeds `max_payload`, or the `limit` for this one (bytes).
         """
         while True:
             if self.gathering:
@@ -102,14 +109,20 @@ class PayloadAssembler:
                     return Frame(payload, start + length, (sequence_id + 1) & 0xFF)
                 if length <= LARGE_FRAME:
                     return Frame(None, position, sequence_id)
-            self._begin(length)
+            self._begin(length, limit)
             sequence_id = (sequence_id + 1) & 0xFF
             position += 4
 
-    def _begin(self, length: int) -> None:
+    def _begin(self, length: int, limit: int) -> None:
         """A long frame, or one more of a long payload, starts here."""
         self.gathering = True
-        if len(self._gathered) + length > self.max_payload:
+        size = len(self._gathered) + length
+        if size > limit:
+            raise OperationalError(
+                CR.CR_NET_PACKET_TOO_LARGE,
+                f"Got a packet of {size} bytes or more where at most {limit} may come",
+            )
+        if size > self.max_payload:
             raise OperationalError(
                 CR.CR_NET_PACKET_TOO_LARGE,
                 f"Got a packet bigger than 'max_allowed_packet' ({self.max_payload} bytes)",

@@ -7,24 +7,37 @@ MySQL: "Connection Phase", "Protocol::HandshakeV10", "Protocol::HandshakeRespons
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 
 from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 
 from aiomysql_protocol.capabilities import REQUIRED
+from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.wire import PayloadReader, lenenc_bytes, lenenc_integer
 
 #: The client can go on with a second and third factor (CLIENT_MULTI_FACTOR_AUTHENTICATION).
 MULTI_FACTOR = 1 << 28
 
 _PROTOCOL_VERSION = 10
-_NONCE_HEAD = 8  # bytes of the nonce before the capability flags
+
+# What stands behind the server's version: number of the session, the nonce's first 8 bytes, a
+# filler, and half of the capability flags, with which very old servers end; then collation, status
+# flags, the other half, the nonce's length, 6 reserved bytes, and MariaDB's own flags.
+_GREETING = Struct("<I8sxHBHHB6xI")
+_OLD_GREETING = Struct("<I8sxH")
+
+#: Bytes of the nonce behind that, at least; a NUL is the last.
+_NONCE_TAIL = 13
+
+# Capabilities, MariaDB's own (at the end), the largest payload, collation, 19 reserved bytes.
+_RESPONSE_HEAD = Struct("<IIB19xI")
+
 _LONGEST_SHORT_RESPONSE = 255  # bytes, for servers without CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(NamedTuple):
     """Protocol::HandshakeV10: what the server says first."""
 
     protocol_version: int
@@ -54,38 +67,51 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
     """
     if not payload or payload[0] != _PROTOCOL_VERSION:
         raise not_a_greeting(payload)
-    reader = PayloadReader(payload, "the server's greeting", 1)
-    server_version = reader.null_terminated().decode("ascii", "replace")
-    thread_id = reader.integer(4)
-    nonce = reader.take(_NONCE_HEAD)
-    reader.take(1)
-    capabilities = reader.integer(2)
-    collation_id = server_status = nonce_length = 0
-    if reader.remaining:
-        collation_id = reader.integer(1)
-        server_status = reader.integer(2)
-        capabilities |= reader.integer(2) << 16
-        nonce_length = reader.integer(1)
-        reader.take(6)  # reserved
-        mariadb = reader.integer(4)
+    payload = bytes(payload)
+    end = payload.find(0, 1)
+    if end < 0:
+        raise malformed("a string in the server's greeting has no end")
+    server_version = payload[1:end].decode("ascii", "replace")
+    position = end + 1 + _GREETING.size
+    if len(payload) >= position:
+        thread_id, nonce, low, collation_id, server_status, high, nonce_length, mariadb = (
+            _GREETING.unpack_from(payload, end + 1)
+        )
+        capabilities: int = low | high << 16
         if not capabilities & CLIENT.LONG_PASSWORD:  # which MariaDB leaves out to say who it is
             capabilities |= mariadb << 32
+    elif len(payload) == end + 1 + _OLD_GREETING.size:
+        raise _too_old(server_version, _OLD_GREETING.unpack_from(payload, end + 1)[-1])
+    else:
+        raise _too_short(payload, position)
     if capabilities & REQUIRED != REQUIRED:
-        raise OperationalError(
-            CR.CR_VERSION_ERROR,
-            f"server {server_version} lacks capabilities this client needs "
-            f"(it offers {capabilities:#x}, needed are {REQUIRED:#x})",
-        )
-    nonce += reader.take(max(13, nonce_length - _NONCE_HEAD))
+        raise _too_old(server_version, capabilities)
+    end = position + max(_NONCE_TAIL, nonce_length - len(nonce))
+    if len(payload) < end:
+        raise _too_short(payload, end)
     return Greeting(
-        protocol_version=_PROTOCOL_VERSION,
-        server_version=server_version,
-        thread_id=thread_id,
-        capabilities=capabilities,
-        collation_id=collation_id,
-        server_status=server_status,
-        nonce=nonce.removesuffix(b"\0"),
-        auth_plugin=reader.null_terminated(end_is_terminator=True).decode("ascii", "replace"),
+        _PROTOCOL_VERSION,
+        server_version,
+        thread_id,
+        capabilities,
+        collation_id,
+        server_status,
+        (nonce + payload[position:end]).removesuffix(b"\0"),
+        payload[end:].partition(b"\0")[0].decode("ascii", "replace"),
+    )
+
+
+def _too_old(server_version: str, capabilities: int) -> OperationalError:
+    return OperationalError(
+        CR.CR_VERSION_ERROR,
+        f"server {server_version} lacks capabilities this client needs "
+        f"(it offers {capabilities:#x}, needed are {REQUIRED:#x})",
+    )
+
+
+def _too_short(payload: bytes, announced: int) -> Exception:
+    return malformed(
+        f"the server's greeting ends after {len(payload)} bytes, {announced} were announced"
     )
 
 
@@ -94,13 +120,15 @@ def ssl_request(capabilities: int, max_packet: int, collation_id: int) -> bytes:
 
     `capabilities`: with MariaDB's own from bit 32 on.
     """
-    return (
-        (capabilities & 0xFFFFFFFF).to_bytes(4, "little")
-        + max_packet.to_bytes(4, "little")
-        + bytes([collation_id])
-        + bytes(19)
-        + (capabilities >> 32).to_bytes(4, "little")  # for MariaDB
+    return _RESPONSE_HEAD.pack(
+        capabilities & 0xFFFFFFFF, max_packet, collation_id, capabilities >> 32
     )
+
+
+def connection_attributes(attributes: Mapping[str, str]) -> bytes:
+    """`attributes` as they stand in the handshake response."""
+    pairs = b"".join(lenenc_bytes(text.encode()) for pair in attributes.items() for text in pair)
+    return lenenc_integer(len(pairs)) + pairs
 
 
 def handshake_response(
@@ -111,15 +139,16 @@ def handshake_response(
     auth_response: bytes,
     auth_plugin: str,
     database: bytes | None,
-    attributes: Mapping[str, str],
+    attributes: bytes,
 ) -> bytes:
-    """Protocol::HandshakeResponse41; `head` comes from `ssl_request`.
+    """Protocol::HandshakeResponse41; `head` comes from `ssl_request`, `attributes` from
+    `connection_attributes`.
 
     Raises OperationalError when `auth_response` is too long for the server.
     """
     parts = [head, user, b"\0"]
     if capabilities & CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA:
-        parts.append(lenenc_bytes(auth_response))
+        parts.append(lenenc_integer(len(auth_response)))
     elif len(auth_response) > _LONGEST_SHORT_RESPONSE:
         raise OperationalError(
             CR.CR_AUTH_PLUGIN_ERR,
@@ -127,20 +156,17 @@ def handshake_response(
             f"the server takes at most {_LONGEST_SHORT_RESPONSE}",
         )
     else:
-        parts.append(bytes([len(auth_response)]) + auth_response)
+        parts.append(bytes([len(auth_response)]))
+    parts.append(auth_response)
     if database is not None and capabilities & CLIENT.CONNECT_WITH_DB:
-        parts += [database, b"\0"]
-    parts += [auth_plugin.encode(), b"\0"]
+        parts += (database, b"\0")
+    parts += (auth_plugin.encode(), b"\0")
     if capabilities & CLIENT.CONNECT_ATTRS:
-        pairs = b"".join(
-            lenenc_bytes(text.encode()) for pair in attributes.items() for text in pair
-        )
-        parts += [lenenc_integer(len(pairs)), pairs]
+        parts.append(attributes)
     return b"".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class AuthSwitch:
+class AuthSwitch(NamedTuple):
     """Protocol::AuthSwitchRequest, or AuthNextFactor: go on with another method."""
 
     plugin: str

@@ -85,9 +85,11 @@ class Literals:
         """
         #: Does the session's sql_mode have NO_BACKSLASH_ESCAPES?  Kept up to date by the caller.
         self.no_backslash_escapes = False
-        self._custom = custom_encoders(encoders or {})
+        self._custom = custom_encoders(encoders) if encoders else {}
         # What an encoder is called with: it may hand values on to PyMySQL's functions.
-        self._mapping: dict[Any, Any] = {**pymysql_encoders, **self._custom}
+        self._mapping: dict[Any, Any] = (
+            {**pymysql_encoders, **self._custom} if self._custom else self._custom
+        )
 
     def literal(self, value: object) -> str:
         """`value` as an SQL literal.

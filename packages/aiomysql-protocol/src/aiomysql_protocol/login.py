@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import ClassVar, TypeVar
+from functools import cached_property
+from typing import ClassVar, Self, TypeVar
 
 from pymysql.constants import CLIENT, CR
 from pymysql.err import MySQLError, NotSupportedError, OperationalError
@@ -29,6 +30,7 @@ from aiomysql_protocol.handshake import (
     MULTI_FACTOR,
     AuthSwitch,
     Greeting,
+    connection_attributes,
     handshake_response,
     not_a_greeting,
     parse_auth_switch,
@@ -61,7 +63,7 @@ class Tls(Enum):
     REQUIRED = auto()  # or fail before anything about the user is sent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoginOptions:
     """What a log-in needs to know.
 
@@ -104,6 +106,17 @@ class LoginOptions:
                 f"option 'auth_plugin' names the unknown {self.auth_plugin!r}; known are {known}"
             )
 
+    @cached_property
+    def written_attributes(self) -> bytes:
+        """The attributes as they are sent."""
+        return connection_attributes(self.attributes)
+
+    def with_password(self, password: bytes) -> Self:
+        """The same with another password."""
+        same = object.__new__(type(self))
+        same.__dict__.update(self.__dict__, password=password)
+        return same
+
     def find_method(self, plugin: str) -> type[AuthMethod] | None:
         """The method for a plugin's name; None when there is none."""
         return self.auth_methods.get(plugin) or AUTH_METHODS.get(plugin)
@@ -117,6 +130,9 @@ class Login(Exchange):
     """
 
     activity: ClassVar[str] = "the handshake"
+
+    # No server needs more, and nobody knows yet who it is.
+    max_payload: ClassVar[int] = 1 << 20
 
     def __init__(self, options: LoginOptions) -> None:
         self._options = options
@@ -236,7 +252,7 @@ class Login(Exchange):
                 auth_response=auth_response,
                 auth_plugin=plugin,
                 database=options.database,
-                attributes=options.attributes,
+                attributes=options.written_attributes,
             )
         )
 

@@ -117,15 +117,14 @@ NO_PARAMETERS = Parameters(0, b"", b"", b"")
 class ParameterWriter:
     """Writes parameters for one session."""
 
-    __slots__ = ("_custom", "_encoding", "_literals", "usual")
+    __slots__ = ("_custom", "_encoding", "_literals", "_usual")
 
     def __init__(self, encoding: str, encoders: Mapping[Any, Any] | None = None) -> None:
         """`encoding`: the connection's codec; `encoders`: as for Literals."""
         self._encoding = encoding
-        self._custom = custom_encoders(encoders or {})
+        self._custom = custom_encoders(encoders) if encoders else {}
         self._literals = Literals()
-        #: Are values written as UTF-8, and by none of the user's encoders?
-        self.usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
+        self._usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
     def write(self, values: Sequence[object]) -> Parameters:
         """The parameters for `values`, in the order of the statement's marks.
@@ -134,7 +133,7 @@ class ParameterWriter:
         type with an encoder of the user's; DataError for text that does not exist in the
         connection's character set; else what ``Literals.literal`` raises.
         """
-        if self.usual:
+        if self._usual:
             packed = pack_parameters(values)
             if packed is not None:
                 return Parameters(*packed)

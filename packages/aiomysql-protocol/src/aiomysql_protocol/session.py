@@ -240,7 +240,7 @@ class Session:
         ):
             self._out_of_order(exchange, bytes(memoryview(buffer)[position:end]))
             return Frame(None, position, expected)
-        frame = self._assembler.read(buffer, position, end, expected)
+        frame = self._assembler.read(buffer, position, end, expected, exchange.max_payload)
         exchange.sequence_id = frame.sequence_id
         return frame
 

@@ -18,7 +18,7 @@ SCRAMBLE_LENGTH = 20
 Dialog = Callable[[str, bool], str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: those take four times as long to make
 class AuthContext:
     """All that a method may know."""
 

@@ -41,4 +41,7 @@ class NativePassword:
 
 def xor(data: bytes, key: bytes) -> bytes:
     """`data` XOR `key`, the key (not empty) repeated as often as needed."""
-    return bytes(byte ^ key[index % len(key)] for index, byte in enumerate(data))
+    size = len(data)
+    if len(key) != size:
+        key = (key * (size // len(key) + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
