@@ -42,6 +42,7 @@ typedef struct {
     PyObject *literal; /* its method */
     int descriptor;
     int text; /* may statements go as text? */
+    unsigned long thread;
     /* Of the statement under way; NULL when there is none. */
     CursorState *cursor;
     PyObject *exchange;
@@ -58,12 +59,32 @@ typedef struct {
 
 /* ---- Before sending ---- */
 
+/* Does the stream's event loop run, in this thread?  -1: exception. */
+static int
+on_own_loop(FastPath *self, const State *state)
+{
+    PyObject *running;
+
+    /* asyncio's question for the running loop costs a system call in Python 3.11. */
+    if (state->current_tasks != NULL && self->thread == PyThread_get_thread_ident()) {
+        if (PyDict_GetItemWithError(state->current_tasks, self->loop) != NULL) {
+            return 1;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    running = PyObject_CallNoArgs(state->running_loop);
+    Py_XDECREF(running); /* only compared */
+    return running == NULL ? -1 : running == self->loop;
+}
+
 /* 1: all is at rest; 0: it is not; -1: exception. */
 static int
 fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
 {
     const Names *names = &state->names;
-    PyObject *result, *running, *exchange = NULL, *done = NULL;
+    PyObject *result, *exchange = NULL, *done = NULL;
     int fine;
 
     if (self->cursor != NULL || cursor->_echo || PyByteArray_GET_SIZE(self->unsent) != 0 ||
@@ -80,10 +101,9 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
     if (fine != 0) {
         return fine < 0 ? -1 : 0;
     }
-    running = PyObject_CallNoArgs(state->running_loop);
-    Py_XDECREF(running); /* only compared */
-    if (running != self->loop) {
-        return running == NULL ? -1 : 0;
+    fine = on_own_loop(self, state);
+    if (fine <= 0) {
+        return fine;
     }
     /* The last result of the link, and so of the cursor if it is that one's, is complete. */
     result = PyObject_GetAttr(self->link, names->result);
@@ -660,6 +680,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->literals = Py_NewRef(literals);
     self->descriptor = descriptor;
     self->text = text;
+    self->thread = PyThread_get_thread_ident();
     self->forks = PyObject_GetAttr(state->forks, names->count);
     self->loop = PyObject_GetAttr(stream, names->loop);
     self->note = PyObject_GetAttr(waiter, names->note);

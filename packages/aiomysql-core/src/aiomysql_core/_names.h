@@ -40,7 +40,8 @@ typedef struct {
     PyObject *query_type;
     PyObject *execute_type;
     PyObject *monotonic;
-    PyObject *running_loop; /* asyncio's function */
+    PyObject *running_loop;  /* asyncio's function */
+    PyObject *current_tasks; /* asyncio's dict: loop -> the task it runs; NULL: there is none */
     /* Of modules that need this one: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;

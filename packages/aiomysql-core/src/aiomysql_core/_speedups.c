@@ -73,6 +73,13 @@ module_exec(PyObject *module)
     if (import_objects(state) < 0) {
         return -1;
     }
+    state->current_tasks = import_name("asyncio.tasks", "_current_tasks");
+    if (state->current_tasks == NULL) {
+        PyErr_Clear();
+    }
+    else if (!PyDict_Check(state->current_tasks)) {
+        Py_CLEAR(state->current_tasks);
+    }
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);
     state->cursor_state_type = add_type(module, &CursorState_spec);
@@ -87,7 +94,7 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(start_query)                  \
-    X(start_execution) X(query_type) X(execute_type) X(monotonic) X(running_loop) X(forks)                         \
+    X(start_execution) X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)                         \
     X(prepared_statement_type)
 
 static int
