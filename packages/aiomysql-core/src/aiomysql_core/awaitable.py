@@ -31,10 +31,13 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
         """Part of the coroutine protocol."""
-        error = typ if val is None else val
-        if tb is not None and isinstance(error, BaseException):
-            error = error.with_traceback(tb)
-        return self._running().throw(error)
+        try:
+            error = typ if val is None else val
+            if tb is not None and isinstance(error, BaseException):
+                error = error.with_traceback(tb)
+            return self._running().throw(error)
+        finally:
+            del typ, val, error  # an error must not be held by a frame that it holds
 
     def _running(self) -> Generator[Any, Any, T]:
         if self._steps is None:

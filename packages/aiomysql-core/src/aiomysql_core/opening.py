@@ -31,7 +31,11 @@ async def open_stream(
     the server says when it refuses the log-in.  Nothing stays open after an error.
     """
     session.start(login)
-    stream = await _connected_stream(options, session, loop)
+    try:
+        stream = await _connected_stream(options, session, loop)
+    except BaseException:
+        session.connection_lost()  # it and the exchange refer to each other
+        raise
     try:
         while not login.done:
             await stream.wait(login)

@@ -50,9 +50,10 @@ class PoolAcquireContextManager(Coroutine[Any, Any, Connection]):
                 try:
                     await turn.waiter
                     connection = turn.connection or turn.outcome()
-                except BaseException:
+                except BaseException as error:
                     pool._abandon(turn)
-                    pool._check_home()  # on another event loop nobody can wait
+                    if isinstance(error, Exception):
+                        pool._check_home()  # on another event loop nobody can wait
                     raise
                 finally:
                     counters = pool._counters

@@ -439,13 +439,22 @@ class Pool(Closing):
                 place.fresh = False
                 self._requests += 1
                 turn.connection = conn
-                place.link.wake(turn.waiter)
+                try:
+                    place.link.wake(turn.waiter)
+                except RuntimeError:
+                    turn.connection = None
+                    if not self._loop.is_closed():
+                        raise
+                    return self._take_back(conn)
             return self._done
         return self._take_back(conn)
 
     def _take_back(self, conn: Connection) -> Awaitable[None]:
         if self._forked_from:
             self._check_home()
+        if self._loop.is_closed():
+            conn.close()  # its borrower was left in the middle, and is collected now
+            return self._done
         place = self._places.get(id(conn))
         own: Connection | None = conn
         if place is None or place.held is not None or place() is not conn:

@@ -134,12 +134,10 @@ class ColumnCache:
         #: The metadata that is recognised as it stands in the stream, the newest first.
         self.blocks: list[Block] = []
         self._binary = binary
-        #: The cache with the same settings for binary rows.
-        self.for_binary: ColumnCache = (
-            self
-            if binary
-            else ColumnCache(encoding, decoders, use_unicode=use_unicode, binary=True)
-        )
+        #: The cache with the same settings for binary rows, which has none itself.
+        self.for_binary: ColumnCache
+        if not binary:
+            self.for_binary = ColumnCache(encoding, decoders, use_unicode=use_unicode, binary=True)
 
     def compile(self, definitions: Sequence[bytes]) -> ColumnSet:
         """The column set of these column definition payloads.  Raises MalformedPacket."""
