@@ -39,7 +39,11 @@ async def open_stream(
     the server says when it refuses the log-in.  Nothing stays open after an error.
     """
     session.start(login)
-    stream = await _connected_stream(options, session, loop, address)
+    try:
+        stream = await _connected_stream(options, session, loop, address)
+    except BaseException:
+        session.connection_lost()  # it and the exchange refer to each other
+        raise
     try:
         while not login.done:
             await stream.wait(login)

@@ -27,6 +27,9 @@ class Returning(Closing):
     def _take_back(self, conn: Connection) -> Awaitable[None]:
         if self._forked_from:
             self._check_home()
+        if self._loop.is_closed():
+            conn.close()  # its borrower was left in the middle, and is collected now
+            return self._done
         place = self._places.get(id(conn))
         own: Connection | None = conn
         if place is None or place.held is not None or place() is not conn:
