@@ -36,6 +36,7 @@ def column(name: bytes = b"a", kind: int = VAR_STRING, collation: int = 45) -> b
 
 A = column()
 B = column(b"b")
+LONG_NAME = A[:8] + b"\xfd\0\0\x10" + b"a" * (1 << 20) + A[10:]
 
 
 def rows(*packets: bytes) -> bytes:
@@ -108,6 +109,7 @@ ANSWERS: dict[str, Answer] = {
     "definitions without EOF": Answer(frames(b"\x01", A, b"\x01x"), "no EOF"),
     "EOF of one byte behind them": Answer(frames(b"\x01", A, b"\xfe", b"\xfe"), "EOF packet ends"),
     "end among the definitions": Answer(frames(b"\x02", A), "Lost connection", True),
+    "definitions of 20 MiB": Answer(frames(b"\x20", *[LONG_NAME] * 20), "16777216 bytes"),
     # -- rows --------------------------------------------------------------------------------
     "empty row": Answer(rows(b""), "empty packet"),
     "row that ends early": Answer(rows(b"\x05x"), "past the end"),

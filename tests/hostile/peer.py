@@ -19,6 +19,8 @@ class Peer:
 
     port: int = 0
     received: bytearray = field(default_factory=bytearray)
+    sent: int = 0
+    """Bytes of the last step that were sent again and again."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Is a client's connection over?"""
 
@@ -51,6 +53,7 @@ async def playing(script: Script) -> AsyncIterator[Peer]:
             while script.repeated:
                 writer.write(script.steps[-1])
                 await writer.drain()
+                peer.sent += len(script.steps[-1])
                 await asyncio.sleep(0)
             while not script.hang_up and (data := await reader.read(1 << 16)):
                 peer.received += data

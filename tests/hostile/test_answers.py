@@ -14,10 +14,10 @@ from pymysql.constants import FIELD_TYPE
 
 from aiomysql_core import Connection, Cursor, DataError, MySQLError, SSCursor, connect
 from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.login import Login
+from aiomysql_protocol.query import Query
 from tests.hostile.answer_scripts import ANSWERS, EOF, MORE, column
 from tests.hostile.peer import FILE, PASSWORD, Peer, Script, assert_nothing_given_away, playing
-from tests.protocol.blocking import login_options, new_session
+from tests.protocol.blocking import new_session
 from tests.scripted import CAPABILITIES, frame, frames, greeting, ok
 
 # Nothing here depends on them.
@@ -175,6 +175,41 @@ async def test_names_nobody_can_read() -> None:
 # -- without an end --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
+async def test_results_that_nobody_takes(cursorclass: type[Cursor]) -> None:
+    """The server is not listened to any more, before they fill the memory."""
+    plan = script(frames(*[ok(status=MORE)] * 256))
+    async with playing(Script(plan.steps, repeated=True)) as peer:
+        connection = await opened(peer)
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT 1")
+            tracemalloc.start()
+            try:
+                sent = -1
+                async with asyncio.timeout(5):
+                    while sent != peer.sent:
+                        sent = peer.sent
+                        await asyncio.sleep(0.1)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert peak < 40_000_000
+            for _ in range(100_000):  # more than came before the pause
+                assert await cursor.nextset()
+            assert peer.sent > sent
+            connection.close()
+        await asyncio.wait_for(peer.ended.wait(), 1)
+
+
+async def test_statement_after_results_that_nobody_takes() -> None:
+    plan = script(frames(*[ok(status=MORE)] * 40_000, ok()), frames(ok(affected_rows=7)))
+    async with playing(plan) as peer:
+        connection = await opened(peer)
+        for rows in (0, 7):
+            assert await connection.query("UPDATE t") == rows
+            await asyncio.sleep(0.05)
+        connection.close()
+
 async def test_more_results_for_ever() -> None:
     """Each is delivered; who has enough of them closes the connection, which ends in time."""
     empty = [ok(status=MORE)] * 256
@@ -195,16 +230,14 @@ def test_frames_of_16_mib_for_ever() -> None:
     """A payload that goes on and on is refused at the limit, and held but once until then."""
     limit = 40 << 20
     session = new_session(limit)
-    hello = bytearray(frame(greeting(), 0))
-    login = Login(login_options("u", "", "test"))
-    session.start(login)
-    session.receive(hello, 0, len(hello))
+    query = Query(b"SELECT 1")
+    session.start(query)
     pieces = 273
     piece = bytearray(0xFFFFFF // pieces)
     tracemalloc.start()
     try:
         fed = 0
-        for number in range(2, 20):
+        for number in range(1, 20):
             head = bytearray(b"\xff\xff\xff" + bytes([number]))
             session.receive(head, 0, 4)
             for _ in range(pieces):
@@ -215,8 +248,8 @@ def test_frames_of_16_mib_for_ever() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(login.error, MySQLError)
-    assert "max_allowed_packet" in str(login.error)
+    assert isinstance(query.error, MySQLError)
+    assert "max_allowed_packet" in str(query.error)
     assert fed < limit + 0xFFFFFF
     assert peak < limit * 1.3
 

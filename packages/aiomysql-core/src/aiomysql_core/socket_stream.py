@@ -40,14 +40,17 @@ class SocketStream(Stream):
         """
         super().__init__(session, loop)
         self._descriptor = sock.fileno()
-        #: What the event loop calls.
-        self._reader: Callable[[], None] = self._readable
-        if receiver is not None:
-            self._reader = receiver(self, session, self._waiter, self._descriptor)
-        loop.add_reader(self._descriptor, self._reader)
+        self._watch()
         self._sock: socket.socket | None = sock
         self._unsent = bytearray()  # always this one
         self._closing = False  # as soon as everything is sent
+
+    def _watch(self) -> None:
+        """Have the event loop tell of bytes that have come."""
+        reader: Callable[[], None] = self._readable
+        if receiver is not None:
+            reader = receiver(self, self.session, self._waiter, self._descriptor)
+        self.loop.add_reader(self._descriptor, reader)
 
     @property
     def closed(self) -> bool:
@@ -230,4 +233,4 @@ class SocketStream(Stream):
 
     def _resume_reading(self) -> None:
         if self._sock is not None:
-            self.loop.add_reader(self._descriptor, self._reader)
+            self._watch()

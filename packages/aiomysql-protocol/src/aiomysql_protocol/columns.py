@@ -15,6 +15,7 @@ from pymysql.constants import FIELD_TYPE, FLAG
 
 from aiomysql_protocol.binary_rows import FIXED_SIZES, BinaryPlan
 from aiomysql_protocol.charsets import BINARY_COLLATION
+from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.framing import LARGE_FRAME, frames
 from aiomysql_protocol.implementation import binary_row_decoder, text_row_decoder
 from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
@@ -58,6 +59,13 @@ _KNOWN_CONVERTERS: dict[Converter, CellKind] = {
     converters.convert_date: CellKind.DATE,
     converters.convert_timedelta: CellKind.TIMEDELTA,
 }
+
+#: The most bytes that the column definitions of one result set may measure in all: more than ten
+#: times those of a result set with as many columns as a server knows.
+_MOST_METADATA = 1 << 24
+
+#: Column sets whose definitions measure more than this many bytes are compiled each time.
+_MOST_REMEMBERED = 1 << 18
 
 #: PEP 249's seven items of a column's description.
 DescriptionItem = tuple[str, int, None, int, int, int, bool]
@@ -157,9 +165,10 @@ class ColumnCache:
                 all(plan.kind is not CellKind.CONVERT for plan in plans),
                 key,
             )
-            if len(self._known) >= self.SIZE:
-                del self._known[next(iter(self._known))]
-            self._known[key] = found
+            if sum(map(len, key)) <= _MOST_REMEMBERED:
+                if len(self._known) >= self.SIZE:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = found
         return found
 
     def remember(
@@ -239,6 +248,13 @@ class ColumnCache:
             return CellPlan(kind, encoding, None, column.name)
         kind = _KNOWN_CONVERTERS.get(converter, CellKind.CONVERT)
         return CellPlan(kind, encoding, converter, column.name)
+
+
+def check_size(size: int) -> int:
+    """`size`, the bytes of the definitions so far.  Raises MalformedPacket if it is too much."""
+    if size > _MOST_METADATA:
+        raise malformed(f"column definitions of more than {_MOST_METADATA} bytes")
+    return size
 
 
 def _fills_with_zeros(column: Column) -> bool:

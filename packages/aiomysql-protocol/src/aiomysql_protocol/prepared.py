@@ -16,7 +16,7 @@ from pymysql.constants import COMMAND
 from pymysql.err import ProgrammingError
 
 from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
-from aiomysql_protocol.columns import Block, ColumnCache, ColumnSet
+from aiomysql_protocol.columns import Block, ColumnCache, ColumnSet, check_size
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Command, Exchange
 from aiomysql_protocol.framing import frames
@@ -115,6 +115,7 @@ class Prepare(Exchange):
         self._missing = 0  # definitions that the one under way lacks
         self._accepted: list[frozenset[int] | None] = []
         self._columns: list[bytes] = []
+        self._size = 0  # their bytes
         self._discarded = False
 
     def discard(self) -> None:
@@ -153,6 +154,7 @@ class Prepare(Exchange):
             self._accepted.append(_accepted_by(payload))
         else:
             self._columns.append(bytes(payload))
+            self._size = check_size(self._size + len(payload))
         self._missing -= 1
         if self._missing:
             return

@@ -14,7 +14,14 @@ from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import OperationalError
 
 from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
-from aiomysql_protocol.columns import Block, Column, ColumnCache, ColumnSet, DescriptionItem
+from aiomysql_protocol.columns import (
+    Block,
+    Column,
+    ColumnCache,
+    ColumnSet,
+    DescriptionItem,
+    check_size,
+)
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.implementation import ResultState, read_answer
@@ -37,6 +44,9 @@ Row = tuple[Any, ...]
 
 #: Bytes of rows that a streamed result holds before the session asks the reader to pause.
 STREAM_HIGH_WATER = 1 << 18
+
+#: Results that are kept untaken before the session asks the reader to pause.
+RESULTS_HIGH_WATER = 256
 
 #: `affected_rows` of a result set whose rows are not counted yet.
 UNKNOWN_ROW_COUNT = (1 << 64) - 1
@@ -140,6 +150,7 @@ class Query(Exchange):
     _announced: bool = False  # does `_result` stand in `results` (or was it taken from there)?
     _column_count: int = 0
     _definitions: list[bytes]
+    _size: int = 0  # their bytes
     _stored: int = 0  # bytes of rows received since the last `take_rows`
     _discarding: bool = False
 
@@ -154,7 +165,7 @@ class Query(Exchange):
         the statement -> whatever `take_file` is to return.
 
         `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
-        pause (`paused`) when nobody takes them.
+        pause (`paused`) when nobody takes them.  Many results that nobody takes ask for one, too.
         """
         self.request = b"\x03" + statement  # COM_QUERY
         self._begin(streamed)
@@ -186,7 +197,9 @@ class Query(Exchange):
 
     @property
     def paused(self) -> bool:
-        return self.streamed and self._stored >= STREAM_HIGH_WATER
+        if self.streamed and self._stored >= STREAM_HIGH_WATER:
+            return True
+        return len(self.results) >= RESULTS_HIGH_WATER
 
     def take_rows(self, result: Result) -> list[Row]:
         """Take all rows that have come for `result`, which is then empty again."""
@@ -334,6 +347,7 @@ class Query(Exchange):
                 return
             self._column_count = count
             self._definitions = []
+            self._size = 0
             self._state = _State.COLUMNS
             self.reads_rows = False
 
@@ -374,6 +388,7 @@ class Query(Exchange):
     def _receive_definition(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
         self._definitions.append(bytes(payload))
+        self._size = check_size(self._size + len(payload))
         if len(self._definitions) < self._column_count:
             return
         columns = self.columns
