@@ -31,6 +31,7 @@ class _Parts(NamedTuple):
     text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     dict_rows: Callable[[tuple[str, ...], list[Any]], None]
+    drain_rows: Callable[[list[Any]], tuple[Any, ...]]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     quick_answer: Callable[[Session, bytearray, int, int], bool]
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
@@ -55,6 +56,7 @@ def _chosen() -> _Parts:
         rows.TextRowDecoder,
         binary_rows.BinaryRowDecoder,
         rows.dict_rows,
+        rows.drain_rows,
         answers.read_answer,
         lambda session, buffer, start, end: False,
         _literals,
@@ -81,6 +83,7 @@ def _chosen() -> _Parts:
         _speedups.TextRowDecoder,
         _speedups.BinaryRowDecoder,
         _speedups.dict_rows,
+        _speedups.drain_rows,
         _speedups.read_answer,
         _speedups.quick_answer,
         _speedups.literals,
@@ -98,6 +101,9 @@ IMPLEMENTATION: Literal["c", "python"] = _parts.name
 
 dict_rows = _parts.dict_rows
 """See ``rows.dict_rows``."""
+
+drain_rows = _parts.drain_rows
+"""See ``rows.drain_rows``."""
 
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""

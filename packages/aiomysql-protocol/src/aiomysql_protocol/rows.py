@@ -27,13 +27,15 @@ from decimal import (
 )
 from itertools import repeat
 from operator import methodcaller
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
 from .errors import MalformedPacket, malformed, unreadable_cell
+
+_T = TypeVar("_T")
 
 _HEADER = 4  # three bytes of length, one of sequence id
 _FULL_FRAME = 0xFFFFFF  # a frame of this length is continued by the next one
@@ -353,6 +355,13 @@ def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None:
     if not {len(names)}.issuperset(map(len, rows)):
         raise ValueError("each row must be a tuple with a value for each name")
     rows[:] = map(dict, map(zip, repeat(names), rows))
+
+
+def drain_rows(rows: list[_T], /) -> tuple[_T, ...]:
+    """All of `rows` as a tuple; the list is empty afterwards."""
+    drained = tuple(rows)
+    rows.clear()
+    return drained
 
 
 #: ``Decimal(text)``, or an ArithmeticError where that is not simple: quicker, because the context
