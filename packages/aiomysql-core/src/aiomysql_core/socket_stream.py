@@ -36,6 +36,8 @@ class SocketStream(Stream):
         self._sock: socket.socket | None = sock
         self._unsent = bytearray()
         self._closing = False  # as soon as everything is sent
+        #: The receive buffer and its view, while the session lends its own in their place.
+        self._own: tuple[bytearray, memoryview] | None = None
 
     @property
     def closed(self) -> bool:
@@ -178,6 +180,19 @@ class SocketStream(Stream):
             if self.follower is not None:
                 waiter, self.follower = self.follower, None
                 waiter.fire(True)
+
+    def _look_after(self, session: Session) -> None:
+        """Also have what comes next of a long payload received where it belongs."""
+        if self._own is not None:
+            self._view.release()
+            self._buffer, self._view = self._own
+            self._own = None
+        if not self._end:
+            lent = session.room()
+            if lent is not None:
+                self._own = self._buffer, self._view
+                self._buffer, self._view = lent
+        super()._look_after(session)
 
     def _read_last_words(self, reason: OSError) -> None:
         """Sending failed for `reason`: take what the server has sent, then end."""

@@ -69,6 +69,9 @@ Decoder_decode_row(Decoder *self, PyObject *payload)
     Py_buffer view;
     Slot *slots;
 
+    if (Py_TYPE(payload) == state->payload_type && PyObject_Size(payload) > 0 && self->count > 0) {
+        return read_long_row(state, self, (LongPayload *)payload);
+    }
     if (PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
@@ -355,12 +358,15 @@ module_exec(PyObject *module)
     }
     state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
     state->waiter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Waiter_spec, NULL);
-    if (state->ready_type == NULL || state->waiter_type == NULL) {
+    state->payload_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &LongPayload_spec, NULL);
+    if (state->ready_type == NULL || state->waiter_type == NULL || state->payload_type == NULL) {
         return -1;
     }
     state->ready_type->tp_vectorcall = Ready_vectorcall;
     if (PyModule_AddType(module, state->ready_type) < 0 ||
-        PyModule_AddType(module, state->waiter_type) < 0) {
+        PyModule_AddType(module, state->waiter_type) < 0 ||
+        PyModule_AddType(module, state->payload_type) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -374,6 +380,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->decoder_type);
     Py_VISIT(state->ready_type);
     Py_VISIT(state->waiter_type);
+    Py_VISIT(state->payload_type);
     Py_VISIT(state->binary_decoder_type);
     Py_VISIT(state->checked_plans);
     Py_VISIT(state->careful_reader);
@@ -396,6 +403,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->decoder_type);
     Py_CLEAR(state->ready_type);
     Py_CLEAR(state->waiter_type);
+    Py_CLEAR(state->payload_type);
     Py_CLEAR(state->binary_decoder_type);
     Py_CLEAR(state->checked_plans);
     Py_CLEAR(state->careful_reader);

@@ -61,6 +61,7 @@ typedef struct {
     PyTypeObject *decoder_type;
     PyTypeObject *ready_type;
     PyTypeObject *waiter_type;
+    PyTypeObject *payload_type;
     PyTypeObject *binary_decoder_type;
     PyObject *checked_plans;
     PyObject *careful_reader;

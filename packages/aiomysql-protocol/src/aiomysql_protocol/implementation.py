@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, binary_rows, rows, waiting
+from . import answers, binary_rows, payloads, rows, waiting
 from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
@@ -42,6 +42,7 @@ class _Parts(NamedTuple):
     ]
     ready: type[Any]
     waiter: type[Any]
+    long_payload: type[Any]
 
 
 def _literals(
@@ -64,6 +65,7 @@ def _chosen() -> _Parts:
         lambda pieces, rows, start, *rest: (b"", start),
         waiting.Ready,
         waiting.Waiter,
+        payloads.LongPayload,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -91,6 +93,7 @@ def _chosen() -> _Parts:
         _speedups.write_rows,
         _speedups.Ready,
         _speedups.Waiter,
+        _speedups.LongPayload,
     )
 
 
@@ -114,11 +117,12 @@ session's only exchange, which ends with it as in ``Query.receive_rows``; False:
 """
 
 if TYPE_CHECKING:
+    from .payloads import LongPayload as LongPayload
     from .waiting import Ready as Ready
     from .waiting import Waiter as Waiter
 else:
-    # See `waiting`.
-    Ready, Waiter = _parts.ready, _parts.waiter
+    # See `waiting` and `payloads`.
+    Ready, Waiter, LongPayload = _parts.ready, _parts.waiter, _parts.long_payload
 
 literals = _parts.literals
 """``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.
