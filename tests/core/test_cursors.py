@@ -62,6 +62,19 @@ async def test_fetching(connection: Connection) -> None:
     await cursor.close()
 
 
+@pytest.mark.parametrize("kind", [Cursor, DictCursor, DeserializationCursor])
+async def test_rows_belong_to_whoever_fetched_them(
+    connection: Connection, kind: type[Cursor]
+) -> None:
+    """The connection may stay idle for hours: not with the last result's rows."""
+    async with connection.cursor(kind) as cursor:
+        await cursor.execute(NUMBERS)
+        rows = await cursor.fetchall()
+    assert len(rows) == 3
+    assert connection.link.result is not None
+    assert connection.link.result.rows == []
+
+
 async def test_values_and_parameters(connection: Connection) -> None:
     values: tuple[Any, ...] = (
         None,

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import hashlib
 import socket
+import tracemalloc
 import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -17,6 +18,7 @@ from aiomysql_core import Connection, InterfaceError, OperationalError, SSCursor
 from aiomysql_core.socket_stream import SocketStream
 from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
+from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
 from tests.servers import Server
 
@@ -97,6 +99,58 @@ async def test_long_statements_and_answers(open_it: Open) -> None:
         assert digest == hashlib.sha256(text).hexdigest()
         assert echoed.encode() == text
         assert await one(connection, "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("size", [65_530, 300_000, 1 << 20, (1 << 24) - 5, (1 << 24) + 70_000])
+async def test_long_cells(open_it: Open, size: int) -> None:
+    sql = "SELECT 1, REPEAT(UNHEX('00FF80'), %s), 'x' UNION ALL SELECT 2, UNHEX('07'), NULL"
+    count = size // 3
+    async with await open_it(autocommit=True, stmt_cache_size=2) as connection:
+        for args in ((count,), (count,), None):
+            async with connection.cursor() as cursor:
+                await cursor.execute(sql if args else sql % count, args)
+                first, second = await cursor.fetchall()
+                assert first == (1, b"\x00\xff\x80" * count, "x")
+                assert second == (2, b"\x07", None)
+        assert await one(connection, "SELECT REPEAT('ä', %s)", (count,)) == "ä" * count
+        cursor = await connection.cursor(SSCursor)
+        await cursor.execute(sql % count)
+        assert [len(row[1]) for row in await cursor.fetchall()] == [count * 3, 1]
+        assert await one(connection, "SELECT 3") == 3
+
+
+@pytest.mark.skipif(IMPLEMENTATION != "c", reason="Python copies what it has gathered")
+async def test_a_long_cell_is_in_memory_once(server: Server) -> None:
+    size = 20 << 20
+    options = dict(server.connect_args) | {"ssl": False}
+    async with await connect(**options, autocommit=True) as connection:
+        await one(connection, "SELECT 1")
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            cell = await one(connection, f"SELECT REPEAT(UNHEX('FF'), {size})")
+            peak = tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+        assert cell == b"\xff" * size
+        assert peak < size * 1.7  # the room is not all used
+
+
+async def test_closed_within_a_long_cell() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await scripted.accept_login(reader, writer)
+        await scripted.read_packet(reader)
+        column = b"\x03def\x00\x00\x00\x01a\x00\x0c\x3f\x00\xff\xff\xff\xff\xfb\x80\0\0\0\0"
+        writer.write(scripted.frames(b"\x01", column, b"\xfe\0\0\x02\0"))
+        writer.write(b"\xff\xff\xff\x04\xfe" + (20 << 20).to_bytes(8, "little") + b"z" * 2_000_000)
+        await writer.drain()
+        writer.close()
+
+    async with scripted.scripted_server(handler) as port:
+        connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+        with pytest.raises(OperationalError, match="Lost connection"):
+            await one(connection, "SELECT a")
+        assert connection.closed
 
 
 async def test_streaming_pauses(open_it: Open) -> None:

@@ -210,6 +210,7 @@ async def test_statement_after_results_that_nobody_takes() -> None:
             await asyncio.sleep(0.05)
         connection.close()
 
+
 async def test_more_results_for_ever() -> None:
     """Each is delivered; who has enough of them closes the connection, which ends in time."""
     empty = [ok(status=MORE)] * 256

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from .row_bytes import (
+    DrainRows,
     MakeBinaryDecoder,
     MakeDecoder,
     MakeDicts,
     binary_implementation,
     dicts_implementation,
+    drain_implementation,
     implementation,
 )
 
@@ -27,3 +29,8 @@ def make_binary(request: pytest.FixtureRequest) -> MakeBinaryDecoder:
 @pytest.fixture(params=["c", "python"])
 def dict_rows(request: pytest.FixtureRequest) -> MakeDicts:
     return dicts_implementation(request.param)
+
+
+@pytest.fixture(params=["c", "python"])
+def drain_rows(request: pytest.FixtureRequest) -> DrainRows:
+    return drain_implementation(request.param)

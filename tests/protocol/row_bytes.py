@@ -19,6 +19,7 @@ C_MODULE = "aiomysql_protocol._speedups"
 
 MakeDecoder = Callable[[Sequence[CellPlan]], RowDecoder]
 MakeDicts = Callable[[tuple[str, ...], list[Any]], None]
+DrainRows = Callable[[list[Any]], tuple[Any, ...]]
 MakeBinaryDecoder = Callable[[Sequence[BinaryPlan]], RowDecoder]
 
 
@@ -77,10 +78,13 @@ def binary_implementation(name: str) -> MakeBinaryDecoder:
 
 def dicts_implementation(name: str) -> MakeDicts:
     """The implementation of `dict_rows` called "c" or "python"."""
-    if name == "python":
-        return rows.dict_rows
-    need_c()
-    found: MakeDicts = importlib.import_module(C_MODULE).dict_rows
+    found: MakeDicts = part(name, rows, "dict_rows")
+    return found
+
+
+def drain_implementation(name: str) -> DrainRows:
+    """The implementation of `drain_rows` called "c" or "python"."""
+    found: DrainRows = part(name, rows, "drain_rows")
     return found
 
 

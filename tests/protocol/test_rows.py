@@ -15,9 +15,11 @@ from aiomysql_protocol.errors import MalformedPacket
 from aiomysql_protocol.rows import CellKind
 
 from .row_bytes import (
+    DrainRows,
     MakeDecoder,
     MakeDicts,
     decode_all,
+    drain_implementation,
     frames,
     implementation,
     length,
@@ -499,3 +501,34 @@ def test_dicts_leave_nothing_behind(dict_rows: MakeDicts) -> None:
     assert all(map(gc.is_tracked, rows))
     del rows
     assert sys.getrefcount(value) == before
+
+
+# Rows as a tuple
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 20, 21, 1000])
+def test_drained_rows(drain_rows: DrainRows, count: int) -> None:
+    made: list[tuple[Any, ...]] = [(number, object()) for number in range(count)]
+    rows = list(made)
+    drained = drain_rows(rows)
+    assert type(drained) is tuple
+    assert all(one is other for one, other in zip(drained, made, strict=True))
+    assert rows == []
+    rows.append((1,))
+    assert rows == [(1,)]
+
+
+def test_drained_rows_are_counted_once(drain_rows: DrainRows) -> None:
+    row = (object(),)
+    before = sys.getrefcount(row)
+    rows = [row] * 10
+    drained = drain_rows(rows)
+    assert sys.getrefcount(row) == before + 10
+    del drained
+    assert sys.getrefcount(row) == before
+
+
+def test_drain_what_is_no_list() -> None:
+    drain: Any = drain_implementation("c")
+    with pytest.raises(TypeError, match="drain_rows takes a list"):
+        drain(((1,),))

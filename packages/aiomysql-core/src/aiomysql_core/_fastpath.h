@@ -469,7 +469,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
         return 0;
     }
     rows = PyObject_GetAttr(result, state->names.rows);
-    taken = rows == NULL ? NULL : PyList_AsTuple(rows);
+    taken = rows == NULL ? NULL : PyObject_CallOneArg(state->drain_rows, rows);
     Py_XDECREF(rows);
     if (taken == NULL) {
         return -1;

@@ -172,8 +172,8 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
     if (PyByteArray_Check(buffer)) {
         done = receive(self, state, buffer);
     }
-    else {
-        PyErr_SetString(PyExc_TypeError, "the stream's buffer must be a bytearray");
+    else { /* the session lends memory of its own for a long payload */
+        done = PyObject_CallMethodNoArgs(self->stream, state->names._readable);
     }
     Py_DECREF(self);
     Py_DECREF(buffer);

@@ -35,6 +35,7 @@ import_objects(State *state)
     return state->done == NULL ||
                    (state->quick_answer = import_name(implementation, "quick_answer")) == NULL ||
                    (state->literals = import_name(implementation, "literals")) == NULL ||
+                   (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
                    (state->start_query = import_name(implementation, "start_query")) == NULL ||
                    (state->start_execution = import_name(implementation, "start_execution")) ==
                        NULL ||
@@ -93,7 +94,7 @@ module_exec(PyObject *module)
 }
 
 #define STATE_OBJECTS(X)                                                                           \
-    X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(start_query)                  \
+    X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(drain_rows) X(start_query)                  \
     X(start_execution) X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)                         \
     X(prepared_statement_type)
 

@@ -31,6 +31,7 @@ from aiomysql_core.log import logger
 from aiomysql_core.prepared import Handle, PreparedStatement
 from aiomysql_core.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_core.timeouts import check_timeout, in_time
+from aiomysql_protocol.implementation import drain_rows
 from aiomysql_protocol.literals import encode_statement
 
 if TYPE_CHECKING:
@@ -471,7 +472,11 @@ class Cursor(CursorState, ErrorClasses):
             else:
                 rows = result.rows
                 self._rowcount = len(rows)
-                self._rows = self._conv_rows(rows) if rows and self._converts_rows else tuple(rows)
+                # The link may keep the result for long: without its rows.
+                if rows and self._converts_rows:
+                    self._rows, result.rows = self._conv_rows(rows), []
+                else:
+                    self._rows = drain_rows(rows)
         return ok.warning_count > 0 and connection.get_warnings
 
     async def _show_warnings(self, conn: Connection) -> None:

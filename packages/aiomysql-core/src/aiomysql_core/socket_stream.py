@@ -44,6 +44,8 @@ class SocketStream(Stream):
         self._sock: socket.socket | None = sock
         self._unsent = bytearray()  # always this one
         self._closing = False  # as soon as everything is sent
+        #: The receive buffer and its view, while the session lends its own in their place.
+        self._own: tuple[bytearray, memoryview] | None = None
 
     def _watch(self) -> None:
         """Have the event loop tell of bytes that have come."""
@@ -217,6 +219,23 @@ class SocketStream(Stream):
             if self.follower is not None:
                 waiter, self.follower = self.follower, None
                 waiter.fire(True)
+
+    def _enlarge_buffer(self) -> None:
+        if self._own is None:  # or else it is no buffer of this object's
+            super()._enlarge_buffer()
+
+    def _look_after(self, session: Session) -> None:
+        """Also have what comes next of a long payload received where it belongs."""
+        if self._own is not None:
+            self._view.release()
+            self._buffer, self._view = self._own
+            self._own = None
+        if not self._end:
+            lent = session.room()
+            if lent is not None:
+                self._own = self._buffer, self._view
+                self._buffer, self._view = lent
+        super()._look_after(session)
 
     def _read_last_words(self, reason: OSError) -> None:
         """Sending failed for `reason`: take what the server has sent, then end."""

@@ -1,4 +1,4 @@
-/* Rows as dicts. */
+/* What becomes of a whole result's rows: a tuple, or dicts. */
 #ifndef AIOMYSQL_PROTOCOL_DICTS_H
 #define AIOMYSQL_PROTOCOL_DICTS_H
 
@@ -65,6 +65,36 @@ dict_rows(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     }
     Py_DECREF(template);
     Py_RETURN_NONE;
+}
+
+/* The references move: to count each up here and down again with the list would fetch every row
+ * into the processor's cache twice. */
+static PyObject *
+drain_rows(PyObject *Py_UNUSED(module), PyObject *rows)
+{
+    PyObject *drained;
+    Py_ssize_t count;
+
+    if (!PyList_CheckExact(rows)) {
+        PyErr_SetString(PyExc_TypeError, "drain_rows takes a list");
+        return NULL;
+    }
+    do {
+        count = PyList_GET_SIZE(rows);
+        drained = PyTuple_New(count);
+        if (drained == NULL || count == 0) {
+            return drained;
+        }
+        /* The collector, and so anybody's code, may have run. */
+    } while (PyList_GET_SIZE(rows) != count && (Py_DECREF(drained), 1));
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyTuple_SET_ITEM(drained, i, PyList_GET_ITEM(rows, i));
+    }
+    Py_SET_SIZE(rows, 0);
+    if (PyList_SetSlice(rows, 0, 0, NULL) < 0) { /* gives the list's memory back */
+        Py_CLEAR(drained);
+    }
+    return drained;
 }
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef AIOMYSQL_PROTOCOL_ROWS_H
 #define AIOMYSQL_PROTOCOL_ROWS_H
 
+#include "_payload.h"
 #include "_values.h"
 
 enum { HEADER = 4, FULL_FRAME = 0xFFFFFF, NULL_CELL = 0xFB, FIRST_STOP = 0xFE };
@@ -330,6 +331,95 @@ read_row(const State *state, const Decoder *self, Slot *slots, const unsigned ch
         raise_malformed(state, wrong);
     }
     return NULL;
+}
+
+/* ---- Long rows ---- */
+
+/* A value of fewer bytes is copied out of a LongPayload. */
+enum { SHORTEST_TAKEN = 1 << 16 };
+
+/* The column with the longest value that may be made of the payload's own bytes, if that is worth
+ * the while; else -1. The row is sound. */
+static Py_ssize_t
+column_to_take(const Decoder *self, Place place, Py_ssize_t *start, Py_ssize_t *length)
+{
+    const char *base = (const char *)place.pos, *text;
+    Py_ssize_t found = -1, size;
+
+    *length = SHORTEST_TAKEN - 1;
+    (void)begin_row(self, self->binary, &place);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        (void)next_cell(self, self->binary, i, &place, &text, &size);
+        if (text != NULL && size > *length && self->columns[i].read == read_bytes) {
+            found = i;
+            *start = text - base;
+            *length = size;
+        }
+    }
+    return found;
+}
+
+/* Fills `row`. Returns 0 when that is not possible. */
+static int
+read_long_cells(const State *state, const Decoder *self, Place place, Py_ssize_t but,
+                PyObject *row)
+{
+    (void)begin_row(self, self->binary, &place);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        PyObject *value = NULL;
+        const char *text;
+        Py_ssize_t size;
+
+        (void)next_cell(self, self->binary, i, &place, &text, &size);
+        if (i == but) {
+            continue;
+        }
+        value = text == NULL ? Py_NewRef(Py_None)
+                             : read_value(state, &self->columns[i], text, size);
+        if (value == NULL) {
+            return 0;
+        }
+        PyTuple_SET_ITEM(row, i, value);
+    }
+    return 1;
+}
+
+/* The row in `payload`, which is not empty and may be so afterwards. */
+static PyObject *
+read_long_row(const State *state, const Decoder *self, LongPayload *payload)
+{
+    const unsigned char *pos = (const unsigned char *)payload_start(payload);
+    Place place = {pos, pos + payload->size, NULL};
+    const char *wrong = check_row(self, pos, pos + payload->size);
+    Py_ssize_t start = 0, length, taken = -1;
+    PyObject *row;
+    int done = 0;
+
+    if (wrong != NULL) {
+        raise_malformed(state, wrong);
+        return NULL;
+    }
+    taken = column_to_take(self, place, &start, &length);
+    payload->views++; /* nobody's code may move it meanwhile */
+    row = PyTuple_New(self->count);
+    if (row != NULL) {
+        PyObject_GC_UnTrack(row); /* nor find this half-made */
+        done = read_long_cells(state, self, place, taken, row);
+    }
+    payload->views--;
+    if (done && taken >= 0) {
+        PyObject *value =
+            payload->views == 0 ? take_from_payload(payload, start, length)
+                                : PyBytes_FromStringAndSize((const char *)pos + start, length);
+        PyTuple_SET_ITEM(row, taken, value);
+        done = value != NULL;
+    }
+    if (!done) {
+        Py_XDECREF(row);
+        return NULL;
+    }
+    PyObject_GC_Track(row);
+    return row;
 }
 
 /* `size`: bytes of the rows to be read. */

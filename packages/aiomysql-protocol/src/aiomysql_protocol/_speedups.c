@@ -71,6 +71,9 @@ Decoder_decode_row(Decoder *self, PyObject *payload)
     Py_buffer view;
     Slot *slots;
 
+    if (Py_TYPE(payload) == state->payload_type && PyObject_Size(payload) > 0 && self->count > 0) {
+        return read_long_row(state, self, (LongPayload *)payload);
+    }
     if (PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
@@ -359,7 +362,9 @@ module_exec(PyObject *module)
     }
     state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
     state->waiter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Waiter_spec, NULL);
-    if (state->ready_type == NULL || state->waiter_type == NULL) {
+    state->payload_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &LongPayload_spec, NULL);
+    if (state->ready_type == NULL || state->waiter_type == NULL || state->payload_type == NULL) {
         return -1;
     }
     state->exchange_state_type =
@@ -373,7 +378,8 @@ module_exec(PyObject *module)
     }
     state->ready_type->tp_vectorcall = Ready_vectorcall;
     if (PyModule_AddType(module, state->ready_type) < 0 ||
-        PyModule_AddType(module, state->waiter_type) < 0 || lending_exec(module, state) < 0) {
+        PyModule_AddType(module, state->waiter_type) < 0 ||
+        PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -389,6 +395,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->waiter_type);
     Py_VISIT(state->exchange_state_type);
     Py_VISIT(state->result_state_type);
+    Py_VISIT(state->payload_type);
     Py_VISIT(state->binary_decoder_type);
     Py_VISIT(state->checked_plans);
     Py_VISIT(state->careful_reader);
@@ -415,6 +422,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->waiter_type);
     Py_CLEAR(state->exchange_state_type);
     Py_CLEAR(state->result_state_type);
+    Py_CLEAR(state->payload_type);
     Py_CLEAR(state->binary_decoder_type);
     Py_CLEAR(state->checked_plans);
     Py_CLEAR(state->careful_reader);
@@ -443,6 +451,7 @@ module_free(void *module)
 
 static PyMethodDef module_methods[] = {
     {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
+    {"drain_rows", drain_rows, METH_O, "See rows.drain_rows."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},

@@ -63,6 +63,7 @@ typedef struct {
     PyTypeObject *decoder_type;
     PyTypeObject *ready_type;
     PyTypeObject *waiter_type;
+    PyTypeObject *payload_type;
     PyTypeObject *binary_decoder_type;
     PyTypeObject *exchange_state_type;
     PyTypeObject *result_state_type;

@@ -11,6 +11,7 @@ from pymysql.constants import CR, ER
 from pymysql.err import InternalError, OperationalError
 
 from aiomysql_protocol.capabilities import MAX_FRAME, MAX_PAYLOAD
+from aiomysql_protocol.implementation import LongPayload
 
 #: An unfinished frame longer than this many bytes is gathered outside the receive buffer.
 LARGE_FRAME = 1 << 16
@@ -46,7 +47,7 @@ def frames(payload: bytes, sequence_id: int) -> tuple[list[bytes | memoryview], 
 class Frame(NamedTuple):
     """What `PayloadAssembler.read` found."""
 
-    #: The whole payload (a bytearray when it was gathered), or None while bytes are missing.
+    #: The whole payload (a LongPayload when it was gathered), or None while bytes are missing.
     payload: bytes | bytearray | None
     #: Where the next unread byte stands in the buffer.
     position: int
@@ -69,9 +70,18 @@ class PayloadAssembler:
         self.max_payload = max_payload
         #: Is a long payload being gathered, with its first bytes consumed already?
         self.gathering = False
-        self._gathered = bytearray()
+        self._gathered: LongPayload | None = None
         self._missing = 0  # bytes that the frame being gathered still lacks
         self._last_frame = True  # is the frame being gathered the last of its payload?
+
+    def room(self) -> tuple[LongPayload, memoryview] | None:
+        """See `Session.room`."""
+        # The last byte comes by way of the caller's buffer, so that no view is left by then.
+        size = self._missing - 1
+        if self._gathered is None or size < LARGE_FRAME:
+            return None
+        view = self._gathered.room(size)
+        return None if view is None else (self._gathered, view)
 
     def read(
         self,
@@ -83,6 +93,8 @@ class PayloadAssembler:
     ) -> Frame:
         """Read one payload from buffer[position:end], whose first frame carries `sequence_id`.
 
+        buffer: the caller's, or what `room` gave, with `end` - `position` bytes in its room.
+
         Raises InternalError when a frame carries another number, OperationalError when the payload
         exceeds `max_payload`, or the `limit` for this one (bytes).
         """
@@ -93,7 +105,7 @@ class PayloadAssembler:
                     if self._missing:
                         return Frame(None, position, sequence_id)
                 if self._last_frame:
-                    gathered, self._gathered = self._gathered, bytearray()
+                    gathered, self._gathered = self._gathered, None
                     self.gathering = False
                     return Frame(gathered, position, sequence_id)
             if end - position < 4:
@@ -116,6 +128,8 @@ class PayloadAssembler:
     def _begin(self, length: int, limit: int) -> None:
         """A long frame, or one more of a long payload, starts here."""
         self.gathering = True
+        if self._gathered is None:
+            self._gathered = LongPayload()
         size = len(self._gathered) + length
         if size > limit:
             raise OperationalError(
@@ -131,9 +145,12 @@ class PayloadAssembler:
         self._last_frame = length < MAX_FRAME
 
     def _gather(self, buffer: bytearray, position: int, end: int) -> int:
+        assert self._gathered is not None
         stop = min(end, position + self._missing)
-        with memoryview(buffer) as view:
-            self._gathered += view[position:stop]
+        if buffer is self._gathered:
+            self._gathered.fill(stop - position)
+        else:
+            self._gathered.gather(buffer, position, stop)
         self._missing -= stop - position
         return stop
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, binary_rows, exchange_state, lending, rows, waiting
+from . import answers, binary_rows, exchange_state, lending, payloads, rows, waiting
 from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
@@ -33,6 +33,7 @@ class _Parts(NamedTuple):
     text_row_decoder: Callable[[Sequence[CellPlan]], RowDecoder]
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     dict_rows: Callable[[tuple[str, ...], list[Any]], None]
+    drain_rows: Callable[[list[Any]], tuple[Any, ...]]
     read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
     quick_answer: Callable[[Session, bytearray, int, int], bool] | None
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
@@ -54,6 +55,7 @@ class _Parts(NamedTuple):
     shelf: type[Any]
     loan: type[Any]
     resting: Callable[[str, int], Callable[[Any], bool]]
+    long_payload: type[Any]
 
 
 def _literals(
@@ -68,6 +70,7 @@ def _chosen() -> _Parts:
         rows.TextRowDecoder,
         binary_rows.BinaryRowDecoder,
         rows.dict_rows,
+        rows.drain_rows,
         answers.read_answer,
         None,
         _literals,
@@ -84,6 +87,7 @@ def _chosen() -> _Parts:
         lending.Shelf,
         lending.Loan,
         lending.resting,
+        payloads.LongPayload,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -103,6 +107,7 @@ def _chosen() -> _Parts:
         _speedups.TextRowDecoder,
         _speedups.BinaryRowDecoder,
         _speedups.dict_rows,
+        _speedups.drain_rows,
         _speedups.read_answer,
         _speedups.quick_answer,
         _speedups.literals,
@@ -119,6 +124,7 @@ def _chosen() -> _Parts:
         _speedups.Shelf,
         _speedups.Loan,
         _speedups.resting,
+        _speedups.LongPayload,
     )
 
 
@@ -129,6 +135,9 @@ IMPLEMENTATION: Literal["c", "python"] = _parts.name
 
 dict_rows = _parts.dict_rows
 """See ``rows.dict_rows``."""
+
+drain_rows = _parts.drain_rows
+"""See ``rows.drain_rows``."""
 
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""
@@ -158,11 +167,12 @@ if TYPE_CHECKING:
     from .lending import Loan as Loan
     from .lending import Shelf as Shelf
     from .lending import Turn as Turn
+    from .payloads import LongPayload as LongPayload
     from .waiting import Ready as Ready
     from .waiting import Waiter as Waiter
 else:
-    # See `waiting`, `exchange_state` and `lending`.
-    Ready, Waiter = _parts.ready, _parts.waiter
+    # See `waiting`, `exchange_state`, `lending` and `payloads`.
+    Ready, Waiter, LongPayload = _parts.ready, _parts.waiter, _parts.long_payload
     ExchangeState, ResultState = _parts.exchange_state, _parts.result_state
     Item, Turn, Shelf, Loan = _parts.item, _parts.turn, _parts.shelf, _parts.loan
 

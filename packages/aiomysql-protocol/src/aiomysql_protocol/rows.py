@@ -13,7 +13,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .cells import UNREADABLE, column_reader, fast_reader
 from .cells import CellKind as CellKind
@@ -22,6 +22,8 @@ from .cells import careful_reader as careful_reader
 from .cells import checked_plans as checked_plans
 from .cells import exact_decimal as exact_decimal
 from .errors import MalformedPacket, malformed
+
+_T = TypeVar("_T")
 
 _HEADER = 4  # three bytes of length, one of sequence id
 _FULL_FRAME = 0xFFFFFF  # a frame of this length is continued by the next one
@@ -280,3 +282,10 @@ def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None:
     if not {len(names)}.issuperset(map(len, rows)):
         raise ValueError("each row must be a tuple with a value for each name")
     rows[:] = map(dict, map(zip, repeat(names), rows))
+
+
+def drain_rows(rows: list[_T], /) -> tuple[_T, ...]:
+    """All of `rows` as a tuple; the list is empty afterwards."""
+    drained = tuple(rows)
+    rows.clear()
+    return drained

@@ -198,12 +198,22 @@ class Session:
             # Its frames would hold this session, which is to hold the error.
             self.fail(error.with_traceback(None))
         except Exception as error:
-            failure = InternalError(
-                CR.CR_UNKNOWN_ERROR, f"can't read the server's answer: {error!r}"
-            )
-            failure.__cause__ = error
-            self.fail(failure)
+            self._fail_reading(error)
         return end
+
+    def room(self) -> tuple[bytearray, memoryview] | None:
+        """Where the next bytes are best put, when they are many and of one payload: (buffer, view).
+
+        The caller puts bytes at the front of the view, releases it, and calls
+        receive(buffer, 0, number of bytes).  None: they come by way of the caller's own buffer.
+        Never raises: as `receive`.
+        """
+        if self.error is None:
+            try:
+                return self._assembler.room()
+            except Exception as error:
+                self._fail_reading(error)
+        return None
 
     def connection_lost(self, reason: BaseException | None = None) -> None:
         """The peer closed the connection, or it broke for `reason`: end all exchanges."""
@@ -220,6 +230,11 @@ class Session:
                 )
             error.__cause__ = reason
             self.fail(error)
+
+    def _fail_reading(self, error: Exception) -> None:
+        failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's answer: {error!r}")
+        failure.__cause__ = error
+        self.fail(failure)
 
     def fail(self, error: BaseException) -> None:
         """Break the session: every open exchange ends with `error`."""
