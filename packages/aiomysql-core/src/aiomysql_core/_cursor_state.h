@@ -35,28 +35,6 @@ CursorState_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUS
     return (PyObject *)self;
 }
 
-static int
-CursorState_init(CursorState *self, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"connection", "echo", NULL};
-    PyObject *connection;
-    int echo = 0;
-
-    if (kwargs == NULL && PyTuple_GET_SIZE(args) == 2) { /* as Connection.cursor does */
-        connection = PyTuple_GET_ITEM(args, 0);
-        echo = PyObject_IsTrue(PyTuple_GET_ITEM(args, 1));
-        if (echo < 0) {
-            return -1;
-        }
-    }
-    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p", names, &connection, &echo)) {
-        return -1;
-    }
-    Py_XSETREF(self->_connection, Py_NewRef(connection));
-    self->_echo = (char)echo;
-    return 0;
-}
-
 /* An awaitable that gives `value` at once. */
 static PyObject *
 ready(const State *state, PyObject *value)
@@ -161,9 +139,10 @@ CursorState_dealloc(CursorState *self)
 
 static PyMethodDef CursorState_methods[] = {
     {"fetchone", METHOD(CursorState_fetchone), METH_NOARGS,
-     "fetchone($self, /)\n--\n\nThe next row, or None at the end."},
-    {"__aenter__", METHOD(CursorState_aenter), METH_NOARGS, NULL},
-    {"__aexit__", METHOD(CursorState_aexit), METH_FASTCALL, NULL},
+     "fetchone(self)\n--\n\nThe next row, or None at the end."},
+    {"__aenter__", METHOD(CursorState_aenter), METH_NOARGS, "__aenter__(self)\n--\n\n"},
+    {"__aexit__", METHOD(CursorState_aexit), METH_FASTCALL,
+     "__aexit__(self, exc_type, exc_val, exc_tb)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -178,9 +157,8 @@ static PyMemberDef CursorState_members[] = {
 };
 
 static PyType_Slot CursorState_slots[] = {
-    {Py_tp_doc, "CursorState(connection, echo=False)\n--\n\nSee cursor_state.py."},
+    {Py_tp_doc, "See cursor_state.py."},
     {Py_tp_new, CursorState_new},
-    {Py_tp_init, CursorState_init},
     {Py_tp_dealloc, CursorState_dealloc},
     {Py_tp_traverse, CursorState_traverse},
     {Py_tp_clear, CursorState_clear},

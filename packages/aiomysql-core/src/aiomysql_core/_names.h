@@ -15,7 +15,7 @@
     X(follower) X(generation) X(last_usage) X(literal) X(loop) X(no_backslash_escapes) X(note) X(ok)       \
     X(popleft) X(positional) X(prepared) X(received) X(result) X(results) X(rows)                  \
     X(server_status) X(session) X(settle) X(size) X(statement) X(streamed) X(throw) X(usual)       \
-    X(wake) X(waking) X(__aexit__) X(_check_executed)
+    X(wake) X(waking) X(_usual_init) X(__aexit__) X(_check_executed)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -46,6 +46,7 @@ typedef struct {
     /* Of modules that need this one: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;
+    PyObject *context_manager;
 } State;
 
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))

@@ -2,42 +2,70 @@
 #ifndef AIOMYSQL_CORE_READY_CONTEXT_H
 #define AIOMYSQL_CORE_READY_CONTEXT_H
 
-#include "_names.h"
+#include "_cursor_state.h"
 
 typedef struct {
     PyObject_HEAD
     PyObject *value;
 } ReadyContext;
 
+/* What the type makes when it is called, as tracers do with what they have found: a context manager
+ * of the Python kind, of an awaitable. */
 static PyObject *
-ReadyContext_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
+ReadyContext_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    ReadyContext *self;
+    State *state = PyType_GetModuleState(type);
 
-    if (PyVectorcall_NARGS(nargsf) != 1 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
-        PyErr_SetString(PyExc_TypeError, "ReadyContext takes one positional argument");
-        return NULL;
+    if (state->context_manager == NULL) {
+        state->context_manager =
+            import_name("aiomysql_core.awaitable", "AwaitableContextManager");
     }
-    self = (ReadyContext *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
+    return state->context_manager == NULL ? NULL
+                                          : PyObject_Call(state->context_manager, args, kwargs);
+}
+
+static PyObject *
+new_ready_context(const State *state, PyObject *value)
+{
+    PyTypeObject *type = state->ready_context_type;
+    ReadyContext *self = value == NULL ? NULL : (ReadyContext *)type->tp_alloc(type, 0);
+
     if (self != NULL) {
-        self->value = Py_NewRef(args[0]);
+        self->value = Py_NewRef(value);
     }
     return (PyObject *)self;
 }
 
+/* new_cursor(class, connection, echo): a ReadyContext of class(connection, echo). */
 static PyObject *
-ReadyContext_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+new_cursor(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *value;
+    const State *state = PyModule_GetState(module);
+    PyObject *cursor, *context;
+    int usual;
 
-    if ((kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) ||
-        !PyArg_ParseTuple(args, "O:ReadyContext", &value)) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_TypeError, "ReadyContext takes no keywords");
-        }
+    if (nargs != 3 || !PyType_Check(args[0]) ||
+        !PyType_IsSubtype((PyTypeObject *)args[0], state->cursor_state_type)) {
+        PyErr_SetString(PyExc_TypeError, "new_cursor takes a class, a connection and echo");
         return NULL;
     }
-    return ReadyContext_vectorcall((PyObject *)type, &value, 1, NULL);
+    usual = attribute_is(args[0], state->names._usual_init, Py_True);
+    if (usual < 0) {
+        return NULL;
+    }
+    if (usual) {
+        cursor = CursorState_new((PyTypeObject *)args[0], NULL, NULL);
+        if (cursor != NULL) {
+            Py_XSETREF(((CursorState *)cursor)->_connection, Py_NewRef(args[1]));
+            ((CursorState *)cursor)->_echo = args[2] == Py_True;
+        }
+    }
+    else {
+        cursor = PyObject_Vectorcall(args[0], args + 1, 2, NULL);
+    }
+    context = new_ready_context(state, cursor);
+    Py_XDECREF(cursor);
+    return context;
 }
 
 static PySendResult
@@ -155,7 +183,7 @@ static PyMethodDef ReadyContext_methods[] = {
 };
 
 static PyType_Slot ReadyContext_slots[] = {
-    {Py_tp_doc, "ReadyContext(value)\n--\n\nSee awaitable.AwaitableContextManager."},
+    {Py_tp_doc, "See awaitable.AwaitableContextManager."},
     {Py_tp_new, ReadyContext_new},
     {Py_tp_dealloc, ReadyContext_dealloc},
     {Py_tp_traverse, ReadyContext_traverse},

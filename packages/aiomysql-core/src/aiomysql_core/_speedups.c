@@ -89,14 +89,13 @@ module_exec(PyObject *module)
         state->cursor_state_type == NULL || state->ready_context_type == NULL) {
         return -1;
     }
-    state->ready_context_type->tp_vectorcall = ReadyContext_vectorcall;
     return 0;
 }
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(drain_rows) X(start_query)                  \
     X(start_execution) X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)                         \
-    X(prepared_statement_type)
+    X(prepared_statement_type) X(context_manager)
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
@@ -129,6 +128,11 @@ module_free(void *module)
     (void)module_clear((PyObject *)module);
 }
 
+static PyMethodDef module_methods[] = {
+    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #ifdef Py_mod_multiple_interpreters
@@ -145,6 +149,7 @@ static PyModuleDef module_def = {
     .m_name = "aiomysql_core._speedups",
     .m_doc = "What is worth writing in C; see implementation.py.",
     .m_size = sizeof(State),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

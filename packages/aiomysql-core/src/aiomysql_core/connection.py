@@ -22,7 +22,7 @@ from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.error_classes import ErrorClasses
-from aiomysql_core.implementation import ready_context
+from aiomysql_core.implementation import new_cursor
 from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.link import Link
 from aiomysql_core.local_data import LocalSource
@@ -374,7 +374,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             link.stream()  # says why
         link.last_usage = monotonic()
         cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
-        context: AwaitableContextManager[Any] = ready_context(cursor_class(self, self._echo))
+        context: AwaitableContextManager[Any] = new_cursor(cursor_class, self, self._echo)
         return context
 
     async def query(

@@ -32,11 +32,8 @@ class CursorState:
     _description: tuple[tuple[Any, ...], ...] | None = None
     _rows: Sequence[Any] | None = None
     _result: Result | None = None
-
-    def __init__(self, connection: Connection, echo: bool = False) -> None:
-        self._connection: Connection | None = connection
-        self._echo = echo
-        self._result = None
+    _connection: Connection | None = None
+    _echo: bool = False
 
     def fetchone(self) -> Awaitable[Any]:
         """The next row, or None at the end."""

@@ -58,8 +58,16 @@ class Cursor(CursorState, ErrorClasses):
     #: May `Link.fast_path` be used, because results are taken as this class does?
     _usual: ClassVar[bool] = True
 
+    #: Does a new one have nothing but connection and echo set?
+    _usual_init: ClassVar[bool] = True
+
+    def __init__(self, connection: Connection, echo: bool = False) -> None:
+        self._connection: Connection | None = connection
+        self._echo = echo
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._usual_init = cls.__init__ is Cursor.__init__ and cls.__new__ is Cursor.__new__
         cls._usual = not (cls._unbuffered or cls._converts_rows) and all(
             getattr(cls, name) is getattr(Cursor, name)
             for name in ("mogrify", "_query", "_take_result", "_forget_result")

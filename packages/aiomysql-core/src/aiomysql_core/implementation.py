@@ -41,7 +41,7 @@ class FastPath(Awaitable[int | None], Protocol):
 
 class _Parts(NamedTuple):
     cursor_state: type[Any]
-    ready_context: Callable[[Any], Any]
+    new_cursor: Callable[[type[Any], Any, bool], Any]
     fast_path: Callable[..., FastPath] | None
     receiver: Callable[..., Callable[[], None]] | None
 
@@ -49,7 +49,7 @@ class _Parts(NamedTuple):
 def _chosen() -> _Parts:
     python = _Parts(
         cursor_state.CursorState,
-        lambda value: AwaitableContextManager(Ready(value)),
+        lambda kind, connection, echo: AwaitableContextManager(Ready(kind(connection, echo))),
         None,
         None,
     )
@@ -65,7 +65,7 @@ def _chosen() -> _Parts:
         return python
     return _Parts(
         _speedups.CursorState,
-        _speedups.ReadyContext,
+        _speedups.new_cursor,
         _speedups.FastPath,
         _speedups.Receiver,
     )
@@ -79,8 +79,8 @@ else:
     # See `cursor_state`.
     CursorState = _parts.cursor_state
 
-ready_context: Callable[[Any], Any] = _parts.ready_context
-"""``ready_context(value)``: an ``AwaitableContextManager`` of an object that is there."""
+new_cursor = _parts.new_cursor
+"""``new_cursor(class, connection, echo)``: an ``AwaitableContextManager`` of that new cursor."""
 
 fast_path = _parts.fast_path
 """Makes the FastPath of a connection, see ``SocketStream.fast_path``; None: there is none."""
