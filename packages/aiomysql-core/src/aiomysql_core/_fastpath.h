@@ -48,6 +48,14 @@ typedef struct {
     PyObject *exchange;
     PyObject *statement; /* bytes */
     PyObject *handle;    /* if it is prepared */
+    /* The result taken last: complete, and the only one of its statement. */
+    PyObject *last_result;
+    /* The prepared statement run last, as long as `Statements.version` is the same object. */
+    PyObject *version;
+    PyObject *known_query;
+    PyObject *known_handle;
+    PyObject *known_prepared;
+    PyObject *known_statement;
 } FastPath;
 
 /* What is to be run, as far as it is known. */
@@ -55,6 +63,7 @@ typedef struct {
     PyObject *statement; /* bytes, or NULL */
     PyObject *handle;    /* or NULL: it goes as text */
     PyObject *values;    /* of a prepared statement; borrowed */
+    int known;           /* is `known_prepared` what runs it? */
 } Request;
 
 /* ---- Before sending ---- */
@@ -93,7 +102,6 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
     }
     if ((fine = attribute_is(self->link, names->_claimed, Py_False)) <= 0 ||
         (fine = attribute_is(self->session, names->error, Py_None)) <= 0 ||
-        (fine = attribute_is(self->stream, names->_reading_paused, Py_False)) <= 0 ||
         (fine = attribute_is(state->forks, names->count, self->forks)) <= 0) {
         return fine;
     }
@@ -107,9 +115,10 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
     }
     /* The last result of the link, and so of the cursor if it is that one's, is complete. */
     result = PyObject_GetAttr(self->link, names->result);
-    if (result == Py_None) {
+    if (result == Py_None || (result != NULL && result == self->last_result)) {
+        fine = cursor->_result == Py_None || cursor->_result == result;
         Py_DECREF(result);
-        return cursor->_result == Py_None;
+        return fine;
     }
     if (result != NULL && (exchange = PyObject_GetAttr(result, names->exchange)) != NULL) {
         done = PyObject_GetAttr(exchange, names->done);
@@ -254,6 +263,18 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
         if (keeps && (args == Py_None || !PyTuple_CheckExact(args))) {
             return 0; /* what is run as text may change what others mean */
         }
+        if (keeps && query == self->known_query) {
+            int same = attribute_is(self->statements, names->version, self->version);
+            if (same < 0) {
+                return -1;
+            }
+            if (same) {
+                request->handle = Py_NewRef(self->known_handle);
+                request->values = args;
+                request->known = 1;
+                return 1;
+            }
+        }
         if (keeps) {
             handle = cached_handle(self, state, query);
         }
@@ -278,9 +299,39 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
     return 1;
 }
 
+/* Forget which prepared statement was run last. */
+static void
+forget_known(FastPath *self)
+{
+    Py_CLEAR(self->version);
+    Py_CLEAR(self->known_query);
+    Py_CLEAR(self->known_handle);
+    Py_CLEAR(self->known_prepared);
+    Py_CLEAR(self->known_statement);
+}
+
+/* `query` is the statement `prepared` as long as `Statements.version` is what it is now.  -1:
+ * exception. */
+static int
+keep_known(FastPath *self, const State *state, PyObject *query, PyObject *handle,
+           PyObject *prepared)
+{
+    forget_known(self);
+    self->known_statement = PyObject_GetAttr(handle, state->names.statement);
+    self->version = PyObject_GetAttr(self->statements, state->names.version);
+    if (self->known_statement == NULL || self->version == NULL) {
+        forget_known(self);
+        return -1;
+    }
+    self->known_query = Py_NewRef(query);
+    self->known_handle = Py_NewRef(handle);
+    self->known_prepared = Py_NewRef(prepared);
+    return 0;
+}
+
 /* Start the exchange for `request`: what start_query and start_execution return, or None. */
 static PyObject *
-fast_start(FastPath *self, const State *state, Request *request)
+fast_start(FastPath *self, const State *state, PyObject *query, Request *request)
 {
     PyObject *prepared, *both;
 
@@ -288,15 +339,20 @@ fast_start(FastPath *self, const State *state, Request *request)
         PyObject *args[3] = {self->session, state->query_type, request->statement};
         return PyObject_Vectorcall(state->start_query, args, 3, NULL);
     }
-    prepared = ready_statement(self, state, request->handle, request->values);
-    if (prepared == NULL || prepared == Py_None) {
-        return prepared;
+    if (request->known) {
+        prepared = Py_NewRef(self->known_prepared);
     }
-    request->statement = PyObject_GetAttr(request->handle, state->names.statement);
-    if (request->statement == NULL) {
-        Py_DECREF(prepared);
-        return NULL;
+    else {
+        prepared = ready_statement(self, state, request->handle, request->values);
+        if (prepared == NULL || prepared == Py_None) {
+            return prepared;
+        }
+        if (keep_known(self, state, query, request->handle, prepared) < 0) {
+            Py_DECREF(prepared);
+            return NULL;
+        }
     }
+    request->statement = Py_NewRef(self->known_statement);
     PyObject *args[4] = {self->session, state->execute_type, prepared, request->values};
     both = PyObject_Vectorcall(state->start_execution, args, 4, NULL);
     Py_DECREF(prepared);
@@ -377,7 +433,7 @@ static PyObject *
 FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
-    Request request = {NULL, NULL, NULL};
+    Request request = {NULL, NULL, NULL, 0};
     PyObject *both = NULL;
     CursorState *cursor;
     int fine, failed;
@@ -395,7 +451,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         fine = fast_request(self, state, cursor, args[1], args[2], &request);
     }
     if (fine > 0) {
-        both = fast_start(self, state, &request);
+        both = fast_start(self, state, args[1], &request);
     }
     if (both == NULL || both == Py_None) {
         /* Nothing was done.  Whatever is wrong will be met again, and told, the other way. */
@@ -532,10 +588,11 @@ fast_finish(FastPath *self, const State *state)
     }
     Py_XDECREF(column_set);
     Py_XDECREF(ok);
-    Py_DECREF(result);
     if (count != NULL) {
+        Py_XSETREF(self->last_result, Py_NewRef(result));
         fast_forget(self);
     }
+    Py_DECREF(result);
     return count;
 }
 
@@ -695,7 +752,8 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
     X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(session) X(exchanges)  \
-    X(statements) X(literals) X(literal) X(cursor) X(exchange) X(statement) X(handle)
+    X(statements) X(literals) X(literal) X(cursor) X(exchange) X(statement) X(handle)              \
+    X(last_result) X(version) X(known_query) X(known_handle) X(known_prepared) X(known_statement)
 
 static int
 FastPath_traverse(FastPath *self, visitproc visit, void *arg)

@@ -112,6 +112,8 @@ class Statements:
         self._writer: ParameterWriter | None = None
         #: Are values written as UTF-8, and by none of the user's encoders?
         self.usual = conv is None and encoding in _UTF8
+        #: Another one whenever a statement kept may be run in another way than before.
+        self.version = 0
         self._generation = 0
         self._cached: OrderedDict[str, Handle] = OrderedDict()
         self._newest: Handle | None = None  # the one at its end
@@ -124,6 +126,7 @@ class Statements:
 
         encoding: the connection's codec, if it has changed.
         """
+        self.version += 1
         for handle in self._cached.values():
             self.close(handle)
         self._cached.clear()
@@ -159,7 +162,9 @@ class Statements:
             self._cached[query] = handle
         elif handle is not self._newest:
             self._cached.move_to_end(query)
-        self._newest = handle
+        if handle is not self._newest:
+            self._newest = handle
+            self.version += 1
         return None if handle.template is None else handle
 
     def new_handle(self, query: str, *, cached: bool = False) -> Handle:
@@ -180,6 +185,7 @@ class Statements:
             if not self._link.busy:  # perhaps with a file, into which this would go
                 self._close_given_up()
         handle.prepared = None
+        self.version += 1
 
     def _close_given_up(self) -> None:
         for session, prepared in self._to_close:
@@ -206,6 +212,7 @@ class Statements:
         handle.prepared = exchange.prepared
         handle.session = exchange.session
         handle.generation = self._generation
+        self.version += 1
 
     # -- running ---------------------------------------------------------------------------------
 
