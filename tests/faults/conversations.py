@@ -110,7 +110,7 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
     for plugin in setting.accounts:
         found[f"connect {plugin}"] = partial(log_in, plugin)
     if driver.prepares:
-        found["prepared"] = prepared
+        found |= {"prepared": prepared, "prepared insert": prepared_insert}
         for name in ("query", "stream"):
             found[f"{name}, prepared"] = partial(with_options, {"stmt_cache_size": 8}, found[name])
     if driver.kills:
@@ -121,6 +121,8 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
             found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
         for plugin in setting.accounts:
             name = f"connect {plugin}"
+            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
+        for name in sorted({"load data", "prepared", "prepared insert"} & found.keys()):
             found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
     return found
 
@@ -215,6 +217,20 @@ async def log_in(plugin: str, driver: Driver, setting: Setting, options: dict[st
         await ask(connection)
 
 
+async def prepared_insert(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    run = next(_numbers)
+    rows = [(run, n, value(n)) for n in range(20)]
+    async with connected(driver, options) as connection:
+        sql = f"INSERT INTO {setting.target} VALUES (%s, %s, %s)"
+        async with await connection.prepare(sql) as statement:
+            for row in rows:
+                cursor = await statement.execute(row)
+                expect(cursor.rowcount, 1)
+        await connection.commit()
+        found = setting.execute(f"SELECT * FROM {setting.target} WHERE run = {run} ORDER BY n")
+        expect(found, rows)
+
+
 async def prepared(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
     async with connected(driver, options) as connection:
         sql = f"SELECT n, v FROM {setting.source} WHERE n < %s ORDER BY n"
@@ -223,6 +239,11 @@ async def prepared(driver: Driver, setting: Setting, options: dict[str, Any]) ->
                 cursor = await statement.execute((most,))
                 expect(list(await cursor.fetchall()), [(n, value(n)) for n in range(most)])
                 await cursor.close()
+            async with connection.cursor(driver.streaming_cursor) as cursor:
+                await cursor.execute(statement, (100,))
+                for n in range(100):
+                    expect(await cursor.fetchone(), (n, value(n)))
+                expect(await cursor.fetchone(), None)
         await ask(connection)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core import MySQLError, OperationalError, SSCursor, connect
+from aiomysql_core import Cursor, MySQLError, OperationalError, SSCursor, connect
 from aiomysql_pool import create_pool
 from tests.faults.load import DEADLINE, LIMITS, POOL, Load
 from tests.faults.watch import settle, watching
@@ -109,6 +109,32 @@ async def test_sessions_killed_under_load(instance: Instance) -> None:
     assert load.errors
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_session_killed_in_the_middle(instance: Instance, *, streamed: bool) -> None:
+    """Whoever waits for its answer is told at once, and so is whoever comes next."""
+    # Without time-outs of our own, which would end it as well.
+    connection = await connect(**instance.server.connect_args)
+    cursor = await connection.cursor(SSCursor if streamed else Cursor)
+    rows = "SELECT SLEEP(0.5), REPEAT('x', 100000) FROM information_schema.columns"
+
+    async def read_all() -> None:
+        await cursor.execute(rows)
+        await cursor.fetchall()
+
+    reading = asyncio.ensure_future(read_all())
+    await asyncio.sleep(0.8)
+    begin = time.monotonic()
+    instance.server.execute(f"KILL {connection.thread_id()}")
+    with pytest.raises(OperationalError, match="1317|1927|2006|2013"):
+        await asyncio.wait_for(reading, DEADLINE)
+    with pytest.raises(MySQLError):
+        async with asyncio.timeout(DEADLINE):
+            await connection.ping(reconnect=False)
+    assert time.monotonic() - begin < 2
+    assert connection.closed
+    assert instance.server.settled_sessions() == []
+
+
 async def test_out_of_connections(instance: Instance) -> None:
     """Whoever finds none gets the server's own error, and the pool serves with what it has."""
 
@@ -117,8 +143,9 @@ async def test_out_of_connections(instance: Instance) -> None:
             await taken.enter_async_context(connect(**instance.server.connect_args, **LIMITS))
 
     async with contextlib.AsyncExitStack() as taken:
-        with pytest.raises(OperationalError, match="1040"):
-            await take_all(taken)
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(OperationalError, match="1040"):
+                await take_all(taken)
         async with asyncio.timeout(DEADLINE):
             with pytest.raises(OperationalError, match="1040"):
                 await create_pool(**pool_options(instance, minsize=2))
@@ -134,6 +161,7 @@ async def test_read_only(instance: Instance) -> None:
     try:
         account = {"user": "plain", "password": "secret"}
         async with (
+            asyncio.timeout(DEADLINE),
             connect(**{**server.connect_args, **LIMITS, **account}) as connection,
             connection.cursor() as cursor,
         ):
@@ -149,7 +177,7 @@ async def test_read_only(instance: Instance) -> None:
 async def test_idle_sessions_end(instance: Instance) -> None:
     """The server closes what the pool keeps; nobody is given such a connection."""
     options = pool_options(instance, init_command="SET wait_timeout = 1", minsize=3)
-    async with create_pool(**options) as pool:
+    async with asyncio.timeout(DEADLINE), create_pool(**options) as pool:
         await asyncio.sleep(1.5)
         for _ in range(5):
             async with pool.acquire() as connection, connection.cursor() as cursor:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.cases import run
+from tests.faults.cases import draw, run
 from tests.faults.conversations import setting
 from tests.faults.drivers import load
-from tests.faults.proxy import Direction, Fault, FaultProxy, Kind
+from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Traffic
 from tests.scripted import scripted_server
 from tests.servers import Server
 
@@ -29,6 +29,16 @@ async def test_faults(server: Server, capsys: pytest.CaptureFixture[str]) -> Non
     assert report.noise == {}
     assert sum(report.outcomes.values()) == CASES
     assert report.unhit < CASES // 4
+
+
+def test_every_conversation_meets_every_fault() -> None:
+    """In as many cases as there are pairs of the two."""
+    directions = {direction: Traffic(5000, 50) for direction in Direction}
+    measured = {f"conversation {n}": directions for n in range(25)}
+    kinds = [kind for kind in Kind if kind is not Kind.NONE]
+    drawn = draw(1, range(len(kinds) * len(measured)), measured)
+    pairs = {(case.conversation, case.fault.kind) for case in drawn}
+    assert pairs == {(name, kind) for name in measured for kind in kinds}
 
 
 # -- the proxy itself ------------------------------------------------------------------------

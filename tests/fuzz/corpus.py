@@ -8,10 +8,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from aiomysql_protocol.capabilities import CACHE_METADATA
+from aiomysql_protocol.parameters import NO_PARAMETERS
+from aiomysql_protocol.prepared import Execute
 from tests import scripted
-from tests.fuzz.sessions import LOGIN, OLD_EOF, SEEDS, SEVERAL, STREAMED, case
+from tests.fuzz.sessions import (
+    CACHED,
+    LOGIN,
+    OLD_EOF,
+    PREPARED,
+    SEEDS,
+    SEVERAL,
+    STREAMED,
+    case,
+)
 from tests.hostile import answer_scripts, login_scripts
-from tests.protocol.blocking import converse, login_options
+from tests.protocol.blocking import Client, converse, login_options
 from tests.servers import serving
 
 # Longer ones only take longer.
@@ -24,6 +36,7 @@ STATEMENTS = (
     b"SELECT 1; SELECT * FROM no_such_table",
     b"DO 0",
 )
+PREPARABLE = (*STATEMENTS[:3], *STATEMENTS[5:])
 
 
 def answers() -> Iterator[bytes]:
@@ -53,12 +66,27 @@ def record(name: str) -> None:
         server.execute(f"GRANT ALL ON {server.database}.* TO fuzz")
         options = login_options("fuzz", "secret", server.database)
         recording, _ = converse((server.host, server.port), options, STATEMENTS)
+        with Client((server.host, server.port), options) as client:
+            prepared = [_executed_twice(client, statement.decode()) for statement in PREPARABLE]
+            cached = CACHED if client.session.capabilities & CACHE_METADATA else 0
     login, *results = recording.answers
     (SEEDS / f"{name}-login.bin").write_bytes(case(login, LOGIN))
     for number, answer in enumerate(results):
-        (SEEDS / f"{name}-{number}.bin").write_bytes(case(answer, number % 2 * STREAMED))
+        (SEEDS / f"{name}-{number}.bin").write_bytes(case(answer, number % 2 * STREAMED | cached))
     several = results[0] + results[5] + results[0] + results[5]
-    (SEEDS / f"{name}-several.bin").write_bytes(case(several, SEVERAL))
+    (SEEDS / f"{name}-several.bin").write_bytes(case(several, SEVERAL | cached))
+    for number, answer in enumerate(prepared):
+        flags = PREPARED | number % 2 * STREAMED | cached
+        (SEEDS / f"{name}-prepared-{number}.bin").write_bytes(case(answer, flags))
+
+
+def _executed_twice(client: Client, statement: str) -> bytes:
+    prepared = client.prepare(statement)
+    answers = client.answer
+    for _ in range(2):
+        client.run(Execute(prepared, NO_PARAMETERS))
+        answers += client.answer
+    return answers
 
 
 if __name__ == "__main__":

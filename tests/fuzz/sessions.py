@@ -16,9 +16,11 @@ from typing import Any
 from pymysql.constants import COMMAND
 from pymysql.err import MySQLError
 
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
+from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.exchanges import Command, Exchange
 from aiomysql_protocol.login import Login
+from aiomysql_protocol.parameters import NO_PARAMETERS
+from aiomysql_protocol.prepared import Execute, Prepare
 from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
 from tests import scripted
@@ -33,6 +35,10 @@ LOGIN = 1
 STREAMED = 2
 OLD_EOF = 4
 SEVERAL = 8
+# A statement is prepared, and executed twice; MariaDB sends its metadata once.
+PREPARED = 16
+CACHED = 32
+EVERY = LOGIN | STREAMED | OLD_EOF | SEVERAL | PREPARED | CACHED
 
 
 class Broken(AssertionError):
@@ -101,6 +107,10 @@ def _conversation(flags: int) -> tuple[Session, list[Exchange]]:
     assert login.done
     assert login.error is None
     streamed = bool(flags & STREAMED)
+    if flags & CACHED and not flags & OLD_EOF:
+        session.capabilities |= CACHE_METADATA
+    if flags & PREPARED:
+        return session, _prepared(session, streamed=streamed)
     # The second one has the metadata of the first in its cache.
     exchanges: list[Exchange] = [Query(b"SELECT 1", streamed=streamed)]
     if flags & SEVERAL:
@@ -112,6 +122,23 @@ def _conversation(flags: int) -> tuple[Session, list[Exchange]]:
     for exchange in exchanges:
         session.start(exchange)
     return session, exchanges
+
+
+def _prepared(session: Session, *, streamed: bool) -> list[Exchange]:
+    """A preparation, and what follows as soon as it has succeeded."""
+    preparation = Prepare(b"SELECT ?")
+    exchanges: list[Exchange] = [preparation]
+
+    def go_on() -> None:
+        if preparation.prepared is not None:
+            for _ in range(2):
+                execution = Execute(preparation.prepared, NO_PARAMETERS, streamed=streamed)
+                exchanges.append(execution)
+                session.start(execution)
+
+    preparation.wake = go_on
+    session.start(preparation)
+    return exchanges
 
 
 def _check_ended(session: Session, exchanges: list[Exchange]) -> None:
@@ -144,6 +171,8 @@ def _name(error: BaseException | None) -> str:
 
 
 def _outcome(exchange: Exchange) -> Any:
+    if isinstance(exchange, Prepare):
+        return repr(exchange.prepared), _name(exchange.error)
     if not isinstance(exchange, Query):
         return _name(exchange.error)
     return [

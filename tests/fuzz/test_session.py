@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.corpus import answers
-from tests.fuzz.sessions import LOGIN, OLD_EOF, SEVERAL, STREAMED, check, play, seeds
+from tests.fuzz.sessions import EVERY, PREPARED, check, play, seeds
 
 KEPT = dict(seeds())
 CORPUS = [*KEPT.values(), *answers()]
@@ -36,6 +36,9 @@ def test_good_answers_are_understood(name: str) -> None:
         error, _, _, outcomes = play(data[0], data[1:], 100)
         assert error == ""
         assert outcomes[0]
+        if data[0] & PREPARED:
+            assert len(outcomes) == 3
+            assert outcomes[1] == outcomes[2]
 
 
 SPECIAL = (b"\0", b"\xfb", b"\xfc\xff\xff", b"\xfd\xff\xff\xff", b"\xfe" + b"\xff" * 8, b"\xff")
@@ -65,7 +68,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     if not data:
         return b""
     if draw(st.booleans()):
-        data[0] = draw(st.integers(0, LOGIN | STREAMED | OLD_EOF | SEVERAL))
+        data[0] = draw(st.integers(0, EVERY))
     return bytes(data)
 
 
