@@ -232,6 +232,24 @@ def test_sdist_of_the_protocol_holds_what_the_build_needs(built: Distributions) 
     assert not [name for name in names if name.endswith((".so", ".pyd"))]
 
 
+def test_sdist_of_the_core_holds_what_the_build_needs(built: Distributions) -> None:
+    (path,) = built.folder.glob("aiomysql_core-*.tar.gz")
+    with tarfile.open(path) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    folder = PACKAGES / "aiomysql-core"
+    sources = [*folder.glob("src/aiomysql_core/*.c"), *folder.glob("src/aiomysql_core/*.h")]
+    assert len(sources) > 1
+    expected = {source.relative_to(folder).as_posix() for source in sources}
+    assert {"hatch_build_core.py", "LICENSE"} | expected <= names
+    assert not [name for name in names if name.endswith((".so", ".pyd"))]
+
+
+def test_both_build_hooks_are_the_same() -> None:
+    protocol = PACKAGES / "aiomysql-protocol" / "hatch_build.py"
+    core = PACKAGES / "aiomysql-core" / "hatch_build_core.py"
+    assert protocol.read_bytes() == core.read_bytes()
+
+
 def libraries(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         return [name for name in archive.namelist() if name.endswith((".so", ".pyd", ".c"))]
@@ -281,3 +299,38 @@ def test_the_built_wheel_decodes_in_c(everything: Environment) -> None:
     program = "from aiomysql_protocol.implementation import IMPLEMENTATION; print(IMPLEMENTATION)"
     assert everything.run(program) == "c\n"
     assert everything.run(program, AIOMYSQL_IMPL="python") == "python\n"
+
+
+@needs_compiler
+def test_the_built_wheel_of_the_core_has_its_module(
+    built: Distributions, everything: Environment
+) -> None:
+    wheel = built.wheels["aiomysql-core"]
+    assert not wheel.name.endswith("-none-any.whl")
+    (library,) = libraries(wheel)
+    assert library.startswith("aiomysql_core/_speedups")
+    program = "from aiomysql_core.implementation import CursorState; print(CursorState.__module__)"
+    assert everything.run(program) == "aiomysql_core._speedups\n"
+    assert everything.run(program, AIOMYSQL_IMPL="python") == "aiomysql_core.cursor_state\n"
+
+
+@pytest.mark.parametrize("setting", [NO_COMPILER, {SWITCH: "no"}], ids=["no compiler", "no"])
+def test_the_core_without_its_module(
+    built: Distributions, everything: Environment, tmp_path: Path, setting: dict[str, str]
+) -> None:
+    """A pure wheel, whose Python code works; AIOMYSQL_IMPL=c says what is missing."""
+    (sdist,) = built.folder.glob("aiomysql_core-*.tar.gz")
+    wheel = build(sdist, tmp_path, "--wheel", **setting)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert libraries(wheel) == []
+    use = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); import aiomysql_core.implementation as i"
+    )
+    program = f"{use}; print(i.__file__.startswith({str(wheel)!r}), i.fast_path)"
+    assert everything.run(program) == "True None\n"
+    insisting = (
+        f"try:\n    {use}\nexcept ImportError as error: print(error)\nelse: print('imported')"
+    )
+    if shutil.which(os.environ.get("CC", "cc")) is not None:  # else the protocol says it first
+        said = everything.run(insisting, AIOMYSQL_IMPL="c")
+        assert said == "AIOMYSQL_IMPL is 'c', but aiomysql_core._speedups was not built\n"
