@@ -428,6 +428,22 @@ fast_forget(FastPath *self)
     Py_CLEAR(self->handle);
 }
 
+/* The exception that is set came after the exchange was started: nobody will read its answer. */
+static void
+give_up(FastPath *self)
+{
+    PyObject *type, *value, *traceback, *done;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    done = PyObject_CallOneArg(self->interrupted, value == NULL ? Py_None : value);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(self->interrupted);
+    }
+    Py_XDECREF(done);
+    PyErr_Restore(type, value, traceback);
+}
+
 /* begin(cursor, query, args) -> bool */
 static PyObject *
 FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
@@ -472,6 +488,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
     Py_DECREF(both);
     if (failed) {
         fast_forget(self);
+        give_up(self);
         return NULL;
     }
     Py_RETURN_TRUE;
@@ -664,8 +681,13 @@ static PyObject *
 FastPath_throw(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *method = PyObject_GetAttr(self->waiter, state->names.throw), *result = NULL;
+    PyObject *method, *result = NULL;
 
+    if (self->waiter == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
+        return NULL;
+    }
+    method = PyObject_GetAttr(self->waiter, state->names.throw);
     if (method != NULL) {
         result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
         Py_DECREF(method);
@@ -682,6 +704,9 @@ FastPath_close(FastPath *self, PyObject *Py_UNUSED(ignored))
     const State *state = PyType_GetModuleState(Py_TYPE(self));
 
     fast_forget(self);
+    if (self->waiter == NULL) {
+        Py_RETURN_NONE;
+    }
     return PyObject_CallMethodNoArgs(self->waiter, state->names.close);
 }
 
