@@ -55,7 +55,6 @@ typedef struct {
     PyObject *known_query;
     PyObject *known_handle;
     PyObject *known_prepared;
-    PyObject *known_statement;
 } FastPath;
 
 /* What is to be run, as far as it is known. */
@@ -307,7 +306,6 @@ forget_known(FastPath *self)
     Py_CLEAR(self->known_query);
     Py_CLEAR(self->known_handle);
     Py_CLEAR(self->known_prepared);
-    Py_CLEAR(self->known_statement);
 }
 
 /* `query` is the statement `prepared` as long as `Statements.version` is what it is now.  -1:
@@ -317,10 +315,8 @@ keep_known(FastPath *self, const State *state, PyObject *query, PyObject *handle
            PyObject *prepared)
 {
     forget_known(self);
-    self->known_statement = PyObject_GetAttr(handle, state->names.statement);
     self->version = PyObject_GetAttr(self->statements, state->names.version);
-    if (self->known_statement == NULL || self->version == NULL) {
-        forget_known(self);
+    if (self->version == NULL) {
         return -1;
     }
     self->known_query = Py_NewRef(query);
@@ -347,12 +343,18 @@ fast_start(FastPath *self, const State *state, PyObject *query, Request *request
         if (prepared == NULL || prepared == Py_None) {
             return prepared;
         }
-        if (keep_known(self, state, query, request->handle, prepared) < 0) {
+        /* A PreparedStatement is not kept: it refers to the connection, and so to this object. */
+        if (PyUnicode_CheckExact(query) &&
+            keep_known(self, state, query, request->handle, prepared) < 0) {
             Py_DECREF(prepared);
             return NULL;
         }
     }
-    request->statement = Py_NewRef(self->known_statement);
+    request->statement = PyObject_GetAttr(request->handle, state->names.statement);
+    if (request->statement == NULL) {
+        Py_DECREF(prepared);
+        return NULL;
+    }
     PyObject *args[4] = {self->session, state->execute_type, prepared, request->values};
     both = PyObject_Vectorcall(state->start_execution, args, 4, NULL);
     Py_DECREF(prepared);
@@ -778,7 +780,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 #define FAST_PATH_OBJECTS(X)                                                                       \
     X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(session) X(exchanges)  \
     X(statements) X(literals) X(literal) X(cursor) X(exchange) X(statement) X(handle)              \
-    X(last_result) X(version) X(known_query) X(known_handle) X(known_prepared) X(known_statement)
+    X(last_result) X(version) X(known_query) X(known_handle) X(known_prepared)
 
 static int
 FastPath_traverse(FastPath *self, visitproc visit, void *arg)
