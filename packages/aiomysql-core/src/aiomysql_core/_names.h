@@ -7,15 +7,14 @@
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_buffer) X(_cached) X(_claimed) X(_clear_result) X(_connection) X(_description) X(_echo) X(_end)        \
-    X(_executed) X(_generation) X(_handle) X(_last_executed) X(_lastrowid) X(_newest)              \
-    X(_readable) X(_result) X(_rowcount) X(_rownumber) X(_rows) X(_sock) X(_take)            \
-    X(_take_result) X(_write) X(affected_rows) X(arm) X(cached) X(changes_meaning) X(close)        \
-    X(column_set) X(connection_lost) X(count) X(done) X(error) X(exchange) X(exchanges) X(fire)    \
-    X(follower) X(generation) X(last_usage) X(literal) X(loop) X(no_backslash_escapes) X(note) X(ok)       \
-    X(popleft) X(positional) X(prepared) X(received) X(result) X(results) X(rows)                  \
-    X(server_status) X(session) X(settle) X(size) X(statement) X(streamed) X(throw) X(usual) X(version)       \
-    X(wake) X(waking) X(_usual_init) X(__aexit__) X(_check_executed)
+    X(_buffer) X(_cached) X(_claimed) X(_clear_result) X(_connection) X(_end) X(_generation)       \
+    X(_handle) X(_newest) X(_readable) X(_sock) X(_take) X(_write) X(affected_rows) X(arm)         \
+    X(cached) X(changes_meaning) X(close) X(column_set) X(connection_lost) X(count) X(done)        \
+    X(error) X(exchange) X(exchanges) X(fire) X(follower) X(generation) X(last_usage) X(literal)   \
+    X(loop) X(no_backslash_escapes) X(note) X(ok) X(popleft) X(positional) X(prepared)             \
+    X(received) X(result) X(results) X(rows) X(server_status) X(session) X(settle) X(size)         \
+    X(statement) X(throw) X(usual) X(version) X(wake) X(waking) X(_usual_init) X(__aexit__)        \
+    X(_check_executed)
 
 typedef struct {
 #define X(name) PyObject *name;

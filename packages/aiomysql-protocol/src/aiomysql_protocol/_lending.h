@@ -1215,16 +1215,6 @@ lending_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return type;
 }
 
-static PyObject *
-imported(const char *module_name, const char *name)
-{
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *found = module == NULL ? NULL : PyObject_GetAttrString(module, name);
-
-    Py_XDECREF(module);
-    return found;
-}
-
 static int
 lending_exec(PyObject *module, State *state)
 {
@@ -1234,8 +1224,8 @@ lending_exec(PyObject *module, State *state)
     lending->turn_type = lending_type(module, &Turn_spec, state->waiter_type);
     lending->shelf_type = lending_type(module, &Shelf_spec, NULL);
     lending->loan_type = lending_type(module, &Loan_spec, NULL);
-    lending->deque_type = imported("collections", "deque");
-    lending->monotonic = imported("time", "monotonic");
+    lending->deque_type = import_name("collections", "deque");
+    lending->monotonic = import_name("time", "monotonic");
     return lending->item_type == NULL || lending->turn_type == NULL ||
                    lending->shelf_type == NULL || lending->loan_type == NULL ||
                    lending->deque_type == NULL || lending->monotonic == NULL

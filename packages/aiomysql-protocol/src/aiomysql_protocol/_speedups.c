@@ -282,16 +282,6 @@ DECODER_TYPE(BinaryRowDecoder, BinaryDecoder_new,
 
 /* ---- The module ---- */
 
-static PyObject *
-import_name(const char *module_name, const char *name)
-{
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *value = module == NULL ? NULL : PyObject_GetAttrString(module, name);
-
-    Py_XDECREF(module);
-    return value;
-}
-
 enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
 static const char *const name_texts[NAME_COUNT] = {

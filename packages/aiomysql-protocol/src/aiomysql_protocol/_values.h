@@ -84,6 +84,17 @@ typedef struct {
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */
 } State;
 
+/* What `name` is in a module; NULL with an exception. */
+static PyObject *
+import_name(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *value = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+
+    Py_XDECREF(module);
+    return value;
+}
+
 typedef struct Column Column;
 
 /* Reads a cell. NULL without an exception: a shape that it does not know. */
