@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from aiomysql_core import cursor_state, implementation
+from aiomysql_protocol.query import Query, Result
 
 CLASSES = {"python": cursor_state.CursorState}
 if implementation.fast_path is not None:
@@ -94,7 +94,10 @@ async def test_leaving_lets_the_connection_go(cursor: Any) -> None:
 
 @pytest.mark.parametrize("done", [True, False])
 async def test_leaving_closes_only_what_is_unfinished(cursor: Any, done: bool) -> None:
-    cursor._result = SimpleNamespace(exchange=SimpleNamespace(done=done))
+    result, query = Result(), Query(b"SELECT 1")
+    query.done = done
+    result.exchange = query
+    cursor._result = result
     cursor.closed = False
     async with cursor:
         pass
