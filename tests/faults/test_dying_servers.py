@@ -47,7 +47,7 @@ async def under_load(instance: Instance) -> AsyncIterator[Load]:
     instance.server.execute("DELETE FROM kept")
     with watching() as noise:
         async with create_pool(**pool_options(instance)) as pool:
-            load = Load(pool, first)
+            load = Load([pool], first)
             task = asyncio.ensure_future(load.run())
             await load.until(20)
             yield load
