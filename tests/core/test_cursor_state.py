@@ -205,9 +205,10 @@ def new_cursor(request: pytest.FixtureRequest) -> NewCursor:
 @pytest.mark.parametrize("kind", [Cursor, Plain, Built, Made])
 @pytest.mark.parametrize("echo", [True, False])
 async def test_new_cursors(new_cursor: NewCursor, kind: type[Cursor], echo: bool) -> None:
-    made: Any = await new_cursor(kind, "connection", echo)
+    connection: Any = "connection"
+    made = await new_cursor(kind, connection, echo)
     assert type(made) is kind
-    assert (made.connection, made.echo) == ("connection", echo)
+    assert (made.connection, made.echo) == (connection, echo)
     assert (made.rowcount, made.rownumber, made.arraysize) == (-1, 0, 1)
     assert getattr(made, "more", "more") == "more"
 
