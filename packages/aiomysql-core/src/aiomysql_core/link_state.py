@@ -25,6 +25,9 @@ at_rest: Callable[[LinkState], bool] = resting("_claimed", MAYBE_IN_TRANSACTION)
 class LinkState:
     """Base of Link: its state, without what changes it."""
 
+    # C code finds these at once.
+    __slots__ = ("__dict__", "__weakref__", "_claimed", "affected_rows", "last_usage", "result")
+
     def __init__(
         self,
         read_timeout: float | None,
