@@ -19,6 +19,9 @@ enum { FEWEST_BYTES = 2048 };
 /* Values that may be new in a row of them, and what a value that is not new adds to that. */
 enum { PATIENCE = 48, REWARD = 3 };
 
+/* After a call in which a column's values differed, so many calls do not try to remember them. */
+enum { CALLS_WITHOUT = 15 };
+
 typedef struct {
     PyObject_HEAD
     PyObject *plans;
@@ -36,7 +39,8 @@ typedef struct {
 
 /* What a running call remembers of a column. */
 typedef struct {
-    int patience; /* 0: its values differ, or there are too few */
+    int tried;
+    int patience; /* 0: its values differ, or there are too few, or it is not tried */
     Value *values; /* NULL at first */
 } Slot;
 
@@ -422,6 +426,30 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
     return row;
 }
 
+/* The calls for which a column rests are all that calls tell each other, and nothing but advice: of
+ * two threads that change the number at once one may be overheard. */
+#if defined(__GNUC__)
+#define GET_ADVICE(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
+#define SET_ADVICE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
+#else
+#define GET_ADVICE(place) (place)
+#define SET_ADVICE(place, value) ((place) = (value))
+#endif
+
+static int
+is_worth_a_try(Column *column)
+{
+    int calls = GET_ADVICE(column->calls_without);
+
+    if (column->never_repeated) {
+        return 0;
+    }
+    if (calls > 0) {
+        SET_ADVICE(column->calls_without, calls - 1);
+    }
+    return calls <= 0;
+}
+
 /* `size`: bytes of the rows to be read. */
 static Slot *
 new_slots(const Decoder *self, Py_ssize_t size)
@@ -433,7 +461,8 @@ new_slots(const Decoder *self, Py_ssize_t size)
         return NULL;
     }
     for (Py_ssize_t i = 0; size >= FEWEST_BYTES && i < self->count; i++) {
-        slots[i].patience = self->columns[i].never_repeated ? 0 : PATIENCE;
+        slots[i].tried = is_worth_a_try(&self->columns[i]);
+        slots[i].patience = slots[i].tried ? PATIENCE : 0;
     }
     return slots;
 }
@@ -442,6 +471,9 @@ static void
 free_slots(const Decoder *self, Slot *slots)
 {
     for (Py_ssize_t i = 0; i < self->count; i++) {
+        if (slots[i].tried && slots[i].patience < PATIENCE / 2) {
+            SET_ADVICE(self->columns[i].calls_without, CALLS_WITHOUT);
+        }
         forget_values(&slots[i]);
     }
     PyMem_Free(slots);

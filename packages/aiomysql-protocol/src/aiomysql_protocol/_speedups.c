@@ -1,9 +1,9 @@
 /* The decoders of rows in C. They behave exactly as TextRowDecoder in rows.py and BinaryRowDecoder in
  * binary_rows.py, where the rules are written down.
  *
- * A decoder does not change after it was made. What a call to decode needs beside it lives in that
- * call, so a converter may call the same decoder again, and no lock is needed. (The one who calls
- * must not change the buffer from another thread meanwhile.)
+ * A decoder does not change after it was made, but for advice (see _rows.h). What a call to decode
+ * needs beside it lives in that call, so a converter may call the same decoder again, and no lock is
+ * needed. (The one who calls must not change the buffer from another thread meanwhile.)
  */
 #include "_answers.h"
 #include "_batches.h"

@@ -109,6 +109,7 @@ struct Column {
     PyObject *converter;  /* owned by the plan */
     PyObject *careful;    /* reads what the fast paths don't know */
     int never_repeated;   /* not worth, or not fit, for sharing values that have the same bytes */
+    int calls_without;    /* that it rests before sharing is tried again: see _rows.h */
     /* Of binary rows; in text rows all zero. */
     int size;        /* bytes of each value; 0: it carries its length */
     int is_unsigned;
