@@ -111,8 +111,7 @@ struct Column {
     int never_repeated;   /* not worth, or not fit, for sharing values that have the same bytes */
     int calls_without;    /* that it rests before sharing is tried again: see _rows.h */
     /* Of binary rows; in text rows all zero. */
-    int size;        /* bytes of each value; 0: it carries its length */
-    int is_unsigned;
+    int size; /* bytes of each value; 0: it carries its length */
     long decimals;
 };
 
@@ -756,13 +755,14 @@ text_reader(const Column *column)
 
 #include "_binary.h"
 
-static inline PyObject *
-read_value(const State *state, const Column *column, const char *text, Py_ssize_t length)
+/* What none of the readers knows. */
+static PyObject *
+read_carefully(const Column *column, const char *text, Py_ssize_t length)
 {
-    PyObject *raw, *value = column->read(state, column, text, length);
+    PyObject *raw, *value;
 
-    if (value != NULL || PyErr_Occurred()) {
-        return value;
+    if (PyErr_Occurred()) {
+        return NULL;
     }
     raw = PyBytes_FromStringAndSize(text, length);
     if (raw == NULL) {
@@ -771,6 +771,14 @@ read_value(const State *state, const Column *column, const char *text, Py_ssize_
     value = PyObject_CallOneArg(column->careful, raw);
     Py_DECREF(raw);
     return value;
+}
+
+static inline PyObject *
+read_value(const State *state, const Column *column, const char *text, Py_ssize_t length)
+{
+    PyObject *value = column->read(state, column, text, length);
+
+    return value != NULL ? value : read_carefully(column, text, length);
 }
 
 #endif
