@@ -265,7 +265,7 @@ raise_malformed(const State *state, const char *what)
 /* Fills `row` with the cells of `[pos, end)`. Returns 0 when that is not possible. */
 static inline int
 read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Place place,
-           PyObject *row)
+           const unsigned char *limit, PyObject *row)
 {
     const Column *column = self->columns;
     const size_t count = (size_t)self->count;
@@ -284,6 +284,12 @@ read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Pla
         }
         if (text == NULL) {
             value = Py_NewRef(Py_None);
+        }
+        else if (!binary && column->kind == KIND_INT) {
+            value = read_int_within(text, length, limit - (const unsigned char *)text);
+            if (value == NULL) {
+                value = read_carefully(column, text, length);
+            }
         }
         else if (slots[i].patience == 0 || length > LONGEST_SHARED) {
             value = read_value(state, column, text, length);
@@ -306,16 +312,17 @@ read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Pla
 }
 
 static int
-read_text_cells(const State *state, const Decoder *self, Slot *slots, Place place, PyObject *row)
+read_text_cells(const State *state, const Decoder *self, Slot *slots, Place place,
+                const unsigned char *limit, PyObject *row)
 {
-    return read_cells(state, self, 0, slots, place, row);
+    return read_cells(state, self, 0, slots, place, limit, row);
 }
 
 static int
 read_binary_cells(const State *state, const Decoder *self, Slot *slots, Place place,
-                  PyObject *row)
+                  const unsigned char *limit, PyObject *row)
 {
-    return read_cells(state, self, 1, slots, place, row);
+    return read_cells(state, self, 1, slots, place, limit, row);
 }
 
 /* Whatever is wrong with the structure of a row matters more than what is wrong with its values. A
@@ -323,7 +330,7 @@ read_binary_cells(const State *state, const Decoder *self, Slot *slots, Place pl
  * only after reading failed. */
 static PyObject *
 read_row(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-         const unsigned char *end)
+         const unsigned char *end, const unsigned char *limit)
 {
     Place place = {pos, end, NULL};
     const char *wrong = self->converts ? check_row(self, pos, end) : NULL;
@@ -342,7 +349,8 @@ read_row(const State *state, const Decoder *self, Slot *slots, const unsigned ch
     if (self->count != 0) {
         PyObject_GC_UnTrack(row);
     }
-    if ((self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place, row)) {
+    if ((self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place, limit,
+                                                                row)) {
         return row;
     }
     Py_DECREF(row);
@@ -511,7 +519,7 @@ read_rows(const State *state, const Decoder *self, Slot *slots, const unsigned c
             pos[3] != sequence_id || payload[0] >= FIRST_STOP) {
             break;
         }
-        row = read_row(state, self, slots, payload, payload + length);
+        row = read_row(state, self, slots, payload, payload + length, end);
         if (row == NULL) {
             return NULL;
         }

@@ -80,7 +80,7 @@ Decoder_decode_row(Decoder *self, PyObject *payload)
     slots = new_slots(self, 0);
     if (slots != NULL) {
         const unsigned char *base = view.buf;
-        row = read_row(state, self, slots, base, base + view.len);
+        row = read_row(state, self, slots, base, base + view.len, base + view.len);
         free_slots(self, slots);
     }
     PyBuffer_Release(&view);
