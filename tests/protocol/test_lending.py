@@ -413,6 +413,7 @@ def test_bad_arguments(implementation: str, run: Run) -> None:
             lambda: shelf.put(),
             lambda: part(implementation, lending, "Item")(),
             lambda: part(implementation, lending, "resting")("claimed"),
+            lambda: part(implementation, lending, "following")(1),
         ]
         for wrong in attempts:
             with pytest.raises(TypeError):
@@ -463,3 +464,76 @@ def test_resting(implementation: str, changes: dict[str, Any], rests: bool) -> N
     assert at_rest(SimpleNamespace(session=None, _in_use=False)) is False
     with pytest.raises(AttributeError, match="_in_use"):
         at_rest(SimpleNamespace(session=session))
+
+
+# following
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_following(implementation: str, slots: bool) -> None:
+    """One waiter may follow the task that runs; all others are woken by the event loop."""
+
+    class Stream:
+        if slots:
+            __slots__ = ("follower", "waking")
+
+    class User:
+        if slots:
+            __slots__ = ("stream",)
+
+    class Waiter:
+        def __init__(self) -> None:
+            self.fired: list[bool] = []
+
+        def fire(self, at_once: bool) -> None:
+            self.fired.append(at_once)
+
+    follow = part(implementation, lending, "following")("stream")
+    stream: Any = Stream()
+    user: Any = User()
+    user.stream, stream.waking, stream.follower = stream, True, None
+    first, second, third, fourth = (Waiter() for _ in range(4))
+    follow(user, first)
+    follow(user, second)
+    assert stream.follower is first
+    assert (first.fired, second.fired) == ([], [False])
+    stream.follower, stream.waking = None, False
+    follow(user, third)
+    assert (stream.follower, third.fired) == (None, [False])
+    user.stream = None
+    follow(user, fourth)
+    assert fourth.fired == [False]
+    del user.stream
+    with pytest.raises(AttributeError, match="stream"):
+        follow(user, first)
+
+
+def test_resting_in_slots(implementation: str) -> None:
+    """The same of a class with slots, of one that has some, and of one that has none."""
+
+    class Slots:
+        __slots__ = ("_in_use", "error", "exchanges", "server_status", "session")
+
+    class Derived(Slots):
+        pass
+
+    class Property(SimpleNamespace):
+        @property
+        def exchanges(self) -> list[int]:
+            return [1]
+
+    at_rest = part(implementation, lending, "resting")("_in_use", 1)
+    for session_class in (Slots, Derived, Slots, SimpleNamespace, Derived):
+        for user_class in (Slots, SimpleNamespace, Derived):
+            session: Any = session_class()
+            session.error, session.exchanges, session.server_status = None, [], 2
+            user: Any = user_class()
+            user.session, user._in_use = session, False
+            assert at_rest(user)
+            session.exchanges.append(1)
+            assert not at_rest(user)
+            del session.exchanges
+            with pytest.raises(AttributeError, match="exchanges"):
+                at_rest(user)
+    session = Property(error=None, server_status=2)
+    assert not at_rest(SimpleNamespace(session=session, _in_use=False))

@@ -1,7 +1,8 @@
-/* Item, Turn, Shelf, Loan and resting: see lending.py, where the rules are written down. */
+/* Item, Turn, Shelf, Loan, resting and following: see lending.py, where the rules are written down. */
 #ifndef AIOMYSQL_PROTOCOL_LENDING_H
 #define AIOMYSQL_PROTOCOL_LENDING_H
 
+#include "_fields.h"
 #include "_values.h"
 #include "_waiting.h"
 
@@ -266,6 +267,199 @@ static PyType_Spec Turn_spec = {
     .slots = Turn_slots,
 };
 
+/* ---- resting and following ---- */
+
+/* What the functions that `resting` and `following` make are bound to. */
+enum { RULE_FIELDS = 5 };
+enum { REST_CLAIMED, REST_SESSION, REST_ERROR, REST_EXCHANGES, REST_STATUS };
+enum { FOLLOW_STREAM, FOLLOW_WAKING, FOLLOW_FOLLOWER };
+
+typedef struct {
+    PyObject_HEAD
+    Field fields[RULE_FIELDS];
+    unsigned long flags;
+} Rule;
+
+static int
+Rule_traverse(Rule *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    for (int i = 0; i < RULE_FIELDS; i++) {
+        Py_VISIT(self->fields[i].type);
+    }
+    return 0;
+}
+
+static int
+Rule_clear(Rule *self)
+{
+    for (int i = 0; i < RULE_FIELDS; i++) {
+        Py_CLEAR(self->fields[i].type);
+    }
+    return 0;
+}
+
+static void
+Rule_dealloc(Rule *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    (void)Rule_clear(self);
+    for (int i = 0; i < RULE_FIELDS; i++) {
+        Py_CLEAR(self->fields[i].name);
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot Rule_slots[] = {
+    {Py_tp_dealloc, Rule_dealloc},
+    {Py_tp_traverse, Rule_traverse},
+    {Py_tp_clear, Rule_clear},
+    {0, NULL},
+};
+
+static PyType_Spec Rule_spec = {
+    .name = "aiomysql_protocol._speedups.Rule",
+    .basicsize = sizeof(Rule),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = Rule_slots,
+};
+
+/* `method` bound to a new rule with fields of these names, `first` and then `texts`. */
+static PyObject *
+bind_rule(PyObject *module, PyMethodDef *method, PyObject *first, const char *const *texts,
+          unsigned long flags)
+{
+    const State *state = PyModule_GetState(module);
+    Rule *rule = (Rule *)state->lending.rule_type->tp_alloc(state->lending.rule_type, 0);
+    PyObject *name = rule == NULL ? NULL : PyModule_GetNameObject(module), *made = NULL;
+
+    if (name != NULL) {
+        rule->flags = flags;
+        rule->fields[0].name = Py_NewRef(first);
+        PyUnicode_InternInPlace(&rule->fields[0].name);
+        int i = 1;
+        while (i < RULE_FIELDS && texts[i - 1] != NULL &&
+               (rule->fields[i].name = PyUnicode_InternFromString(texts[i - 1])) != NULL) {
+            i++;
+        }
+        if (i == RULE_FIELDS || texts[i - 1] == NULL) {
+            made = PyCFunction_NewEx(method, (PyObject *)rule, name);
+        }
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(rule);
+    return made;
+}
+
+/* Are the user of a session and the session at rest?  -1: an exception is set. */
+static int
+rests(Rule *rule, PyObject *user)
+{
+    PyObject *session, *error, *status;
+    unsigned long flags = 0;
+    int busy = field_is_true(&rule->fields[REST_CLAIMED], user);
+
+    if (busy != 0) {
+        return busy < 0 ? -1 : 0;
+    }
+    session = field_get(&rule->fields[REST_SESSION], user);
+    if (session == NULL || session == Py_None) {
+        Py_XDECREF(session);
+        return session == NULL ? -1 : 0;
+    }
+    error = field_get(&rule->fields[REST_ERROR], session);
+    busy = error == NULL ? -1 : error != Py_None;
+    Py_XDECREF(error);
+    if (busy == 0) {
+        busy = field_is_true(&rule->fields[REST_EXCHANGES], session);
+    }
+    if (busy == 0) {
+        status = field_get(&rule->fields[REST_STATUS], session);
+        if (status != NULL) {
+            flags = PyLong_AsUnsignedLongMask(status);
+            Py_DECREF(status);
+        }
+        busy = status == NULL || (flags == (unsigned long)-1 && PyErr_Occurred())
+                   ? -1
+                   : (flags & rule->flags) != 0;
+    }
+    Py_DECREF(session);
+    return busy < 0 ? -1 : !busy;
+}
+
+static PyObject *
+at_rest(PyObject *rule, PyObject *user)
+{
+    int rest = rests((Rule *)rule, user);
+
+    return rest < 0 ? NULL : PyBool_FromLong(rest);
+}
+
+static PyMethodDef at_rest_def = {"at_rest", at_rest, METH_O, "See lending.resting."};
+
+static PyObject *
+resting(PyObject *module, PyObject *args)
+{
+    static const char *const texts[] = {"session", "error", "exchanges", "server_status", NULL};
+    PyObject *claimed, *flags;
+
+    if (!PyArg_ParseTuple(args, "UO!:resting", &claimed, &PyLong_Type, &flags)) {
+        return NULL;
+    }
+    return bind_rule(module, &at_rest_def, claimed, texts, PyLong_AsUnsignedLongMask(flags));
+}
+
+static PyObject *
+follow(PyObject *bound, PyObject *const *args, Py_ssize_t nargs)
+{
+    Rule *rule = (Rule *)bound;
+    PyObject *stream, *follower, *done = NULL;
+    int waking;
+
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "follow takes a user of a stream and a waiter");
+        return NULL;
+    }
+    stream = field_get(&rule->fields[FOLLOW_STREAM], args[0]);
+    if (stream == NULL) {
+        return NULL;
+    }
+    waking = stream == Py_None ? 0 : field_is_true(&rule->fields[FOLLOW_WAKING], stream);
+    if (waking > 0) {
+        follower = field_get(&rule->fields[FOLLOW_FOLLOWER], stream);
+        waking = follower == NULL ? -1 : follower == Py_None;
+        Py_XDECREF(follower);
+    }
+    if (waking > 0) {
+        waking = field_set(&rule->fields[FOLLOW_FOLLOWER], stream, args[1]);
+        done = waking < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    else if (waking == 0) {
+        done = PyObject_CallMethod(args[1], "fire", "O", Py_False);
+    }
+    Py_DECREF(stream);
+    return done;
+}
+
+static PyMethodDef follow_def = {"follow", (PyCFunction)(void (*)(void))follow, METH_FASTCALL,
+                                 "See lending.following."};
+
+static PyObject *
+following(PyObject *module, PyObject *name)
+{
+    static const char *const texts[] = {"waking", "follower", NULL};
+
+    if (!PyUnicode_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "following takes a name");
+        return NULL;
+    }
+    return bind_rule(module, &follow_def, name, texts, 0);
+}
+
 /* ---- Shelf: the queue ---- */
 
 /* Put `turn` at the end of the queue, or in front of it; the queue takes a reference. */
@@ -326,9 +520,14 @@ queue_discard(Shelf *self, Turn *turn)
 static int
 item_fits(Shelf *self, Item *item)
 {
-    PyObject *answer = PyObject_CallOneArg(self->fit, item->subject);
-    int fits = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    PyObject *answer;
+    int fits;
 
+    if (PyCFunction_CheckExact(self->fit) && PyCFunction_GET_FUNCTION(self->fit) == at_rest) {
+        return rests((Rule *)PyCFunction_GET_SELF(self->fit), item->subject);
+    }
+    answer = PyObject_CallOneArg(self->fit, item->subject);
+    fits = answer == NULL ? -1 : PyObject_IsTrue(answer);
     Py_XDECREF(answer);
     return fits;
 }
@@ -623,7 +822,7 @@ Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->runs = PyObject_GetAttrString(loop, "is_running");
     self->done = PyObject_CallOneArg((PyObject *)state->ready_type, Py_None);
     self->items = PyDict_New();
-    self->idle = PyObject_CallNoArgs(state->lending.deque_type);
+    self->idle = PyObject_CallNoArgs(state->deque_type);
     if (self->idle != NULL) {
         self->append = PyObject_GetAttrString(self->idle, "append");
         self->appendleft = PyObject_GetAttrString(self->idle, "appendleft");
@@ -1115,93 +1314,6 @@ static PyType_Spec Loan_spec = {
     .slots = Loan_slots,
 };
 
-/* ---- resting ---- */
-
-enum { REST_SESSION, REST_CLAIMED, REST_ERROR, REST_EXCHANGES, REST_STATUS, REST_FLAGS, REST_SIZE };
-
-/* The truth of an attribute; -1: an exception is set. */
-static int
-attribute_is_true(PyObject *object, PyObject *name)
-{
-    PyObject *value = PyObject_GetAttr(object, name);
-    int is_true = value == NULL ? -1 : PyObject_IsTrue(value);
-
-    Py_XDECREF(value);
-    return is_true;
-}
-
-/* `rule` is the tuple that `resting` made. */
-static PyObject *
-at_rest(PyObject *rule, PyObject *user)
-{
-    PyObject *session, *error = NULL, *status = NULL;
-    unsigned long flags = 0;
-    int busy = attribute_is_true(user, PyTuple_GET_ITEM(rule, REST_CLAIMED));
-
-    if (busy != 0) {
-        return busy < 0 ? NULL : Py_NewRef(Py_False);
-    }
-    session = PyObject_GetAttr(user, PyTuple_GET_ITEM(rule, REST_SESSION));
-    if (session == NULL || session == Py_None) {
-        Py_XDECREF(session);
-        return session == NULL ? NULL : Py_NewRef(Py_False);
-    }
-    error = PyObject_GetAttr(session, PyTuple_GET_ITEM(rule, REST_ERROR));
-    busy = error == NULL ? -1 : error != Py_None;
-    Py_XDECREF(error);
-    if (busy == 0) {
-        busy = attribute_is_true(session, PyTuple_GET_ITEM(rule, REST_EXCHANGES));
-    }
-    if (busy == 0) {
-        status = PyObject_GetAttr(session, PyTuple_GET_ITEM(rule, REST_STATUS));
-        if (status != NULL) {
-            flags = PyLong_AsUnsignedLongMask(status);
-            Py_DECREF(status);
-        }
-        if (PyErr_Occurred()) {
-            busy = -1;
-        }
-        else {
-            busy = (flags & PyLong_AsUnsignedLongMask(PyTuple_GET_ITEM(rule, REST_FLAGS))) != 0;
-        }
-    }
-    Py_DECREF(session);
-    return busy < 0 ? NULL : Py_NewRef(busy ? Py_False : Py_True);
-}
-
-static PyMethodDef at_rest_def = {"at_rest", at_rest, METH_O, "See lending.resting."};
-
-static PyObject *
-resting(PyObject *module, PyObject *args)
-{
-    static const char *const texts[] = {"session", NULL, "error", "exchanges", "server_status"};
-    PyObject *claimed, *rule, *flags, *name, *made = NULL;
-
-    if (!PyArg_ParseTuple(args, "UO!:resting", &claimed, &PyLong_Type, &flags) ||
-        (rule = PyTuple_New(REST_SIZE)) == NULL) {
-        return NULL;
-    }
-    PyTuple_SET_ITEM(rule, REST_FLAGS, Py_NewRef(flags));
-    for (int i = 0; i < REST_FLAGS; i++) {
-        if (texts[i] == NULL) {
-            name = Py_NewRef(claimed);
-            PyUnicode_InternInPlace(&name);
-        }
-        else if ((name = PyUnicode_InternFromString(texts[i])) == NULL) {
-            Py_DECREF(rule);
-            return NULL;
-        }
-        PyTuple_SET_ITEM(rule, i, name);
-    }
-    name = PyModule_GetNameObject(module);
-    if (name != NULL) {
-        made = PyCFunction_NewEx(&at_rest_def, rule, name);
-        Py_DECREF(name);
-    }
-    Py_DECREF(rule);
-    return made;
-}
-
 /* ---- for the module ---- */
 
 static PyTypeObject *
@@ -1220,15 +1332,15 @@ lending_exec(PyObject *module, State *state)
 {
     Lending *lending = &state->lending;
 
+    lending->rule_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Rule_spec, NULL);
     lending->item_type = lending_type(module, &Item_spec, NULL);
     lending->turn_type = lending_type(module, &Turn_spec, state->waiter_type);
     lending->shelf_type = lending_type(module, &Shelf_spec, NULL);
     lending->loan_type = lending_type(module, &Loan_spec, NULL);
-    lending->deque_type = import_name("collections", "deque");
     lending->monotonic = import_name("time", "monotonic");
-    return lending->item_type == NULL || lending->turn_type == NULL ||
+    return lending->rule_type == NULL || lending->item_type == NULL || lending->turn_type == NULL ||
                    lending->shelf_type == NULL || lending->loan_type == NULL ||
-                   lending->deque_type == NULL || lending->monotonic == NULL
+                   lending->monotonic == NULL
                ? -1
                : 0;
 }
@@ -1236,11 +1348,11 @@ lending_exec(PyObject *module, State *state)
 static int
 lending_traverse(Lending *lending, visitproc visit, void *arg)
 {
+    Py_VISIT(lending->rule_type);
     Py_VISIT(lending->item_type);
     Py_VISIT(lending->turn_type);
     Py_VISIT(lending->shelf_type);
     Py_VISIT(lending->loan_type);
-    Py_VISIT(lending->deque_type);
     Py_VISIT(lending->monotonic);
     return 0;
 }
@@ -1248,11 +1360,11 @@ lending_traverse(Lending *lending, visitproc visit, void *arg)
 static void
 lending_clear(Lending *lending)
 {
+    Py_CLEAR(lending->rule_type);
     Py_CLEAR(lending->item_type);
     Py_CLEAR(lending->turn_type);
     Py_CLEAR(lending->shelf_type);
     Py_CLEAR(lending->loan_type);
-    Py_CLEAR(lending->deque_type);
     Py_CLEAR(lending->monotonic);
 }
 

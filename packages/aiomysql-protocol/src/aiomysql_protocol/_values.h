@@ -50,11 +50,11 @@ typedef struct {
 } Names;
 
 typedef struct { /* see _lending.h */
+    PyTypeObject *rule_type;
     PyTypeObject *item_type;
     PyTypeObject *turn_type;
     PyTypeObject *shelf_type;
     PyTypeObject *loan_type;
-    PyObject *deque_type;
     PyObject *monotonic;
 } Lending;
 

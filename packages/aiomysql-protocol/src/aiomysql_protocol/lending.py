@@ -321,3 +321,21 @@ def resting(claimed: str, flags: int, /) -> Callable[[Any], bool]:
         )
 
     return at_rest
+
+
+def following(stream: str, /) -> Callable[[Any, Waiter], None]:
+    """A function that wakes the task that is to use a stream next, given a user of it and a waiter.
+
+    The user has the stream, or None, in its attribute `stream` names.  While that is `waking` a
+    task, its `follower` is the waiter to be fired next, or None: then this one becomes it.
+    """
+    look = attrgetter(stream)
+
+    def follow(user: Any, waiter: Waiter, /) -> None:
+        found = look(user)
+        if found is not None and found.waking and found.follower is None:
+            found.follower = waiter
+        else:
+            waiter.fire(False)
+
+    return follow

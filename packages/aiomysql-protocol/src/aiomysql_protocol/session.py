@@ -36,6 +36,9 @@ MAYBE_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS | _IN_DOUBT
 class Session:
     """Protocol state of one connection."""
 
+    # What is read for each statement and lease is in slots: C finds them at once.
+    __slots__ = ("__dict__", "__weakref__", "error", "exchanges", "server_status")
+
     def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
         """`columns` compiles result metadata; `max_payload`: bytes, a longer answer is refused."""
         #: Compiler of column sets; may be replaced while no exchange is open.
