@@ -6,6 +6,8 @@
 #include "_values.h"
 #include "_waiting.h"
 
+#include <time.h>
+
 /* ---- Item ---- */
 
 typedef struct {
@@ -413,39 +415,49 @@ resting(PyObject *module, PyObject *args)
     return bind_rule(module, &at_rest_def, claimed, texts, PyLong_AsUnsignedLongMask(flags));
 }
 
-static PyObject *
-follow(PyObject *bound, PyObject *const *args, Py_ssize_t nargs)
+/* Has `waiter` become the follower of the stream of `user`?  Else it is to be fired.  -1: an
+ * exception is set. */
+static int
+may_follow(Rule *rule, PyObject *user, PyObject *waiter)
 {
-    Rule *rule = (Rule *)bound;
-    PyObject *stream, *follower, *done = NULL;
-    int waking;
+    PyObject *stream = field_get(&rule->fields[FOLLOW_STREAM], user), *follower;
+    int follows;
+
+    if (stream == NULL) {
+        return -1;
+    }
+    follows = stream == Py_None ? 0 : field_is_true(&rule->fields[FOLLOW_WAKING], stream);
+    if (follows > 0) {
+        follower = field_get(&rule->fields[FOLLOW_FOLLOWER], stream);
+        follows = follower == NULL ? -1 : follower == Py_None;
+        Py_XDECREF(follower);
+    }
+    if (follows > 0 && field_set(&rule->fields[FOLLOW_FOLLOWER], stream, waiter) < 0) {
+        follows = -1;
+    }
+    Py_DECREF(stream);
+    return follows;
+}
+
+static PyObject *
+follow(PyObject *rule, PyObject *const *args, Py_ssize_t nargs)
+{
+    int follows;
 
     if (nargs != 2) {
         PyErr_SetString(PyExc_TypeError, "follow takes a user of a stream and a waiter");
         return NULL;
     }
-    stream = field_get(&rule->fields[FOLLOW_STREAM], args[0]);
-    if (stream == NULL) {
-        return NULL;
+    follows = may_follow((Rule *)rule, args[0], args[1]);
+    if (follows == 0) {
+        return PyObject_CallMethod(args[1], "fire", "O", Py_False);
     }
-    waking = stream == Py_None ? 0 : field_is_true(&rule->fields[FOLLOW_WAKING], stream);
-    if (waking > 0) {
-        follower = field_get(&rule->fields[FOLLOW_FOLLOWER], stream);
-        waking = follower == NULL ? -1 : follower == Py_None;
-        Py_XDECREF(follower);
-    }
-    if (waking > 0) {
-        waking = field_set(&rule->fields[FOLLOW_FOLLOWER], stream, args[1]);
-        done = waking < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    else if (waking == 0) {
-        done = PyObject_CallMethod(args[1], "fire", "O", Py_False);
-    }
-    Py_DECREF(stream);
-    return done;
+    return follows < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyMethodDef follow_def = {"follow", (PyCFunction)(void (*)(void))follow, METH_FASTCALL,
+#define CALLS(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef follow_def = {"follow", CALLS(follow), METH_FASTCALL,
                                  "See lending.following."};
 
 static PyObject *
@@ -579,12 +591,34 @@ take_idle(const State *state, Shelf *self)
     return thing;
 }
 
+/* Have the task go on that waits for `turn` and is to use what `subject` tells of. */
+static int
+wake_turn(Shelf *self, PyObject *subject, Turn *turn)
+{
+    PyObject *args[2] = {Py_NewRef(subject), (PyObject *)turn}, *done = NULL;
+    int follows = 0;
+
+    if (PyCFunction_CheckExact(self->wake) && PyCFunction_GET_FUNCTION(self->wake) == CALLS(follow)) {
+        follows = may_follow((Rule *)PyCFunction_GET_SELF(self->wake), subject, (PyObject *)turn);
+        if (follows == 0) {
+            done = Waiter_fire(&turn->waiter, Py_False);
+        }
+    }
+    else {
+        done = PyObject_Vectorcall(self->wake, args, 2, NULL);
+    }
+    Py_DECREF(args[0]);
+    Py_XDECREF(done);
+    return done != NULL || follows > 0 ? 0 : -1;
+}
+
 /* Give `thing` to the oldest turn, 1, or make it idle, 0; -1: an exception is set. */
 static int
 hand_on(Shelf *self, Item *item, PyObject *thing)
 {
     Turn *turn = queue_next(self, self->newest);
-    PyObject *args[2] = {item->subject, (PyObject *)turn}, *done;
+    PyObject *done;
+    int woken;
 
     if (turn == NULL) {
         Py_XSETREF(item->held, Py_NewRef(thing));
@@ -596,12 +630,9 @@ hand_on(Shelf *self, Item *item, PyObject *thing)
     self->lent++;
     Py_XSETREF(turn->item, (Item *)Py_NewRef((PyObject *)item));
     Py_XSETREF(turn->thing, Py_NewRef(thing));
-    Py_INCREF(args[0]);
-    done = PyObject_Vectorcall(self->wake, args, 2, NULL);
-    Py_DECREF(args[0]);
+    woken = wake_turn(self, item->subject, turn);
     Py_DECREF(turn);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 1;
+    return woken < 0 ? -1 : 1;
 }
 
 /* Take back `thing` if there is nothing to do for that but to give it on; 0: nothing was done. */
@@ -935,9 +966,18 @@ Loan_clear(Loan *self)
     return 0;
 }
 
+/* Seconds, of which only the difference means something.  -1: an exception is set. */
 static int
 clock_now(Shelf *shelf, double *now)
 {
+#ifdef CLOCK_MONOTONIC
+    struct timespec time;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &time) == 0) {
+        *now = (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+        return 0;
+    }
+#endif
     PyObject *answer = PyObject_CallNoArgs(shelf->clock);
 
     *now = answer == NULL ? -1.0 : PyFloat_AsDouble(answer);
