@@ -244,10 +244,17 @@ def test_sdist_of_the_core_holds_what_the_build_needs(built: Distributions) -> N
     assert not [name for name in names if name.endswith((".so", ".pyd"))]
 
 
-def test_both_build_hooks_are_the_same() -> None:
-    protocol = PACKAGES / "aiomysql-protocol" / "hatch_build.py"
-    core = PACKAGES / "aiomysql-core" / "hatch_build_core.py"
-    assert protocol.read_bytes() == core.read_bytes()
+@pytest.mark.parametrize(
+    ("protocol", "core"),
+    [
+        ("hatch_build.py", "hatch_build_core.py"),
+        ("src/aiomysql_protocol/_slots.h", "src/aiomysql_core/_slots.h"),
+    ],
+)
+def test_what_both_builds_need_is_the_same(protocol: str, core: str) -> None:
+    """Each source archive must build alone."""
+    ours = PACKAGES / "aiomysql-protocol" / protocol
+    assert ours.read_bytes() == (PACKAGES / "aiomysql-core" / core).read_bytes()
 
 
 def libraries(wheel: Path) -> list[str]:

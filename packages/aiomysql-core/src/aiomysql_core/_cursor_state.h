@@ -4,8 +4,6 @@
 
 #include "_names.h"
 
-#include <structmember.h>
-
 #define CURSOR_OBJECTS(X)                                                                          \
     X(_connection) X(_executed) X(_last_executed) X(_rowcount) X(_lastrowid) X(_description)       \
     X(_rows) X(_result)
@@ -79,11 +77,22 @@ CursorState_aenter(CursorState *self, PyObject *Py_UNUSED(ignored))
     return state == NULL ? NULL : ready(state, (PyObject *)self);
 }
 
+/* Is the whole answer there that `result` came in? */
+static int
+result_is_done(const State *state, PyObject *result)
+{
+    PyObject *exchange = IS_OWNED(state, result, result)
+                             ? SLOT(state, result, result_exchange)
+                             : NULL;
+
+    return exchange != NULL && IS_OWNED(state, exchange, exchange) &&
+           SLOT(state, exchange, exchange_done) == Py_True;
+}
+
 static PyObject *
 CursorState_aexit(CursorState *self, PyObject *const *Py_UNUSED(args), Py_ssize_t nargs)
 {
     const State *state = state_of((PyObject *)self);
-    PyObject *exchange;
     int finished = 1;
 
     if (state == NULL || nargs != 3) {
@@ -93,12 +102,10 @@ CursorState_aexit(CursorState *self, PyObject *const *Py_UNUSED(args), Py_ssize_
         return NULL;
     }
     if (self->_result != NULL && self->_result != Py_None) {
-        exchange = PyObject_GetAttr(self->_result, state->names.exchange);
-        finished = exchange == NULL ? -1 : attribute_is(exchange, state->names.done, Py_True);
-        Py_XDECREF(exchange);
-    }
-    if (finished < 0) {
-        return NULL;
+        if (find_late_objects((State *)state) < 0) {
+            return NULL;
+        }
+        finished = result_is_done(state, self->_result);
     }
     if (!finished) {
         return PyObject_CallMethodNoArgs((PyObject *)self, state->names.close);

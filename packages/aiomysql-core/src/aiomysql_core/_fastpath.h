@@ -34,7 +34,8 @@ typedef struct {
     PyObject *unsent; /* the stream's, a bytearray */
     PyObject *forks;  /* how often the process had forked when the stream was made */
     PyObject *waiter;
-    PyObject *note; /* the waiter's */
+    PyObject *note; /* the waiter's methods */
+    PyObject *arm;
     PyObject *session;
     PyObject *exchanges; /* the session's */
     PyObject *statements;
@@ -87,54 +88,41 @@ on_own_loop(FastPath *self, const State *state)
     return running == NULL ? -1 : running == self->loop;
 }
 
+/* Is `result`, the last of the link, complete, and the last one of its statement? */
+static int
+is_finished(const State *state, PyObject *result)
+{
+    PyObject *ok;
+
+    if (!result_is_done(state, result)) {
+        return 0;
+    }
+    ok = SLOT(state, result, result_ok);
+    return ok != NULL && PyTuple_Check(ok) && PyTuple_GET_SIZE(ok) > OK_SERVER_STATUS &&
+           !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
+}
+
 /* 1: all is at rest; 0: it is not; -1: exception. */
 static int
 fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
 {
-    const Names *names = &state->names;
-    PyObject *result, *exchange = NULL, *done = NULL;
+    PyObject *sock = SLOT(state, self->stream, stream__sock);
+    PyObject *result = SLOT(state, self->link, link_result);
     int fine;
 
     if (self->cursor != NULL || cursor->_echo || PyByteArray_GET_SIZE(self->unsent) != 0 ||
+        SLOT(state, self->link, link__claimed) != Py_False || sock == NULL || sock == Py_None ||
+        SLOT(state, self->session, session_error) != Py_None || result == NULL ||
         PyObject_Size(self->exchanges) != 0) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    if ((fine = attribute_is(self->link, names->_claimed, Py_False)) <= 0 ||
-        (fine = attribute_is(self->session, names->error, Py_None)) <= 0 ||
-        (fine = attribute_is(state->forks, names->count, self->forks)) <= 0) {
-        return fine;
-    }
-    fine = attribute_is(self->stream, names->_sock, Py_None);
-    if (fine != 0) {
-        return fine < 0 ? -1 : 0;
-    }
-    fine = on_own_loop(self, state);
-    if (fine <= 0) {
+    if ((fine = attribute_is(state->forks, state->names.count, self->forks)) <= 0 ||
+        (fine = on_own_loop(self, state)) <= 0) {
         return fine;
     }
     /* The last result of the link, and so of the cursor if it is that one's, is complete. */
-    result = PyObject_GetAttr(self->link, names->result);
-    if (result == Py_None || (result != NULL && result == self->last_result)) {
-        fine = cursor->_result == Py_None || cursor->_result == result;
-        Py_DECREF(result);
-        return fine;
-    }
-    if (result != NULL && (exchange = PyObject_GetAttr(result, names->exchange)) != NULL) {
-        done = PyObject_GetAttr(exchange, names->done);
-    }
-    fine = done == NULL ? -1 : done == Py_True;
-    Py_XDECREF(exchange);
-    Py_XDECREF(done);
-    if (fine == 1) {
-        PyObject *ok = PyObject_GetAttr(result, names->ok);
-        fine = ok == NULL ? -1 : PyTuple_Check(ok) && PyTuple_GET_SIZE(ok) > OK_SERVER_STATUS &&
-               !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
-        Py_XDECREF(ok);
-    }
-    if (fine == 1) {
-        fine = cursor->_result == Py_None || cursor->_result == result;
-    }
-    Py_XDECREF(result);
+    fine = (result == Py_None || result == self->last_result || is_finished(state, result)) &&
+           (cursor->_result == Py_None || cursor->_result == result);
     return PyErr_Occurred() ? -1 : fine;
 }
 
@@ -142,25 +130,18 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
 static PyObject *
 cached_handle(FastPath *self, const State *state, PyObject *query)
 {
-    PyObject *cached = PyObject_GetAttr(self->statements, state->names._cached);
+    PyObject *cached = SLOT(state, self->statements, statements__cached);
     PyObject *handle = NULL;
-    int newest = 0;
 
     if (cached != NULL && PyDict_Check(cached)) {
-        handle = Py_XNewRef(PyDict_GetItemWithError(cached, query));
+        handle = PyDict_GetItemWithError(cached, query);
     }
-    Py_XDECREF(cached);
-    if (handle != NULL) {
-        newest = attribute_is(self->statements, state->names._newest, handle);
+    if (handle != NULL && handle == SLOT(state, self->statements, statements__newest)) {
+        return Py_NewRef(handle);
     }
-    if (newest > 0) {
-        return handle;
-    }
-    Py_XDECREF(handle);
-    if (newest < 0 || PyErr_Occurred()) {
-        return NULL;
-    }
-    return PyObject_CallMethodOneArg(self->statements, state->names.cached, query);
+    return PyErr_Occurred()
+               ? NULL
+               : PyObject_CallMethodOneArg(self->statements, state->names.cached, query);
 }
 
 /* Is `handle` prepared, in this session and since it was reset last, for so many values?  Then its
@@ -168,38 +149,31 @@ cached_handle(FastPath *self, const State *state, PyObject *query)
 static PyObject *
 ready_statement(FastPath *self, const State *state, PyObject *handle, PyObject *values)
 {
-    const Names *names = &state->names;
-    PyObject *generation, *positional, *prepared = NULL;
-    int fine = attribute_is(handle, names->session, self->session);
+    PyObject *generation, *current, *positional, *prepared;
+    int same;
 
-    if (fine > 0) {
-        generation = PyObject_GetAttr(handle, names->generation);
-        PyObject *current = PyObject_GetAttr(self->statements, names->_generation);
-        fine = generation == NULL || current == NULL
-                   ? -1
-                   : PyObject_RichCompareBool(generation, current, Py_EQ);
-        Py_XDECREF(generation);
-        Py_XDECREF(current);
+    if (!IS_OWNED(state, handle, handle)) {
+        return Py_NewRef(Py_None);
     }
-    if (fine > 0) {
-        positional = PyObject_GetAttr(handle, names->positional);
-        fine = positional == NULL ? -1 : PyLong_AsSsize_t(positional) == PyTuple_GET_SIZE(values);
-        Py_XDECREF(positional);
+    generation = SLOT(state, handle, handle_generation);
+    current = SLOT(state, self->statements, statements__generation);
+    positional = SLOT(state, handle, handle_positional);
+    prepared = SLOT(state, handle, handle_prepared);
+    if (SLOT(state, handle, handle_session) != self->session || generation == NULL ||
+        current == NULL || positional == NULL || prepared == NULL ||
+        SLOT(state, handle, handle_changes_meaning) != Py_False ||
+        PyLong_AsSsize_t(positional) != PyTuple_GET_SIZE(values)) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    if (fine > 0) {
-        fine = attribute_is(handle, names->changes_meaning, Py_False);
-    }
-    if (fine > 0) {
-        prepared = PyObject_GetAttr(handle, names->prepared);
-    }
-    return prepared != NULL || fine < 0 || PyErr_Occurred() ? prepared : Py_NewRef(Py_None);
+    same = PyObject_RichCompareBool(generation, current, Py_EQ);
+    return same < 0 ? NULL : Py_NewRef(same ? prepared : Py_None);
 }
 
 /* The statement with the literals of `args` in the places of its marks, in UTF-8. */
 static PyObject *
 statement_text(FastPath *self, const State *state, PyObject *query, PyObject *args)
 {
-    PyObject *status, *escapes, *literals, *text = NULL, *bytes = NULL;
+    PyObject *escapes, *literals, *text = NULL, *bytes = NULL;
     const char *start;
     Py_ssize_t size;
     long flags;
@@ -208,10 +182,12 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
         text = Py_NewRef(query);
     }
     else {
-        status = PyObject_GetAttr(self->session, state->names.server_status);
+        PyObject *status = SLOT(state, self->session, session_server_status);
         flags = status == NULL ? -1 : PyLong_AsLong(status);
-        Py_XDECREF(status);
         if (flags == -1) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_AttributeError, "server_status");
+            }
             return NULL;
         }
         escapes = flags & NO_BACKSLASH_ESCAPES ? Py_True : Py_False;
@@ -231,71 +207,60 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
     return bytes;
 }
 
+/* Find out what a str and `args` ask for, as fast_request. */
+static int
+fast_text_request(FastPath *self, const State *state, PyObject *query, PyObject *args,
+                  Request *request)
+{
+    PyObject *size = SLOT(state, self->statements, statements_size);
+    int keeps = size == NULL ? 0 : PyObject_IsTrue(size);
+
+    if (keeps < 0) {
+        return -1;
+    }
+    if (!keeps) {
+        if (!self->text ||
+            !(args == Py_None || PyTuple_CheckExact(args) || PyList_CheckExact(args))) {
+            return 0;
+        }
+        request->statement = statement_text(self, state, query, args);
+        return request->statement == NULL ? -1 : 1;
+    }
+    if (!PyTuple_CheckExact(args)) {
+        return 0; /* what is run as text may change what others mean */
+    }
+    request->known = query == self->known_query &&
+                     SLOT(state, self->statements, statements_version) == self->version;
+    request->handle = request->known ? Py_NewRef(self->known_handle)
+                                     : cached_handle(self, state, query);
+    request->values = args;
+    return request->handle == NULL ? -1 : request->handle != Py_None;
+}
+
 /* Find out what `query` and `args` ask for.  1: found; 0: not for here; -1: exception. */
 static int
 fast_request(FastPath *self, const State *state, const CursorState *cursor, PyObject *query,
              PyObject *args, Request *request)
 {
-    const Names *names = &state->names;
-    PyObject *handle = NULL, *size;
-    int keeps, usual = attribute_is(self->statements, names->usual, Py_True);
+    int own;
 
-    if (usual <= 0) {
-        return usual;
-    }
-    if (Py_IS_TYPE(query, (PyTypeObject *)state->prepared_statement_type)) {
-        int own = cursor->_connection == NULL
-                      ? 0
-                      : attribute_is(query, names->_connection, cursor->_connection);
-        if (own <= 0 || !PyTuple_CheckExact(args)) {
-            return own < 0 ? -1 : 0;
-        }
-        handle = PyObject_GetAttr(query, names->_handle);
-    }
-    else if (PyUnicode_CheckExact(query)) {
-        size = PyObject_GetAttr(self->statements, names->size);
-        keeps = size == NULL ? -1 : PyObject_IsTrue(size);
-        Py_XDECREF(size);
-        if (keeps < 0) {
-            return -1;
-        }
-        if (keeps && (args == Py_None || !PyTuple_CheckExact(args))) {
-            return 0; /* what is run as text may change what others mean */
-        }
-        if (keeps && query == self->known_query) {
-            int same = attribute_is(self->statements, names->version, self->version);
-            if (same < 0) {
-                return -1;
-            }
-            if (same) {
-                request->handle = Py_NewRef(self->known_handle);
-                request->values = args;
-                request->known = 1;
-                return 1;
-            }
-        }
-        if (keeps) {
-            handle = cached_handle(self, state, query);
-        }
-        else if (self->text && (args == Py_None || PyTuple_CheckExact(args) ||
-                                PyList_CheckExact(args))) {
-            request->statement = statement_text(self, state, query, args);
-            return request->statement == NULL ? -1 : 1;
-        }
-        else {
-            return 0;
-        }
-    }
-    else {
+    if (SLOT(state, self->statements, statements_usual) != Py_True) {
         return 0;
     }
-    if (handle == NULL || handle == Py_None) {
-        Py_XDECREF(handle);
-        return handle == NULL ? -1 : 0;
+    if (PyUnicode_CheckExact(query)) {
+        return fast_text_request(self, state, query, args, request);
     }
-    request->handle = handle;
+    if (!Py_IS_TYPE(query, (PyTypeObject *)state->prepared_statement_type) ||
+        !PyTuple_CheckExact(args) || cursor->_connection == NULL) {
+        return 0;
+    }
+    own = attribute_is(query, state->names._connection, cursor->_connection);
+    if (own <= 0) {
+        return own;
+    }
+    request->handle = PyObject_GetAttr(query, state->names._handle);
     request->values = args;
-    return 1;
+    return request->handle == NULL ? -1 : request->handle != Py_None;
 }
 
 /* Forget which prepared statement was run last. */
@@ -308,21 +273,16 @@ forget_known(FastPath *self)
     Py_CLEAR(self->known_prepared);
 }
 
-/* `query` is the statement `prepared` as long as `Statements.version` is what it is now.  -1:
- * exception. */
-static int
+/* `query` is the statement `prepared` as long as `Statements.version` is what it is now. */
+static void
 keep_known(FastPath *self, const State *state, PyObject *query, PyObject *handle,
            PyObject *prepared)
 {
     forget_known(self);
-    self->version = PyObject_GetAttr(self->statements, state->names.version);
-    if (self->version == NULL) {
-        return -1;
-    }
+    self->version = Py_XNewRef(SLOT(state, self->statements, statements_version));
     self->known_query = Py_NewRef(query);
     self->known_handle = Py_NewRef(handle);
     self->known_prepared = Py_NewRef(prepared);
-    return 0;
 }
 
 /* Start the exchange for `request`: what start_query and start_execution return, or None. */
@@ -344,16 +304,14 @@ fast_start(FastPath *self, const State *state, PyObject *query, Request *request
             return prepared;
         }
         /* A PreparedStatement is not kept: it refers to the connection, and so to this object. */
-        if (PyUnicode_CheckExact(query) &&
-            keep_known(self, state, query, request->handle, prepared) < 0) {
-            Py_DECREF(prepared);
-            return NULL;
+        if (PyUnicode_CheckExact(query)) {
+            keep_known(self, state, query, request->handle, prepared);
         }
     }
-    request->statement = PyObject_GetAttr(request->handle, state->names.statement);
+    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_statement));
     if (request->statement == NULL) {
         Py_DECREF(prepared);
-        return NULL;
+        return Py_NewRef(Py_None);
     }
     PyObject *args[4] = {self->session, state->execute_type, prepared, request->values};
     both = PyObject_Vectorcall(state->start_execution, args, 4, NULL);
@@ -396,7 +354,6 @@ fast_send(FastPath *self, const State *state, PyObject *data)
 static int
 fast_note(FastPath *self, const State *state)
 {
-    const Names *names = &state->names;
     CursorState *cursor = self->cursor;
     PyObject *done;
 
@@ -404,19 +361,17 @@ fast_note(FastPath *self, const State *state)
         Py_XSETREF(cursor->_rowcount, PyLong_FromLong(0));
     }
     else {
-        done = PyObject_CallMethodNoArgs((PyObject *)cursor, names->_clear_result);
+        done = PyObject_CallMethodNoArgs((PyObject *)cursor, state->names._clear_result);
         if (done == NULL) {
             return -1;
         }
         Py_DECREF(done);
     }
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
-    if (PyObject_SetAttr(self->link, names->result, Py_None) < 0 ||
-        PyObject_SetAttr(self->link, names->_claimed, Py_True) < 0 ||
-        PyObject_SetAttr(self->exchange, names->wake, self->note) < 0) {
-        return -1;
-    }
-    done = PyObject_CallMethodOneArg(self->waiter, names->arm, self->interrupted);
+    Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(Py_None));
+    Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(Py_True));
+    Py_XSETREF(SLOT(state, self->exchange, exchange_wake), Py_NewRef(self->note));
+    done = PyObject_CallOneArg(self->arm, self->interrupted);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -498,33 +453,28 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 
 /* ---- Afterwards ---- */
 
-/* The result of the statement, if it is one to be taken here: nothing failed, and no warnings. */
+/* The result of the statement, if it is one to be taken here: nothing failed, and no warnings.
+ * NULL, with or without an exception, if it is not. */
 static PyObject *
 usual_result(FastPath *self, const State *state)
 {
-    const Names *names = &state->names;
-    PyObject *results, *result = NULL, *ok;
-    int fine = attribute_is(self->exchange, names->done, Py_True);
+    PyObject *results = SLOT(state, self->exchange, exchange_results), *result, *ok;
 
-    if (fine <= 0) {
+    if (SLOT(state, self->exchange, exchange_done) != Py_True || results == NULL ||
+        !PyList_Check(results) || PyList_GET_SIZE(results) != 1) {
         return NULL;
     }
-    results = PyObject_GetAttr(self->exchange, names->results);
-    if (results != NULL && PyObject_Size(results) == 1) {
-        result = PySequence_GetItem(results, 0);
-    }
-    Py_XDECREF(results);
-    if (result == NULL) {
+    result = PyList_GET_ITEM(results, 0);
+    if (!IS_OWNED(state, result, result)) {
         return NULL;
     }
-    ok = PyObject_GetAttr(result, names->ok);
-    fine = attribute_is(result, names->error, Py_None);
-    if (ok == NULL || fine <= 0 || !PyTuple_Check(ok) || PyTuple_GET_SIZE(ok) <= OK_WARNING_COUNT ||
+    ok = SLOT(state, result, result_ok);
+    if (SLOT(state, result, result_error) != Py_None || ok == NULL || !PyTuple_Check(ok) ||
+        PyTuple_GET_SIZE(ok) <= OK_WARNING_COUNT ||
         PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_WARNING_COUNT)) != 0) {
-        Py_CLEAR(result);
+        return NULL;
     }
-    Py_XDECREF(ok);
-    return result;
+    return Py_NewRef(result);
 }
 
 /* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: exception. */
@@ -543,9 +493,8 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
         Py_XSETREF(cursor->_lastrowid, Py_NewRef(PyTuple_GET_ITEM(ok, OK_INSERT_ID)));
         return 0;
     }
-    rows = PyObject_GetAttr(result, state->names.rows);
-    taken = rows == NULL ? NULL : PyObject_CallOneArg(state->drain_rows, rows);
-    Py_XDECREF(rows);
+    rows = SLOT(state, result, result_rows);
+    taken = PyObject_CallOneArg(state->drain_rows, rows);
     if (taken == NULL) {
         return -1;
     }
@@ -560,23 +509,18 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
 static int
 take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
-    const Names *names = &state->names;
-    PyObject *results = PyObject_GetAttr(self->exchange, names->results), *taken = NULL, *now;
-    int failed;
+    PyObject *now;
 
-    if (results != NULL) {
-        taken = PyObject_CallMethodNoArgs(results, names->popleft);
+    if (PyList_SetSlice(SLOT(state, self->exchange, exchange_results), 0, 1, NULL) < 0 ||
+        (now = PyObject_CallNoArgs(state->monotonic)) == NULL) {
+        return -1;
     }
-    Py_XDECREF(results);
-    Py_XDECREF(taken);
-    now = taken == NULL ? NULL : PyObject_CallNoArgs(state->monotonic);
-    failed = now == NULL || PyObject_SetAttr(self->link, names->_claimed, Py_False) < 0 ||
-             PyObject_SetAttr(self->link, names->result, result) < 0 ||
-             PyObject_SetAttr(result, names->exchange, self->exchange) < 0 ||
-             PyObject_SetAttr(self->link, names->last_usage, now) < 0 ||
-             PyObject_SetAttr(self->link, names->affected_rows, count) < 0;
-    Py_XDECREF(now);
-    return failed ? -1 : 0;
+    Py_XSETREF(SLOT(state, self->link, link_last_usage), now);
+    Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(Py_False));
+    Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(result));
+    Py_XSETREF(SLOT(state, self->link, link_affected_rows), Py_NewRef(count));
+    Py_XSETREF(SLOT(state, result, result_exchange), Py_NewRef(self->exchange));
+    return 0;
 }
 
 /* The answer has come: hand it to link and cursor.  Returns the number of rows; None: something is
@@ -584,29 +528,30 @@ take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *c
 static PyObject *
 fast_finish(FastPath *self, const State *state)
 {
-    const Names *names = &state->names;
     PyObject *result = usual_result(self, state);
     PyObject *column_set, *ok, *count = NULL, *rows;
 
     if (result == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    column_set = PyObject_GetAttr(result, names->column_set);
-    ok = PyObject_GetAttr(result, names->ok);
-    if (column_set == Py_None && ok != NULL) {
+    column_set = Py_XNewRef(SLOT(state, result, result_column_set));
+    ok = Py_NewRef(SLOT(state, result, result_ok));
+    rows = SLOT(state, result, result_rows);
+    if (column_set == Py_None) {
         count = Py_NewRef(PyTuple_GET_ITEM(ok, OK_AFFECTED_ROWS));
     }
-    else if (column_set != NULL && ok != NULL) {
-        rows = PyObject_GetAttr(result, names->rows);
-        count = rows == NULL ? NULL : PyLong_FromSsize_t(PyObject_Size(rows));
-        Py_XDECREF(rows);
+    else if (column_set != NULL && rows != NULL && PyList_Check(rows)) {
+        count = PyLong_FromSsize_t(PyList_GET_SIZE(rows));
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "a result without rows");
     }
     if (count != NULL && (take_from_link(self, state, result, count) < 0 ||
                           fill_cursor(self, state, result, column_set, ok, count) < 0)) {
         Py_CLEAR(count);
     }
     Py_XDECREF(column_set);
-    Py_XDECREF(ok);
+    Py_DECREF(ok);
     if (count != NULL) {
         Py_XSETREF(self->last_result, Py_NewRef(result));
         fast_forget(self);
@@ -720,19 +665,6 @@ FastPath_self(PyObject *self)
 
 /* ---- The type ---- */
 
-static int
-find_late_types(State *state)
-{
-    if (state->forks == NULL) {
-        state->forks = import_name("aiomysql_core.stream", "Forks");
-    }
-    if (state->prepared_statement_type == NULL) {
-        state->prepared_statement_type =
-            import_name("aiomysql_core.prepared", "PreparedStatement");
-    }
-    return state->forks == NULL || state->prepared_statement_type == NULL ? -1 : 0;
-}
-
 static PyObject *
 FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -747,7 +679,13 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!OOOOip:FastPath", keywords, &link,
                                      &interrupted, &stream, &PyByteArray_Type, &unsent, &waiter,
                                      &session, &statements, &literals, &descriptor, &text) ||
-        find_late_types(state) < 0) {
+        find_late_objects(state) < 0) {
+        return NULL;
+    }
+    if (!IS_OWNED(state, link, link) || !IS_OWNED(state, stream, stream) ||
+        !IS_OWNED(state, session, session) || !IS_OWNED(state, statements, statements)) {
+        PyErr_SetString(PyExc_TypeError, "FastPath works on a Link, SocketStream, Session and "
+                                         "Statements");
         return NULL;
     }
     self = (FastPath *)type->tp_alloc(type, 0);
@@ -768,9 +706,11 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->forks = PyObject_GetAttr(state->forks, names->count);
     self->loop = PyObject_GetAttr(stream, names->loop);
     self->note = PyObject_GetAttr(waiter, names->note);
-    self->exchanges = PyObject_GetAttr(session, names->exchanges);
+    self->arm = PyObject_GetAttr(waiter, names->arm);
+    self->exchanges = Py_XNewRef(SLOT(state, session, session_exchanges));
     self->literal = PyObject_GetAttr(literals, names->literal);
-    if (self->forks == NULL || self->loop == NULL || self->note == NULL || self->exchanges == NULL ||
+    if (self->forks == NULL || self->loop == NULL || self->note == NULL || self->arm == NULL ||
+        self->exchanges == NULL ||
         self->literal == NULL) {
         Py_CLEAR(self);
     }
@@ -778,9 +718,10 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
-    X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(session) X(exchanges)  \
-    X(statements) X(literals) X(literal) X(cursor) X(exchange) X(statement) X(handle)              \
-    X(last_result) X(version) X(known_query) X(known_handle) X(known_prepared)
+    X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(arm)           \
+    X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
+    X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
+    X(known_prepared)
 
 static int
 FastPath_traverse(FastPath *self, visitproc visit, void *arg)

@@ -2,18 +2,34 @@
 #ifndef AIOMYSQL_CORE_NAMES_H
 #define AIOMYSQL_CORE_NAMES_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#define SLOT_OWNERS(X)                                                                             \
+    X(link, "aiomysql_core.link_state", "LinkState")                                               \
+    X(stream, "aiomysql_core.socket_stream", "SocketStream")                                       \
+    X(statements, "aiomysql_core.prepared", "Statements")                                          \
+    X(handle, "aiomysql_core.prepared", "Handle")                                                  \
+    X(session, "aiomysql_protocol.session", "Session")                                             \
+    X(exchange, "aiomysql_protocol.query", "Query")                                                \
+    X(result, "aiomysql_protocol.query", "Result")
+
+#define SLOTS(X)                                                                                   \
+    X(link, _claimed) X(link, affected_rows) X(link, last_usage) X(link, result)                   \
+    X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, follower) X(stream, received)    \
+    X(stream, waking)                                                                              \
+    X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
+    X(statements, usual) X(statements, version)                                                    \
+    X(handle, changes_meaning) X(handle, generation) X(handle, positional) X(handle, prepared)     \
+    X(handle, session) X(handle, statement)                                                        \
+    X(session, error) X(session, exchanges) X(session, server_status)                              \
+    X(exchange, done) X(exchange, results) X(exchange, wake)                                       \
+    X(result, column_set) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
+
+#include "_slots.h"
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_buffer) X(_cached) X(_claimed) X(_clear_result) X(_connection) X(_end) X(_generation)       \
-    X(_handle) X(_newest) X(_readable) X(_sock) X(_take) X(_write) X(affected_rows) X(arm)         \
-    X(cached) X(changes_meaning) X(close) X(column_set) X(connection_lost) X(count) X(done)        \
-    X(error) X(exchange) X(exchanges) X(fire) X(follower) X(generation) X(last_usage) X(literal)   \
-    X(loop) X(no_backslash_escapes) X(note) X(ok) X(popleft) X(positional) X(prepared)             \
-    X(received) X(result) X(results) X(rows) X(server_status) X(session) X(settle) X(size)         \
-    X(statement) X(throw) X(usual) X(version) X(wake) X(waking) X(_usual_init) X(__aexit__)        \
+    X(_cached) X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(arm)   \
+    X(cached) X(close) X(connection_lost) X(count) X(fire) X(literal) X(loop)                      \
+    X(no_backslash_escapes) X(note) X(settle) X(throw) X(_usual_init) X(__aexit__)                 \
     X(_check_executed)
 
 typedef struct {
@@ -26,6 +42,8 @@ enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
 typedef struct {
     Names names;
+    Owners owners;
+    Offsets offsets;
     PyTypeObject *fast_path_type;
     PyTypeObject *receiver_type;
     PyTypeObject *cursor_state_type;
@@ -42,7 +60,7 @@ typedef struct {
     PyObject *monotonic;
     PyObject *running_loop;  /* asyncio's function */
     PyObject *current_tasks; /* asyncio's dict: loop -> the task it runs; NULL: there is none */
-    /* Of modules that need this one: found when they are needed first. */
+    /* Of modules that need this one, as the owners: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;
     PyObject *context_manager;

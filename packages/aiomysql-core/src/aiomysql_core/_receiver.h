@@ -6,14 +6,13 @@
 #include "_names.h"
 
 #include <errno.h>
-#include <structmember.h>
 #include <sys/socket.h>
 
 typedef struct {
     PyObject_HEAD
     PyObject *stream;
     PyObject *session;
-    PyObject *waiter;
+    PyObject *settle; /* the waiter's method */
     int descriptor;
     vectorcallfunc vectorcall;
 } Receiver;
@@ -45,35 +44,31 @@ static int
 receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t end,
               Py_ssize_t count)
 {
-    const Names *names = &state->names;
-    PyObject *number = PyLong_FromSsize_t(count), *received = NULL, *sum = NULL, *done = NULL;
+    PyObject *number = PyLong_FromSsize_t(count), *done = NULL, *received, *sum;
 
     if (number == NULL) {
         return -1;
     }
     if (end == 0) {
-        PyObject *zero = PyLong_FromLong(0);
-        PyObject *args[4] = {self->session, buffer, zero, number};
+        PyObject *args[4] = {self->session, buffer, SLOT(state, self->stream, stream__end), number};
         done = PyObject_Vectorcall(state->quick_answer, args, 4, NULL);
-        Py_DECREF(zero);
         if (done == NULL) {
             goto failed;
         }
     }
-    if (done == Py_True) {
+    received = SLOT(state, self->stream, stream_received);
+    if (done == Py_True && received != NULL) {
         Py_DECREF(done);
         done = NULL;
-        received = PyObject_GetAttr(self->stream, names->received);
-        sum = received == NULL ? NULL : PyNumber_Add(received, number);
-        Py_XDECREF(received);
-        if (sum != NULL && PyObject_SetAttr(self->stream, names->received, sum) == 0) {
-            done = PyObject_CallMethodOneArg(self->waiter, names->settle, Py_True);
+        sum = PyNumber_Add(received, number);
+        if (sum != NULL) {
+            Py_XSETREF(SLOT(state, self->stream, stream_received), sum);
+            done = PyObject_CallOneArg(self->settle, Py_True);
         }
-        Py_XDECREF(sum);
     }
     else {
         Py_XDECREF(done);
-        done = PyObject_CallMethodOneArg(self->stream, names->_take, number);
+        done = PyObject_CallMethodOneArg(self->stream, state->names._take, number);
     }
 failed:
     Py_DECREF(number);
@@ -85,20 +80,17 @@ failed:
 static void
 receiver_follow(Receiver *self, const State *state)
 {
-    const Names *names = &state->names;
-    PyObject *type, *value, *traceback, *follower, *done = NULL;
+    PyObject *type, *value, *traceback, *follower, *done;
 
-    PyErr_Fetch(&type, &value, &traceback);
-    if (PyObject_SetAttr(self->stream, names->waking, Py_False) == 0 &&
-        (follower = PyObject_GetAttr(self->stream, names->follower)) != NULL) {
-        if (follower == Py_None) {
-            done = Py_NewRef(Py_None);
-        }
-        else if (PyObject_SetAttr(self->stream, names->follower, Py_None) == 0) {
-            done = PyObject_CallMethodOneArg(follower, names->fire, Py_True);
-        }
-        Py_DECREF(follower);
+    Py_XSETREF(SLOT(state, self->stream, stream_waking), Py_NewRef(Py_False));
+    follower = SLOT(state, self->stream, stream_follower);
+    if (follower == NULL || follower == Py_None) {
+        return;
     }
+    PyErr_Fetch(&type, &value, &traceback);
+    SLOT(state, self->stream, stream_follower) = Py_NewRef(Py_None);
+    done = PyObject_CallMethodOneArg(follower, state->names.fire, Py_True);
+    Py_DECREF(follower);
     if (done == NULL && type != NULL) {
         PyErr_WriteUnraisable(self->stream); /* one exception can be told, the first */
     }
@@ -112,16 +104,12 @@ receiver_follow(Receiver *self, const State *state)
 static PyObject *
 receive(Receiver *self, const State *state, PyObject *buffer)
 {
-    PyObject *position = PyObject_GetAttr(self->stream, state->names._end);
+    PyObject *position = SLOT(state, self->stream, stream__end);
     Py_ssize_t end, count, size = PyByteArray_GET_SIZE(buffer);
     char *bytes = PyByteArray_AS_STRING(buffer);
     int failed, reason;
 
-    if (position == NULL) {
-        return NULL;
-    }
-    end = PyLong_AsSsize_t(position);
-    Py_DECREF(position);
+    end = position == NULL ? -1 : PyLong_AsSsize_t(position);
     if (end < 0 || end >= size) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_ValueError, "the stream's buffer has no room");
@@ -138,8 +126,8 @@ receive(Receiver *self, const State *state, PyObject *buffer)
         }
         return receiver_lost(self, state, count < 0 ? reason : 0) < 0 ? NULL : Py_NewRef(Py_None);
     }
-    failed = PyObject_SetAttr(self->stream, state->names.waking, Py_True) < 0 ||
-             receiver_take(self, state, buffer, end, count) < 0;
+    Py_XSETREF(SLOT(state, self->stream, stream_waking), Py_NewRef(Py_True));
+    failed = receiver_take(self, state, buffer, end, count) < 0;
     receiver_follow(self, state);
     failed |= PyErr_Occurred() != NULL;
     return failed ? NULL : Py_NewRef(Py_None);
@@ -150,8 +138,7 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
 {
     Receiver *self = (Receiver *)callable;
     const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *buffer, *done = NULL;
-    int closed;
+    PyObject *buffer, *sock, *done = NULL;
 
     if (PyVectorcall_NARGS(nargsf) != 0 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
         PyErr_SetString(PyExc_TypeError, "a Receiver takes no arguments");
@@ -160,14 +147,12 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
     if (self->stream == NULL) {
         Py_RETURN_NONE; /* the garbage collector was here */
     }
-    closed = attribute_is(self->stream, state->names._sock, Py_None);
-    if (closed != 0) { /* the descriptor may be another's by now */
-        return closed < 0 ? NULL : Py_NewRef(Py_None);
+    sock = SLOT(state, self->stream, stream__sock);
+    buffer = SLOT(state, self->stream, stream__buffer);
+    if (sock == NULL || sock == Py_None || buffer == NULL) {
+        Py_RETURN_NONE; /* the descriptor may be another's by now */
     }
-    buffer = PyObject_GetAttr(self->stream, state->names._buffer);
-    if (buffer == NULL) {
-        return NULL;
-    }
+    Py_INCREF(buffer);
     Py_INCREF(self);
     if (PyByteArray_Check(buffer)) {
         done = receive(self, state, buffer);
@@ -184,12 +169,18 @@ static PyObject *
 Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"stream", "session", "waiter", "descriptor", NULL};
+    State *state = PyType_GetModuleState(type);
     PyObject *stream, *session, *waiter;
     Receiver *self;
     int descriptor;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOi:Receiver", names, &stream, &session, &waiter,
-                                     &descriptor)) {
+                                     &descriptor) ||
+        find_late_objects(state) < 0) {
+        return NULL;
+    }
+    if (!IS_OWNED(state, stream, stream)) {
+        PyErr_SetString(PyExc_TypeError, "a Receiver is for a SocketStream");
         return NULL;
     }
     self = (Receiver *)type->tp_alloc(type, 0);
@@ -198,7 +189,11 @@ Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->stream = Py_NewRef(stream);
     self->session = Py_NewRef(session);
-    self->waiter = Py_NewRef(waiter);
+    self->settle = PyObject_GetAttr(waiter, state->names.settle);
+    if (self->settle == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
     self->descriptor = descriptor;
     self->vectorcall = Receiver_call;
     return (PyObject *)self;
@@ -210,7 +205,7 @@ Receiver_traverse(Receiver *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->stream);
     Py_VISIT(self->session);
-    Py_VISIT(self->waiter);
+    Py_VISIT(self->settle);
     return 0;
 }
 
@@ -219,7 +214,7 @@ Receiver_clear(Receiver *self)
 {
     Py_CLEAR(self->stream);
     Py_CLEAR(self->session);
-    Py_CLEAR(self->waiter);
+    Py_CLEAR(self->settle);
     return 0;
 }
 

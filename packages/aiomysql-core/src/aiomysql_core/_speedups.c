@@ -4,14 +4,21 @@
  */
 #include "_names.h"
 
-static PyObject *
-import_name(const char *module_name, const char *name)
+/* Find what could not be imported as long as this module was.  -1: exception. */
+static int
+find_late_objects(State *state)
 {
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *value = module == NULL ? NULL : PyObject_GetAttrString(module, name);
-
-    Py_XDECREF(module);
-    return value;
+    if (find_slots(&state->owners, &state->offsets) < 0) {
+        return -1;
+    }
+    if (state->prepared_statement_type == NULL) {
+        state->prepared_statement_type =
+            import_name("aiomysql_core.prepared", "PreparedStatement");
+    }
+    if (state->forks == NULL) {
+        state->forks = import_name("aiomysql_core.stream", "Forks");
+    }
+    return state->prepared_statement_type == NULL || state->forks == NULL ? -1 : 0;
 }
 
 #include "_cursor_state.h"
@@ -93,8 +100,9 @@ module_exec(PyObject *module)
 }
 
 #define STATE_OBJECTS(X)                                                                           \
-    X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type) X(done) X(quick_answer) X(literals) X(drain_rows) X(start_query)                  \
-    X(start_execution) X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)                         \
+    X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
+    X(done) X(quick_answer) X(literals) X(drain_rows) X(start_query) X(start_execution)            \
+    X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
     X(prepared_statement_type) X(context_manager)
 
 static int
@@ -105,7 +113,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 #define X(name) Py_VISIT(state->name);
     STATE_OBJECTS(X)
 #undef X
-    return 0;
+    return owners_traverse(&state->owners, visit, arg);
 }
 
 static int
@@ -116,6 +124,7 @@ module_clear(PyObject *module)
 #define X(name) Py_CLEAR(state->name);
     STATE_OBJECTS(X)
 #undef X
+    owners_clear(&state->owners);
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(((PyObject **)&state->names)[i]);
     }

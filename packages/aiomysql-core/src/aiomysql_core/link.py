@@ -222,7 +222,7 @@ class Link(LinkState):
     def take(self, exchange: Query) -> Result:
         """The result that `exchange` has; raises its error."""
         self._claimed = False
-        self.result = result = exchange.results.popleft()
+        self.result = result = exchange.results.pop(0)
         result.exchange = exchange
         self.last_usage = monotonic()
         if result.error is not None and not (result.streamed and result.column_set is not None):

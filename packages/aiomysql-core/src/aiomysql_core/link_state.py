@@ -28,8 +28,17 @@ follow: Callable[[LinkState, Waiter], None] = following("_stream")
 class LinkState:
     """Base of Link: its state, without what changes it."""
 
-    # What is read for each statement and lease is in slots: C finds them at once.
-    __slots__ = ("__dict__", "__weakref__", "_claimed", "_stream", "result", "session")
+    # C code finds these at once.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_claimed",
+        "_stream",
+        "affected_rows",
+        "last_usage",
+        "result",
+        "session",
+    )
 
     def __init__(
         self,

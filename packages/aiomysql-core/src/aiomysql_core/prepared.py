@@ -99,6 +99,20 @@ class Handle:
 class Statements:
     """The prepared statements of one connection."""
 
+    __slots__ = (
+        "_cached",
+        "_conv",
+        "_encoding",
+        "_generation",
+        "_link",
+        "_newest",
+        "_to_close",
+        "_writer",
+        "size",
+        "usual",
+        "version",
+    )
+
     def __init__(
         self, link: Link, size: int, encoding: str, conv: Mapping[Any, Any] | None
     ) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class SocketStream(Stream):
     """Needs a loop with `add_reader` (not Windows' proactor loop), and no TLS."""
 
+    __slots__ = ("_sock",)
+
     _wakes_at_once = True
 
     def __init__(

@@ -259,7 +259,7 @@ async def _ask(stream: Stream, statement: bytes) -> Result:
         raise _lost()
     while not query.done:
         await stream.wait(query)
-    result = query.results.popleft()
+    result = query.results.pop(0)
     error = result.take_error()
     if error is not None:
         try:

@@ -49,8 +49,16 @@ if hasattr(os, "register_at_fork"):
 class Stream(ABC):
     """Base of both streams: buffer, session and the one who waits."""
 
-    # What is read or set for each answer is in slots: C finds them at once.
-    __slots__ = ("__dict__", "__weakref__", "_buffer", "_end", "follower", "received", "waking")
+    # C code finds these at once.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_buffer",
+        "_end",
+        "follower",
+        "received",
+        "waking",
+    )
 
     #: May the waiting task run within the callback that brought its answer?
     _wakes_at_once = False

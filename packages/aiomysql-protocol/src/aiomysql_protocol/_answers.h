@@ -3,6 +3,7 @@
 #define AIOMYSQL_PROTOCOL_ANSWERS_H
 
 #include "_exchange_state.h"
+#include "_rows.h"
 
 enum { ANSWER_HEADER = 4, ANSWER_FULL_FRAME = 0xFFFFFF, ANSWER_OK = 0x00, ANSWER_EOF = 0xFE };
 
@@ -95,57 +96,76 @@ answer_ok(const State *state, const unsigned char *payload, Py_ssize_t length)
     return named_tuple((PyTypeObject *)state->ok_type, items, 5);
 }
 
-/* Takes over the references to `rows` and `ok`. */
+/* What answers.Answer has. */
+typedef struct {
+    Py_ssize_t position;
+    unsigned sequence_id;
+    PyObject *column_set;
+    PyObject *rows;
+    PyObject *ok; /* NULL: its end has not come */
+} Answer;
+
+/* The answers.Answer of `answer`, whose references it takes over. */
 static PyObject *
-new_answer(const State *state, Py_ssize_t position, unsigned sequence_id, PyObject *column_set,
-           PyObject *rows, PyObject *ok)
+answer_tuple(const State *state, const Answer *answer)
 {
     PyObject *items[5] = {
-        PyLong_FromSsize_t(position),
-        PyLong_FromLong(sequence_id & 0xFF),
-        Py_NewRef(column_set),
-        rows,
-        ok,
+        PyLong_FromSsize_t(answer->position),
+        PyLong_FromLong(answer->sequence_id & 0xFF),
+        answer->column_set,
+        answer->rows,
+        answer->ok == NULL ? Py_NewRef(Py_None) : answer->ok,
     };
 
     return named_tuple((PyTypeObject *)state->answer_type, items, 5);
 }
 
-/* The rows behind the metadata of `block`, at `start`, and the packet that ends them. */
-static PyObject *
-answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigned char *base,
-            Py_ssize_t start, Py_ssize_t end)
+/* What `decoder.decode` does with `[start, end)`; the position where it stopped.  -1: exception. */
+static Py_ssize_t
+decode_rows(const State *state, PyObject *decoder, PyObject *buffer, const unsigned char *base,
+            Py_ssize_t start, Py_ssize_t end, unsigned sequence_id, PyObject *rows)
 {
-    long frames = PyLong_AsLong(PyTuple_GET_ITEM(block, BLOCK_FRAMES));
-    PyObject *column_set = PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET);
-    PyObject *arguments[6] = {PyTuple_GET_ITEM(column_set, SET_DECODER), buffer, NULL, NULL, NULL, NULL};
-    PyObject *stop = NULL, *ok = NULL;
-    PyObject *rows = PyList_New(0);
-    unsigned sequence_id = (unsigned)(1 + frames) & 0xFF;
-    Py_ssize_t position = -1, length;
-    const unsigned char *payload;
+    Py_ssize_t position = -1;
+    PyObject *stop;
 
-    if (frames == -1 && PyErr_Occurred()) {
-        Py_XDECREF(rows);
-        return NULL;
+    if (Py_IS_TYPE(decoder, state->decoder_type) || Py_IS_TYPE(decoder, state->binary_decoder_type)) {
+        Slot *slots = new_slots((Decoder *)decoder, end - start);
+        if (slots != NULL) {
+            const unsigned char *at = read_rows(state, (Decoder *)decoder, slots, base + start,
+                                                base + end, (uint8_t)sequence_id, rows);
+            free_slots((Decoder *)decoder, slots);
+            position = at == NULL ? -1 : at - base;
+        }
+        return position;
     }
-    arguments[2] = PyLong_FromSsize_t(start);
-    arguments[3] = PyLong_FromSsize_t(end);
-    arguments[4] = PyLong_FromLong((long)sequence_id);
-    arguments[5] = rows;
-    if (rows != NULL && arguments[2] != NULL && arguments[3] != NULL && arguments[4] != NULL) {
-        stop = PyObject_VectorcallMethod(state->decode_name, arguments, 6, NULL);
-    }
-    for (int i = 2; i < 5; i++) {
-        Py_XDECREF(arguments[i]);
-    }
+    stop = PyObject_CallMethod(decoder, "decode", "OnnIO", buffer, start, end, sequence_id, rows);
     if (stop != NULL) {
         position = PyLong_AsSsize_t(stop);
         Py_DECREF(stop);
     }
+    return position;
+}
+
+/* The rows behind the metadata of `block`, at `start`, and the packet that ends them.  0: there are
+ * none of ours, or an exception. */
+static int
+answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigned char *base,
+            Py_ssize_t start, Py_ssize_t end, Answer *answer)
+{
+    long frames = PyLong_AsLong(PyTuple_GET_ITEM(block, BLOCK_FRAMES));
+    PyObject *column_set = PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET);
+    PyObject *ok = NULL, *rows = PyList_New(0);
+    unsigned sequence_id = (unsigned)(1 + frames) & 0xFF;
+    Py_ssize_t position = -1, length;
+    const unsigned char *payload;
+
+    if (rows != NULL && !(frames == -1 && PyErr_Occurred())) {
+        position = decode_rows(state, PyTuple_GET_ITEM(column_set, SET_DECODER), buffer, base, start,
+                               end, sequence_id, rows);
+    }
     if (position < start || position > end) {
         Py_XDECREF(rows);
-        return NULL;
+        return 0;
     }
     sequence_id = (sequence_id + (unsigned)PyList_GET_SIZE(rows)) & 0xFF;
     payload = answer_frame(base + position, base + end, sequence_id, &length);
@@ -153,14 +173,15 @@ answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigne
         ok = answer_ok(state, payload, length);
         if (ok == NULL && PyErr_Occurred()) {
             Py_DECREF(rows);
-            return NULL;
+            return 0;
         }
     }
-    if (ok == NULL) {
-        return new_answer(state, position, sequence_id, column_set, rows, Py_NewRef(Py_None));
+    if (ok != NULL) {
+        position += ANSWER_HEADER + length;
+        sequence_id++;
     }
-    position += ANSWER_HEADER + length;
-    return new_answer(state, position, sequence_id + 1, column_set, rows, ok);
+    *answer = (Answer){position, sequence_id, Py_NewRef(column_set), rows, ok};
+    return 1;
 }
 
 static int
@@ -172,29 +193,34 @@ is_block(PyObject *block)
            PyTuple_GET_SIZE(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET)) == SET_FIELDS;
 }
 
-/* The answer in `[start, end)`; NULL with an exception, or without one if it is none of ours. */
-static PyObject *
+/* The answer in `[start, end)`.  0: it is none of ours, or an exception. */
+static int
 find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsigned char *base,
-            Py_ssize_t start, Py_ssize_t end)
+            Py_ssize_t start, Py_ssize_t end, Answer *answer)
 {
     Py_ssize_t length;
     const unsigned char *payload = answer_frame(base + start, base + end, 1, &length);
 
     if (payload == NULL) {
-        return NULL;
+        return 0;
     }
     if (payload[0] == ANSWER_OK) {
         PyObject *ok = answer_ok(state, payload, length);
-        return ok == NULL ? NULL
-                          : new_answer(state, start + ANSWER_HEADER + length, 2, Py_None,
-                                       PyList_New(0), ok);
+        PyObject *rows = ok == NULL ? NULL : PyList_New(0);
+        if (rows == NULL) {
+            Py_XDECREF(ok);
+            return 0;
+        }
+        *answer = (Answer){start + ANSWER_HEADER + length, 2, Py_NewRef(Py_None), rows, ok};
+        return 1;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(blocks); i++) {
-        PyObject *block = PyList_GET_ITEM(blocks, i), *raw, *answer;
+        PyObject *block = PyList_GET_ITEM(blocks, i), *raw;
+        int found;
 
         if (!is_block(block)) {
             PyErr_SetString(PyExc_TypeError, "blocks must hold Blocks");
-            return NULL;
+            return 0;
         }
         raw = PyTuple_GET_ITEM(block, BLOCK_RAW);
         if (PyTuple_GET_ITEM(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET), SET_PLAIN) != Py_True ||
@@ -203,11 +229,11 @@ find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsign
             continue;
         }
         Py_INCREF(block);
-        answer = answer_rows(state, block, buffer, base, start + PyBytes_GET_SIZE(raw), end);
+        found = answer_rows(state, block, buffer, base, start + PyBytes_GET_SIZE(raw), end, answer);
         Py_DECREF(block);
-        return answer;
+        return found;
     }
-    return NULL;
+    return 0;
 }
 
 /* ---- The commonest case of all: one exchange, its whole answer, nothing else ---- */
@@ -219,13 +245,12 @@ enum { QUICK_LIMIT = 1 << 14 };
 static PyObject *
 quick_query(const State *state, PyObject *session)
 {
-    PyObject *exchanges = PyObject_GetAttr(session, state->names.exchanges);
+    PyObject *exchanges = SLOT(state, session, session_exchanges);
     PyObject *query = NULL;
 
     if (exchanges != NULL && PyObject_Size(exchanges) == 1) {
         query = PySequence_GetItem(exchanges, 0);
     }
-    Py_XDECREF(exchanges);
     if (query != NULL && PyObject_TypeCheck(query, state->exchange_state_type)) {
         const ExchangeState *known = (const ExchangeState *)query;
         if (known->quick == Py_True && known->sequence_id != NULL &&
@@ -237,54 +262,72 @@ quick_query(const State *state, PyObject *session)
     return NULL;
 }
 
-/* The Result in `answer`, an Answer. */
-static PyObject *
-answer_result(const State *state, PyObject *query, PyObject *answer)
+/* What the class of `query` has; NULL with an exception. */
+static const QueryKind *
+query_kind(State *state, PyObject *query)
 {
-    PyObject *new_result = PyObject_GetAttr(query, state->names.new_result);
-    ResultState *result = NULL;
+    PyTypeObject *type = Py_TYPE(query);
+    PyObject *binary, *new_result;
+    QueryKind *kind = &state->kinds[0];
 
-    if (new_result != NULL && PyType_Check(new_result) &&
-        PyType_IsSubtype((PyTypeObject *)new_result, state->result_state_type)) {
-        result = (ResultState *)new_state(new_result);
+    for (int i = 0; i < 2; i++) {
+        if (state->kinds[i].type == type) {
+            return &state->kinds[i];
+        }
     }
-    if (result != NULL) {
-        Py_XSETREF(result->rows, Py_NewRef(PyTuple_GET_ITEM(answer, 3)));
-        Py_XSETREF(result->column_set, Py_NewRef(PyTuple_GET_ITEM(answer, 2)));
-        Py_XSETREF(result->ok, Py_NewRef(PyTuple_GET_ITEM(answer, 4)));
-        Py_XSETREF(result->complete, Py_NewRef(Py_True));
+    if (kind->type != NULL) {
+        kind = &state->kinds[1];
     }
-    else if (new_result != NULL && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_TypeError, "new_result must be a class of results");
+    binary = PyObject_GetAttr((PyObject *)type, state->names.binary);
+    new_result = PyObject_GetAttr((PyObject *)type, state->names.new_result);
+    if (binary == NULL || new_result == NULL || !PyType_Check(new_result) ||
+        !PyType_IsSubtype((PyTypeObject *)new_result, state->result_state_type)) {
+        if (binary != NULL && new_result != NULL) {
+            PyErr_SetString(PyExc_TypeError, "new_result must be a class of results");
+        }
+        Py_XDECREF(binary);
+        Py_XDECREF(new_result);
+        return NULL;
     }
-    Py_XDECREF(new_result);
-    return (PyObject *)result;
+    Py_XSETREF(kind->type, (PyTypeObject *)Py_NewRef((PyObject *)type));
+    Py_XSETREF(kind->new_result, new_result);
+    kind->binary = binary == Py_True;
+    Py_DECREF(binary);
+    return kind;
 }
 
-/* Hand the parts of `answer`, an Answer, to `object`, a query, and `session`. -1 with an
+/* Hand the parts of `answer`, whose references it takes over, to `query` and `session`.  -1:
  * exception. */
 static int
-finish_query(const State *state, PyObject *session, PyObject *object, PyObject *answer)
+finish_query(const State *state, const QueryKind *kind, PyObject *session, ExchangeState *query,
+             const Answer *answer)
 {
-    ExchangeState *query = (ExchangeState *)object;
-    PyObject *ok = PyTuple_GET_ITEM(answer, 4), *wake, *exchanges, *done = NULL;
-    PyObject *result = answer_result(state, object, answer);
+    ResultState *result = (ResultState *)new_state(kind->new_result);
+    PyObject *wake, *done;
+    int failed;
 
-    if (result == NULL || query->results == NULL ||
-        PyObject_SetAttr(session, state->names.server_status, PyTuple_GET_ITEM(ok, 2)) < 0) {
+    if (result == NULL || query->results == NULL || !PyList_Check(query->results)) {
+        if (result != NULL) {
+            PyErr_SetString(PyExc_TypeError, "results must be a list");
+        }
         Py_XDECREF(result);
+        Py_DECREF(answer->rows);
+        Py_DECREF(answer->column_set);
+        Py_DECREF(answer->ok);
         return -1;
     }
+    Py_XSETREF(SLOT(state, session, session_server_status),
+               Py_NewRef(PyTuple_GET_ITEM(answer->ok, 2)));
+    Py_XSETREF(result->rows, answer->rows);
+    Py_XSETREF(result->column_set, answer->column_set);
+    Py_XSETREF(result->ok, answer->ok);
+    Py_XSETREF(result->complete, Py_NewRef(Py_True));
     Py_XSETREF(query->done, Py_NewRef(Py_True));
-    done = PyObject_CallMethodOneArg(query->results, state->names.append, result);
+    failed = PyList_Append(query->results, (PyObject *)result);
     Py_DECREF(result);
-    if (done == NULL) {
-        return -1;
-    }
-    Py_DECREF(done);
-    exchanges = PyObject_GetAttr(session, state->names.exchanges);
-    done = exchanges == NULL ? NULL : PyObject_CallMethodNoArgs(exchanges, state->names.popleft);
-    Py_XDECREF(exchanges);
+    done = failed ? NULL
+                  : PyObject_CallOneArg(state->deque_popleft,
+                                        SLOT(state, session, session_exchanges));
     if (done == NULL) {
         return -1;
     }
@@ -303,42 +346,43 @@ finish_query(const State *state, PyObject *session, PyObject *object, PyObject *
 
 /* Whether `answer` ends at `end`, and with it the answers that are due. */
 static int
-is_all(PyObject *answer, Py_ssize_t end, unsigned more_results)
+is_all(const Answer *answer, Py_ssize_t end, unsigned more_results)
 {
-    PyObject *ok = PyTuple_GET_ITEM(answer, 4);
-
-    return ok != Py_None && PyLong_AsSsize_t(PyTuple_GET_ITEM(answer, 0)) == end &&
-           !((unsigned long)PyLong_AsLong(PyTuple_GET_ITEM(ok, 2)) & more_results);
+    return answer->ok != NULL && answer->position == end &&
+           !((unsigned long)PyLong_AsLong(PyTuple_GET_ITEM(answer->ok, 2)) & more_results);
 }
 
 /* The metadata that the answer to `query` may begin with: its own, or the session's. */
 static PyObject *
-quick_blocks(const State *state, PyObject *session, PyObject *query)
+quick_blocks(const State *state, const QueryKind *kind, PyObject *session, PyObject *query)
 {
-    PyObject *columns = PyObject_GetAttr(session, state->names.columns), *own, *wanted, *blocks;
-    PyObject *binary = columns == NULL ? NULL : PyObject_GetAttr(query, state->names.binary);
+    PyObject *columns = SLOT(state, session, session_columns), *own, *wanted;
 
-    if (binary == NULL) {
-        Py_XDECREF(columns);
+    if (columns == NULL) {
         return NULL;
     }
-    Py_DECREF(binary);
-    if (binary == Py_False) {
-        blocks = PyObject_GetAttr(columns, state->names.blocks);
-        Py_DECREF(columns);
-        return blocks;
+    if (!kind->binary) {
+        return PyObject_GetAttr(columns, state->names.blocks);
     }
     wanted = PyObject_GetAttr(columns, state->names.for_binary);
-    Py_DECREF(columns);
-    Py_XDECREF(wanted);
+    Py_XDECREF(wanted); /* the columns keep it */
     if (wanted == NULL) {
         return NULL;
     }
     own = ((ExchangeState *)query)->compiled_by;
-    if (own == wanted && own != Py_None) {
+    if (own == wanted) {
         return Py_XNewRef(((ExchangeState *)query)->own_blocks);
     }
     return PyObject_GetAttr(query, state->names.blocks);
+}
+
+/* Two numbers, `start` and `end` of a buffer.  -1: exception. */
+static int
+range_arguments(PyObject *const *args, Py_ssize_t *start, Py_ssize_t *end)
+{
+    *start = PyNumber_AsSsize_t(args[0], PyExc_ValueError);
+    *end = *start == -1 && PyErr_Occurred() ? -1 : PyNumber_AsSsize_t(args[1], PyExc_ValueError);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* quick_answer(session, buffer, start, end) -> bool */
@@ -346,43 +390,49 @@ static PyObject *
 quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     enum { MORE_RESULTS = 0x0008 };
-    const State *state = PyModule_GetState(module);
-    PyObject *query, *blocks, *answer = NULL;
+    State *state = PyModule_GetState(module);
+    PyObject *query, *blocks = NULL;
+    const QueryKind *kind;
+    Answer answer;
     Py_ssize_t start, end;
     Py_buffer view;
-    int taken = 0;
+    int found = 0, taken = 0;
 
     if (nargs != 4) {
         PyErr_SetString(PyExc_TypeError, "quick_answer takes a session, a buffer, start and end");
         return NULL;
     }
-    start = PyNumber_AsSsize_t(args[2], PyExc_ValueError);
-    if (start == -1 && PyErr_Occurred()) {
+    if (range_arguments(args + 2, &start, &end) < 0 ||
+        find_slots(&state->owners, &state->offsets) < 0) {
         return NULL;
     }
-    end = PyNumber_AsSsize_t(args[3], PyExc_ValueError);
-    if (end == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (end - start > QUICK_LIMIT || (query = quick_query(state, args[0])) == NULL) {
+    if (end - start > QUICK_LIMIT || !IS_OWNED(state, args[0], session) ||
+        (query = quick_query(state, args[0])) == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
     }
-    blocks = quick_blocks(state, args[0], query);
+    kind = query_kind(state, query);
+    if (kind != NULL) {
+        blocks = quick_blocks(state, kind, args[0], query);
+    }
     if (blocks != NULL && PyList_Check(blocks) &&
         PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
         if (start >= 0 && start <= end && end <= view.len) {
-            answer = find_answer(state, blocks, args[1], view.buf, start, end);
+            found = find_answer(state, blocks, args[1], view.buf, start, end, &answer);
         }
         PyBuffer_Release(&view);
     }
     Py_XDECREF(blocks);
-    if (answer == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
+    if (!found && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
         PyErr_Clear(); /* whoever reads frame by frame will meet it again */
     }
-    if (answer != NULL && is_all(answer, end, MORE_RESULTS)) {
-        taken = finish_query(state, args[0], query, answer) == 0;
+    if (found && is_all(&answer, end, MORE_RESULTS)) {
+        taken = finish_query(state, kind, args[0], (ExchangeState *)query, &answer) == 0;
     }
-    Py_XDECREF(answer);
+    else if (found) {
+        Py_DECREF(answer.rows);
+        Py_DECREF(answer.column_set);
+        Py_XDECREF(answer.ok);
+    }
     Py_DECREF(query);
     return PyErr_Occurred() ? NULL : PyBool_FromLong(taken);
 }
@@ -391,39 +441,33 @@ static PyObject *
 read_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyModule_GetState(module);
-    PyObject *answer = NULL;
     Py_ssize_t start, end;
+    Answer answer;
     Py_buffer view;
+    int found = 0;
 
     if (nargs != 4 || !PyList_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError, "read_answer takes a list of blocks, a buffer, start, end");
         return NULL;
     }
-    start = PyNumber_AsSsize_t(args[2], PyExc_ValueError);
-    if (start == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    end = PyNumber_AsSsize_t(args[3], PyExc_ValueError);
-    if (end == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {
+    if (range_arguments(args + 2, &start, &end) < 0 ||
+        PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
     if (start < 0 || start > end || end > view.len) {
         PyErr_SetString(PyExc_ValueError, "start and end must lie within the buffer");
     }
     else {
-        answer = find_answer(state, args[0], args[1], view.buf, start, end);
-        if (answer == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
+        found = find_answer(state, args[0], args[1], view.buf, start, end, &answer);
+        if (!found && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
             PyErr_Clear(); /* whoever reads frame by frame will meet it again */
         }
     }
     PyBuffer_Release(&view);
-    if (answer == NULL && !PyErr_Occurred()) {
-        Py_RETURN_NONE;
+    if (!found) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    return answer;
+    return answer_tuple(state, &answer);
 }
 
 #endif

@@ -6,12 +6,11 @@
 #include "_values.h"
 
 #include <stddef.h>
-#include <structmember.h>
 
 /* F(name): False at first; N: None; Z: 0; U: unset. */
 #define EXCHANGE_FIELDS(F, N, Z, U)                                                                \
     F(done) F(news) F(quick) F(streamed) N(session) N(error) N(wake) N(local_files)                \
-    N(own_blocks) N(compiled_by) Z(sequence_id) U(results)
+    N(own_blocks) N(compiled_by) Z(sequence_id) U(own_prepared) U(results)
 
 #define RESULT_FIELDS(F, N, Z, U)                                                                  \
     F(complete) F(skipped) F(unbuffered_active) F(streamed) N(column_set) N(error) U(ok)           \

@@ -853,7 +853,7 @@ Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->runs = PyObject_GetAttrString(loop, "is_running");
     self->done = PyObject_CallOneArg((PyObject *)state->ready_type, Py_None);
     self->items = PyDict_New();
-    self->idle = PyObject_CallNoArgs(state->deque_type);
+    self->idle = PyObject_CallNoArgs(state->lending.deque_type);
     if (self->idle != NULL) {
         self->append = PyObject_GetAttrString(self->idle, "append");
         self->appendleft = PyObject_GetAttrString(self->idle, "appendleft");
@@ -1377,10 +1377,11 @@ lending_exec(PyObject *module, State *state)
     lending->turn_type = lending_type(module, &Turn_spec, state->waiter_type);
     lending->shelf_type = lending_type(module, &Shelf_spec, NULL);
     lending->loan_type = lending_type(module, &Loan_spec, NULL);
+    lending->deque_type = import_name("collections", "deque");
     lending->monotonic = import_name("time", "monotonic");
     return lending->rule_type == NULL || lending->item_type == NULL || lending->turn_type == NULL ||
                    lending->shelf_type == NULL || lending->loan_type == NULL ||
-                   lending->monotonic == NULL
+                   lending->deque_type == NULL || lending->monotonic == NULL
                ? -1
                : 0;
 }
@@ -1393,6 +1394,7 @@ lending_traverse(Lending *lending, visitproc visit, void *arg)
     Py_VISIT(lending->turn_type);
     Py_VISIT(lending->shelf_type);
     Py_VISIT(lending->loan_type);
+    Py_VISIT(lending->deque_type);
     Py_VISIT(lending->monotonic);
     return 0;
 }
@@ -1405,6 +1407,7 @@ lending_clear(Lending *lending)
     Py_CLEAR(lending->turn_type);
     Py_CLEAR(lending->shelf_type);
     Py_CLEAR(lending->loan_type);
+    Py_CLEAR(lending->deque_type);
     Py_CLEAR(lending->monotonic);
 }
 

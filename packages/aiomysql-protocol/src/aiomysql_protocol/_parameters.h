@@ -172,16 +172,30 @@ put_parameter(const State *state, char *to, PyObject *value, unsigned char *type
     return put_temporal(state, to, value);
 }
 
-/* Fills in what pack_parameters() returns. Returns 0 for what is left to Python. */
-static int
-fill_parameters(const State *state, PyObject *values, PyObject *nulls, PyObject *types,
-                PyObject *raw)
+/* The bytes that the values of `values`, a tuple, take.  -1 where one is not of the usual types. */
+static Py_ssize_t
+parameters_size(const State *state, PyObject *values)
 {
-    unsigned char *type = (unsigned char *)PyBytes_AS_STRING(types);
-    char *bitmap = PyBytes_AS_STRING(nulls);
-    char *to = PyBytes_AS_STRING(raw);
+    Py_ssize_t size = 0;
 
-    memset(bitmap, 0, (size_t)PyBytes_GET_SIZE(nulls));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++) {
+        Py_ssize_t more = parameter_size(state, PyTuple_GET_ITEM(values, i));
+        if (more < 0 || size > PY_SSIZE_T_MAX - more) {
+            return -1;
+        }
+        size += more;
+    }
+    return size;
+}
+
+/* Writes the values of `values`, a tuple: a bit for each, two bytes of type, and the values, in as
+ * many bytes as parameters_size() says.  Returns 0 for what is left to Python. */
+static int
+put_parameters(const State *state, PyObject *values, char *bitmap, char *types, char *to)
+{
+    unsigned char *type = (unsigned char *)types;
+
+    memset(bitmap, 0, (size_t)(PyTuple_GET_SIZE(values) + 7) / 8);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++, type += 2) {
         PyObject *value = PyTuple_GET_ITEM(values, i);
 
@@ -206,7 +220,7 @@ pack_parameters(PyObject *module, PyObject *argument)
 {
     const State *state = PyModule_GetState(module);
     PyObject *nulls, *types, *raw, *result = NULL;
-    Py_ssize_t count, size = 0;
+    Py_ssize_t count, size;
 
     /* A tuple, which nobody changes meanwhile. */
     PyObject *values = PySequence_Tuple(argument);
@@ -214,19 +228,17 @@ pack_parameters(PyObject *module, PyObject *argument)
         return NULL;
     }
     count = PyTuple_GET_SIZE(values);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Py_ssize_t more = parameter_size(state, PyTuple_GET_ITEM(values, i));
-        if (more < 0 || size > PY_SSIZE_T_MAX - more) {
-            Py_DECREF(values);
-            Py_RETURN_NONE;
-        }
-        size += more;
+    size = parameters_size(state, values);
+    if (size < 0) {
+        Py_DECREF(values);
+        Py_RETURN_NONE;
     }
     nulls = PyBytes_FromStringAndSize(NULL, (count + 7) / 8);
     types = PyBytes_FromStringAndSize(NULL, 2 * count);
     raw = PyBytes_FromStringAndSize(NULL, size);
     if (nulls != NULL && types != NULL && raw != NULL) {
-        if (fill_parameters(state, values, nulls, types, raw)) {
+        if (put_parameters(state, values, PyBytes_AS_STRING(nulls), PyBytes_AS_STRING(types),
+                           PyBytes_AS_STRING(raw))) {
             result = Py_BuildValue("nOOO", count, nulls, types, raw);
         }
         else {

@@ -8,25 +8,30 @@
 
 enum { REQUEST_HEADER = 4, REQUEST_FULL_FRAME = 0xFFFFFF, REQUEST_COM_QUERY = 0x03 };
 
-/* Is nothing in the way of a request: an error, or bytes that were queued before?  -1: exception. */
+/* May a request be made in `session`: no error, nothing that was queued before?  -1: exception. */
 static int
-can_request(const State *state, PyObject *session)
+can_request(State *state, PyObject *session)
 {
-    PyObject *error = PyObject_GetAttr(session, state->names.error);
-    PyObject *queued = error == NULL ? NULL : PyObject_GetAttr(session, state->names.to_send);
-    int can = queued == NULL ? -1 : error == Py_None && PyList_Check(queued) &&
-                                        PyList_GET_SIZE(queued) == 0;
+    PyObject *queued, *exchanges;
 
-    Py_XDECREF(error);
-    Py_XDECREF(queued);
-    return can;
+    if (find_slots(&state->owners, &state->offsets) < 0) {
+        return -1;
+    }
+    if (!IS_OWNED(state, session, session)) {
+        PyErr_SetString(PyExc_TypeError, "not a Session");
+        return -1;
+    }
+    queued = SLOT(state, session, session__to_send);
+    exchanges = SLOT(state, session, session_exchanges);
+    return SLOT(state, session, session_error) == Py_None && exchanges != NULL && queued != NULL &&
+           PyList_Check(queued) && PyList_GET_SIZE(queued) == 0;
 }
 
 /* An object of `type`, a Query or Execute, as it is once its request was started in `session`. */
 static PyObject *
 new_exchange(const State *state, PyObject *type, PyObject *session)
 {
-    PyObject *results = PyObject_CallNoArgs(state->deque_type);
+    PyObject *results = PyList_New(0);
     ExchangeState *exchange;
 
     if (results == NULL || !PyType_IsSubtype((PyTypeObject *)type, state->exchange_state_type)) {
@@ -70,19 +75,16 @@ new_frame(Py_ssize_t length, char **payload)
 static PyObject *
 started(const State *state, PyObject *session, PyObject *exchange, PyObject *frame)
 {
-    PyObject *exchanges = NULL, *done = NULL, *both = NULL;
+    PyObject *done, *both = NULL;
 
     if (exchange != NULL && frame != NULL && (both = PyTuple_Pack(2, exchange, frame)) != NULL) {
-        exchanges = PyObject_GetAttr(session, state->names.exchanges);
-        if (exchanges != NULL) {
-            done = PyObject_CallMethodOneArg(exchanges, state->names.append, exchange);
-        }
+        PyObject *args[2] = {SLOT(state, session, session_exchanges), exchange};
+        done = PyObject_Vectorcall(state->deque_append, args, 2, NULL);
         if (done == NULL) {
             Py_CLEAR(both);
         }
+        Py_XDECREF(done);
     }
-    Py_XDECREF(exchanges);
-    Py_XDECREF(done);
     Py_XDECREF(exchange);
     Py_XDECREF(frame);
     return both;
@@ -92,7 +94,7 @@ started(const State *state, PyObject *session, PyObject *exchange, PyObject *fra
 static PyObject *
 start_query(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyModule_GetState(module);
+    State *state = PyModule_GetState(module);
     Py_ssize_t length;
     char *payload;
     PyObject *frame, *query;
@@ -119,107 +121,78 @@ start_query(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     return started(state, args[0], query, frame);
 }
 
-/* Do the types of `packed` stand in `prepared` as those accepted last?  -1: exception. */
-static int
-accepted_before(const State *state, PyObject *prepared, PyObject *packed)
-{
-    PyObject *last = PyObject_GetAttr(prepared, state->names.accepted_last);
-    PyObject *number = last == NULL ? NULL : PyObject_GetAttr(prepared, state->names.parameter_count);
-    int same = number == NULL ? -1 : PyObject_RichCompareBool(last, PyTuple_GET_ITEM(packed, 2), Py_EQ);
-
-    if (same > 0) {
-        same = PyObject_RichCompareBool(number, PyTuple_GET_ITEM(packed, 0), Py_EQ);
-    }
-    Py_XDECREF(last);
-    Py_XDECREF(number);
-    return same;
-}
-
-/* The frame that executes `prepared`. */
+/* The frame that executes `prepared` with `values`, a tuple.  NULL without an exception: some of
+ * them are not of the usual types, or not of those accepted last. */
 static PyObject *
-execution_frame(const State *state, PyObject *prepared, PyObject *packed)
+execution_frame(const State *state, PyObject *prepared, PyObject *values)
 {
-    PyObject *head = PyObject_GetAttr(prepared, state->names.head);
-    PyObject *parts[3] = {PyTuple_GET_ITEM(packed, 1), PyTuple_GET_ITEM(packed, 2),
-                          PyTuple_GET_ITEM(packed, 3)};
-    Py_ssize_t length, parameters = PyBytes_GET_SIZE(parts[1]);
-    PyObject *frame = NULL;
+    PyObject *head = SLOT(state, prepared, prepared_head);
+    PyObject *accepted = SLOT(state, prepared, prepared_accepted_last);
+    PyObject *wanted = SLOT(state, prepared, prepared_parameter_count);
+    Py_ssize_t count = PyTuple_GET_SIZE(values), nulls = (count + 7) / 8, length, size;
+    PyObject *frame;
     char *to;
 
-    if (head == NULL || !PyBytes_Check(head)) {
-        Py_XDECREF(head);
+    if (head == NULL || !PyBytes_Check(head) || accepted == NULL || !PyBytes_Check(accepted) ||
+        PyBytes_GET_SIZE(accepted) != 2 * count || wanted == NULL ||
+        PyLong_AsSsize_t(wanted) != count) {
         return NULL;
     }
-    length = PyBytes_GET_SIZE(head);
-    if (parameters > 0) {
-        length += 1 + PyBytes_GET_SIZE(parts[0]) + parameters + PyBytes_GET_SIZE(parts[2]);
+    size = parameters_size(state, values);
+    if (size < 0 || size >= REQUEST_FULL_FRAME || count >= REQUEST_FULL_FRAME / 4) {
+        return NULL;
     }
-    if (length < REQUEST_FULL_FRAME) {
-        frame = new_frame(length, &to);
+    length = PyBytes_GET_SIZE(head) + (count > 0 ? nulls + 1 + 2 * count + size : 0);
+    frame = length < REQUEST_FULL_FRAME ? new_frame(length, &to) : NULL;
+    if (frame == NULL) {
+        return NULL;
     }
-    if (frame != NULL) {
-        memcpy(to, PyBytes_AS_STRING(head), (size_t)PyBytes_GET_SIZE(head));
-        to += PyBytes_GET_SIZE(head);
-        for (int i = 0; parameters > 0 && i < 3; i++) {
-            memcpy(to, PyBytes_AS_STRING(parts[i]), (size_t)PyBytes_GET_SIZE(parts[i]));
-            to += PyBytes_GET_SIZE(parts[i]);
-            if (i == 0) {
-                *to++ = 1; /* types follow */
-            }
+    memcpy(to, PyBytes_AS_STRING(head), (size_t)PyBytes_GET_SIZE(head));
+    to += PyBytes_GET_SIZE(head);
+    if (count > 0) {
+        char *types = to + nulls + 1;
+        to[nulls] = 1; /* types follow */
+        if (!put_parameters(state, values, to, types, types + 2 * count) ||
+            memcmp(types, PyBytes_AS_STRING(accepted), 2 * (size_t)count) != 0) {
+            Py_CLEAR(frame);
         }
     }
-    Py_DECREF(head);
     return frame;
-}
-
-/* Set in `execution` what it has from `prepared`.  -1: exception. */
-static int
-note_prepared(const State *state, PyObject *execution, PyObject *prepared)
-{
-    ExchangeState *own = (ExchangeState *)execution;
-
-    Py_XSETREF(own->own_blocks, PyObject_GetAttr(prepared, state->names.blocks));
-    Py_XSETREF(own->compiled_by, PyObject_GetAttr(prepared, state->names.compiled_by));
-    if (own->own_blocks == NULL || own->compiled_by == NULL) {
-        return -1;
-    }
-    return PyObject_SetAttr(execution, state->names.own_prepared, prepared);
 }
 
 /* start_execution(session, execute_class, prepared, values) -> (execution, bytes to send) | None */
 static PyObject *
 start_execution(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyModule_GetState(module);
-    PyObject *packed, *frame = NULL, *execution = NULL;
+    State *state = PyModule_GetState(module);
+    PyObject *frame;
+    ExchangeState *execution;
     int can;
 
-    if (nargs != 4 || !PyType_Check(args[1])) {
+    if (nargs != 4 || !PyType_Check(args[1]) || !PyTuple_Check(args[3])) {
         PyErr_SetString(PyExc_TypeError,
-                        "start_execution takes a session, a class, a statement and values");
+                        "start_execution takes a session, a class, a statement and a tuple");
         return NULL;
     }
     can = can_request(state, args[0]);
     if (can <= 0) {
         return can < 0 ? NULL : Py_NewRef(Py_None);
     }
-    packed = pack_parameters(module, args[3]);
-    if (packed == NULL || packed == Py_None) {
-        return packed;
+    if (!IS_OWNED(state, args[2], prepared)) {
+        PyErr_SetString(PyExc_TypeError, "not a Prepared");
+        return NULL;
     }
-    can = accepted_before(state, args[2], packed);
-    if (can > 0) {
-        frame = execution_frame(state, args[2], packed);
-    }
-    Py_DECREF(packed);
+    frame = execution_frame(state, args[2], args[3]);
     if (frame == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    execution = new_exchange(state, args[1], args[0]);
-    if (execution != NULL && note_prepared(state, execution, args[2]) < 0) {
-        Py_CLEAR(execution);
+    execution = (ExchangeState *)new_exchange(state, args[1], args[0]);
+    if (execution != NULL) {
+        Py_XSETREF(execution->own_blocks, Py_XNewRef(SLOT(state, args[2], prepared_blocks)));
+        Py_XSETREF(execution->compiled_by, Py_XNewRef(SLOT(state, args[2], prepared_compiled_by)));
+        Py_XSETREF(execution->own_prepared, Py_NewRef(args[2]));
     }
-    return started(state, args[0], execution, frame);
+    return started(state, args[0], (PyObject *)execution, frame);
 }
 
 #endif

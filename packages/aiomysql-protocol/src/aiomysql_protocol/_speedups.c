@@ -284,11 +284,7 @@ DECODER_TYPE(BinaryRowDecoder, BinaryDecoder_new,
 
 enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
-static const char *const name_texts[NAME_COUNT] = {
-    "exchanges", "blocks", "new_result", "server_status", "append", "popleft", "binary", "columns",
-    "error", "for_binary", "compiled_by", "_to_send", "_prepared", "accepted_last",
-    "parameter_count", "head",
-};
+static const char *const name_texts[NAME_COUNT] = {"blocks", "new_result", "binary", "for_binary"};
 
 static int
 intern_names(State *state)
@@ -321,7 +317,12 @@ module_exec(PyObject *module)
     state->error = import_name("pymysql.err", "Error");
     state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
     state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
-    state->deque_type = import_name("collections", "deque");
+    PyObject *deque = import_name("collections", "deque");
+    if (deque != NULL) {
+        state->deque_append = PyObject_GetAttrString(deque, "append");
+        state->deque_popleft = PyObject_GetAttrString(deque, "popleft");
+        Py_DECREF(deque);
+    }
     state->decode_name = PyUnicode_InternFromString("decode");
     if (intern_names(state) < 0) {
         return -1;
@@ -332,7 +333,7 @@ module_exec(PyObject *module)
         state->malformed == NULL || state->decimal == NULL ||
         state->decimal_type == NULL || state->error == NULL ||
         state->ok_type == NULL || state->answer_type == NULL || state->decode_name == NULL ||
-        state->deque_type == NULL ||
+        state->deque_append == NULL || state->deque_popleft == NULL ||
         state->null == NULL) {
         return -1;
     }
@@ -397,7 +398,15 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->error);
     Py_VISIT(state->ok_type);
     Py_VISIT(state->answer_type);
-    Py_VISIT(state->deque_type);
+    Py_VISIT(state->deque_append);
+    Py_VISIT(state->deque_popleft);
+    for (int i = 0; i < 2; i++) {
+        Py_VISIT(state->kinds[i].type);
+        Py_VISIT(state->kinds[i].new_result);
+    }
+    if (owners_traverse(&state->owners, visit, arg)) {
+        return -1;
+    }
     return lending_traverse(&state->lending, visit, arg);
 }
 
@@ -424,7 +433,13 @@ module_clear(PyObject *module)
     Py_CLEAR(state->error);
     Py_CLEAR(state->ok_type);
     Py_CLEAR(state->answer_type);
-    Py_CLEAR(state->deque_type);
+    Py_CLEAR(state->deque_append);
+    Py_CLEAR(state->deque_popleft);
+    for (int i = 0; i < 2; i++) {
+        Py_CLEAR(state->kinds[i].type);
+        Py_CLEAR(state->kinds[i].new_result);
+    }
+    owners_clear(&state->owners);
     Py_CLEAR(state->decode_name);
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(((PyObject **)&state->names)[i]);

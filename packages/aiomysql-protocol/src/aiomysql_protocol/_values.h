@@ -6,8 +6,18 @@
 #ifndef AIOMYSQL_PROTOCOL_VALUES_H
 #define AIOMYSQL_PROTOCOL_VALUES_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#define SLOT_OWNERS(X)                                                                             \
+    X(session, "aiomysql_protocol.session", "Session")                                             \
+    X(prepared, "aiomysql_protocol.prepared", "Prepared")
+
+#define SLOTS(X)                                                                                   \
+    X(session, _to_send) X(session, columns) X(session, error) X(session, exchanges)               \
+    X(session, server_status)                                                                      \
+    X(prepared, accepted_last) X(prepared, blocks) X(prepared, compiled_by) X(prepared, head)      \
+    X(prepared, parameter_count)
+
+#include "_slots.h"
+
 #include <datetime.h>
 #include <float.h>
 #include <stdint.h>
@@ -31,23 +41,18 @@ enum { UTF8, ASCII_SUPERSET, OTHER_ENCODING };
 
 /* Names of attributes and methods; name_texts has them in the same order. */
 typedef struct {
-    PyObject *exchanges;
     PyObject *blocks;
     PyObject *new_result;
-    PyObject *server_status;
-    PyObject *append;
-    PyObject *popleft;
     PyObject *binary;
-    PyObject *columns;
-    PyObject *error;
     PyObject *for_binary;
-    PyObject *compiled_by;
-    PyObject *to_send;
-    PyObject *own_prepared;
-    PyObject *accepted_last;
-    PyObject *parameter_count;
-    PyObject *head;
 } Names;
+
+/* What is asked of a class of queries. */
+typedef struct {
+    PyTypeObject *type;
+    PyObject *new_result;
+    int binary;
+} QueryKind;
 
 typedef struct { /* see _lending.h */
     PyTypeObject *rule_type;
@@ -55,6 +60,7 @@ typedef struct { /* see _lending.h */
     PyTypeObject *turn_type;
     PyTypeObject *shelf_type;
     PyTypeObject *loan_type;
+    PyObject *deque_type;
     PyObject *monotonic;
 } Lending;
 
@@ -78,22 +84,15 @@ typedef struct {
     PyObject *ok_type;     /* packets.Ok */
     PyObject *answer_type; /* answers.Answer */
     PyObject *decode_name;
-    PyObject *deque_type;
+    PyObject *deque_append; /* collections.deque's methods */
+    PyObject *deque_popleft;
     Names names;
+    Owners owners;
+    Offsets offsets;
+    QueryKind kinds[2]; /* those met last */
     PyObject *null; /* the literal */
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */
 } State;
-
-/* What `name` is in a module; NULL with an exception. */
-static PyObject *
-import_name(const char *module_name, const char *name)
-{
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *value = module == NULL ? NULL : PyObject_GetAttrString(module, name);
-
-    Py_XDECREF(module);
-    return value;
-}
 
 typedef struct Column Column;
 

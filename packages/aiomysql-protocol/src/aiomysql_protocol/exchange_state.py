@@ -8,13 +8,13 @@ attributes.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiomysql_protocol.columns import Block, ColumnCache, ColumnSet
     from aiomysql_protocol.packets import Ok
+    from aiomysql_protocol.prepared import Prepared
     from aiomysql_protocol.query import Query, Result
     from aiomysql_protocol.session import Session
 
@@ -54,8 +54,11 @@ class ExchangeState:
     own_blocks: list[Block] | None = None
     compiled_by: ColumnCache | None = None
 
+    #: The prepared statement that is run.
+    own_prepared: Prepared
+
     #: Results in the order they came; in a streamed query the last one may still grow.
-    results: deque[Result]
+    results: list[Result]
 
 
 class ResultState:

@@ -221,7 +221,7 @@ class Execute(Query):
         # The types are sent each time: so an execution that failed can't leave others in force.
         self.request = head + nulls + _TYPES_FOLLOW + types + values if number else head
         self._begin(streamed)
-        self._prepared = prepared
+        self.own_prepared = prepared
         self.own_blocks = prepared.blocks
         self.compiled_by = prepared.compiled_by
 
@@ -233,14 +233,14 @@ class Execute(Query):
     @property
     def blocks(self) -> list[Block]:
         assert self.session is not None
-        prepared = self._prepared
+        prepared = self.own_prepared
         columns = self.session.columns.for_binary
         if prepared.blocks is not None and prepared.compiled_by is columns:
             return prepared.blocks
         return columns.blocks
 
     def known_columns(self, count: int) -> ColumnSet:
-        prepared, columns = self._prepared, self.columns
+        prepared, columns = self.own_prepared, self.columns
         found = prepared.column_set
         if found is None or len(found.columns) != count:
             return super().known_columns(count)
@@ -252,20 +252,20 @@ class Execute(Query):
     def note_columns(self, column_set: ColumnSet) -> None:
         assert self.session is not None
         if self.session.capabilities & CACHE_METADATA:
-            self._prepared.note_columns(column_set, self.columns)
+            self.own_prepared.note_columns(column_set, self.columns)
         else:
-            self._prepared.compiled_by = self.columns
-            self._prepared.blocks = self.columns.blocks
+            self.own_prepared.compiled_by = self.columns
+            self.own_prepared.blocks = self.columns.blocks
 
     def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
-        unchanged = self._prepared.unchanged
+        unchanged = self.own_prepared.unchanged
         if (
             not unchanged
             or self.sequence_id != 1
             or not buffer.startswith(unchanged, position, end)
         ):
             return super()._recognise(buffer, position, end)
-        found = self._prepared.column_set
+        found = self.own_prepared.column_set
         assert found is not None
         self.quick = False
         self._reading().column_set = self.known_columns(len(found.columns))

@@ -5,7 +5,6 @@ MySQL: "COM_QUERY", "COM_QUERY Response", "Text Resultset".
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -177,7 +176,7 @@ class Query(Exchange):
 
         In the instance, although most of it is as the class has it: there it is found sooner.
         """
-        self.results = deque()
+        self.results = []
         self.streamed = streamed
         self.quick = not streamed
         self.done = self.news = False

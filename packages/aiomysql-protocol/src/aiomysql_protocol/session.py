@@ -36,8 +36,16 @@ MAYBE_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS | _IN_DOUBT
 class Session:
     """Protocol state of one connection."""
 
-    # What is read for each statement and lease is in slots: C finds them at once.
-    __slots__ = ("__dict__", "__weakref__", "error", "exchanges", "server_status")
+    # C code finds these at once.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_to_send",
+        "columns",
+        "error",
+        "exchanges",
+        "server_status",
+    )
 
     def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
         """`columns` compiles result metadata; `max_payload`: bytes, a longer answer is refused."""
