@@ -122,6 +122,56 @@ static PyType_Spec Item_spec = {
     .slots = Item_slots,
 };
 
+/* ---- Memory of turns and loans, for the next ones ---- */
+
+static PyObject *
+spare_new(Spares *spares, PyTypeObject *type)
+{
+    PyObject *object;
+
+    if (spares->count == 0) {
+        return type->tp_alloc(type, 0);
+    }
+    object = spares->objects[--spares->count];
+    memset((char *)object + sizeof(PyObject), 0, (size_t)type->tp_basicsize - sizeof(PyObject));
+    object = PyObject_Init(object, type);
+    PyObject_GC_Track(object);
+    return object;
+}
+
+/* Free an object that the garbage collector tracks no more, and that refers to nothing. */
+static void
+spare_free(Spares *spares, PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    /* (What was finalized would not be so again.) */
+    if (spares->count < spares->room && !PyObject_GC_IsFinalized(object)) {
+        spares->objects[spares->count++] = object;
+    }
+    else {
+        type->tp_free(object);
+    }
+    Py_DECREF(type);
+}
+
+static void
+spare_open(Spares *spares)
+{
+#ifndef Py_GIL_DISABLED /* or else threads would need a lock */
+    spares->room = SPARES;
+#endif
+}
+
+static void
+spare_clear(Spares *spares)
+{
+    spares->room = 0;
+    while (spares->count > 0) {
+        PyObject_GC_Del(spares->objects[--spares->count]);
+    }
+}
+
 /* ---- Turn ---- */
 
 typedef struct Turn {
@@ -165,10 +215,9 @@ typedef struct {
 } Shelf;
 
 static Turn *
-new_turn(const State *state, Shelf *shelf)
+new_turn(State *state, Shelf *shelf)
 {
-    PyTypeObject *type = state->lending.turn_type;
-    Turn *self = (Turn *)type->tp_alloc(type, 0);
+    Turn *self = (Turn *)spare_new(&state->lending.turns, state->lending.turn_type);
 
     if (self != NULL) {
         self->waiter.loop = Py_NewRef(shelf->loop);
@@ -199,11 +248,11 @@ Turn_clear(Turn *self)
 static void
 Turn_dealloc(Turn *self)
 {
+    State *state = PyType_GetModuleState(Py_TYPE(self));
+
     PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->item);
-    Py_CLEAR(self->thing);
-    Py_CLEAR(self->error);
-    Waiter_dealloc(&self->waiter);
+    (void)Turn_clear(self);
+    spare_free(&state->lending.turns, (PyObject *)self);
 }
 
 static PyObject *
@@ -926,14 +975,14 @@ typedef struct {
 static PyObject *
 Shelf_loan(Shelf *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    State *state = PyType_GetModuleState(Py_TYPE(self));
     Loan *loan;
 
     if (nargs != 2) {
         PyErr_SetString(PyExc_TypeError, "loan takes an owner and a time-out");
         return NULL;
     }
-    loan = (Loan *)state->lending.loan_type->tp_alloc(state->lending.loan_type, 0);
+    loan = (Loan *)spare_new(&state->lending.loans, state->lending.loan_type);
     if (loan != NULL) {
         loan->shelf = (Shelf *)Py_NewRef((PyObject *)self);
         loan->owner = Py_NewRef(args[0]);
@@ -1037,7 +1086,7 @@ Loan_finalize(Loan *self)
 static void
 Loan_dealloc(Loan *self)
 {
-    PyTypeObject *type = Py_TYPE(self);
+    State *state = PyType_GetModuleState(Py_TYPE(self));
 
     if (self->turn != NULL && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
         return;
@@ -1049,8 +1098,7 @@ Loan_dealloc(Loan *self)
     Py_CLEAR(self->thing);
     Py_CLEAR(self->turn);
     Py_CLEAR(self->inner);
-    type->tp_free(self);
-    Py_DECREF(type);
+    spare_free(&state->lending.loans, (PyObject *)self);
 }
 
 /* It has what it was made for; takes over the reference. */
@@ -1148,7 +1196,7 @@ static PySendResult
 begin(Loan *self, PyObject **result)
 {
     Shelf *shelf = self->shelf;
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    State *state = PyType_GetModuleState(Py_TYPE(self));
     int home = shelf->open ? at_home(shelf) : 0;
 
     *result = NULL;
@@ -1372,6 +1420,8 @@ lending_exec(PyObject *module, State *state)
 {
     Lending *lending = &state->lending;
 
+    spare_open(&lending->turns);
+    spare_open(&lending->loans);
     lending->rule_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Rule_spec, NULL);
     lending->item_type = lending_type(module, &Item_spec, NULL);
     lending->turn_type = lending_type(module, &Turn_spec, state->waiter_type);
@@ -1402,6 +1452,8 @@ lending_traverse(Lending *lending, visitproc visit, void *arg)
 static void
 lending_clear(Lending *lending)
 {
+    spare_clear(&lending->turns);
+    spare_clear(&lending->loans);
     Py_CLEAR(lending->rule_type);
     Py_CLEAR(lending->item_type);
     Py_CLEAR(lending->turn_type);
