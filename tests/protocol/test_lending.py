@@ -45,6 +45,7 @@ class Owner:
         self.asked: list[object] = []
         self.unfit: set[Thing] = set()
         self.more: list[Thing] = []
+        self.gate: asyncio.Event | None = None
         self.item: Any = part(implementation, lending, "Item")
         self.shelf: Any = part(implementation, lending, "Shelf")(
             asyncio.get_running_loop(),
@@ -77,7 +78,7 @@ class Owner:
 
     async def borrow(self, timeout: float | None) -> Thing:
         self.asked.append(("borrow", timeout))
-        await asyncio.sleep(0)
+        await (asyncio.sleep(0) if self.gate is None else self.gate.wait())
         if not self.more:
             raise LookupError("no more things")
         return self.more.pop()
@@ -214,6 +215,41 @@ def test_what_came_from_the_queue_is_looked_at(implementation: str, run: Run, cl
             owner.unfit.add(thing)
         assert await task is thing
         assert owner.asked == [("accept", thing)]
+
+    run(body())
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_one_task_at_a_time(implementation: str, run: Run, queued: bool) -> None:
+    """Whoever awaits a loan that another task awaits gets an error; that task goes on."""
+
+    async def wait_for(loan: Any) -> Thing:
+        thing: Thing = await loan
+        return thing
+
+    async def use(loan: Any) -> None:
+        async with loan:
+            raise AssertionError
+
+    async def body() -> None:
+        owner = Owner(implementation, 1)
+        thing = await owner.loan()
+        loan = owner.loan(None if queued else 5)
+        owner.more.append(thing)
+        owner.gate = asyncio.Event()
+        first = asyncio.create_task(wait_for(loan))
+        await asyncio.sleep(0)
+        for second in (wait_for(loan), use(loan), *([loan] if queued else [])):
+            with pytest.raises(RuntimeError, match="awaited already"):
+                await asyncio.create_task(second)
+        if queued:
+            assert owner.shelf.waiting == 1
+            assert owner.shelf.take_back(thing)
+        owner.gate.set()
+        assert await first is thing
+        owner.shelf.take_back(thing)
+        owner.more.append(thing)
+        assert await loan is thing  # and afterwards it may be used again
 
     run(body())
 

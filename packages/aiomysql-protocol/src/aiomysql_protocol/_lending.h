@@ -1149,6 +1149,13 @@ ask_owner(Loan *self, PyObject *function, PyObject *argument, PyObject **result)
     return send_to_inner(self, Py_None, result);
 }
 
+static PyObject *
+being_awaited(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "this loan is being awaited already");
+    return NULL;
+}
+
 /* Its turn came, or an error. */
 static PySendResult
 resume(Loan *self, PyObject **result)
@@ -1156,12 +1163,15 @@ resume(Loan *self, PyObject **result)
     Turn *turn = self->turn;
     Shelf *shelf = self->shelf;
     PyObject *thing;
-    PySendResult how = Waiter_am_send(&turn->waiter, Py_None, result);
+    PySendResult how;
     int fits = 0;
 
-    if (how == PYGEN_NEXT) {
-        return how;
+    *result = NULL;
+    if (turn->waiter.state == WAITER_ARMED) { /* it is not the task that waits that goes on */
+        (void)being_awaited();
+        return PYGEN_ERROR;
     }
+    how = Waiter_am_send(&turn->waiter, Py_None, result);
     Py_CLEAR(*result);
     if (how == PYGEN_ERROR) {
         abandon(self);
@@ -1328,8 +1338,7 @@ static PyObject *
 Loan_await(Loan *self)
 {
     if (self->turn != NULL || self->inner != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "this loan is being awaited already");
-        return NULL;
+        return being_awaited();
     }
     return Py_NewRef((PyObject *)self);
 }
@@ -1337,6 +1346,9 @@ Loan_await(Loan *self)
 static PyObject *
 Loan_aenter(Loan *self, PyObject *Py_UNUSED(ignored))
 {
+    if (self->turn != NULL || self->inner != NULL) {
+        return being_awaited();
+    }
     self->entered = 1;
     return Py_NewRef((PyObject *)self);
 }
