@@ -457,6 +457,7 @@ module_free(void *module)
 static PyMethodDef module_methods[] = {
     {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
     {"drain_rows", drain_rows, METH_O, "See rows.drain_rows."},
+    {"following", following, METH_O, "See lending.following."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
