@@ -12,6 +12,7 @@ import pytest
 
 from aiomysql_core import Connection, Cursor, connect, cursor_state, implementation
 from aiomysql_core.awaitable import AwaitableContextManager, Ready
+from aiomysql_protocol.query import Query, Result
 
 CLASSES = {"python": cursor_state.CursorState}
 if implementation.fast_path is not None:
