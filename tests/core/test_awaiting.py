@@ -19,7 +19,7 @@ import pytest
 from aiomysql_core import Connection, InterfaceError, connect
 from tests.core.ways import Way, both_ways, rows, sizes
 
-SLEEP = "SELECT SLEEP(IF(%s = 'long', 20, 0))"
+SLEEP = "SELECT SLEEP(IF(%s = 'long', 2, 0))"
 SHORT, LONG = ("short",), ("long",)
 
 

@@ -240,7 +240,7 @@ async def test_warnings_of_a_subclass(way: Way, connection: Connection) -> None:
 
 # Time-outs, cancellation and local files
 
-SLEEP = "SELECT SLEEP(IF(%s = 'long', 20, 0))"
+SLEEP = "SELECT SLEEP(IF(%s = 'long', 2, 0))"
 SHORT, LONG = ("short",), ("long",)
 
 

@@ -103,6 +103,7 @@ class Waiter:
         if at_once and context is not None:
             try:
                 context.run(callback, self)
+                del callback  # the task's: its error may hold this frame (Python 3.13)
                 return
             except RuntimeError:
                 pass  # another task runs: the event loop was entered from within it
