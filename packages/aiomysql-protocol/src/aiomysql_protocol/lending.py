@@ -214,7 +214,7 @@ _AWAITED = "this loan is being awaited already"
 
 
 class _Progress:
-    """How far the awaiting of a loan has come: apart from it, so that its steps need not hold it."""
+    """How far the awaiting of a loan has come; its steps hold this, and not the loan."""
 
     __slots__ = ("turn", "under_way")
 
