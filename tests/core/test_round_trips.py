@@ -309,3 +309,81 @@ async def test_init_command_in_a_transaction() -> None:
         )
         connection.close()
     assert seen == [b"\x03INSERT", b"\x03COMMIT"]
+
+
+class Noting(Connection):
+    """A connection that notes the statements given to `query`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.noted: list[object] = []
+        super().__init__(*args, **kwargs)
+
+    async def query(self, sql: Any, unbuffered: bool = False, **kwargs: Any) -> int:
+        self.noted.append(sql)
+        return await super().query(sql, unbuffered, **kwargs)
+
+
+async def test_a_query_method_of_a_subclass_is_used(connect_args: dict[str, Any]) -> None:
+    async with Noting(**connect_args) as connection:
+        await connection.ping()  # opens it
+        await connection.query("DO 1")
+        await connection.commit()
+        await connection.query("DO 1")
+        await connection.rollback()
+        assert connection.noted[-4:] == ["DO 1", "COMMIT", "DO 1", "ROLLBACK"]
+
+
+async def test_the_results_of_cursors_outlast_a_transaction(
+    connection: Connection, table: str
+) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute(f"SELECT n, n + 1 FROM {table}")
+        await connection.rollback()
+        assert not connection.get_transaction_status()
+        assert (cursor.rowcount, cursor.rownumber) == (1, 0)
+        assert await cursor.fetchall() == ((1, 2),)
+        assert await cursor.execute(f"INSERT INTO {table} VALUES (%s)", (8,)) == 1
+        await connection.commit()
+        assert connection.affected_rows() == 0
+        assert cursor.rowcount == 1
+        assert await cursor.nextset() is None
+
+
+@pytest.mark.parametrize("options", [{}, {"stmt_cache_size": 4}, {"read_timeout": 60}])
+async def test_a_transaction_that_cannot_be_ended(
+    connect_args: dict[str, Any], server: Server, options: dict[str, Any]
+) -> None:
+    """The error is the server's, and the next statement finds all in step."""
+    async with connect(**connect_args, **options) as connection:
+        await connection.query("XA START 'y'")
+        for end in (connection.commit, connection.rollback):
+            with pytest.raises(OperationalError, match="1399"):
+                await end()
+        await connection.query("XA END 'y'")
+        await connection.query("XA ROLLBACK 'y'")
+        await connection.query("SELECT 1")
+        server.execute(f"KILL {connection.thread_id()}")
+        with pytest.raises((OperationalError, InterfaceError)):
+            await connection.rollback()
+        assert connection.closed
+
+
+async def test_a_cancelled_rollback_closes_the_connection(
+    connection: Connection, table: str
+) -> None:
+    await connection.query(f"INSERT INTO {table} VALUES (9)")
+    ending = asyncio.ensure_future(connection.rollback())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    assert connection.closed
+
+
+async def test_a_rollback_while_another_task_waits(connection: Connection) -> None:
+    sleeping = asyncio.ensure_future(connection.query("SELECT SLEEP(0.2)"))
+    await asyncio.sleep(0)
+    with pytest.raises(InterfaceError, match="another task"):
+        await connection.rollback()
+    assert await sleeping == 1
+    await connection.rollback()

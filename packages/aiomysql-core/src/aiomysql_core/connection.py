@@ -7,10 +7,10 @@ import contextlib
 import socket
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, overload
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
@@ -22,7 +22,7 @@ from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.error_classes import ErrorClasses
-from aiomysql_core.implementation import new_cursor
+from aiomysql_core.implementation import CursorState, new_cursor
 from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.link import Link
 from aiomysql_core.local_data import LocalSource
@@ -59,6 +59,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     Made by `connect`.  One task at a time may use it.
     """
+
+    #: May COMMIT and ROLLBACK be run without `query`, because it is the one of this class?
+    _queries_usually: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             given = {**given, **read_option_file(read_default_file, read_default_group)}
         self._options = options = find_options(pick_options(given))
         self._charset = options.find_charset()
-        self._echo = echo
+        self._echo = bool(echo)
         self.get_warnings = get_warnings
         if not isinstance(skip_idle_commits, bool):
             kind = type(skip_idle_commits).__name__
@@ -194,6 +197,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.link.last_usage = monotonic()
         #: For cursors: the prepared statements.
         self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._queries_usually = cls.query is Connection.query
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
@@ -453,22 +460,29 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """Begin a transaction."""
         await self.query("BEGIN")
 
-    async def commit(self) -> None:
+    def commit(self) -> Coroutine[Any, Any, None]:
         """Commit the open transaction.
 
         Nothing is sent when there is none (option `skip_idle_commits`).
         """
-        await self._end_transaction("COMMIT")
+        return self._end_transaction("COMMIT")
 
-    async def rollback(self) -> None:
+    def rollback(self) -> Coroutine[Any, Any, None]:
         """Roll the open transaction back; nothing is sent when there is none, as in `commit`."""
-        await self._end_transaction("ROLLBACK")
+        return self._end_transaction("ROLLBACK")
 
     async def _end_transaction(self, statement: str) -> None:
-        if self.skip_idle_commits and self.link.nothing_to_end():
+        link = self.link
+        if self.skip_idle_commits and link.nothing_to_end():
             return
-        await self.query(statement)
-        self.link.note_transaction_end()
+        fast = link.fast_path
+        unseen: Any = CursorState()  # what the fast path gives the result to
+        if fast is not None and self._queries_usually and fast.begin(unseen, statement, None):
+            if await fast is None:
+                link.take(fast.rest()[0])
+        else:
+            await self.query(statement)
+        link.note_transaction_end()
 
     async def autocommit(self, value: bool) -> None:
         """Set the session's autocommit mode; nothing is sent when it is that already."""

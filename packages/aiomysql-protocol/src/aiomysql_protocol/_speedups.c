@@ -1,9 +1,9 @@
 /* The decoders of rows in C. They behave exactly as TextRowDecoder in rows.py and BinaryRowDecoder in
  * binary_rows.py, where the rules are written down.
  *
- * A decoder does not change after it was made. What a call to decode needs beside it lives in that
- * call, so a converter may call the same decoder again, and no lock is needed. (The one who calls
- * must not change the buffer from another thread meanwhile.)
+ * A decoder does not change after it was made, but for advice (see _rows.h). What a call to decode
+ * needs beside it lives in that call, so a converter may call the same decoder again, and no lock is
+ * needed. (The one who calls must not change the buffer from another thread meanwhile.)
  */
 #include "_answers.h"
 #include "_batches.h"
@@ -80,7 +80,7 @@ Decoder_decode_row(Decoder *self, PyObject *payload)
     slots = new_slots(self, 0);
     if (slots != NULL) {
         const unsigned char *base = view.buf;
-        row = read_row(state, self, slots, base, base + view.len);
+        row = read_row(state, self, slots, base, base + view.len, base + view.len);
         free_slots(self, slots);
     }
     PyBuffer_Release(&view);
