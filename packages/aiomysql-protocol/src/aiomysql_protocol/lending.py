@@ -2,8 +2,8 @@
 
 What is lent is the owner's affair.  It gives the rules, as functions, and does what is not simple;
 here is what happens nearly always, without a step of the owner in between.  The classes are the
-Python implementation; `_lending.h` holds one that behaves the same.  Which of the two runs is
-decided in `implementation`.
+Python implementation; `_turns.h`, `_shelf.h`, `_loan.h` and `_rules.h` hold one that behaves the
+same.  Which of the two runs is decided in `implementation`.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ _AWAITED = "this loan is being awaited already"
 
 
 class _Progress:
-    """How far the awaiting of a loan has come (apart from it, so that the steps need not hold it)."""
+    """How far the awaiting of a loan has come; its steps hold this, and not the loan."""
 
     __slots__ = ("turn", "under_way")
 
