@@ -26,7 +26,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _WERROR = "AIOMYSQL_BUILD_WERROR"
-_UNIX_FLAGS = ["-O2", "-Wall", "-Wextra"]
+_UNIX_FLAGS = ["-O3", "-Wall", "-Wextra"]
 
 
 class SpeedupsHook(BuildHookInterface[Any]):

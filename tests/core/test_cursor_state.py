@@ -1,13 +1,18 @@
-"""The first base of cursors: C and Python behave alike."""
+"""The first base of cursors, and what `Connection.cursor` gives: C and Python behave alike."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Self
 
 import pytest
 
-from aiomysql_core import cursor_state, implementation
+from aiomysql_core import Connection, Cursor, connect, cursor_state, implementation
+from aiomysql_core.awaitable import AwaitableContextManager, Ready
+from aiomysql_protocol.query import Query, Result
 
 CLASSES = {"python": cursor_state.CursorState}
 if implementation.fast_path is not None:
@@ -94,7 +99,10 @@ async def test_leaving_lets_the_connection_go(cursor: Any) -> None:
 
 @pytest.mark.parametrize("done", [True, False])
 async def test_leaving_closes_only_what_is_unfinished(cursor: Any, done: bool) -> None:
-    cursor._result = SimpleNamespace(exchange=SimpleNamespace(done=done))
+    result, query = Result(), Query(b"SELECT 1")
+    query.done = done
+    result.exchange = query
+    cursor._result = result
     cursor.closed = False
     async with cursor:
         pass
@@ -105,3 +113,226 @@ async def test_leaving_closes_only_what_is_unfinished(cursor: Any, done: bool) -
 async def test_leaving_takes_three_arguments(cursor: Any) -> None:
     with pytest.raises(TypeError):
         cursor.__aexit__()
+
+
+@pytest.mark.parametrize("name", ["_arraysize", "_rownumber"])
+async def test_numbers_can_be_set(cursor: Any, name: str) -> None:
+    for value in (0, 1, 2**62, -1):
+        setattr(cursor, name, value)
+        assert getattr(cursor, name) == value
+
+
+@pytest.mark.parametrize("number", [2, 2**62])
+async def test_beyond_the_last_row(cursor: Any, number: int) -> None:
+    cursor._executed = b"SELECT"
+    cursor._rows = [("a",), ("b",)]
+    cursor._rownumber = number
+    assert await cursor.fetchone() is None
+    assert cursor._rownumber == number
+
+
+async def test_objects_are_let_go(cursor: Any) -> None:
+    class Held:
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        for name in ("_connection", "_rows", "_result", "_description", "_last_executed"):
+            held = Held()
+            gone = weakref.ref(held)
+            setattr(cursor, name, held)
+            del held
+            assert gone() is not None
+            setattr(cursor, name, None)
+            assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_cycle_is_collected() -> None:
+    """A cursor of each kind that refers to itself."""
+    for base in CLASSES.values():
+        some = type("Some", (base,), {})()
+        some._rows = [some]
+        some._result = some
+        gone = weakref.ref(some)
+        del some
+        gc.collect()
+        assert gone() is None
+
+
+# What Connection.cursor gives
+
+
+class Plain(Cursor):
+    pass
+
+
+class Built(Cursor):
+    """One with an `__init__` of its own."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.more = "more"
+
+
+class Made(Cursor):
+    """One with a `__new__` of its own."""
+
+    more: str
+
+    def __new__(cls, *args: Any) -> Self:
+        made = super().__new__(cls)
+        made.more = "more"
+        return made
+
+
+NewCursor = Callable[..., Any]
+
+
+def python_new_cursor(kind: type[Cursor], connection: Any, echo: bool) -> Any:
+    return AwaitableContextManager(Ready(kind(connection, echo)))
+
+
+NEW_CURSOR: dict[str, NewCursor] = {"python": python_new_cursor}
+if implementation.fast_path is not None:
+    NEW_CURSOR["c"] = implementation.new_cursor
+
+
+@pytest.fixture(params=NEW_CURSOR)
+def new_cursor(request: pytest.FixtureRequest) -> NewCursor:
+    return NEW_CURSOR[request.param]
+
+
+@pytest.mark.parametrize("kind", [Cursor, Plain, Built, Made])
+@pytest.mark.parametrize("echo", [True, False])
+async def test_new_cursors(new_cursor: NewCursor, kind: type[Cursor], echo: bool) -> None:
+    connection: Any = "connection"
+    made = await new_cursor(kind, connection, echo)
+    assert type(made) is kind
+    assert (made.connection, made.echo) == (connection, echo)
+    assert (made.rowcount, made.rownumber, made.arraysize) == (-1, 0, 1)
+    assert getattr(made, "more", "more") == "more"
+
+
+async def test_it_is_a_coroutine(new_cursor: NewCursor) -> None:
+    """For whoever asks, and for what runs coroutines."""
+    context = new_cursor(Cursor, None, False)
+    assert isinstance(context, Coroutine)
+    assert asyncio.iscoroutine(context)
+    for run in (asyncio.ensure_future, asyncio.gather, lambda work: asyncio.wait_for(work, 5)):
+        made = await run(new_cursor(Cursor, None, False))
+        assert type(made[0] if isinstance(made, list) else made) is Cursor
+
+
+async def test_awaited_again(new_cursor: NewCursor) -> None:
+    context = new_cursor(Cursor, None, False)
+    made = await context
+    assert await context is made
+    context.close()
+    assert await context is made
+
+
+async def test_sent_by_hand(new_cursor: NewCursor) -> None:
+    context = new_cursor(Cursor, None, False)
+    with pytest.raises(StopIteration) as stopped:
+        context.send(None)
+    assert type(stopped.value.value) is Cursor
+    iterator = new_cursor(Cursor, None, False).__await__()
+    with pytest.raises(StopIteration) as stopped:
+        next(iterator)
+    assert type(stopped.value.value) is Cursor
+
+
+@pytest.mark.parametrize(
+    "thrown",
+    [
+        (NotExecutedError("why"),),
+        (NotExecutedError,),
+        (NotExecutedError, NotExecutedError("why"), None),
+        (GeneratorExit,),
+        (asyncio.CancelledError(),),
+    ],
+)
+async def test_thrown_into(new_cursor: NewCursor, thrown: tuple[Any, ...]) -> None:
+    kind = thrown[0] if isinstance(thrown[0], type) else type(thrown[0])
+    with pytest.raises(kind):
+        new_cursor(Cursor, None, False).throw(*thrown)
+
+
+async def test_what_is_no_exception_is_not_thrown(new_cursor: NewCursor) -> None:
+    with pytest.raises(TypeError):
+        new_cursor(Cursor, None, False).throw("why")
+
+
+class Left(Cursor):
+    """Says how it was left."""
+
+    left: tuple[Any, ...] = ()
+
+    async def __aexit__(self, *error: object) -> Any:
+        self.left = error
+        return error[0] is NotExecutedError
+
+
+async def test_context(new_cursor: NewCursor) -> None:
+    async with new_cursor(Left, "connection", False) as first:
+        assert first.connection == "connection"
+    assert first.left == (None, None, None)
+    error = NotExecutedError("why")
+    async with new_cursor(Left, "connection", False) as second:
+        raise error
+    assert second.left[:2] == (NotExecutedError, error)
+    with pytest.raises(KeyError):
+        async with new_cursor(Left, "connection", False):
+            raise KeyError
+    context = new_cursor(Cursor, "connection", False)
+    made = await context
+    async with context as entered:
+        assert entered is made
+    assert made.closed
+
+
+async def test_context_holds_nothing(new_cursor: NewCursor) -> None:
+    """Neither afterwards, nor when it is dropped."""
+    gc.collect()
+    gc.disable()
+    try:
+        context = new_cursor(Plain, None, False)
+        gone = weakref.ref(await context)
+        assert gone() is not None
+        del context
+        assert gone() is None
+        async with new_cursor(Plain, None, False) as made:
+            gone = weakref.ref(made)
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif("c" not in NEW_CURSOR, reason="the Python implementation looks at nothing")
+@pytest.mark.parametrize("wrong", [(), (Cursor,), (Cursor, None), (object, None, False), (1, 2, 3)])
+async def test_what_makes_no_cursor(wrong: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match="new_cursor takes"):
+        NEW_CURSOR["c"](*wrong)
+
+
+@pytest.fixture(params=[True, 1, "yes"])
+async def echoing(
+    request: pytest.FixtureRequest, connect_args: dict[str, Any]
+) -> AsyncIterator[Connection]:
+    async with connect(**connect_args, echo=request.param) as connection:
+        yield connection
+
+
+async def test_echo_is_what_is_true(echoing: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    """As in classic aiomysql, which did not look at its type."""
+    assert echoing.echo is True
+    for made in (await echoing.cursor(), Cursor(echoing, 1)):  # type: ignore[arg-type]
+        assert made.echo is True
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            await made.execute("SELECT 1")
+        assert "SELECT 1" in caplog.messages

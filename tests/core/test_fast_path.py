@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,29 +18,10 @@ from aiomysql_core import (
     connect,
 )
 from aiomysql_core.implementation import FastPath, fast_path
-from aiomysql_core.prepared import Handle
-from aiomysql_protocol.query import Query
+from tests.core.ways import Watched
 from tests.servers import Server
 
 pytestmark = pytest.mark.skipif(fast_path is None, reason="the Python implementation has none")
-
-
-class Watched:
-    """A connection's fast path that notes what `begin` returned."""
-
-    def __init__(self, fast: FastPath) -> None:
-        self.fast = fast
-        self.begun: list[bool] = []
-
-    def begin(self, cursor: Cursor, query: object, args: object, /) -> bool:
-        self.begun.append(self.fast.begin(cursor, query, args))
-        return self.begun[-1]
-
-    def rest(self) -> tuple[Query, Handle | None]:
-        return self.fast.rest()
-
-    def __await__(self) -> Generator[Any, None, int | None]:
-        return self.fast.__await__()
 
 
 def fast_of(connection: Connection) -> FastPath:
@@ -50,9 +31,9 @@ def fast_of(connection: Connection) -> FastPath:
 
 
 def watch(connection: Connection) -> list[bool]:
-    watched = Watched(fast_of(connection))
-    connection.link.fast_path = watched
-    return watched.begun
+    begun: list[bool] = []
+    connection.link.fast_path = Watched(fast_of(connection), begun)
+    return begun
 
 
 async def one(cursor: Cursor, query: str, args: object = None) -> Any:

@@ -10,13 +10,14 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pymysql
 import pytest
 
 from aiomysql_core import Cursor, MySQLError, OperationalError, SSCursor, connect
 from aiomysql_pool import create_pool
 from tests.faults.load import DEADLINE, LIMITS, POOL, Load
 from tests.faults.watch import settle, watching
-from tests.servers import DSN_NAME, selected_names
+from tests.servers import DSN_NAME, Server, selected_names
 from tests.servers.instance import Instance, frozen, running_instance
 
 
@@ -36,18 +37,31 @@ def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
         yield instance
 
 
+@pytest.fixture
+def account(instance: Instance) -> Iterator[dict[str, Any]]:
+    """How somebody logs in whom the server grants no exceptions, as it does to root."""
+    server = instance.server
+    server.execute("CREATE USER plain IDENTIFIED BY 'secret'")
+    server.execute(f"GRANT ALL ON {server.database}.* TO plain")
+    yield {"user": "plain", "password": "secret"}
+    server.execute("DROP USER plain")
+
+
 def pool_options(instance: Instance, **options: Any) -> dict[str, Any]:
     return {**instance.server.connect_args, **LIMITS, "minsize": 0, "maxsize": POOL, **options}
 
 
 @contextlib.asynccontextmanager
-async def under_load(instance: Instance) -> AsyncIterator[Load]:
-    """Load in the background; at the end every acknowledged row has to be there."""
+async def under_load(instance: Instance, **options: Any) -> AsyncIterator[Load]:
+    """Load in the background; at the end every acknowledged row has to be there.
+
+    options: of its pool.
+    """
     first = time.monotonic_ns() // 1000 % 1_000_000_000
     instance.server.execute("DELETE FROM kept")
     with watching() as noise:
-        async with create_pool(**pool_options(instance)) as pool:
-            load = Load(pool, first)
+        async with create_pool(**pool_options(instance, **options)) as pool:
+            load = Load([pool], first)
             task = asyncio.ensure_future(load.run())
             await load.until(20)
             yield load
@@ -136,7 +150,7 @@ async def test_session_killed_in_the_middle(instance: Instance, *, streamed: boo
 
 
 async def test_out_of_connections(instance: Instance) -> None:
-    """Whoever finds none gets the server's own error, and the pool serves with what it has."""
+    """Whoever finds none gets the server's own error."""
 
     async def take_all(taken: contextlib.AsyncExitStack) -> None:
         while True:
@@ -152,14 +166,44 @@ async def test_out_of_connections(instance: Instance) -> None:
     assert instance.server.settled_sessions() == []
 
 
-async def test_read_only(instance: Instance) -> None:
+def take_places(server: Server, account: dict[str, Any], taken: contextlib.ExitStack) -> None:
+    """End one session of the account, and open as many as the server grants.
+
+    Nobody is quicker while the event loop stands still.  Root has a place of its own.
+    """
+
+    def sessions() -> list[str]:
+        lines = [line.split() for line in server.sessions()]
+        return [number for number, user, *_ in lines if user == account["user"]]
+
+    def open_all() -> None:
+        while True:
+            taken.enter_context(server.connect(**account))
+
+    killed = sessions()[0]
+    server.execute(f"KILL {killed}")
+    while killed in sessions():
+        time.sleep(0.01)
+    with pytest.raises(pymysql.OperationalError, match="1040"):
+        open_all()
+
+
+async def test_out_of_connections_under_load(instance: Instance, account: dict[str, Any]) -> None:
+    """The pool serves with the connections it still has, and opens more when it can."""
+    async with under_load(instance, **account) as load:
+        with contextlib.ExitStack() as taken:
+            take_places(instance.server, account, taken)
+            async with asyncio.timeout(DEADLINE):
+                while not any("1040" in error for error in load.errors):
+                    await asyncio.sleep(0.01)
+            await load.until(20)
+
+
+async def test_read_only(instance: Instance, account: dict[str, Any]) -> None:
     """A replica after a failover: an error for what is written, and the connection goes on."""
     server = instance.server
-    server.execute("CREATE USER plain IDENTIFIED BY 'secret'")
-    server.execute(f"GRANT ALL ON {server.database}.* TO plain")
     server.execute("SET GLOBAL read_only = ON")
     try:
-        account = {"user": "plain", "password": "secret"}
         async with (
             asyncio.timeout(DEADLINE),
             connect(**{**server.connect_args, **LIMITS, **account}) as connection,
@@ -171,7 +215,30 @@ async def test_read_only(instance: Instance) -> None:
             assert await cursor.fetchone() == ("still here",)
     finally:
         server.execute("SET GLOBAL read_only = OFF")
-        server.execute("DROP USER plain")
+
+
+async def test_read_only_under_load(instance: Instance, account: dict[str, Any]) -> None:
+    async with under_load(instance, **account) as load:
+        await asyncio.to_thread(instance.server.execute, "SET GLOBAL read_only = ON")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while not any("1290" in error or "1836" in error for error in load.errors):
+                    await asyncio.sleep(0.01)
+        finally:
+            instance.server.execute("SET GLOBAL read_only = OFF")
+
+
+async def test_idle_transaction_ends(instance: Instance) -> None:
+    """What the server rolled back when it closed the session is not acknowledged."""
+    server = instance.server
+    options = {**server.connect_args, **LIMITS, "init_command": "SET wait_timeout = 1"}
+    async with connect(**options) as connection, connection.cursor() as cursor:
+        await cursor.execute("INSERT INTO kept VALUES (-2, 'x')")
+        await asyncio.sleep(1.5)
+        with pytest.raises(OperationalError, match="2006|2013|4031"):
+            await connection.commit()
+        assert connection.closed
+    assert server.execute("SELECT * FROM kept WHERE id = -2") == []
 
 
 async def test_idle_sessions_end(instance: Instance) -> None:

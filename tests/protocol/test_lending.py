@@ -45,6 +45,7 @@ class Owner:
         self.asked: list[object] = []
         self.unfit: set[Thing] = set()
         self.more: list[Thing] = []
+        self.gate: asyncio.Event | None = None
         self.item: Any = part(implementation, lending, "Item")
         self.shelf: Any = part(implementation, lending, "Shelf")(
             asyncio.get_running_loop(),
@@ -77,7 +78,7 @@ class Owner:
 
     async def borrow(self, timeout: float | None) -> Thing:
         self.asked.append(("borrow", timeout))
-        await asyncio.sleep(0)
+        await (asyncio.sleep(0) if self.gate is None else self.gate.wait())
         if not self.more:
             raise LookupError("no more things")
         return self.more.pop()
@@ -214,6 +215,41 @@ def test_what_came_from_the_queue_is_looked_at(implementation: str, run: Run, cl
             owner.unfit.add(thing)
         assert await task is thing
         assert owner.asked == [("accept", thing)]
+
+    run(body())
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_one_task_at_a_time(implementation: str, run: Run, queued: bool) -> None:
+    """Whoever awaits a loan that another task awaits gets an error; that task goes on."""
+
+    async def wait_for(loan: Any) -> Thing:
+        thing: Thing = await loan
+        return thing
+
+    async def use(loan: Any) -> None:
+        async with loan:
+            raise AssertionError
+
+    async def body() -> None:
+        owner = Owner(implementation, 1)
+        thing = await owner.loan()
+        loan = owner.loan(None if queued else 5)
+        owner.more.append(thing)
+        owner.gate = asyncio.Event()
+        first = asyncio.create_task(wait_for(loan))
+        await asyncio.sleep(0)
+        for second in (wait_for(loan), use(loan), *([loan] if queued else [])):
+            with pytest.raises(RuntimeError, match="awaited already"):
+                await asyncio.create_task(second)
+        if queued:
+            assert owner.shelf.waiting == 1
+            assert owner.shelf.take_back(thing)
+        owner.gate.set()
+        assert await first is thing
+        owner.shelf.take_back(thing)
+        owner.more.append(thing)
+        assert await loan is thing  # and afterwards it may be used again
 
     run(body())
 
@@ -413,6 +449,7 @@ def test_bad_arguments(implementation: str, run: Run) -> None:
             lambda: shelf.put(),
             lambda: part(implementation, lending, "Item")(),
             lambda: part(implementation, lending, "resting")("claimed"),
+            lambda: part(implementation, lending, "following")(1),
         ]
         for wrong in attempts:
             with pytest.raises(TypeError):
@@ -463,3 +500,76 @@ def test_resting(implementation: str, changes: dict[str, Any], rests: bool) -> N
     assert at_rest(SimpleNamespace(session=None, _in_use=False)) is False
     with pytest.raises(AttributeError, match="_in_use"):
         at_rest(SimpleNamespace(session=session))
+
+
+# following
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_following(implementation: str, slots: bool) -> None:
+    """One waiter may follow the task that runs; all others are woken by the event loop."""
+
+    class Stream:
+        if slots:
+            __slots__ = ("follower", "waking")
+
+    class User:
+        if slots:
+            __slots__ = ("stream",)
+
+    class Waiter:
+        def __init__(self) -> None:
+            self.fired: list[bool] = []
+
+        def fire(self, at_once: bool) -> None:
+            self.fired.append(at_once)
+
+    follow = part(implementation, lending, "following")("stream")
+    stream: Any = Stream()
+    user: Any = User()
+    user.stream, stream.waking, stream.follower = stream, True, None
+    first, second, third, fourth = (Waiter() for _ in range(4))
+    follow(user, first)
+    follow(user, second)
+    assert stream.follower is first
+    assert (first.fired, second.fired) == ([], [False])
+    stream.follower, stream.waking = None, False
+    follow(user, third)
+    assert (stream.follower, third.fired) == (None, [False])
+    user.stream = None
+    follow(user, fourth)
+    assert fourth.fired == [False]
+    del user.stream
+    with pytest.raises(AttributeError, match="stream"):
+        follow(user, first)
+
+
+def test_resting_in_slots(implementation: str) -> None:
+    """The same of a class with slots, of one that has some, and of one that has none."""
+
+    class Slots:
+        __slots__ = ("_in_use", "error", "exchanges", "server_status", "session")
+
+    class Derived(Slots):
+        pass
+
+    class Property(SimpleNamespace):
+        @property
+        def exchanges(self) -> list[int]:
+            return [1]
+
+    at_rest = part(implementation, lending, "resting")("_in_use", 1)
+    for session_class in (Slots, Derived, Slots, SimpleNamespace, Derived):
+        for user_class in (Slots, SimpleNamespace, Derived):
+            session: Any = session_class()
+            session.error, session.exchanges, session.server_status = None, [], 2
+            user: Any = user_class()
+            user.session, user._in_use = session, False
+            assert at_rest(user)
+            session.exchanges.append(1)
+            assert not at_rest(user)
+            del session.exchanges
+            with pytest.raises(AttributeError, match="exchanges"):
+                at_rest(user)
+    session = Property(error=None, server_status=2)
+    assert not at_rest(SimpleNamespace(session=session, _in_use=False))

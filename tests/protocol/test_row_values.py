@@ -296,6 +296,16 @@ def test_repeated_values_are_one_object(make: MakeDecoder) -> None:
     assert len({id(row[0]) for row in rows}) == (1 if shares else 2000)
 
 
+def test_values_that_begin_to_repeat_become_one_object(make: MakeDecoder) -> None:
+    shares = make is not TextRowDecoder
+    decoder = make([plan(KIND.DECIMAL)])
+    decode_all(decoder, frames(*(payload(str(number).encode()) for number in range(2000))))
+    # Another try is due after some pieces of a scan.
+    repeated = frames(*[payload(b"1.50")] * 500)
+    shared = [len({id(row[0]) for row in decode_all(decoder, repeated)[0]}) for _ in range(50)]
+    assert shared[-1] == (1 if shares else 500)
+
+
 def test_converter_runs_for_every_value(make: MakeDecoder) -> None:
     rows, _ = decode_all(make([plan(KIND.CONVERT, "utf8", list)]), frames(*[payload(b"ab")] * 3))
     assert rows == [(["a", "b"],)] * 3

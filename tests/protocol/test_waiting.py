@@ -586,7 +586,7 @@ def test_closed_before_waiting_or_after(bare: Bare) -> None:
 def test_callbacks(bare: Bare) -> None:
     """What is given to `add_done_callback` is called once, in its context, with the waiter."""
     waiter, _, loop = bare
-    assert waiter.get_loop() is loop
+    assert waiter._loop is loop
     context = contextvars.copy_context()
     calls: list[object] = []
     waiter.add_done_callback(calls.append, context=context)
@@ -662,7 +662,7 @@ def test_waiter_keeps_nothing_alive(bare: Bare) -> None:
         except (StopIteration, asyncio.CancelledError) as error:
             error.__traceback__ = None
         del coroutine
-        waiter.get_loop().calls.clear()
+        waiter._loop.calls.clear()
     canaries.clear()
     gc.collect()
     assert [ref() for ref in seen] == [None] * 4

@@ -3,15 +3,17 @@
     with cluster(3) as nodes:
         pymysql.connect(**nodes[0].server.connect_args)
 
-All nodes begin with the same data and the same position in the cluster's history, so that who
-joins only lacks the last events. Those it gets from another node's memory (IST); the transfer of a
-whole data folder (SST), which needs programs that not every machine has, never happens.
+All nodes begin with the same data and the same position in the cluster's history, and who was
+killed finds its position in its data, so that who joins only lacks the last events. Those it gets
+from another node's memory (IST); the transfer of a whole data folder (SST), which needs programs
+that not every machine has, never happens.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -46,8 +48,49 @@ else:
 """
 
 
+class Node(Instance):
+    """A server that is part of a cluster."""
+
+    group: tuple[str, int]
+    """The address of the whole cluster, and how many nodes it has."""
+
+    def rejoin(self) -> None:
+        """Start the node again, which was killed while others went on; waits until it is in step.
+
+        Raises ServerError when it does not come so far.
+        """
+        # A killed node left no position behind; what its storage engine recovers has one.
+        printed = self.run("--wsrep-recover")
+        found = re.search(r"Recovered position: *(\S+:\d+)", printed)
+        if found is None:
+            raise ServerError(f"no position was recovered:\n{printed[-3000:]}")
+        address, size = self.group
+        self.restart({"wsrep-start-position": found[1], "wsrep-cluster-address": address})
+        self.wait_synced(size)
+
+    def wait_synced(self, size: int) -> None:
+        """Wait until the node is one of `size`, and has what the others have.
+
+        Raises ServerError after SYNCED_TIMEOUT seconds.
+        """
+        end = time.monotonic() + SYNCED_TIMEOUT
+        wanted = {
+            "wsrep_ready": "ON",
+            "wsrep_cluster_size": str(size),
+            "wsrep_local_state_comment": "Synced",
+        }
+        state: dict[str, str] = {}
+        while time.monotonic() < end:
+            state = dict(self.server.execute("SHOW STATUS LIKE 'wsrep_%'"))
+            if all(state.get(name) == value for name, value in wanted.items()):
+                return
+            time.sleep(0.05)
+        shown = {name: state.get(name) for name in wanted}
+        raise ServerError(f"a node of the cluster is not in step with {size - 1} others: {shown}")
+
+
 @contextlib.contextmanager
-def cluster(size: int = 3) -> Iterator[list[Instance]]:
+def cluster(size: int = 3) -> Iterator[list[Node]]:
     """`size` nodes, each in step with the others; they are stopped and purged afterwards.
 
     Raises ServerError when they cannot be had or do not find one another.
@@ -67,11 +110,12 @@ def cluster(size: int = 3) -> Iterator[list[Instance]]:
         os.environ["PATH"] = f"{path}{os.pathsep}{scripts}"
         groups = [free_port() for _ in range(size)]
 
-        def start(count: int, data: Path | None = None) -> Instance:
+        def start(count: int, data: Path | None = None) -> Node:
             options = _options(provider, groups[:count])
-            node = Instance(program, CLUSTER.name, options, ticker, data)
+            node = Node(program, CLUSTER.name, options, ticker, data)
             stack.callback(node.stop)
-            _wait_synced(node, count)
+            node.group = (_address(groups), size)
+            node.wait_synced(count)
             return node
 
         # The first node alone, for the data and the history that all have in common.
@@ -85,10 +129,14 @@ def cluster(size: int = 3) -> Iterator[list[Instance]]:
         yield nodes
 
 
+def _address(groups: list[int]) -> str:
+    """The nodes at the ports `groups`; with none of them a new cluster begins."""
+    return "gcomm://" + ",".join(f"127.0.0.1:{port}" for port in groups)
+
+
 def _options(provider: Path, groups: list[int]) -> dict[str, str]:
     """Settings of a node; the nodes talk to one another at the ports `groups`, the last is its."""
     port = groups[-1]
-    others = ",".join(f"127.0.0.1:{other}" for other in groups[:-1])
     addresses = {
         "base_host": "127.0.0.1",
         "base_port": port,
@@ -105,7 +153,7 @@ def _options(provider: Path, groups: list[int]) -> dict[str, str]:
         "wsrep-on": "ON",
         "wsrep-provider": str(provider),
         "wsrep-cluster-name": f"tests-{groups[0]}",
-        "wsrep-cluster-address": f"gcomm://{others}",
+        "wsrep-cluster-address": _address(groups[:-1]),
         "wsrep-node-name": f"node{len(groups)}",
         "wsrep-node-address": f"127.0.0.1:{port}",
         "wsrep-sst-method": _METHOD,
@@ -116,17 +164,3 @@ def _options(provider: Path, groups: list[int]) -> dict[str, str]:
         "innodb-autoinc-lock-mode": "2",
         "innodb-buffer-pool-size": "64M",
     }
-
-
-def _wait_synced(node: Instance, size: int) -> None:
-    """Wait until the node is one of `size`, and may be written to."""
-    end = time.monotonic() + SYNCED_TIMEOUT
-    wanted = {"wsrep_ready": "ON", "wsrep_cluster_size": str(size)}
-    state: dict[str, str] = {}
-    while time.monotonic() < end:
-        state = dict(node.server.execute("SHOW STATUS LIKE 'wsrep_%'"))
-        if all(state.get(name) == value for name, value in wanted.items()):
-            return
-        time.sleep(0.05)
-    shown = {name: state.get(name) for name in (*wanted, "wsrep_local_state_comment")}
-    raise ServerError(f"a node of the cluster is not in step with {size - 1} others: {shown}")

@@ -22,7 +22,7 @@ from .bootstrap import data_template
 from .certificates import certificates
 from .errors import ServerError
 from .packages import Program, find_program
-from .progress import Ticker
+from .progress import Ticker, run
 from .server import Server
 
 START_TIMEOUT = 90.0
@@ -156,12 +156,22 @@ class Instance:
             log=self._folder / "server.log",
         )
 
+    def _configure(self, settings: Mapping[str, str]) -> None:
+        """Add to the option file, where the last of several values counts."""
+        with (self._folder / "my.cnf").open("a") as file:
+            file.writelines(f"{key} = {value}\n" for key, value in settings.items())
+
+    def _argv(self, *options: str) -> list[str]:
+        option_file = self._folder / "my.cnf"
+        base = self._program.base_options
+        return self._program.argv(f"--defaults-file={option_file}", *base, *options)
+
     def _spawn(self, settings: Mapping[str, str]) -> None:
         option_file = self._folder / "my.cnf"
-        lines = [f"{key} = {value}\n" for key, value in settings.items()]
-        option_file.write_text("[mysqld]\n" + "".join(lines))
+        option_file.write_text("[mysqld]\n")
         option_file.chmod(0o600)
-        argv = self._program.argv(f"--defaults-file={option_file}", *self._program.base_options)
+        self._configure(settings)
+        argv = self._argv()
         guard = str(Path(__file__).with_name("guard.py"))
         # The guard inherits the lock, and holds it as long as it lives.
         with (self._folder / _LOCK).open("w") as lock:
@@ -193,10 +203,22 @@ class Instance:
         """Number of the server's process."""
         return int((self._folder / "server.pid").read_text())
 
-    def restart(self) -> None:
-        """Start the server again, which was killed; waits until it answers."""
+    def run(self, *options: str) -> str:
+        """Run the program of the server, which was killed, with further options on its folder.
+
+        For options that let it end by itself; returns what it printed.
+        """
+        environment = self._program.environment
+        return run(self._argv(*options), self._ticker, lambda: options[0], env=environment)
+
+    def restart(self, options: Mapping[str, str] | None = None) -> None:
+        """Start the server again, which was killed; waits until it answers.
+
+        options: settings that are new or changed.
+        """
         assert self._guard is not None
         assert self._guard.stdin is not None
+        self._configure(options or {})
         old = self.pid
         self._guard.stdin.write(b"\n")
         self._guard.stdin.flush()

@@ -167,7 +167,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             given = {**given, **read_option_file(read_default_file, read_default_group)}
         self._options = options = find_options(pick_options(given))
         self._charset = options.find_charset()
-        self._echo = echo
+        self._echo = bool(echo)
         self.get_warnings = get_warnings
         if not isinstance(skip_idle_commits, bool):
             kind = type(skip_idle_commits).__name__

@@ -63,7 +63,7 @@ class Cursor(CursorState, ErrorClasses):
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
-        self._echo = echo
+        self._echo = bool(echo)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

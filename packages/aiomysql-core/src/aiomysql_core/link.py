@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pymysql import err
 from pymysql.constants import CR
 
-from aiomysql_core.awaitable import Waiter
 from aiomysql_core.link_state import LinkState
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
 from aiomysql_core.stopping import Killer, Stopping, can_be_stopped
@@ -66,14 +65,6 @@ class Link(LinkState):
         """If it is closed: `reason` is what later uses are told."""
         if self._stream is None:
             self._close_reason = reason
-
-    def wake(self, waiter: Waiter) -> None:
-        """Wake the task that is to use the link next; one may follow the running task at once."""
-        stream = self._stream
-        if stream is not None and stream.waking and stream.follower is None:
-            stream.follower = waiter
-        else:
-            waiter.fire(False)
 
     def attach(self, stream: Stream) -> None:
         """Use `stream`, which is logged in, from now on."""

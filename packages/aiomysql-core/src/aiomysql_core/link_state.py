@@ -11,7 +11,7 @@ from pymysql.constants import SERVER_STATUS
 
 from aiomysql_core.stopping import Killer, Stopping
 from aiomysql_core.stream import Stream
-from aiomysql_protocol.implementation import resting
+from aiomysql_protocol.implementation import Waiter, following, resting
 from aiomysql_protocol.query import Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
@@ -21,12 +21,24 @@ if TYPE_CHECKING:
 #: What `Link.at_rest` says, for those who ask it of many links.
 at_rest: Callable[[LinkState], bool] = resting("_claimed", MAYBE_IN_TRANSACTION)
 
+#: Wakes the task that is to use a link next; one may follow the running task at once.
+follow: Callable[[LinkState, Waiter], None] = following("_stream")
+
 
 class LinkState:
     """Base of Link: its state, without what changes it."""
 
     # C code finds these at once.
-    __slots__ = ("__dict__", "__weakref__", "_claimed", "affected_rows", "last_usage", "result")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_claimed",
+        "_stream",
+        "affected_rows",
+        "last_usage",
+        "result",
+        "session",
+    )
 
     def __init__(
         self,

@@ -12,8 +12,7 @@ from typing import Any
 
 from aiomysql_core import Connection, InterfaceError
 from aiomysql_core.lending import Shelf
-from aiomysql_core.link import Link
-from aiomysql_core.link_state import at_rest
+from aiomysql_core.link_state import at_rest, follow
 from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.places import Place
@@ -44,7 +43,7 @@ class PoolState:
             asyncio.CancelledError,
             get_ident=get_ident,
             fit=at_rest,
-            wake=Link.wake,
+            wake=follow,
             # Asked for when they are needed: a tracer may replace them.
             borrow=lambda pool, timeout: pool._ask(timeout),
             accept=lambda pool, connection: pool._accept_or_ask(connection),

@@ -46,16 +46,10 @@ fixed_size(long type_code)
     }
 }
 
-static uint32_t
-load(const char *bytes, int size)
+static inline int
+load_2(const char *bytes)
 {
-    const unsigned char *from = (const unsigned char *)bytes;
-    uint32_t value = 0;
-
-    for (int i = 0; i < size; i++) {
-        value |= (uint32_t)from[i] << (8 * i);
-    }
-    return value;
+    return (unsigned char)bytes[0] | (unsigned char)bytes[1] << 8;
 }
 
 /* Renders nothing: the careful reader makes text of the value. */
@@ -67,28 +61,77 @@ read_rendered(const State *Py_UNUSED(state), const Column *Py_UNUSED(column),
 }
 
 static PyObject *
-read_integer(const State *Py_UNUSED(state), const Column *column, const char *bytes,
-             Py_ssize_t length)
+read_int8(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+          Py_ssize_t Py_UNUSED(length))
 {
-    uint32_t low = load(bytes, length < 4 ? (int)length : 4);
+    return PyLong_FromLong((signed char)*bytes);
+}
 
-    if (length == 8) {
-        uint64_t value = low | (uint64_t)load(bytes + 4, 4) << 32;
-        return column->is_unsigned ? PyLong_FromUnsignedLongLong(value)
-                                   : PyLong_FromLongLong((int64_t)value);
-    }
-    if (!column->is_unsigned) {
-        uint32_t sign = UINT32_C(1) << (8 * length - 1);
-        return PyLong_FromLongLong((int64_t)(low & (sign - 1)) - (int64_t)(low & sign));
-    }
-    return PyLong_FromLongLong((int64_t)low);
+static PyObject *
+read_uint8(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+           Py_ssize_t Py_UNUSED(length))
+{
+    return PyLong_FromLong((unsigned char)*bytes);
+}
+
+static PyObject *
+read_int16(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+           Py_ssize_t Py_UNUSED(length))
+{
+    return PyLong_FromLong((int16_t)load_2(bytes));
+}
+
+static PyObject *
+read_uint16(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+            Py_ssize_t Py_UNUSED(length))
+{
+    return PyLong_FromLong(load_2(bytes));
 }
 
 static PyObject *
 read_int32(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
            Py_ssize_t Py_UNUSED(length))
 {
-    return PyLong_FromLong((int32_t)load(bytes, 4));
+    return PyLong_FromLong((int32_t)load_4(bytes));
+}
+
+static PyObject *
+read_uint32(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+            Py_ssize_t Py_UNUSED(length))
+{
+    return PyLong_FromLongLong((long long)load_4(bytes));
+}
+
+static PyObject *
+read_int64(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+           Py_ssize_t Py_UNUSED(length))
+{
+    return PyLong_FromLongLong((int64_t)load_8(bytes));
+}
+
+static PyObject *
+read_uint64(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *bytes,
+            Py_ssize_t Py_UNUSED(length))
+{
+    uint64_t value = load_8(bytes);
+
+    return value > INT64_MAX ? PyLong_FromUnsignedLongLong(value)
+                             : PyLong_FromLongLong((int64_t)value);
+}
+
+static CellReader
+integer_reader(int size, int is_unsigned)
+{
+    switch (size) {
+    case 1:
+        return is_unsigned ? read_uint8 : read_int8;
+    case 2:
+        return is_unsigned ? read_uint16 : read_int16;
+    case 4:
+        return is_unsigned ? read_uint32 : read_int32;
+    default:
+        return is_unsigned ? read_uint64 : read_int64;
+    }
 }
 
 static PyObject *
@@ -202,13 +245,13 @@ read_binary_datetime(const State *state, const Column *column, const char *bytes
         second = part[6];
     }
     if (length > 7) {
-        microsecond = load(bytes + 7, 4);
+        microsecond = load_4(bytes + 7);
     }
     if (microsecond > 999999) {
         return NULL;
     }
     return unless_out_of_range(api->DateTime_FromDateAndTime(
-        (int)load(bytes, 2), part[2], part[3], hour, minute, second, (int)microsecond, Py_None,
+        load_2(bytes), part[2], part[3], hour, minute, second, (int)microsecond, Py_None,
         api->DateTimeType));
 }
 
@@ -221,7 +264,7 @@ read_binary_date(const State *state, const Column *Py_UNUSED(column), const char
     if (api == NULL || length != 4) {
         return NULL;
     }
-    return unless_out_of_range(api->Date_FromDate((int)load(bytes, 2), (unsigned char)bytes[2],
+    return unless_out_of_range(api->Date_FromDate(load_2(bytes), (unsigned char)bytes[2],
                                                   (unsigned char)bytes[3], api->DateType));
 }
 
@@ -238,9 +281,9 @@ read_binary_time(const State *state, const Column *column, const char *bytes, Py
         (length == 12 && column->decimals < FRACTION_DIGITS)) {
         return NULL;
     }
-    hours = (uint64_t)load(bytes + 1, 4) * 24 + part[5];
+    hours = (uint64_t)load_4(bytes + 1) * 24 + part[5];
     if (length == 12) {
-        microsecond = load(bytes + 8, 4);
+        microsecond = load_4(bytes + 8);
     }
     if (hours > 999 || part[6] > 59 || part[7] > 59 || microsecond > 999999) {
         return NULL;
@@ -253,7 +296,7 @@ read_binary_time(const State *state, const Column *column, const char *bytes, Py
 
 /* The reader of binary cells, after the column's kind, size and decimals are set. */
 static CellReader
-binary_reader(const Column *column, long type_code)
+binary_reader(const Column *column, long type_code, int is_unsigned)
 {
     switch (type_code) {
     case TYPE_FLOAT:
@@ -275,10 +318,8 @@ binary_reader(const Column *column, long type_code)
         if (column->size == 0) {
             return text_reader(column);
         }
-        if (column->kind != KIND_INT) {
-            return read_rendered;
-        }
-        return column->size == 4 && !column->is_unsigned ? read_int32 : read_integer;
+        return column->kind == KIND_INT ? integer_reader(column->size, is_unsigned)
+                                        : read_rendered;
     }
 }
 
@@ -288,8 +329,7 @@ set_binary_reader(Column *column, long type_code, long decimals, int is_unsigned
 {
     column->size = fixed_size(type_code);
     column->decimals = decimals;
-    column->is_unsigned = is_unsigned;
-    column->read = binary_reader(column, type_code);
+    column->read = binary_reader(column, type_code, is_unsigned);
     if (column->read == read_double) {
         column->never_repeated = 1;
     }

@@ -1,9 +1,12 @@
-/* Item, Turn, Shelf, Loan and resting: see lending.py, where the rules are written down. */
+/* Item, Turn, Shelf, Loan, resting and following: see lending.py, where the rules are written down. */
 #ifndef AIOMYSQL_PROTOCOL_LENDING_H
 #define AIOMYSQL_PROTOCOL_LENDING_H
 
+#include "_fields.h"
 #include "_values.h"
 #include "_waiting.h"
+
+#include <time.h>
 
 /* ---- Item ---- */
 
@@ -119,6 +122,56 @@ static PyType_Spec Item_spec = {
     .slots = Item_slots,
 };
 
+/* ---- Memory of turns and loans, for the next ones ---- */
+
+static PyObject *
+spare_new(Spares *spares, PyTypeObject *type)
+{
+    PyObject *object;
+
+    if (spares->count == 0) {
+        return type->tp_alloc(type, 0);
+    }
+    object = spares->objects[--spares->count];
+    memset((char *)object + sizeof(PyObject), 0, (size_t)type->tp_basicsize - sizeof(PyObject));
+    object = PyObject_Init(object, type);
+    PyObject_GC_Track(object);
+    return object;
+}
+
+/* Free an object that the garbage collector tracks no more, and that refers to nothing. */
+static void
+spare_free(Spares *spares, PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    /* (What was finalized would not be so again.) */
+    if (spares->count < spares->room && !PyObject_GC_IsFinalized(object)) {
+        spares->objects[spares->count++] = object;
+    }
+    else {
+        type->tp_free(object);
+    }
+    Py_DECREF(type);
+}
+
+static void
+spare_open(Spares *spares)
+{
+#ifndef Py_GIL_DISABLED /* or else threads would need a lock */
+    spares->room = SPARES;
+#endif
+}
+
+static void
+spare_clear(Spares *spares)
+{
+    spares->room = 0;
+    while (spares->count > 0) {
+        PyObject_GC_Del(spares->objects[--spares->count]);
+    }
+}
+
 /* ---- Turn ---- */
 
 typedef struct Turn {
@@ -162,10 +215,9 @@ typedef struct {
 } Shelf;
 
 static Turn *
-new_turn(const State *state, Shelf *shelf)
+new_turn(State *state, Shelf *shelf)
 {
-    PyTypeObject *type = state->lending.turn_type;
-    Turn *self = (Turn *)type->tp_alloc(type, 0);
+    Turn *self = (Turn *)spare_new(&state->lending.turns, state->lending.turn_type);
 
     if (self != NULL) {
         self->waiter.loop = Py_NewRef(shelf->loop);
@@ -196,11 +248,11 @@ Turn_clear(Turn *self)
 static void
 Turn_dealloc(Turn *self)
 {
+    State *state = PyType_GetModuleState(Py_TYPE(self));
+
     PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->item);
-    Py_CLEAR(self->thing);
-    Py_CLEAR(self->error);
-    Waiter_dealloc(&self->waiter);
+    (void)Turn_clear(self);
+    spare_free(&state->lending.turns, (PyObject *)self);
 }
 
 static PyObject *
@@ -266,6 +318,209 @@ static PyType_Spec Turn_spec = {
     .slots = Turn_slots,
 };
 
+/* ---- resting and following ---- */
+
+/* What the functions that `resting` and `following` make are bound to. */
+enum { RULE_FIELDS = 5 };
+enum { REST_CLAIMED, REST_SESSION, REST_ERROR, REST_EXCHANGES, REST_STATUS };
+enum { FOLLOW_STREAM, FOLLOW_WAKING, FOLLOW_FOLLOWER };
+
+typedef struct {
+    PyObject_HEAD
+    Field fields[RULE_FIELDS];
+    unsigned long flags;
+} Rule;
+
+static int
+Rule_traverse(Rule *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    for (int i = 0; i < RULE_FIELDS; i++) {
+        Py_VISIT(self->fields[i].type);
+    }
+    return 0;
+}
+
+static int
+Rule_clear(Rule *self)
+{
+    for (int i = 0; i < RULE_FIELDS; i++) {
+        Py_CLEAR(self->fields[i].type);
+    }
+    return 0;
+}
+
+static void
+Rule_dealloc(Rule *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    (void)Rule_clear(self);
+    for (int i = 0; i < RULE_FIELDS; i++) {
+        Py_CLEAR(self->fields[i].name);
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot Rule_slots[] = {
+    {Py_tp_dealloc, Rule_dealloc},
+    {Py_tp_traverse, Rule_traverse},
+    {Py_tp_clear, Rule_clear},
+    {0, NULL},
+};
+
+static PyType_Spec Rule_spec = {
+    .name = "aiomysql_protocol._speedups.Rule",
+    .basicsize = sizeof(Rule),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = Rule_slots,
+};
+
+/* `method` bound to a new rule with fields of these names, `first` and then `texts`. */
+static PyObject *
+bind_rule(PyObject *module, PyMethodDef *method, PyObject *first, const char *const *texts,
+          unsigned long flags)
+{
+    const State *state = PyModule_GetState(module);
+    Rule *rule = (Rule *)state->lending.rule_type->tp_alloc(state->lending.rule_type, 0);
+    PyObject *name = rule == NULL ? NULL : PyModule_GetNameObject(module), *made = NULL;
+
+    if (name != NULL) {
+        rule->flags = flags;
+        rule->fields[0].name = Py_NewRef(first);
+        PyUnicode_InternInPlace(&rule->fields[0].name);
+        int i = 1;
+        while (i < RULE_FIELDS && texts[i - 1] != NULL &&
+               (rule->fields[i].name = PyUnicode_InternFromString(texts[i - 1])) != NULL) {
+            i++;
+        }
+        if (i == RULE_FIELDS || texts[i - 1] == NULL) {
+            made = PyCFunction_NewEx(method, (PyObject *)rule, name);
+        }
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(rule);
+    return made;
+}
+
+/* Are the user of a session and the session at rest?  -1: an exception is set. */
+static int
+rests(Rule *rule, PyObject *user)
+{
+    PyObject *session, *error, *status;
+    unsigned long flags = 0;
+    int busy = field_is_true(&rule->fields[REST_CLAIMED], user);
+
+    if (busy != 0) {
+        return busy < 0 ? -1 : 0;
+    }
+    session = field_get(&rule->fields[REST_SESSION], user);
+    if (session == NULL || session == Py_None) {
+        Py_XDECREF(session);
+        return session == NULL ? -1 : 0;
+    }
+    error = field_get(&rule->fields[REST_ERROR], session);
+    busy = error == NULL ? -1 : error != Py_None;
+    Py_XDECREF(error);
+    if (busy == 0) {
+        busy = field_is_true(&rule->fields[REST_EXCHANGES], session);
+    }
+    if (busy == 0) {
+        status = field_get(&rule->fields[REST_STATUS], session);
+        if (status != NULL) {
+            flags = PyLong_AsUnsignedLongMask(status);
+            Py_DECREF(status);
+        }
+        busy = status == NULL || (flags == (unsigned long)-1 && PyErr_Occurred())
+                   ? -1
+                   : (flags & rule->flags) != 0;
+    }
+    Py_DECREF(session);
+    return busy < 0 ? -1 : !busy;
+}
+
+static PyObject *
+at_rest(PyObject *rule, PyObject *user)
+{
+    int rest = rests((Rule *)rule, user);
+
+    return rest < 0 ? NULL : PyBool_FromLong(rest);
+}
+
+static PyMethodDef at_rest_def = {"at_rest", at_rest, METH_O, "See lending.resting."};
+
+static PyObject *
+resting(PyObject *module, PyObject *args)
+{
+    static const char *const texts[] = {"session", "error", "exchanges", "server_status", NULL};
+    PyObject *claimed, *flags;
+
+    if (!PyArg_ParseTuple(args, "UO!:resting", &claimed, &PyLong_Type, &flags)) {
+        return NULL;
+    }
+    return bind_rule(module, &at_rest_def, claimed, texts, PyLong_AsUnsignedLongMask(flags));
+}
+
+/* Has `waiter` become the follower of the stream of `user`?  Else it is to be fired.  -1: an
+ * exception is set. */
+static int
+may_follow(Rule *rule, PyObject *user, PyObject *waiter)
+{
+    PyObject *stream = field_get(&rule->fields[FOLLOW_STREAM], user), *follower;
+    int follows;
+
+    if (stream == NULL) {
+        return -1;
+    }
+    follows = stream == Py_None ? 0 : field_is_true(&rule->fields[FOLLOW_WAKING], stream);
+    if (follows > 0) {
+        follower = field_get(&rule->fields[FOLLOW_FOLLOWER], stream);
+        follows = follower == NULL ? -1 : follower == Py_None;
+        Py_XDECREF(follower);
+    }
+    if (follows > 0 && field_set(&rule->fields[FOLLOW_FOLLOWER], stream, waiter) < 0) {
+        follows = -1;
+    }
+    Py_DECREF(stream);
+    return follows;
+}
+
+static PyObject *
+follow(PyObject *rule, PyObject *const *args, Py_ssize_t nargs)
+{
+    int follows;
+
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "follow takes a user of a stream and a waiter");
+        return NULL;
+    }
+    follows = may_follow((Rule *)rule, args[0], args[1]);
+    if (follows == 0) {
+        return PyObject_CallMethod(args[1], "fire", "O", Py_False);
+    }
+    return follows < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+#define CALLS(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef follow_def = {"follow", CALLS(follow), METH_FASTCALL,
+                                 "See lending.following."};
+
+static PyObject *
+following(PyObject *module, PyObject *name)
+{
+    static const char *const texts[] = {"waking", "follower", NULL};
+
+    if (!PyUnicode_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "following takes a name");
+        return NULL;
+    }
+    return bind_rule(module, &follow_def, name, texts, 0);
+}
+
 /* ---- Shelf: the queue ---- */
 
 /* Put `turn` at the end of the queue, or in front of it; the queue takes a reference. */
@@ -326,9 +581,14 @@ queue_discard(Shelf *self, Turn *turn)
 static int
 item_fits(Shelf *self, Item *item)
 {
-    PyObject *answer = PyObject_CallOneArg(self->fit, item->subject);
-    int fits = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    PyObject *answer;
+    int fits;
 
+    if (PyCFunction_CheckExact(self->fit) && PyCFunction_GET_FUNCTION(self->fit) == at_rest) {
+        return rests((Rule *)PyCFunction_GET_SELF(self->fit), item->subject);
+    }
+    answer = PyObject_CallOneArg(self->fit, item->subject);
+    fits = answer == NULL ? -1 : PyObject_IsTrue(answer);
     Py_XDECREF(answer);
     return fits;
 }
@@ -380,12 +640,34 @@ take_idle(const State *state, Shelf *self)
     return thing;
 }
 
+/* Have the task go on that waits for `turn` and is to use what `subject` tells of. */
+static int
+wake_turn(Shelf *self, PyObject *subject, Turn *turn)
+{
+    PyObject *args[2] = {Py_NewRef(subject), (PyObject *)turn}, *done = NULL;
+    int follows = 0;
+
+    if (PyCFunction_CheckExact(self->wake) && PyCFunction_GET_FUNCTION(self->wake) == CALLS(follow)) {
+        follows = may_follow((Rule *)PyCFunction_GET_SELF(self->wake), subject, (PyObject *)turn);
+        if (follows == 0) {
+            done = Waiter_fire(&turn->waiter, Py_False);
+        }
+    }
+    else {
+        done = PyObject_Vectorcall(self->wake, args, 2, NULL);
+    }
+    Py_DECREF(args[0]);
+    Py_XDECREF(done);
+    return done != NULL || follows > 0 ? 0 : -1;
+}
+
 /* Give `thing` to the oldest turn, 1, or make it idle, 0; -1: an exception is set. */
 static int
 hand_on(Shelf *self, Item *item, PyObject *thing)
 {
     Turn *turn = queue_next(self, self->newest);
-    PyObject *args[2] = {item->subject, (PyObject *)turn}, *done;
+    PyObject *done;
+    int woken;
 
     if (turn == NULL) {
         Py_XSETREF(item->held, Py_NewRef(thing));
@@ -397,12 +679,9 @@ hand_on(Shelf *self, Item *item, PyObject *thing)
     self->lent++;
     Py_XSETREF(turn->item, (Item *)Py_NewRef((PyObject *)item));
     Py_XSETREF(turn->thing, Py_NewRef(thing));
-    Py_INCREF(args[0]);
-    done = PyObject_Vectorcall(self->wake, args, 2, NULL);
-    Py_DECREF(args[0]);
+    woken = wake_turn(self, item->subject, turn);
     Py_DECREF(turn);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 1;
+    return woken < 0 ? -1 : 1;
 }
 
 /* Take back `thing` if there is nothing to do for that but to give it on; 0: nothing was done. */
@@ -696,14 +975,14 @@ typedef struct {
 static PyObject *
 Shelf_loan(Shelf *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    State *state = PyType_GetModuleState(Py_TYPE(self));
     Loan *loan;
 
     if (nargs != 2) {
         PyErr_SetString(PyExc_TypeError, "loan takes an owner and a time-out");
         return NULL;
     }
-    loan = (Loan *)state->lending.loan_type->tp_alloc(state->lending.loan_type, 0);
+    loan = (Loan *)spare_new(&state->lending.loans, state->lending.loan_type);
     if (loan != NULL) {
         loan->shelf = (Shelf *)Py_NewRef((PyObject *)self);
         loan->owner = Py_NewRef(args[0]);
@@ -736,9 +1015,18 @@ Loan_clear(Loan *self)
     return 0;
 }
 
+/* Seconds, of which only the difference means something.  -1: an exception is set. */
 static int
 clock_now(Shelf *shelf, double *now)
 {
+#ifdef CLOCK_MONOTONIC
+    struct timespec time;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &time) == 0) {
+        *now = (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+        return 0;
+    }
+#endif
     PyObject *answer = PyObject_CallNoArgs(shelf->clock);
 
     *now = answer == NULL ? -1.0 : PyFloat_AsDouble(answer);
@@ -798,7 +1086,7 @@ Loan_finalize(Loan *self)
 static void
 Loan_dealloc(Loan *self)
 {
-    PyTypeObject *type = Py_TYPE(self);
+    State *state = PyType_GetModuleState(Py_TYPE(self));
 
     if (self->turn != NULL && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
         return;
@@ -810,8 +1098,7 @@ Loan_dealloc(Loan *self)
     Py_CLEAR(self->thing);
     Py_CLEAR(self->turn);
     Py_CLEAR(self->inner);
-    type->tp_free(self);
-    Py_DECREF(type);
+    spare_free(&state->lending.loans, (PyObject *)self);
 }
 
 /* It has what it was made for; takes over the reference. */
@@ -862,6 +1149,13 @@ ask_owner(Loan *self, PyObject *function, PyObject *argument, PyObject **result)
     return send_to_inner(self, Py_None, result);
 }
 
+static PyObject *
+being_awaited(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "this loan is being awaited already");
+    return NULL;
+}
+
 /* Its turn came, or an error. */
 static PySendResult
 resume(Loan *self, PyObject **result)
@@ -869,12 +1163,15 @@ resume(Loan *self, PyObject **result)
     Turn *turn = self->turn;
     Shelf *shelf = self->shelf;
     PyObject *thing;
-    PySendResult how = Waiter_am_send(&turn->waiter, Py_None, result);
+    PySendResult how;
     int fits = 0;
 
-    if (how == PYGEN_NEXT) {
-        return how;
+    *result = NULL;
+    if (turn->waiter.state == WAITER_ARMED) { /* it is not the task that waits that goes on */
+        (void)being_awaited();
+        return PYGEN_ERROR;
     }
+    how = Waiter_am_send(&turn->waiter, Py_None, result);
     Py_CLEAR(*result);
     if (how == PYGEN_ERROR) {
         abandon(self);
@@ -909,7 +1206,7 @@ static PySendResult
 begin(Loan *self, PyObject **result)
 {
     Shelf *shelf = self->shelf;
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    State *state = PyType_GetModuleState(Py_TYPE(self));
     int home = shelf->open ? at_home(shelf) : 0;
 
     *result = NULL;
@@ -1041,8 +1338,7 @@ static PyObject *
 Loan_await(Loan *self)
 {
     if (self->turn != NULL || self->inner != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "this loan is being awaited already");
-        return NULL;
+        return being_awaited();
     }
     return Py_NewRef((PyObject *)self);
 }
@@ -1050,6 +1346,9 @@ Loan_await(Loan *self)
 static PyObject *
 Loan_aenter(Loan *self, PyObject *Py_UNUSED(ignored))
 {
+    if (self->turn != NULL || self->inner != NULL) {
+        return being_awaited();
+    }
     self->entered = 1;
     return Py_NewRef((PyObject *)self);
 }
@@ -1115,93 +1414,6 @@ static PyType_Spec Loan_spec = {
     .slots = Loan_slots,
 };
 
-/* ---- resting ---- */
-
-enum { REST_SESSION, REST_CLAIMED, REST_ERROR, REST_EXCHANGES, REST_STATUS, REST_FLAGS, REST_SIZE };
-
-/* The truth of an attribute; -1: an exception is set. */
-static int
-attribute_is_true(PyObject *object, PyObject *name)
-{
-    PyObject *value = PyObject_GetAttr(object, name);
-    int is_true = value == NULL ? -1 : PyObject_IsTrue(value);
-
-    Py_XDECREF(value);
-    return is_true;
-}
-
-/* `rule` is the tuple that `resting` made. */
-static PyObject *
-at_rest(PyObject *rule, PyObject *user)
-{
-    PyObject *session, *error = NULL, *status = NULL;
-    unsigned long flags = 0;
-    int busy = attribute_is_true(user, PyTuple_GET_ITEM(rule, REST_CLAIMED));
-
-    if (busy != 0) {
-        return busy < 0 ? NULL : Py_NewRef(Py_False);
-    }
-    session = PyObject_GetAttr(user, PyTuple_GET_ITEM(rule, REST_SESSION));
-    if (session == NULL || session == Py_None) {
-        Py_XDECREF(session);
-        return session == NULL ? NULL : Py_NewRef(Py_False);
-    }
-    error = PyObject_GetAttr(session, PyTuple_GET_ITEM(rule, REST_ERROR));
-    busy = error == NULL ? -1 : error != Py_None;
-    Py_XDECREF(error);
-    if (busy == 0) {
-        busy = attribute_is_true(session, PyTuple_GET_ITEM(rule, REST_EXCHANGES));
-    }
-    if (busy == 0) {
-        status = PyObject_GetAttr(session, PyTuple_GET_ITEM(rule, REST_STATUS));
-        if (status != NULL) {
-            flags = PyLong_AsUnsignedLongMask(status);
-            Py_DECREF(status);
-        }
-        if (PyErr_Occurred()) {
-            busy = -1;
-        }
-        else {
-            busy = (flags & PyLong_AsUnsignedLongMask(PyTuple_GET_ITEM(rule, REST_FLAGS))) != 0;
-        }
-    }
-    Py_DECREF(session);
-    return busy < 0 ? NULL : Py_NewRef(busy ? Py_False : Py_True);
-}
-
-static PyMethodDef at_rest_def = {"at_rest", at_rest, METH_O, "See lending.resting."};
-
-static PyObject *
-resting(PyObject *module, PyObject *args)
-{
-    static const char *const texts[] = {"session", NULL, "error", "exchanges", "server_status"};
-    PyObject *claimed, *rule, *flags, *name, *made = NULL;
-
-    if (!PyArg_ParseTuple(args, "UO!:resting", &claimed, &PyLong_Type, &flags) ||
-        (rule = PyTuple_New(REST_SIZE)) == NULL) {
-        return NULL;
-    }
-    PyTuple_SET_ITEM(rule, REST_FLAGS, Py_NewRef(flags));
-    for (int i = 0; i < REST_FLAGS; i++) {
-        if (texts[i] == NULL) {
-            name = Py_NewRef(claimed);
-            PyUnicode_InternInPlace(&name);
-        }
-        else if ((name = PyUnicode_InternFromString(texts[i])) == NULL) {
-            Py_DECREF(rule);
-            return NULL;
-        }
-        PyTuple_SET_ITEM(rule, i, name);
-    }
-    name = PyModule_GetNameObject(module);
-    if (name != NULL) {
-        made = PyCFunction_NewEx(&at_rest_def, rule, name);
-        Py_DECREF(name);
-    }
-    Py_DECREF(rule);
-    return made;
-}
-
 /* ---- for the module ---- */
 
 static PyTypeObject *
@@ -1220,13 +1432,16 @@ lending_exec(PyObject *module, State *state)
 {
     Lending *lending = &state->lending;
 
+    spare_open(&lending->turns);
+    spare_open(&lending->loans);
+    lending->rule_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Rule_spec, NULL);
     lending->item_type = lending_type(module, &Item_spec, NULL);
     lending->turn_type = lending_type(module, &Turn_spec, state->waiter_type);
     lending->shelf_type = lending_type(module, &Shelf_spec, NULL);
     lending->loan_type = lending_type(module, &Loan_spec, NULL);
     lending->deque_type = import_name("collections", "deque");
     lending->monotonic = import_name("time", "monotonic");
-    return lending->item_type == NULL || lending->turn_type == NULL ||
+    return lending->rule_type == NULL || lending->item_type == NULL || lending->turn_type == NULL ||
                    lending->shelf_type == NULL || lending->loan_type == NULL ||
                    lending->deque_type == NULL || lending->monotonic == NULL
                ? -1
@@ -1236,6 +1451,7 @@ lending_exec(PyObject *module, State *state)
 static int
 lending_traverse(Lending *lending, visitproc visit, void *arg)
 {
+    Py_VISIT(lending->rule_type);
     Py_VISIT(lending->item_type);
     Py_VISIT(lending->turn_type);
     Py_VISIT(lending->shelf_type);
@@ -1248,6 +1464,9 @@ lending_traverse(Lending *lending, visitproc visit, void *arg)
 static void
 lending_clear(Lending *lending)
 {
+    spare_clear(&lending->turns);
+    spare_clear(&lending->loans);
+    Py_CLEAR(lending->rule_type);
     Py_CLEAR(lending->item_type);
     Py_CLEAR(lending->turn_type);
     Py_CLEAR(lending->shelf_type);

@@ -19,6 +19,9 @@ enum { FEWEST_BYTES = 2048 };
 /* Values that may be new in a row of them, and what a value that is not new adds to that. */
 enum { PATIENCE = 48, REWARD = 3 };
 
+/* After a call in which a column's values differed, so many calls do not try to remember them. */
+enum { CALLS_WITHOUT = 15 };
+
 typedef struct {
     PyObject_HEAD
     PyObject *plans;
@@ -36,7 +39,8 @@ typedef struct {
 
 /* What a running call remembers of a column. */
 typedef struct {
-    int patience; /* 0: its values differ, or there are too few */
+    int tried;
+    int patience; /* 0: its values differ, or there are too few, or it is not tried */
     Value *values; /* NULL at first */
 } Slot;
 
@@ -136,34 +140,34 @@ read_shared(const State *state, const Column *column, Slot *slot, const char *te
     return object;
 }
 
-/* The length that begins at `*pos` and is too great for one byte. On success returns NULL and moves
- * `*pos` past it, else returns what is wrong. */
-static const char *
-read_long_length(const unsigned char **pos, const unsigned char *end, uint64_t *length)
-{
-    unsigned char first = *(*pos)++;
-    int width = first == 0xFC ? 2 : first == 0xFD ? 3 : 8;
-
-    if (first == 0xFF) {
-        return "a value's length begins with 0xff";
-    }
-    if (end - *pos < width) {
-        return "a row ends within a value's length";
-    }
-    *length = 0;
-    for (int i = 0; i < width; i++) {
-        *length |= (uint64_t)(*pos)[i] << (8 * i);
-    }
-    *pos += width;
-    return NULL;
-}
-
 /* Where in a row the next cell begins. */
 typedef struct {
     const unsigned char *pos;
     const unsigned char *end;
     const unsigned char *nulls; /* the bitmap of a binary row */
 } Place;
+
+/* The length that begins at `place` and is too great for one byte. On success returns NULL and moves
+ * `place` past it, else returns what is wrong. */
+static const char *
+read_long_length(Place *place, uint64_t *length)
+{
+    unsigned char first = *place->pos++;
+    int width = first == 0xFC ? 2 : first == 0xFD ? 3 : 8;
+
+    if (first == 0xFF) {
+        return "a value's length begins with 0xff";
+    }
+    if (place->end - place->pos < width) {
+        return "a row ends within a value's length";
+    }
+    *length = 0;
+    for (int i = 0; i < width; i++) {
+        *length |= (uint64_t)place->pos[i] << (8 * i);
+    }
+    place->pos += width;
+    return NULL;
+}
 
 /* `[pos, end)` is a row. On success returns NULL, else what is wrong with it. */
 static inline const char *
@@ -185,43 +189,47 @@ begin_row(const Decoder *self, int binary, Place *place)
     return NULL;
 }
 
-/* Finds the next cell; `*text` is NULL for an SQL NULL. On success returns NULL, else what is
- * wrong with the row. */
+/* Finds the next cell, that of the column with that index; `*text` is NULL for an SQL NULL. On success
+ * returns NULL, else what is wrong with the row. */
 static inline const char *
-next_cell(const Decoder *self, int binary, Py_ssize_t column, Place *place, const char **text,
+next_cell(const Column *column, int binary, size_t index, Place *place, const char **text,
           Py_ssize_t *length)
 {
-    const unsigned char *pos = place->pos;
-    uint64_t size = binary ? (uint64_t)self->columns[column].size : 0;
+    uint64_t size = binary ? (uint64_t)column->size : 0;
 
     *text = NULL;
-    if (binary && place->nulls[(column + 2) / 8] >> (column + 2) % 8 & 1) {
+    if (binary && place->nulls[(index + 2) / 8] >> (index + 2) % 8 & 1) {
         return NULL;
     }
     if (size == 0) {
-        if (pos >= place->end) {
+        if (place->pos >= place->end) {
             return "a row ends before its last column";
         }
-        if (*pos < NULL_CELL) {
-            size = *pos++;
+        size = *place->pos;
+        if (size < NULL_CELL) {
+            place->pos++;
         }
-        else if (*pos == NULL_CELL) {
+        else if (size == NULL_CELL) {
             place->pos++;
             return binary ? "a value's length begins with 0xfb" : NULL;
         }
         else {
-            const char *wrong = read_long_length(&pos, place->end, &size);
+            Place after = *place; /* so that `place` need not be in memory */
+            uint64_t long_size;
+            const char *wrong = read_long_length(&after, &long_size);
             if (wrong != NULL) {
                 return wrong;
             }
+            place->pos = after.pos;
+            size = long_size;
         }
     }
-    if (size > (uint64_t)(place->end - pos)) {
+    if (size > (uint64_t)(place->end - place->pos)) {
         return "a value runs past the end of its row";
     }
-    *text = (const char *)pos;
+    *text = (const char *)place->pos;
     *length = (Py_ssize_t)size;
-    place->pos = pos + size;
+    place->pos += size;
     return NULL;
 }
 
@@ -235,7 +243,7 @@ check_row(const Decoder *self, const unsigned char *pos, const unsigned char *en
     Py_ssize_t length;
 
     for (Py_ssize_t i = 0; wrong == NULL && i < self->count; i++) {
-        wrong = next_cell(self, self->binary, i, &place, &text, &length);
+        wrong = next_cell(&self->columns[i], self->binary, (size_t)i, &place, &text, &length);
     }
     if (wrong == NULL && place.pos != end) {
         return "bytes are left over after the last column of a row";
@@ -254,27 +262,34 @@ raise_malformed(const State *state, const char *what)
     }
 }
 
-/* Fills `row`. Returns 0 when that is not possible. */
+/* Fills `row` with the cells of `[pos, end)`. Returns 0 when that is not possible. */
 static inline int
-read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Place *place,
-           PyObject *row)
+read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Place place,
+           const unsigned char *limit, PyObject *row)
 {
-    int atomic = 1;
+    const Column *column = self->columns;
+    const size_t count = (size_t)self->count;
+    int converts = self->converts, atomic = 1;
 
-    if (begin_row(self, binary, place) != NULL) {
+    if (begin_row(self, binary, &place) != NULL) {
         return 0;
     }
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        const Column *column = &self->columns[i];
+    for (size_t i = 0; i < count; i++, column++) {
         const char *text;
         Py_ssize_t length;
         PyObject *value;
 
-        if (next_cell(self, binary, i, place, &text, &length) != NULL) {
+        if (next_cell(column, binary, i, &place, &text, &length) != NULL) {
             return 0;
         }
         if (text == NULL) {
             value = Py_NewRef(Py_None);
+        }
+        else if (!binary && column->kind == KIND_INT) {
+            value = read_int_within(text, length, limit - (const unsigned char *)text);
+            if (value == NULL) {
+                value = read_carefully(column, text, length);
+            }
         }
         else if (slots[i].patience == 0 || length > LONGEST_SHARED) {
             value = read_value(state, column, text, length);
@@ -285,15 +300,29 @@ read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Pla
         if (value == NULL) {
             return 0;
         }
-        PyTuple_SET_ITEM(row, i, value);
-        if (self->converts) {
+        PyTuple_SET_ITEM(row, (Py_ssize_t)i, value);
+        if (converts) {
             atomic &= !PyObject_IS_GC(value);
         }
     }
     if (!atomic) {
         PyObject_GC_Track(row);
     }
-    return place->pos == place->end;
+    return place.pos == place.end;
+}
+
+static int
+read_text_cells(const State *state, const Decoder *self, Slot *slots, Place place,
+                const unsigned char *limit, PyObject *row)
+{
+    return read_cells(state, self, 0, slots, place, limit, row);
+}
+
+static int
+read_binary_cells(const State *state, const Decoder *self, Slot *slots, Place place,
+                  const unsigned char *limit, PyObject *row)
+{
+    return read_cells(state, self, 1, slots, place, limit, row);
 }
 
 /* Whatever is wrong with the structure of a row matters more than what is wrong with its values. A
@@ -301,7 +330,7 @@ read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Pla
  * only after reading failed. */
 static PyObject *
 read_row(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-         const unsigned char *end)
+         const unsigned char *end, const unsigned char *limit)
 {
     Place place = {pos, end, NULL};
     const char *wrong = self->converts ? check_row(self, pos, end) : NULL;
@@ -320,8 +349,8 @@ read_row(const State *state, const Decoder *self, Slot *slots, const unsigned ch
     if (self->count != 0) {
         PyObject_GC_UnTrack(row);
     }
-    if (self->binary ? read_cells(state, self, 1, slots, &place, row)
-                     : read_cells(state, self, 0, slots, &place, row)) {
+    if ((self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place, limit,
+                                                                row)) {
         return row;
     }
     Py_DECREF(row);
@@ -349,7 +378,7 @@ column_to_take(const Decoder *self, Place place, Py_ssize_t *start, Py_ssize_t *
     *length = SHORTEST_TAKEN - 1;
     (void)begin_row(self, self->binary, &place);
     for (Py_ssize_t i = 0; i < self->count; i++) {
-        (void)next_cell(self, self->binary, i, &place, &text, &size);
+        (void)next_cell(&self->columns[i], self->binary, (size_t)i, &place, &text, &size);
         if (text != NULL && size > *length && self->columns[i].read == read_bytes) {
             found = i;
             *start = text - base;
@@ -370,7 +399,7 @@ read_long_cells(const State *state, const Decoder *self, Place place, Py_ssize_t
         const char *text;
         Py_ssize_t size;
 
-        (void)next_cell(self, self->binary, i, &place, &text, &size);
+        (void)next_cell(&self->columns[i], self->binary, (size_t)i, &place, &text, &size);
         if (i == but) {
             continue;
         }
@@ -422,6 +451,30 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
     return row;
 }
 
+/* The calls for which a column rests are all that calls tell each other, and nothing but advice: of
+ * two threads that change the number at once one may be overheard. */
+#if defined(__GNUC__)
+#define GET_ADVICE(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
+#define SET_ADVICE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
+#else
+#define GET_ADVICE(place) (place)
+#define SET_ADVICE(place, value) ((place) = (value))
+#endif
+
+static int
+is_worth_a_try(Column *column)
+{
+    int calls = GET_ADVICE(column->calls_without);
+
+    if (column->never_repeated) {
+        return 0;
+    }
+    if (calls > 0) {
+        SET_ADVICE(column->calls_without, calls - 1);
+    }
+    return calls <= 0;
+}
+
 /* `size`: bytes of the rows to be read. */
 static Slot *
 new_slots(const Decoder *self, Py_ssize_t size)
@@ -433,7 +486,8 @@ new_slots(const Decoder *self, Py_ssize_t size)
         return NULL;
     }
     for (Py_ssize_t i = 0; size >= FEWEST_BYTES && i < self->count; i++) {
-        slots[i].patience = self->columns[i].never_repeated ? 0 : PATIENCE;
+        slots[i].tried = is_worth_a_try(&self->columns[i]);
+        slots[i].patience = slots[i].tried ? PATIENCE : 0;
     }
     return slots;
 }
@@ -442,6 +496,9 @@ static void
 free_slots(const Decoder *self, Slot *slots)
 {
     for (Py_ssize_t i = 0; i < self->count; i++) {
+        if (slots[i].tried && slots[i].patience < PATIENCE / 2) {
+            SET_ADVICE(self->columns[i].calls_without, CALLS_WITHOUT);
+        }
         forget_values(&slots[i]);
     }
     PyMem_Free(slots);
@@ -462,7 +519,7 @@ read_rows(const State *state, const Decoder *self, Slot *slots, const unsigned c
             pos[3] != sequence_id || payload[0] >= FIRST_STOP) {
             break;
         }
-        row = read_row(state, self, slots, payload, payload + length);
+        row = read_row(state, self, slots, payload, payload + length, end);
         if (row == NULL) {
             return NULL;
         }

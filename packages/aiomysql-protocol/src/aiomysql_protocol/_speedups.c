@@ -1,9 +1,9 @@
 /* The decoders of rows in C. They behave exactly as TextRowDecoder in rows.py and BinaryRowDecoder in
  * binary_rows.py, where the rules are written down.
  *
- * A decoder does not change after it was made. What a call to decode needs beside it lives in that
- * call, so a converter may call the same decoder again, and no lock is needed. (The one who calls
- * must not change the buffer from another thread meanwhile.)
+ * A decoder does not change after it was made, but for advice (see _rows.h). What a call to decode
+ * needs beside it lives in that call, so a converter may call the same decoder again, and no lock is
+ * needed. (The one who calls must not change the buffer from another thread meanwhile.)
  */
 #include "_answers.h"
 #include "_batches.h"
@@ -80,7 +80,7 @@ Decoder_decode_row(Decoder *self, PyObject *payload)
     slots = new_slots(self, 0);
     if (slots != NULL) {
         const unsigned char *base = view.buf;
-        row = read_row(state, self, slots, base, base + view.len);
+        row = read_row(state, self, slots, base, base + view.len, base + view.len);
         free_slots(self, slots);
     }
     PyBuffer_Release(&view);
@@ -457,6 +457,7 @@ module_free(void *module)
 static PyMethodDef module_methods[] = {
     {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
     {"drain_rows", drain_rows, METH_O, "See rows.drain_rows."},
+    {"following", following, METH_O, "See lending.following."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},

@@ -54,7 +54,19 @@ typedef struct {
     int binary;
 } QueryKind;
 
+enum { SPARES = 32 };
+
+/* Objects that are no more, of one type. */
+typedef struct {
+    PyObject *objects[SPARES];
+    int count;
+    int room;
+} Spares;
+
 typedef struct { /* see _lending.h */
+    Spares turns;
+    Spares loans;
+    PyTypeObject *rule_type;
     PyTypeObject *item_type;
     PyTypeObject *turn_type;
     PyTypeObject *shelf_type;
@@ -107,18 +119,22 @@ struct Column {
     PyObject *converter;  /* owned by the plan */
     PyObject *careful;    /* reads what the fast paths don't know */
     int never_repeated;   /* not worth, or not fit, for sharing values that have the same bytes */
+    int calls_without;    /* that it rests before sharing is tried again: see _rows.h */
     /* Of binary rows; in text rows all zero. */
-    int size;        /* bytes of each value; 0: it carries its length */
-    int is_unsigned;
+    int size; /* bytes of each value; 0: it carries its length */
     long decimals;
 };
 
+/* The next eight bytes, the first of them lowest. */
 static inline uint64_t
 load_8(const char *bytes)
 {
     uint64_t chunk;
 
     memcpy(&chunk, bytes, 8);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    chunk = __builtin_bswap64(chunk);
+#endif
     return chunk;
 }
 
@@ -128,6 +144,9 @@ load_4(const char *bytes)
     uint32_t chunk;
 
     memcpy(&chunk, bytes, 4);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    chunk = __builtin_bswap32(chunk);
+#endif
     return chunk;
 }
 
@@ -272,9 +291,8 @@ read_bytes(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const
 
 /* ---- Numbers ---- */
 
-/* Eight digits at once: the number that `chunk`, their bytes in the order of memory, says. */
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define HAVE_EIGHT_DIGITS
+/* "00000000" as load_8 loads it. */
+static const uint64_t zeros = UINT64_C(0x3030303030303030);
 
 static inline int
 are_eight_digits(uint64_t chunk)
@@ -284,6 +302,7 @@ are_eight_digits(uint64_t chunk)
            UINT64_C(0x3333333333333333);
 }
 
+/* The number that eight digits say. */
 static inline uint32_t
 eight_digits(uint64_t chunk)
 {
@@ -291,52 +310,64 @@ eight_digits(uint64_t chunk)
     chunk = (chunk & UINT64_C(0x00FF00FF00FF00FF)) * 6553601 >> 16;
     return (uint32_t)((chunk & UINT64_C(0x0000FFFF0000FFFF)) * UINT64_C(42949672960001) >> 32);
 }
-#endif
+
+/* The first `count` bytes, 1 to 8, behind zeros that make them eight. `room` bytes may be read. */
+static inline uint64_t
+load_digits(const char *text, Py_ssize_t count, Py_ssize_t room)
+{
+    uint64_t chunk = 0;
+
+    if (room >= 8) {
+        chunk = load_8(text);
+    }
+    else {
+        for (Py_ssize_t i = 0; i < count; i++) {
+            chunk |= (uint64_t)(unsigned char)text[i] << 8 * i;
+        }
+    }
+    return chunk << 8 * (8 - count) | zeros >> 8 >> 8 * (count - 1);
+}
+
+/* An integer of up to 20 digits. `room` bytes, `length` or more, may be read. */
+static inline PyObject *
+read_int_within(const char *text, Py_ssize_t length, Py_ssize_t room)
+{
+    int negative = length > 0 && text[0] == '-';
+    Py_ssize_t count = length - negative;
+    Py_ssize_t first = count > 16 ? count - 16 : count > 8 ? count - 8 : count;
+    uint64_t chunk, value;
+
+    if (count < 1 || count > 20) {
+        return NULL;
+    }
+    text += negative;
+    chunk = load_digits(text, first, room - negative);
+    if (!are_eight_digits(chunk)) {
+        return NULL;
+    }
+    value = eight_digits(chunk);
+    if (count <= 8) {
+        return PyLong_FromLong(negative ? -(long)value : (long)value);
+    }
+    for (const char *pos = text + first; pos < text + count; pos += 8) {
+        chunk = load_8(pos);
+        if (!are_eight_digits(chunk) || value > (UINT64_MAX - eight_digits(chunk)) / 100000000) {
+            return NULL;
+        }
+        value = value * 100000000 + eight_digits(chunk);
+    }
+    if (value > INT64_MAX) {
+        /* -2**63 has no positive counterpart: it is left to Python, like all below it. */
+        return negative ? NULL : PyLong_FromUnsignedLongLong(value);
+    }
+    return PyLong_FromLongLong(negative ? -(long long)value : (long long)value);
+}
 
 static PyObject *
 read_int(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const char *text,
          Py_ssize_t length)
 {
-    const char *end = text + length;
-    int negative = length > 0 && text[0] == '-';
-    uint64_t value = 0;
-
-    text += negative;
-    if (end - text < 1 || end - text > 20) {
-        return NULL;
-    }
-    if (end - text == 20) {
-        end--; /* 19 digits always fit */
-    }
-#ifdef HAVE_EIGHT_DIGITS
-    while (end - text >= 8) {
-        uint64_t chunk = load_8(text);
-        if (!are_eight_digits(chunk)) {
-            return NULL;
-        }
-        value = value * 100000000 + (uint64_t)eight_digits(chunk);
-        text += 8;
-    }
-#endif
-    for (; text < end; text++) {
-        unsigned digit = (unsigned char)*text - (unsigned)'0';
-        if (digit > 9) {
-            return NULL;
-        }
-        value = value * 10 + digit;
-    }
-    if (length - negative == 20) {
-        unsigned digit = (unsigned char)*text - (unsigned)'0';
-        if (digit > 9 || value > (UINT64_MAX - digit) / 10) {
-            return NULL;
-        }
-        value = value * 10 + digit;
-    }
-    if (!negative) {
-        return PyLong_FromUnsignedLongLong(value);
-    }
-    /* -2**63 has no positive counterpart: it is left to Python, like all below it. */
-    return value > INT64_MAX ? NULL : PyLong_FromLongLong(-(long long)value);
+    return read_int_within(text, length, length);
 }
 
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0 && defined(__SIZEOF_INT128__)
@@ -374,35 +405,85 @@ exact_quotient(uint64_t mantissa, int fraction)
     return (double)quotient / (double)half / (double)rest;
 }
 
+/* The number in `count` digits that end at `end`, at least eight bytes of the cell before them or
+ * among them, behind the digits in `*value`. 0 where they are no digits. */
+static inline int
+append_digits(const char *end, Py_ssize_t count, uint64_t *value)
+{
+    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    uint64_t chunk;
+
+    for (; count >= 8; count -= 8) {
+        chunk = load_8(end - count);
+        if (!are_eight_digits(chunk)) {
+            return 0;
+        }
+        *value = *value * 100000000 + eight_digits(chunk);
+    }
+    if (count > 0) {
+        unsigned others = 8 * (8 - (unsigned)count);
+        chunk = load_8(end - 8) >> others << others | zeros >> 8 * count;
+        if (!are_eight_digits(chunk)) {
+            return 0;
+        }
+        *value = *value * powers[count] + eight_digits(chunk);
+    }
+    return 1;
+}
+
+/* The first point's place in the eight bytes at `text`; 8 if there is none. */
+static inline Py_ssize_t
+find_point(const char *text)
+{
+    uint64_t others = load_8(text) ^ UINT64_C(0x2E2E2E2E2E2E2E2E);
+    uint64_t points = (others - UINT64_C(0x0101010101010101)) & ~others &
+                      UINT64_C(0x8080808080808080);
+
+    return points == 0 ? 8 : __builtin_ctzll(points) / 8;
+}
+
 /* Up to 19 digits, with at most one point among them. */
 static PyObject *
 read_plain_float(const char *text, Py_ssize_t length)
 {
-    const char *end = text + length, *point = NULL;
     int negative = text[0] == '-';
+    Py_ssize_t count = length - negative, point = count;
     uint64_t mantissa = 0;
     double value;
 
     text += negative;
-    if (end - text < 1 || end - text > 20) {
-        return NULL;
-    }
-    for (const char *pos = text; pos < end; pos++) {
-        unsigned digit = (unsigned char)*pos - (unsigned)'0';
-        if (digit <= 9) {
-            mantissa = mantissa * 10 + digit;
+    if (count >= 9 && count <= 20 && (point = find_point(text)) > 0 && point < 8) {
+        uint64_t whole = load_digits(text, point, 8);
+        if (!are_eight_digits(whole)) {
+            return NULL;
         }
-        else if (*pos == '.' && point == NULL) {
-            point = pos;
-        }
-        else {
+        mantissa = eight_digits(whole);
+        if (!append_digits(text + count, count - point - 1, &mantissa)) {
             return NULL;
         }
     }
-    if (end - text - (point != NULL) < 1 || end - text - (point != NULL) > 19) {
-        return NULL;
+    else {
+        Py_ssize_t digits = 0;
+        point = count;
+        for (Py_ssize_t i = 0; i < count && count <= 20; i++) {
+            unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+            if (digit <= 9) {
+                mantissa = mantissa * 10 + digit;
+                digits++;
+            }
+            else if (text[i] == '.' && point == count) {
+                point = i;
+            }
+            else {
+                return NULL;
+            }
+        }
+        if (digits < 1 || digits > 19) {
+            return NULL;
+        }
     }
-    value = mantissa == 0 ? 0.0 : exact_quotient(mantissa, point ? (int)(end - point - 1) : 0);
+    value = mantissa == 0 ? 0.0
+                          : exact_quotient(mantissa, point < count ? (int)(count - point - 1) : 0);
     return PyFloat_FromDouble(negative ? -value : value);
 }
 #endif
@@ -441,16 +522,33 @@ read_float(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const
     return stop == copy + length ? PyFloat_FromDouble(value) : NULL;
 }
 
+/* Eight bytes of '-', '.', '/' and digits? */
+static inline int
+are_plain(uint64_t chunk)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+
+    return (((chunk + UINT64_C(0x4646464646464646)) | ~(chunk + UINT64_C(0x5353535353535353)) |
+             chunk) & high) == 0;
+}
+
 static PyObject *
 read_decimal(const State *state, const Column *Py_UNUSED(column), const char *text,
              Py_ssize_t length)
 {
     PyObject *string, *result;
 
-    for (Py_ssize_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] - (unsigned)'0' > 9 && text[i] != '.' && text[i] != '-') {
+    if (length < 1) {
+        return NULL;
+    }
+    /* Decimal knows more forms than the server, but none with these characters. */
+    for (Py_ssize_t i = 0; i < length - 8; i += 8) {
+        if (!are_plain(load_8(text + i))) {
             return NULL;
         }
+    }
+    if (!are_plain(length < 8 ? load_digits(text, length, length) : load_8(text + length - 8))) {
+        return NULL;
     }
     string = ascii_string(text, length);
     if (string == NULL) {
@@ -465,6 +563,33 @@ read_decimal(const State *state, const Column *Py_UNUSED(column), const char *te
 }
 
 /* ---- Dates and times ---- */
+
+/* Shapes of eight bytes, as load_8 loads them: what is not a zero stands for itself. */
+#define SHAPE_YYYY_MM UINT64_C(0x2D30302D30303030)  /* "0000-00-" */
+#define SHAPE_MM_DD UINT64_C(0x30302D30302D3030)    /* "00-00-00" */
+#define SHAPE_DD UINT64_C(0x2030302D30302D30)       /* "0-00-00 " */
+#define SHAPE_HH_MM_SS UINT64_C(0x30303A30303A3030) /* "00:00:00" */
+
+/* Whether `text` has that shape. Each byte of `*pairs` is then the number that the digits at this place
+ * and the next one say. (Of a separator it says nothing.) */
+static inline int
+has_shape(const char *text, uint64_t shape, uint64_t *pairs)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    uint64_t digits = load_8(text) ^ shape;
+    /* What must be 0 overflows into the highest bit with 1, what may be 9 with 10. */
+    uint64_t separators = ((shape ^ zeros) + ~high) >> 7 & UINT64_C(0x0101010101010101);
+    uint64_t excess = ((digits & ~high) + UINT64_C(0x7676767676767676) + separators * 9) | digits;
+
+    *pairs = digits * 10 + (digits >> 8);
+    return (excess & high) == 0;
+}
+
+static inline int
+pair_at(uint64_t pairs, int place)
+{
+    return (int)(pairs >> 8 * place & 0xFF);
+}
 
 /* The number in exactly `count` digits, or a negative number. */
 static int
@@ -482,36 +607,50 @@ read_digits(const char *text, int count)
     return value;
 }
 
-/* ":MM:SS" and up to six digits of fraction; 0 for another shape. */
-static int
-read_clock(const char *text, Py_ssize_t length, int *minute, int *second, int *microsecond)
+typedef struct {
+    int hour; /* the last two digits of it */
+    int minute;
+    int second;
+    int microsecond;
+} Clock;
+
+/* "HH:MM:SS" and up to six digits of fraction; 0 for another shape. The hour may be any. */
+static inline int
+read_clock(const char *text, Py_ssize_t length, Clock *clock)
 {
-    if (length < 6 || text[0] != ':' || text[3] != ':') {
+    uint64_t pairs;
+
+    if (length < 8 || !has_shape(text, SHAPE_HH_MM_SS, &pairs)) {
         return 0;
     }
-    *minute = read_digits(text + 1, 2);
-    *second = read_digits(text + 4, 2);
-    *microsecond = 0;
-    if (length > 6) {
-        if (text[6] != '.' || length < 8 || length > 13) {
+    clock->hour = pair_at(pairs, 0);
+    clock->minute = pair_at(pairs, 3);
+    clock->second = pair_at(pairs, 6);
+    clock->microsecond = 0;
+    if (length > 8) {
+        if (text[8] != '.' || length < 10 || length > 15) {
             return 0;
         }
-        *microsecond = read_digits(text + 7, (int)length - 7);
-        for (Py_ssize_t i = length; i < 13; i++) {
-            *microsecond *= 10;
+        clock->microsecond = read_digits(text + 9, (int)length - 9);
+        for (Py_ssize_t i = length; i < 15; i++) {
+            clock->microsecond *= 10;
         }
     }
-    return *minute >= 0 && *minute < 60 && *second >= 0 && *second < 60 && *microsecond >= 0;
+    return clock->minute < 60 && clock->second < 60 && clock->microsecond >= 0;
 }
 
-/* "YYYY-MM-DD" with no part zero; 0 for another shape. The day may still be beyond its month. */
-static int
-read_calendar(const char *text, int *year, int *month, int *day)
+/* Year and month of a date that begins so and is not zero in one of them. */
+static inline int
+read_months(const char *text, int *year, int *month)
 {
-    *year = read_digits(text, 4);
-    *month = read_digits(text + 5, 2);
-    *day = read_digits(text + 8, 2);
-    return text[4] == '-' && text[7] == '-' && *year > 0 && *month > 0 && *day > 0;
+    uint64_t pairs;
+
+    if (!has_shape(text, SHAPE_YYYY_MM, &pairs)) {
+        return 0;
+    }
+    *year = 100 * pair_at(pairs, 0) + pair_at(pairs, 2);
+    *month = pair_at(pairs, 5);
+    return *year > 0 && *month > 0;
 }
 
 static PyObject *
@@ -528,20 +667,17 @@ read_datetime(const State *state, const Column *Py_UNUSED(column), const char *t
               Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
-    int year, month, day, hour, minute, second, microsecond;
+    uint64_t pairs;
+    int year, month;
+    Clock clock;
 
-    if (api == NULL || length < 19 || text[10] != ' ' ||
-        !read_calendar(text, &year, &month, &day) ||
-        !read_clock(text + 13, length - 13, &minute, &second, &microsecond)) {
+    if (api == NULL || length < 19 || !read_months(text, &year, &month) ||
+        !has_shape(text + 3, SHAPE_DD, &pairs) || !read_clock(text + 11, length - 11, &clock)) {
         return NULL;
     }
-    hour = read_digits(text + 11, 2);
-    if (hour < 0) {
-        return NULL;
-    }
-    return unless_out_of_range(api->DateTime_FromDateAndTime(year, month, day, hour, minute,
-                                                             second, microsecond, Py_None,
-                                                             api->DateTimeType));
+    return unless_out_of_range(api->DateTime_FromDateAndTime(
+        year, month, pair_at(pairs, 5), clock.hour, clock.minute, clock.second, clock.microsecond,
+        Py_None, api->DateTimeType));
 }
 
 static PyObject *
@@ -549,12 +685,15 @@ read_date(const State *state, const Column *Py_UNUSED(column), const char *text,
           Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
-    int year, month, day;
+    uint64_t pairs;
+    int year, month;
 
-    if (api == NULL || length != 10 || !read_calendar(text, &year, &month, &day)) {
+    if (api == NULL || length != 10 || !read_months(text, &year, &month) ||
+        !has_shape(text + 2, SHAPE_MM_DD, &pairs)) {
         return NULL;
     }
-    return unless_out_of_range(api->Date_FromDate(year, month, day, api->DateType));
+    return unless_out_of_range(
+        api->Date_FromDate(year, month, pair_at(pairs, 6), api->DateType));
 }
 
 static PyObject *
@@ -562,26 +701,28 @@ read_timedelta(const State *state, const Column *Py_UNUSED(column), const char *
                Py_ssize_t length)
 {
     PyDateTime_CAPI *api = state->datetime;
-    int hours, minute, second, microsecond, width;
-    int sign = 1;
+    int negative = length > 0 && text[0] == '-';
+    int sign = negative ? -1 : 1;
+    int hundreds = 0, seconds;
+    Clock clock;
 
-    if (length > 0 && text[0] == '-') {
-        sign = -1;
-        text++;
-        length--;
-    }
+    text += negative;
+    length -= negative;
     if (api == NULL || length < 8) {
         return NULL;
     }
-    width = text[2] == ':' ? 2 : 3;
-    hours = read_digits(text, width);
-    if (hours < 0 || !read_clock(text + width, length - width, &minute, &second, &microsecond)) {
+    if (text[2] != ':') {
+        hundreds = read_digits(text++, 1);
+        length--;
+    }
+    if (hundreds < 0 || !read_clock(text, length, &clock)) {
         return NULL;
     }
-    second += 60 * (minute + 60 * (hours % 24));
+    clock.hour += 100 * hundreds;
+    seconds = clock.second + 60 * (clock.minute + 60 * (clock.hour % 24));
     /* What is negative needs to be normalized. */
-    return api->Delta_FromDelta(sign * (hours / 24), sign * second, sign * microsecond, sign < 0,
-                                api->DeltaType);
+    return api->Delta_FromDelta(sign * (clock.hour / 24), sign * seconds,
+                                sign * clock.microsecond, negative, api->DeltaType);
 }
 
 static PyObject *
@@ -624,13 +765,14 @@ text_reader(const Column *column)
 
 #include "_binary.h"
 
-static inline PyObject *
-read_value(const State *state, const Column *column, const char *text, Py_ssize_t length)
+/* What none of the readers knows. */
+static PyObject *
+read_carefully(const Column *column, const char *text, Py_ssize_t length)
 {
-    PyObject *raw, *value = column->read(state, column, text, length);
+    PyObject *raw, *value;
 
-    if (value != NULL || PyErr_Occurred()) {
-        return value;
+    if (PyErr_Occurred()) {
+        return NULL;
     }
     raw = PyBytes_FromStringAndSize(text, length);
     if (raw == NULL) {
@@ -639,6 +781,14 @@ read_value(const State *state, const Column *column, const char *text, Py_ssize_
     value = PyObject_CallOneArg(column->careful, raw);
     Py_DECREF(raw);
     return value;
+}
+
+static inline PyObject *
+read_value(const State *state, const Column *column, const char *text, Py_ssize_t length)
+{
+    PyObject *value = column->read(state, column, text, length);
+
+    return value != NULL ? value : read_carefully(column, text, length);
 }
 
 #endif

@@ -362,12 +362,6 @@ Waiter_settle(Waiter *self, PyObject *at_once)
 }
 
 static PyObject *
-Waiter_get_loop(Waiter *self, PyObject *Py_UNUSED(ignored))
-{
-    return Py_NewRef(self->loop);
-}
-
-static PyObject *
 Waiter_add_done_callback(Waiter *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     if (nargs != 1 || (names != NULL && PyTuple_GET_SIZE(names) > 1)) {
@@ -536,7 +530,6 @@ static PyMethodDef Waiter_methods[] = {
     {"fire", (PyCFunction)(void (*)(void))Waiter_fire, METH_O, NULL},
     {"note", (PyCFunction)(void (*)(void))Waiter_note, METH_NOARGS, NULL},
     {"settle", (PyCFunction)(void (*)(void))Waiter_settle, METH_O, NULL},
-    {"get_loop", (PyCFunction)(void (*)(void))Waiter_get_loop, METH_NOARGS, NULL},
     {"add_done_callback", (PyCFunction)(void (*)(void))Waiter_add_done_callback,
      METH_FASTCALL | METH_KEYWORDS, NULL},
     {"cancel", (PyCFunction)(void (*)(void))Waiter_cancel, METH_VARARGS | METH_KEYWORDS, NULL},
@@ -560,6 +553,12 @@ static PyGetSetDef Waiter_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+/* (Not a method `get_loop`, which asyncio would have bound each time.) */
+static PyMemberDef Waiter_members[] = {
+    {"_loop", T_OBJECT_EX, offsetof(Waiter, loop), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyType_Slot Waiter_slots[] = {
     {Py_tp_doc, "Waiter(loop, cancelled_error)\n--\n\nSee waiting.Waiter."},
     {Py_tp_new, Waiter_new},
@@ -568,6 +567,7 @@ static PyType_Slot Waiter_slots[] = {
     {Py_tp_clear, Waiter_clear},
     {Py_tp_methods, Waiter_methods},
     {Py_tp_getset, Waiter_getset},
+    {Py_tp_members, Waiter_members},
     {Py_tp_iter, return_self},
     {Py_tp_iternext, Waiter_next},
     {Py_am_await, return_self},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymysql.err import Error
 
-from aiomysql_protocol.packets import EOF_HEADER, OK_HEADER, Ok, parse_ok
+from aiomysql_protocol.packets import EOF_HEADER, OK_HEADER, Ok, parse_ok, parse_short_ok
 from aiomysql_protocol.rows import unpack_header
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def _read_ok(data: bytes, start: int, sequence_id: int, header: int) -> tuple[Ok
     stop = start + _HEADER + length
     if not 0 < length < _FULL_FRAME or stop > len(data):
         return None, start
+    parse = parse_short_ok if length == 7 else parse_ok
     try:
-        return parse_ok(data[start + _HEADER : stop]), stop
+        return parse(data[start + _HEADER : stop]), stop
     except Error:
         return None, start

@@ -55,6 +55,7 @@ class _Parts(NamedTuple):
     shelf: type[Any]
     loan: type[Any]
     resting: Callable[[str, int], Callable[[Any], bool]]
+    following: Callable[[str], Callable[[Any, Any], None]]
     long_payload: type[Any]
 
 
@@ -87,6 +88,7 @@ def _chosen() -> _Parts:
         lending.Shelf,
         lending.Loan,
         lending.resting,
+        lending.following,
         payloads.LongPayload,
     )
     wanted = os.environ.get(_VARIABLE, "")
@@ -124,6 +126,7 @@ def _chosen() -> _Parts:
         _speedups.Shelf,
         _speedups.Loan,
         _speedups.resting,
+        _speedups.following,
         _speedups.LongPayload,
     )
 
@@ -178,6 +181,9 @@ else:
 
 resting = _parts.resting
 """See ``lending.resting``."""
+
+following = _parts.following
+"""See ``lending.following``."""
 
 literals = _parts.literals
 """``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.

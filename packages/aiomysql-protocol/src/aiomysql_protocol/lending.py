@@ -210,14 +210,29 @@ class Shelf(Generic[T, ItemT]):
         )
 
 
+_AWAITED = "this loan is being awaited already"
+
+
+class _Progress:
+    """How far the awaiting of a loan has come (apart from it, so that the steps need not hold it)."""
+
+    __slots__ = ("turn", "under_way")
+
+    def __init__(self) -> None:
+        self.under_way = False
+        #: Where it waits.
+        self.turn: Turn[Any] | None = None
+
+
 class Loan(Coroutine[Any, Any, T], Generic[T]):
     """`await` gives a thing to be given back by the caller; `async with` gives it back itself.
 
     Made by `Shelf.loan`.  Awaiting raises what the owner's `borrow` and `accept` raise, and what
-    `Turn.fail` was called with.  It doesn't suspend when a thing is there.
+    `Turn.fail` was called with; RuntimeError while another task awaits the same loan.  It doesn't
+    suspend when a thing is there.
     """
 
-    __slots__ = ("_owner", "_shelf", "_steps", "_thing", "_timeout")
+    __slots__ = ("_owner", "_progress", "_shelf", "_steps", "_thing", "_timeout")
 
     def __init__(self, shelf: Shelf[T, Any], owner: Any, timeout: float | None) -> None:
         self._shelf = shelf
@@ -225,10 +240,11 @@ class Loan(Coroutine[Any, Any, T], Generic[T]):
         self._timeout = timeout
         self._thing: T | None = None
         self._steps: Generator[Any, Any, T] | None = None
+        self._progress = _Progress()
 
     def __await__(self) -> Generator[Any, None, T]:
         # Not a method: kept by the object that it refers to, it would be a reference cycle.
-        return _borrow(self._shelf, self._owner, self._timeout)
+        return _borrow(self._shelf, self._owner, self._timeout, self._progress)
 
     async def __aenter__(self) -> T:
         thing = self._shelf._take()
@@ -252,6 +268,9 @@ class Loan(Coroutine[Any, Any, T], Generic[T]):
 
     def send(self, value: Any, /) -> Any:
         """Part of the coroutine protocol: tasks run what they are given by it."""
+        turn = self._progress.turn
+        if turn is not None and turn.armed:
+            raise RuntimeError(_AWAITED)
         return self._running().send(value)
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> Any:
@@ -274,13 +293,31 @@ class Loan(Coroutine[Any, Any, T], Generic[T]):
         self._running().close()
 
 
-def _borrow(shelf: Shelf[T, Any], owner: Any, timeout: float | None) -> Generator[Any, None, T]:
+def _borrow(
+    shelf: Shelf[T, Any], owner: Any, timeout: float | None, progress: _Progress
+) -> Generator[Any, None, T]:
+    if progress.under_way:
+        raise RuntimeError(_AWAITED)
     thing = shelf._take()
     if thing is not None:
         return thing
-    if timeout is not None or not shelf._only_wait():
+    progress.under_way = True
+    try:
+        if timeout is None and shelf._only_wait():
+            thing, fits = yield from _wait(shelf, owner, progress)
+            if fits:
+                return thing
+            return (yield from shelf._accept(owner, thing).__await__())
         return (yield from shelf._borrow(owner, timeout).__await__())
-    turn = shelf.queue_up()
+    finally:
+        progress.under_way = False
+
+
+def _wait(
+    shelf: Shelf[T, Any], owner: Any, progress: _Progress
+) -> Generator[Any, None, tuple[T, bool]]:
+    """What came from the queue, and whether it is fit."""
+    turn = progress.turn = shelf.queue_up()
     began = monotonic()
     try:
         yield from turn.__await__()
@@ -293,12 +330,12 @@ def _borrow(shelf: Shelf[T, Any], owner: Any, timeout: float | None) -> Generato
             shelf._give_back(owner, turn.thing)
         raise
     finally:
+        progress.turn = None
         shelf.waited += 1
         shelf.wait_time += monotonic() - began
     if fits and item is not None:
         item.fresh = False
-        return thing
-    return (yield from shelf._accept(owner, thing).__await__())
+    return thing, fits
 
 
 def resting(claimed: str, flags: int, /) -> Callable[[Any], bool]:
@@ -321,3 +358,21 @@ def resting(claimed: str, flags: int, /) -> Callable[[Any], bool]:
         )
 
     return at_rest
+
+
+def following(stream: str, /) -> Callable[[Any, Waiter], None]:
+    """A function that wakes the task that is to use a stream next, given a user of it and a waiter.
+
+    The user has the stream, or None, in its attribute `stream` names.  While that is `waking` a
+    task, its `follower` is the waiter to be fired next, or None: then this one becomes it.
+    """
+    look = attrgetter(stream)
+
+    def follow(user: Any, waiter: Waiter, /) -> None:
+        found = look(user)
+        if found is not None and found.waking and found.follower is None:
+            found.follower = waiter
+        else:
+            waiter.fire(False)
+
+    return follow

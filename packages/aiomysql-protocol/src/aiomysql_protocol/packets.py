@@ -6,6 +6,7 @@ MySQL: "OK_Packet", "ERR_Packet", "EOF_Packet".
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from pymysql import err
@@ -54,6 +55,10 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
         warning_count=reader.integer(2),
         message=reader.rest(),
     )
+
+
+#: `parse_ok` for packets of seven bytes: one ends nearly every result set, and few are different.
+parse_short_ok = lru_cache(maxsize=256)(parse_ok)
 
 
 def parse_eof(payload: bytes | bytearray) -> Ok:

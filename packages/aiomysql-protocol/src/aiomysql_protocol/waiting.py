@@ -136,11 +136,7 @@ class Waiter:
             raise
         self._interrupted = None
 
-    # -- what asyncio's tasks ask of a future ----------------------------------------------------
-
-    def get_loop(self) -> Any:
-        """The event loop."""
-        return self._loop
+    # -- what asyncio's tasks ask of a future, besides `_loop` -------------------------------------
 
     def add_done_callback(
         self, callback: Callable[[Waiter], object], /, *, context: Context | None = None

@@ -1,0 +1,304 @@
+/* What a FastPath is, and what it does before it sends: is the connection at rest, is the statement
+ * one for it, and what is to be sent?  Nothing is changed here but what it knows of statements.
+ */
+#ifndef AIOMYSQL_CORE_FAST_REQUEST_H
+#define AIOMYSQL_CORE_FAST_REQUEST_H
+
+#include "_cursor_state.h"
+
+/* Status flags, and the fields of packets.Ok. */
+enum { MORE_RESULTS = 0x0008, NO_BACKSLASH_ESCAPES = 0x0200 };
+enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT };
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *link;
+    PyObject *interrupted; /* the link's, called when the task is woken by an exception */
+    PyObject *stream;
+    PyObject *loop;   /* the stream's */
+    PyObject *unsent; /* the stream's, a bytearray */
+    PyObject *forks;  /* how often the process had forked when the stream was made */
+    PyObject *waiter;
+    PyObject *note; /* the waiter's methods */
+    PyObject *arm;
+    PyObject *session;
+    PyObject *exchanges; /* the session's */
+    PyObject *statements;
+    PyObject *literals;
+    PyObject *literal; /* its method */
+    int descriptor;
+    int text; /* may statements go as text? */
+    unsigned long thread;
+    /* Of the statement under way; NULL when there is none. */
+    CursorState *cursor;
+    PyObject *exchange;
+    PyObject *statement; /* bytes */
+    PyObject *handle;    /* if it is prepared */
+    /* The result taken last: complete, and the only one of its statement. */
+    PyObject *last_result;
+    /* The prepared statement run last, as long as `Statements.version` is the same object. */
+    PyObject *version;
+    PyObject *known_query;
+    PyObject *known_handle;
+    PyObject *known_prepared;
+} FastPath;
+
+/* What is to be run, as far as it is known. */
+typedef struct {
+    PyObject *statement; /* bytes, or NULL */
+    PyObject *handle;    /* or NULL: it goes as text */
+    PyObject *values;    /* of a prepared statement; borrowed */
+    int known;           /* is `known_prepared` what runs it? */
+} Request;
+
+/* Does the stream's event loop run, in this thread?  -1: exception. */
+static int
+on_own_loop(FastPath *self, const State *state)
+{
+    PyObject *running;
+
+    /* asyncio's question for the running loop costs a system call in Python 3.11. */
+    if (state->current_tasks != NULL && self->thread == PyThread_get_thread_ident()) {
+        if (PyDict_GetItemWithError(state->current_tasks, self->loop) != NULL) {
+            return 1;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    running = PyObject_CallNoArgs(state->running_loop);
+    Py_XDECREF(running); /* only compared */
+    return running == NULL ? -1 : running == self->loop;
+}
+
+/* Is `result`, the last of the link, complete, and the last one of its statement? */
+static int
+is_finished(const State *state, PyObject *result)
+{
+    PyObject *ok;
+
+    if (!result_is_done(state, result)) {
+        return 0;
+    }
+    ok = SLOT(state, result, result_ok);
+    return ok != NULL && PyTuple_Check(ok) && PyTuple_GET_SIZE(ok) > OK_SERVER_STATUS &&
+           !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
+}
+
+/* 1: all is at rest; 0: it is not; -1: exception. */
+static int
+fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
+{
+    PyObject *sock = SLOT(state, self->stream, stream__sock);
+    PyObject *result = SLOT(state, self->link, link_result);
+    int fine;
+
+    if (self->cursor != NULL || cursor->_echo || PyByteArray_GET_SIZE(self->unsent) != 0 ||
+        SLOT(state, self->link, link__claimed) != Py_False || sock == NULL || sock == Py_None ||
+        SLOT(state, self->session, session_error) != Py_None || result == NULL ||
+        PyObject_Size(self->exchanges) != 0) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if ((fine = attribute_is(state->forks, state->names.count, self->forks)) <= 0 ||
+        (fine = on_own_loop(self, state)) <= 0) {
+        return fine;
+    }
+    /* The last result of the link is complete; an older one of the cursor has nothing to come. */
+    fine = result == Py_None || result == self->last_result || is_finished(state, result);
+    return PyErr_Occurred() ? -1 : fine;
+}
+
+/* The handle that `query` has for cursors; None: it goes as text. */
+static PyObject *
+cached_handle(FastPath *self, const State *state, PyObject *query)
+{
+    PyObject *cached = SLOT(state, self->statements, statements__cached);
+    PyObject *handle = NULL;
+
+    if (cached != NULL && PyDict_Check(cached)) {
+        handle = PyDict_GetItemWithError(cached, query);
+    }
+    if (handle != NULL && handle == SLOT(state, self->statements, statements__newest)) {
+        return Py_NewRef(handle);
+    }
+    return PyErr_Occurred()
+               ? NULL
+               : PyObject_CallMethodOneArg(self->statements, state->names.cached, query);
+}
+
+/* Is `handle` prepared, in this session and since it was reset last, for so many values?  Then its
+ * `prepared` is returned; None: it is not. */
+static PyObject *
+ready_statement(FastPath *self, const State *state, PyObject *handle, PyObject *values)
+{
+    PyObject *generation, *current, *positional, *prepared;
+    int same;
+
+    if (!IS_OWNED(state, handle, handle)) {
+        return Py_NewRef(Py_None);
+    }
+    generation = SLOT(state, handle, handle_generation);
+    current = SLOT(state, self->statements, statements__generation);
+    positional = SLOT(state, handle, handle_positional);
+    prepared = SLOT(state, handle, handle_prepared);
+    if (SLOT(state, handle, handle_session) != self->session || generation == NULL ||
+        current == NULL || positional == NULL || prepared == NULL ||
+        SLOT(state, handle, handle_changes_meaning) != Py_False ||
+        PyLong_AsSsize_t(positional) != PyTuple_GET_SIZE(values)) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    same = PyObject_RichCompareBool(generation, current, Py_EQ);
+    return same < 0 ? NULL : Py_NewRef(same ? prepared : Py_None);
+}
+
+/* The statement with the literals of `args` in the places of its marks, in UTF-8. */
+static PyObject *
+statement_text(FastPath *self, const State *state, PyObject *query, PyObject *args)
+{
+    PyObject *escapes, *literals, *text = NULL, *bytes = NULL;
+    const char *start;
+    Py_ssize_t size;
+    long flags;
+
+    if (args == Py_None) {
+        text = Py_NewRef(query);
+    }
+    else {
+        PyObject *status = SLOT(state, self->session, session_server_status);
+        flags = status == NULL ? -1 : PyLong_AsLong(status);
+        if (flags == -1) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_AttributeError, "server_status");
+            }
+            return NULL;
+        }
+        escapes = flags & NO_BACKSLASH_ESCAPES ? Py_True : Py_False;
+        if (PyObject_SetAttr(self->literals, state->names.no_backslash_escapes, escapes) < 0) {
+            return NULL;
+        }
+        PyObject *arguments[3] = {args, escapes, self->literal};
+        literals = PyObject_Vectorcall(state->literals, arguments, 3, NULL);
+        text = literals == NULL ? NULL : PyUnicode_Format(query, literals);
+        Py_XDECREF(literals);
+    }
+    if (text != NULL && PyUnicode_CheckExact(text)) {
+        start = PyUnicode_AsUTF8AndSize(text, &size);
+        bytes = start == NULL ? NULL : PyBytes_FromStringAndSize(start, size);
+    }
+    Py_XDECREF(text);
+    return bytes;
+}
+
+/* Find out what a str and `args` ask for, as fast_request. */
+static int
+fast_text_request(FastPath *self, const State *state, PyObject *query, PyObject *args,
+                  Request *request)
+{
+    PyObject *size = SLOT(state, self->statements, statements_size);
+    int keeps = size == NULL ? 0 : PyObject_IsTrue(size);
+
+    if (keeps < 0) {
+        return -1;
+    }
+    if (!keeps) {
+        if (!self->text ||
+            !(args == Py_None || PyTuple_CheckExact(args) || PyList_CheckExact(args))) {
+            return 0;
+        }
+        request->statement = statement_text(self, state, query, args);
+        return request->statement == NULL ? -1 : 1;
+    }
+    if (!PyTuple_CheckExact(args)) {
+        return 0; /* what is run as text may change what others mean */
+    }
+    request->known = query == self->known_query &&
+                     SLOT(state, self->statements, statements_version) == self->version;
+    request->handle = request->known ? Py_NewRef(self->known_handle)
+                                     : cached_handle(self, state, query);
+    request->values = args;
+    return request->handle == NULL ? -1 : request->handle != Py_None;
+}
+
+/* Find out what `query` and `args` ask for.  1: found; 0: not for here; -1: exception. */
+static int
+fast_request(FastPath *self, const State *state, const CursorState *cursor, PyObject *query,
+             PyObject *args, Request *request)
+{
+    int own;
+
+    if (SLOT(state, self->statements, statements_usual) != Py_True) {
+        return 0;
+    }
+    if (PyUnicode_CheckExact(query)) {
+        return fast_text_request(self, state, query, args, request);
+    }
+    if (!Py_IS_TYPE(query, (PyTypeObject *)state->prepared_statement_type) ||
+        !PyTuple_CheckExact(args) || cursor->_connection == NULL) {
+        return 0;
+    }
+    own = attribute_is(query, state->names._connection, cursor->_connection);
+    if (own <= 0) {
+        return own;
+    }
+    request->handle = PyObject_GetAttr(query, state->names._handle);
+    request->values = args;
+    return request->handle == NULL ? -1 : request->handle != Py_None;
+}
+
+/* Forget which prepared statement was run last. */
+static void
+forget_known(FastPath *self)
+{
+    Py_CLEAR(self->version);
+    Py_CLEAR(self->known_query);
+    Py_CLEAR(self->known_handle);
+    Py_CLEAR(self->known_prepared);
+}
+
+/* `query` is the statement `prepared` as long as `Statements.version` is what it is now. */
+static void
+keep_known(FastPath *self, const State *state, PyObject *query, PyObject *handle,
+           PyObject *prepared)
+{
+    forget_known(self);
+    self->version = Py_XNewRef(SLOT(state, self->statements, statements_version));
+    self->known_query = Py_NewRef(query);
+    self->known_handle = Py_NewRef(handle);
+    self->known_prepared = Py_NewRef(prepared);
+}
+
+/* Start the exchange for `request`: what start_query and start_execution return, or None. */
+static PyObject *
+fast_start(FastPath *self, const State *state, PyObject *query, Request *request)
+{
+    PyObject *prepared, *both;
+
+    if (request->handle == NULL) {
+        PyObject *args[3] = {self->session, state->query_type, request->statement};
+        return PyObject_Vectorcall(state->start_query, args, 3, NULL);
+    }
+    if (request->known) {
+        prepared = Py_NewRef(self->known_prepared);
+    }
+    else {
+        prepared = ready_statement(self, state, request->handle, request->values);
+        if (prepared == NULL || prepared == Py_None) {
+            return prepared;
+        }
+        /* A PreparedStatement is not kept: it refers to the connection, and so to this object. */
+        if (PyUnicode_CheckExact(query)) {
+            keep_known(self, state, query, request->handle, prepared);
+        }
+    }
+    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_statement));
+    if (request->statement == NULL) {
+        Py_DECREF(prepared);
+        return Py_NewRef(Py_None);
+    }
+    PyObject *args[4] = {self->session, state->execute_type, prepared, request->values};
+    both = PyObject_Vectorcall(state->start_execution, args, 4, NULL);
+    Py_DECREF(prepared);
+    return both;
+}
+
+#endif
