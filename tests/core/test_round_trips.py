@@ -349,6 +349,27 @@ async def test_the_results_of_cursors_outlast_a_transaction(
         assert await cursor.nextset() is None
 
 
+async def test_one_cursor_through_transactions(connection: Connection, table: str) -> None:
+    """Its results are its own, whatever the connection has run since."""
+    cursor, other = await connection.cursor(), await connection.cursor()
+    await cursor.execute("SELECT 1; SELECT 2; SELECT 3")
+    await connection.commit()  # gives up the results after the first
+    assert await cursor.fetchall() == ((1,),)
+    for number in range(10, 13):
+        assert await cursor.execute(f"INSERT INTO {table} VALUES (%s)", (number,)) == 1
+        assert cursor.description is None
+        await connection.commit()
+        assert await other.execute(f"SELECT n FROM {table} WHERE n = %s", (number,)) == 1
+        assert await cursor.execute(f"SELECT COUNT(*) FROM {table}") == 1
+        await connection.rollback()
+        assert await cursor.fetchall() == ((number - 8,),)
+        assert await other.fetchall() == ((number,),)
+    await other.execute("SELECT 1; SELECT 2")
+    assert await cursor.execute("SELECT 4") == 1
+    assert await other.nextset() is None
+    assert await cursor.fetchone() == (4,)
+
+
 @pytest.mark.parametrize("options", [{}, {"stmt_cache_size": 4}, {"read_timeout": 60}])
 async def test_a_transaction_that_cannot_be_ended(
     connect_args: dict[str, Any], server: Server, options: dict[str, Any]

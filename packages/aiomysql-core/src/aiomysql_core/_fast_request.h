@@ -103,9 +103,8 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
         (fine = on_own_loop(self, state)) <= 0) {
         return fine;
     }
-    /* The last result of the link, and so of the cursor if it is that one's, is complete. */
-    fine = (result == Py_None || result == self->last_result || is_finished(state, result)) &&
-           (cursor->_result == Py_None || cursor->_result == result);
+    /* The last result of the link is complete; an older one of the cursor has nothing to come. */
+    fine = result == Py_None || result == self->last_result || is_finished(state, result);
     return PyErr_Occurred() ? -1 : fine;
 }
 
