@@ -56,6 +56,8 @@ class _Parts(NamedTuple):
     loan: type[Any]
     resting: Callable[[str, int], Callable[[Any], bool]]
     long_payload: type[Any]
+    whole_payload: Callable[[bytes | bytearray, int, int, int], bytes | None]
+    read_greeting: Callable[[bytes], tuple[int, str, int, int, int, int, bytes, str] | None]
 
 
 def _literals(
@@ -88,6 +90,8 @@ def _chosen() -> _Parts:
         lending.Loan,
         lending.resting,
         payloads.LongPayload,
+        payloads.whole_payload,
+        lambda payload: None,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -125,6 +129,8 @@ def _chosen() -> _Parts:
         _speedups.Loan,
         _speedups.resting,
         _speedups.LongPayload,
+        _speedups.whole_payload,
+        _speedups.read_greeting,
     )
 
 
@@ -138,6 +144,13 @@ dict_rows = _parts.dict_rows
 
 drain_rows = _parts.drain_rows
 """See ``rows.drain_rows``."""
+
+whole_payload = _parts.whole_payload
+"""See ``payloads.whole_payload``."""
+
+read_greeting = _parts.read_greeting
+"""The items of a ``handshake.Greeting`` for a payload such as all servers send; None: it is another
+one, and for ``handshake.parse_greeting`` to read or refuse."""
 
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""
