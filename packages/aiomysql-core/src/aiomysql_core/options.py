@@ -109,7 +109,8 @@ class Options:
         """The same with another password.  Raises what `resolve` raises for it."""
         _check_password(password)
         same = object.__new__(type(self))
-        same.__dict__.update(self.__dict__, password=password)
+        same.__dict__ = self.__dict__.copy()
+        same.password = password
         return same
 
     @classmethod
@@ -235,7 +236,7 @@ class Options:
             if self.sock is None:
                 self._logins.clear()
                 self._logins[key] = found
-        return found.with_password(password)
+        return found.with_password(password) if password else found
 
     def _login(self, charset: Charset, collation_id: int) -> LoginOptions:
         """What `login` gives, without the password."""

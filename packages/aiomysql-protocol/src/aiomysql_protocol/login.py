@@ -161,7 +161,9 @@ class LoginOptions:
     def with_password(self, password: bytes) -> Self:
         """The same with another password."""
         same = object.__new__(type(self))
-        same.__dict__.update(self.__dict__, password=password)
+        fields = self.__dict__.copy()
+        fields["password"] = password
+        object.__setattr__(same, "__dict__", fields)
         return same
 
     def find_method(self, plugin: str) -> type[AuthMethod] | None:
@@ -255,6 +257,8 @@ class Login(Exchange):
     def _decide_tls(self, greeting: Greeting) -> bool:
         """Encrypt?  Raises OperationalError 2026 when TLS is asked for and not to be had."""
         options = self._options
+        if options.tls is Tls.DISABLED:
+            return False
         offered = bool(greeting.capabilities & CLIENT.SSL)
         if options.tls is Tls.REQUIRED and not offered:
             raise OperationalError(
@@ -263,15 +267,19 @@ class Login(Exchange):
             )
         if options.tls is Tls.IF_NEEDED:
             return offered and not options.secure and self._needs_tls(greeting)
-        return options.tls is not Tls.DISABLED and offered
+        return offered
 
     def _needs_tls(self, greeting: Greeting) -> bool:
         """Is there a password that could not be sent in clear?"""
         options = self._options
-        plugins = {options.auth_plugin, greeting.auth_plugin}
-        if plugins & _CLEARTEXT_METHODS:
+        own, announced = options.auth_plugin, greeting.auth_plugin
+        if own in _CLEARTEXT_METHODS or announced in _CLEARTEXT_METHODS:
             return not options.allow_cleartext
-        return bool(plugins & _RSA_METHODS and options.password) and not rsa_available()
+        return (
+            bool(options.password)
+            and (own in _RSA_METHODS or announced in _RSA_METHODS)
+            and not rsa_available()
+        )
 
     def _respond(self) -> None:
         assert self.session is not None and self.session.greeting is not None
