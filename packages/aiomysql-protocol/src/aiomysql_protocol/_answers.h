@@ -215,25 +215,25 @@ find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsign
 /* Longer answers are read the other way, which does not begin anew when more is to come. */
 enum { QUICK_LIMIT = 1 << 14 };
 
-/* The query whose answer is due, if that may be read so; NULL with or without an exception. */
-static PyObject *
-quick_query(const State *state, PyObject *session)
+/* The exchange whose answer is due, if that may be read so; NULL with or without an exception. */
+static ExchangeState *
+quick_exchange(const State *state, PyObject *session)
 {
     PyObject *exchanges = PyObject_GetAttr(session, state->names.exchanges);
-    PyObject *query = NULL;
+    PyObject *exchange = NULL;
 
     if (exchanges != NULL && PyObject_Size(exchanges) == 1) {
-        query = PySequence_GetItem(exchanges, 0);
+        exchange = PySequence_GetItem(exchanges, 0);
     }
     Py_XDECREF(exchanges);
-    if (query != NULL && PyObject_TypeCheck(query, state->exchange_state_type)) {
-        const ExchangeState *known = (const ExchangeState *)query;
+    if (exchange != NULL && PyObject_TypeCheck(exchange, state->exchange_state_type)) {
+        ExchangeState *known = (ExchangeState *)exchange;
         if (known->quick == Py_True && known->sequence_id != NULL &&
-            PyLong_CheckExact(known->sequence_id) && PyLong_AsLong(known->sequence_id) == 1) {
-            return query;
+            PyLong_CheckExact(known->sequence_id)) {
+            return known;
         }
     }
-    Py_XDECREF(query);
+    Py_XDECREF(exchange);
     return NULL;
 }
 
@@ -261,27 +261,17 @@ answer_result(const State *state, PyObject *query, PyObject *answer)
     return (PyObject *)result;
 }
 
-/* Hand the parts of `answer`, an Answer, to `object`, a query, and `session`. -1 with an
+/* `exchange`, the oldest one of `session`, is done; `status`: the server's flags. -1 with an
  * exception. */
 static int
-finish_query(const State *state, PyObject *session, PyObject *object, PyObject *answer)
+finish_exchange(const State *state, PyObject *session, ExchangeState *exchange, PyObject *status)
 {
-    ExchangeState *query = (ExchangeState *)object;
-    PyObject *ok = PyTuple_GET_ITEM(answer, 4), *wake, *exchanges, *done = NULL;
-    PyObject *result = answer_result(state, object, answer);
+    PyObject *wake, *exchanges, *done;
 
-    if (result == NULL || query->results == NULL ||
-        PyObject_SetAttr(session, state->names.server_status, PyTuple_GET_ITEM(ok, 2)) < 0) {
-        Py_XDECREF(result);
+    if (PyObject_SetAttr(session, state->names.server_status, status) < 0) {
         return -1;
     }
-    Py_XSETREF(query->done, Py_NewRef(Py_True));
-    done = PyObject_CallMethodOneArg(query->results, state->names.append, result);
-    Py_DECREF(result);
-    if (done == NULL) {
-        return -1;
-    }
-    Py_DECREF(done);
+    Py_XSETREF(exchange->done, Py_NewRef(Py_True));
     exchanges = PyObject_GetAttr(session, state->names.exchanges);
     done = exchanges == NULL ? NULL : PyObject_CallMethodNoArgs(exchanges, state->names.popleft);
     Py_XDECREF(exchanges);
@@ -289,16 +279,55 @@ finish_query(const State *state, PyObject *session, PyObject *object, PyObject *
         return -1;
     }
     Py_DECREF(done);
-    wake = query->wake;
+    wake = exchange->wake;
     if (wake == NULL || wake == Py_None) {
-        Py_XSETREF(query->news, Py_NewRef(Py_True));
+        Py_XSETREF(exchange->news, Py_NewRef(Py_True));
         return 0;
     }
-    query->wake = Py_NewRef(Py_None);
+    exchange->wake = Py_NewRef(Py_None);
     done = PyObject_CallNoArgs(wake);
     Py_DECREF(wake);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+/* Hand the parts of `answer`, an Answer, to `query` and `session`. -1 with an exception. */
+static int
+finish_query(const State *state, PyObject *session, ExchangeState *query, PyObject *answer)
+{
+    PyObject *result = answer_result(state, (PyObject *)query, answer), *done;
+
+    if (result == NULL) {
+        return -1;
+    }
+    done = PyObject_CallMethodOneArg(query->results, state->names.append, result);
+    Py_DECREF(result);
+    if (done == NULL) {
+        return -1;
+    }
+    Py_DECREF(done);
+    return finish_exchange(state, session, query,
+                           PyTuple_GET_ITEM(PyTuple_GET_ITEM(answer, 4), 2));
+}
+
+/* Whether bytes[0:size] are an OK packet, one as it nearly always is, that ends `exchange`, which
+ * has no results. -1 with an exception. */
+static int
+take_ok(const State *state, PyObject *session, ExchangeState *exchange,
+        const unsigned char *bytes, Py_ssize_t size)
+{
+    PyObject *status;
+    int failed;
+
+    if (size < 4 + 7 || (bytes[0] | bytes[1] << 8 | bytes[2] << 16) != size - 4 ||
+        bytes[3] != PyLong_AsLong(exchange->sequence_id) || bytes[4] != 0 || bytes[5] >= 0xFB ||
+        bytes[6] >= 0xFB) {
+        return 0;
+    }
+    status = PyLong_FromLong(bytes[7] | bytes[8] << 8);
+    failed = status == NULL || finish_exchange(state, session, exchange, status) < 0;
+    Py_XDECREF(status);
+    return failed ? -1 : 1;
 }
 
 /* Whether `answer` ends at `end`, and with it the answers that are due. */
@@ -347,7 +376,8 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     enum { MORE_RESULTS = 0x0008 };
     const State *state = PyModule_GetState(module);
-    PyObject *query, *blocks, *answer = NULL;
+    PyObject *blocks = NULL, *answer = NULL;
+    ExchangeState *exchange;
     Py_ssize_t start, end;
     Py_buffer view;
     int taken = 0;
@@ -364,13 +394,21 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (end == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (end - start > QUICK_LIMIT || (query = quick_query(state, args[0])) == NULL) {
+    if (end - start > QUICK_LIMIT || (exchange = quick_exchange(state, args[0])) == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
     }
-    blocks = quick_blocks(state, args[0], query);
-    if (blocks != NULL && PyList_Check(blocks) &&
-        PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
-        if (start >= 0 && start <= end && end <= view.len) {
+    if (exchange->results != NULL && PyLong_AsLong(exchange->sequence_id) == 1) {
+        blocks = quick_blocks(state, args[0], (PyObject *)exchange);
+    }
+    if (!PyErr_Occurred() && PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
+        if (start < 0 || start > end || end > view.len) {
+            taken = 0;
+        }
+        else if (exchange->results == NULL) {
+            taken = take_ok(state, args[0], exchange, (unsigned char *)view.buf + start,
+                            end - start) > 0;
+        }
+        else if (blocks != NULL && PyList_Check(blocks)) {
             answer = find_answer(state, blocks, args[1], view.buf, start, end);
         }
         PyBuffer_Release(&view);
@@ -380,10 +418,10 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         PyErr_Clear(); /* whoever reads frame by frame will meet it again */
     }
     if (answer != NULL && is_all(answer, end, MORE_RESULTS)) {
-        taken = finish_query(state, args[0], query, answer) == 0;
+        taken = finish_query(state, args[0], exchange, answer) == 0;
     }
     Py_XDECREF(answer);
-    Py_DECREF(query);
+    Py_DECREF(exchange);
     return PyErr_Occurred() ? NULL : PyBool_FromLong(taken);
 }
 

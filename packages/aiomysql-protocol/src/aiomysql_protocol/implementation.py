@@ -157,8 +157,8 @@ read_answer = _parts.read_answer
 
 quick_answer = _parts.quick_answer
 """``quick_answer(session, buffer, start, end)``: read all of buffer[start:end] as the answer to the
-session's only exchange, which ends with it as in ``Query.receive_rows``; False: nothing was done.
-None in Python, where it would be no quicker.
+session's only exchange, which ends with it as in ``Query.receive_rows`` or ``Login.receive``.
+False: nothing was done.  None in Python, where it would be no quicker.
 """
 
 start_query = _parts.start_query

@@ -289,6 +289,7 @@ class Login(Exchange):
         first = self._begin(plan.plugin, greeting.nonce, announced)
         field = auth_response_field(plan.capabilities, first, plan.plugin)
         self._reply(plan.before + field + plan.behind)
+        self.quick = True  # as a rule the OK comes next
 
     def _switch(self, switch: AuthSwitch) -> None:
         """The server wants another method, or one for the next factor."""

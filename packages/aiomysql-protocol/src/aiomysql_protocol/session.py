@@ -149,7 +149,12 @@ class Session:
 
     def send_payload(self, exchange: Exchange, payload: bytes) -> None:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
-        chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
+        size, number = len(payload), exchange.sequence_id
+        if size < MAX_FRAME:
+            self._to_send.append((size | number << 24).to_bytes(4, "little") + payload)
+            exchange.sequence_id = (number + 1) & 0xFF
+            return
+        chunks, exchange.sequence_id = frames(payload, number)
         self._to_send += chunks
 
     @property
@@ -265,6 +270,8 @@ class Session:
             return Frame(None, position, expected)
         frame = self._assembler.read(buffer, position, end, expected, exchange.max_payload)
         exchange.sequence_id = frame.sequence_id
+        if self._assembler.gathering:
+            exchange.quick = False  # what comes next is the middle of a payload
         return frame
 
     @staticmethod
