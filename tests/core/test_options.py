@@ -384,9 +384,9 @@ async def test_every_option_gets_where_it_belongs(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(connection_module, "find_options", find)
     for name in OPTION_NAMES:
-        mark = object()
+        mark: Any = object()
         with contextlib.suppress(TypeError, ValueError, AttributeError):
-            Connection(**{name: mark})
+            Connection(**dict([(name, mark)]))
         assert seen.pop()[OPTION_NAMES.index(name)] is mark, name
 
 
