@@ -384,9 +384,10 @@ async def test_every_option_gets_where_it_belongs(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(connection_module, "find_options", find)
     for name in OPTION_NAMES:
-        mark: Any = object()
+        mark = object()
+        given: dict[str, Any] = {name: mark}
         with contextlib.suppress(TypeError, ValueError, AttributeError):
-            Connection(**dict([(name, mark)]))
+            Connection(**given)
         assert seen.pop()[OPTION_NAMES.index(name)] is mark, name
 
 

@@ -17,6 +17,7 @@ from pymysql.constants import CLIENT
 from pymysql.err import NotSupportedError
 
 from aiomysql_core._version import __version__
+from aiomysql_core.implementation import same_items
 from aiomysql_core.tcp import TcpOptions
 from aiomysql_core.timeouts import check_timeout
 from aiomysql_core.tls import TlsOptions
@@ -325,6 +326,9 @@ _MOST_KNOWN = 64
 
 _known: dict[tuple[tuple[Any, ...], tuple[type, ...]], Options] = {}
 
+#: The last of them: mostly the same objects are given again.
+_last: list[tuple[tuple[Any, ...], Options]] = []
+
 
 def find_options(given: tuple[Any, ...]) -> Options:
     """From values in the order of OPTION_NAMES.  Raises what `Options.resolve` raises.
@@ -332,17 +336,22 @@ def find_options(given: tuple[Any, ...]) -> Options:
     To check them takes longer than to log in, so what was checked is remembered, without the
     passwords, as long as all values are of simple types.
     """
-    shown, (password, factor_passwords) = given[:-2], given[-2:]
+    shown, password, factor_passwords = given[:-2], given[-2], given[-1]
+    if same_items is not None and _last and factor_passwords == ():
+        last, options = _last[0]
+        if same_items(shown, last):
+            return options.with_password(password or b"")
     types = tuple(map(type, shown))  # because True == 1 == 1.0
     if factor_passwords != () or not _SIMPLE.issuperset(types):
         return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
-    options = _known.get((shown, types))
-    if options is None:
-        options = Options.resolve(**dict(zip(OPTION_NAMES, (*shown, b"", ()), strict=True)))
+    found = _known.get((shown, types))
+    if found is None:
+        found = Options.resolve(**dict(zip(OPTION_NAMES, (*shown, b"", ()), strict=True)))
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[shown, types] = options
-    return options.with_password(password or b"")
+        _known[shown, types] = found
+    _last[:] = [(shown, found)]
+    return found.with_password(password or b"")
 
 
 def _check_password(password: Any) -> None:

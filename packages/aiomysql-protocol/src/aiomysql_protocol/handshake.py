@@ -69,7 +69,7 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
     payload = bytes(payload)
     read = read_greeting(payload)
     if read is not None and read[3] & REQUIRED == REQUIRED:
-        return Greeting._make(read)
+        return tuple.__new__(Greeting, read)
     if not payload or payload[0] != _PROTOCOL_VERSION:
         raise not_a_greeting(payload)
     end = payload.find(0, 1)

@@ -67,6 +67,7 @@ class _Plan(NamedTuple):
     capabilities: int
     #: The method to begin with.
     plugin: str
+    method: type[AuthMethod] | None
     #: The request for TLS, with which the handshake response begins too.
     head: bytes
     #: What stands in that before and behind the method's first bytes.
@@ -145,14 +146,16 @@ class LoginOptions:
         if encrypt:
             capabilities |= CLIENT.SSL
         plugin = self.auth_plugin or greeting.auth_plugin
-        if self.find_method(plugin) is None:
+        method = self.find_method(plugin)
+        if method is None:
             # The server will switch to what the account needs.
-            plugin = NativePassword.name
+            plugin, method = NativePassword.name, self.find_method(NativePassword.name)
         head = ssl_request(capabilities, self.max_payload, self.collation_id)
         attributes = connection_attributes(self.attributes)
         return _Plan(
             capabilities,
             plugin,
+            method,
             head,
             head + self.user + b"\0",
             rest_of_response(capabilities, plugin, self.database, attributes),
@@ -286,21 +289,26 @@ class Login(Exchange):
         greeting, plan = self.session.greeting, self._plan
         assert plan is not None
         announced = plan.plugin == greeting.auth_plugin
-        first = self._begin(plan.plugin, greeting.nonce, announced)
-        field = auth_response_field(plan.capabilities, first, plan.plugin)
-        self._reply(plan.before + field + plan.behind)
+        first = self._begin(plan.plugin, plan.method, greeting.nonce, announced)
+        if len(first) < 0xFB:
+            field = bytes((len(first),)) + first
+        else:
+            field = auth_response_field(plan.capabilities, first, plan.plugin)
+        self.session.send_payload(self, plan.before + field + plan.behind)
         self.quick = True  # as a rule the OK comes next
 
     def _switch(self, switch: AuthSwitch) -> None:
         """The server wants another method, or one for the next factor."""
         assert self.session is not None and self.session.greeting is not None
         nonce = switch.nonce or self.session.greeting.nonce
-        self._reply(self._begin(switch.plugin, nonce, True))
+        method = self._options.find_method(switch.plugin)
+        self._reply(self._begin(switch.plugin, method, nonce, True))
 
-    def _begin(self, plugin: str, nonce: bytes, announced: bool) -> bytes:
-        """Begin the method named `plugin`; returns its first bytes."""
+    def _begin(
+        self, plugin: str, method: type[AuthMethod] | None, nonce: bytes, announced: bool
+    ) -> bytes:
+        """Begin `method`, named `plugin`; returns its first bytes."""
         options = self._options
-        method = options.find_method(plugin)
         if method is None:
             asked = f" for factor {self._factor + 1}" if self._factor else ""
             raise OperationalError(
@@ -310,7 +318,7 @@ class Login(Exchange):
             )
         self.auth_plugin = plugin
         context = AuthContext(
-            password=self._password(plugin),
+            password=options.password if self._factor == 0 else self._password(plugin),
             nonce=nonce,
             secure=self._tls or options.secure,
             tls=self._tls,
@@ -329,10 +337,8 @@ class Login(Exchange):
             raise self._failed(error) from error
 
     def _password(self, plugin: str) -> bytes:
-        """The password for the factor that the server asks for."""
+        """The password for the second or third factor, which the server asks for."""
         options, factor = self._options, self._factor
-        if factor == 0:
-            return options.password
         if factor <= len(options.factor_passwords):
             return options.factor_passwords[factor - 1]
         raise OperationalError(
