@@ -1,8 +1,8 @@
 """What runs between the event loop and the protocol session: C where it was built, else Python.
 
 The choice is that of ``aiomysql_protocol.implementation``: AIOMYSQL_IMPL=c insists on this C module
-too.  `fast_path`, `receiver` and `same_items` have no second implementation: without them everything
-takes the way that they are shortcuts of.
+too.  `fast_path`, `receiver` and `same_items` have no second implementation: without them all takes
+the way that they are shortcuts of.
 """
 
 from __future__ import annotations
