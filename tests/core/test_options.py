@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, OperationalError, connect
+from aiomysql_core import connection as connection_module
 from aiomysql_core.dsn import parse_dsn
 from aiomysql_core.option_files import read_option_file
+from aiomysql_core.options import OPTION_NAMES, Options, find_options
 from aiomysql_core.tls import TlsOptions
 from tests import scripted
 from tests.servers import Server
@@ -370,6 +373,22 @@ async def test_bad_data_source_name(dsn: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
         await connect(dsn)
     assert "topsecret" not in str(caught.value)
+
+
+async def test_every_option_gets_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def find(given: tuple[Any, ...]) -> Options:
+        seen.append(given)
+        return find_options(given)
+
+    monkeypatch.setattr(connection_module, "find_options", find)
+    for name in OPTION_NAMES:
+        mark = object()
+        given: dict[str, Any] = {name: mark}
+        with contextlib.suppress(TypeError, ValueError, AttributeError):
+            Connection(**given)
+        assert seen.pop()[OPTION_NAMES.index(name)] is mark, name
 
 
 # -- options that were checked before --------------------------------------------------------------

@@ -176,6 +176,33 @@ async def test_name_lookup_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
     await fails_to_connect(host="stalled.example")
 
 
+async def test_password_function_stalls() -> None:
+    async def stalled() -> str:
+        await asyncio.sleep(30)
+        return ""
+
+    await fails_to_connect(host="127.0.0.1", password=stalled)
+
+
+async def test_a_cancelled_connect_is_no_timeout() -> None:
+    """Not even when its time ends in the same turn of the loop."""
+
+    async def stalled() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_later(0.05, task.cancel, "the caller's")
+        time.sleep(0.1)  # noqa: ASYNC251  (both are due)
+        await asyncio.sleep(30)
+        return ""
+
+    connecting = asyncio.ensure_future(
+        connect(host="127.0.0.1", password=stalled, connect_timeout=0.05)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    assert connecting.cancelled()
+
+
 async def test_tcp_stalls() -> None:
     """A listener whose queue is full: the system leaves further SYNs without an answer."""
     with socket.socket() as full:

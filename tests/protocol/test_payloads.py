@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pymysql.constants import FIELD_TYPE
-from pymysql.err import InternalError
+from pymysql.err import InternalError, MySQLError
 
-from aiomysql_protocol import payloads
+from aiomysql_protocol import handshake, payloads
 from aiomysql_protocol.binary_rows import BinaryPlan
 from aiomysql_protocol.errors import MalformedPacket
-from aiomysql_protocol.implementation import IMPLEMENTATION, LongPayload
+from aiomysql_protocol.implementation import IMPLEMENTATION, LongPayload, whole_payload
 from aiomysql_protocol.query import Query
 from aiomysql_protocol.rows import CellKind
 from tests import scripted
@@ -334,3 +335,48 @@ def test_nothing_is_lent_without_a_long_payload() -> None:
     assert session.room() is None
     session.connection_lost()
     assert session.room() is None
+
+
+# -- what a log-in is read with --------------------------------------------------------------------
+
+
+def test_a_whole_payload_is_read_where_it_stands() -> None:
+    data = bytearray(b"??\x03\x00\x00\x07abc\x00\x00\x00\x08!")
+    for read in (whole_payload, payloads.whole_payload):
+        assert read(data, 2, len(data), 7) == b"abc"
+        assert read(data, 9, len(data), 8) == b""
+        assert read(bytes(data), 2, 9, 7) == b"abc"
+        for end in range(2, 9):
+            assert read(data, 2, end, 7) is None
+        assert read(data, 2, len(data), 8) is None
+        goes_on = bytearray(b"\xff\xff\xff\x00" + bytes(0xFFFFFF))
+        assert read(goes_on, 0, len(goes_on), 0) is None
+
+
+@pytest.mark.skipif(IMPLEMENTATION != "c", reason="there is one in C")
+def test_whole_payload_refuses_positions_outside_of_the_buffer() -> None:
+    for position, end in ((-1, 3), (2, 1), (0, 9)):
+        with pytest.raises(ValueError, match="within the buffer"):
+            whole_payload(bytearray(8), position, end, 0)
+
+
+@pytest.mark.skipif(IMPLEMENTATION != "c", reason="there is one in C")
+def test_greetings_cut_anywhere_are_read_as_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def outcome(payload: bytes) -> object:
+        try:
+            return handshake.parse_greeting(payload)
+        except MySQLError as error:
+            return type(error), error.args
+
+    nonce = bytes(range(1, 21))
+    fields = struct.pack("<I8sxHBHHB6xI", 7, nonce[:8], 0xFFFE, 45, 2, 0x81FF, 21, 0x1D)
+    whole = b"\x0a11.8.2-MariaDB\0" + fields + nonce[8:] + b"\0mysql_native_password\0"
+    cases = [whole[:size] for size in range(len(whole) + 1)]
+    for at in range(len(whole)):
+        cases += [whole[:at] + bytes([byte]) + whole[at + 1 :] for byte in (0, 1, 0x41, 0x80, 255)]
+    in_c = [outcome(case) for case in cases]
+    monkeypatch.setattr(handshake, "read_greeting", lambda payload: None)
+    assert in_c == [outcome(case) for case in cases]
+    assert in_c[len(whole)] == handshake.Greeting(
+        10, "11.8.2-MariaDB", 7, 0x1D_81FF_FFFE, 45, 2, nonce, "mysql_native_password"
+    )

@@ -317,3 +317,41 @@ def test_packets_before_the_handshake_response() -> None:
     feed(session, scripted.frame(hello, 0) + scripted.frame(scripted.ok(), 2))
     assert isinstance(login.error, MalformedPacket)
     assert b"secret" not in session.data_to_send()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 11])
+def test_the_ok_of_a_login_comes_whole_or_in_pieces(cut: int) -> None:
+    session = new_session()
+    login = Login(login_options("u", "", "test"))
+    session.start(login)
+    feed(session, scripted.frame(scripted.greeting(), 0))
+    end = scripted.frame(scripted.ok(status=0x4001), 2)
+    buffer = bytearray(end)
+    assert session.receive(buffer, 0, cut) == (cut if cut == len(end) else 0)
+    assert login.done is (cut == len(end))
+    if not login.done:
+        assert session.receive(buffer, 0, len(end)) == len(end)
+    assert (login.done, login.error, session.server_status) == (True, None, 0x4001)
+    assert session.idle
+
+
+def test_the_middle_of_a_long_payload_is_no_ok() -> None:
+    session = new_session()
+    login = Login(login_options("u", "", "test"))
+    session.start(login)
+    feed(session, scripted.frame(scripted.greeting(), 0))
+    looks = bytearray(scripted.frame(scripted.ok(), 3))
+    start = bytearray((70_000).to_bytes(3, "little") + b"\x02\xfe")
+    session.receive(start, 0, len(start))
+    session.receive(looks, 0, len(looks))
+    assert not login.done
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_the_ok_of_a_login_out_of_order(number: int) -> None:
+    session = new_session()
+    login = Login(login_options("u", "", "test"))
+    session.start(login)
+    feed(session, scripted.frame(scripted.greeting(), 0))
+    feed(session, scripted.frame(scripted.ok(), number))
+    assert isinstance(login.error, InternalError)

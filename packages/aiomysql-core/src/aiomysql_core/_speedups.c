@@ -137,8 +137,31 @@ module_free(void *module)
     (void)module_clear((PyObject *)module);
 }
 
+/* same_items(a, b) -> bool */
+static PyObject *
+same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_ssize_t size;
+
+    if (nargs != 2 || !PyTuple_Check(args[0]) || !PyTuple_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "same_items takes two tuples");
+        return NULL;
+    }
+    size = PyTuple_GET_SIZE(args[0]);
+    if (PyTuple_GET_SIZE(args[1]) != size) {
+        Py_RETURN_FALSE;
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (PyTuple_GET_ITEM(args[0], i) != PyTuple_GET_ITEM(args[1], i)) {
+            Py_RETURN_FALSE;
+        }
+    }
+    Py_RETURN_TRUE;
+}
+
 static PyMethodDef module_methods[] = {
     {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
+    {"same_items", METHOD(same_items), METH_FASTCALL, "See implementation.same_items."},
     {NULL, NULL, 0, NULL},
 };
 

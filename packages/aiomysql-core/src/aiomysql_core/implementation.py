@@ -1,8 +1,8 @@
 """What runs between the event loop and the protocol session: C where it was built, else Python.
 
 The choice is that of ``aiomysql_protocol.implementation``: AIOMYSQL_IMPL=c insists on this C module
-too.  `fast_path` and `receiver` have no second implementation: without them everything takes the
-way that they are shortcuts of.
+too.  `fast_path`, `receiver` and `same_items` have no second implementation: without them all takes
+the way that they are shortcuts of.
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ class _Parts(NamedTuple):
     new_cursor: Callable[[type[Any], Any, bool], Any]
     fast_path: Callable[..., FastPath] | None
     receiver: Callable[..., Callable[[], None]] | None
+    same_items: Callable[[tuple[Any, ...], tuple[Any, ...]], bool] | None
 
 
 def _chosen() -> _Parts:
     python = _Parts(
         cursor_state.CursorState,
         lambda kind, connection, echo: AwaitableContextManager(Ready(kind(connection, echo))),
+        None,
         None,
         None,
     )
@@ -68,6 +70,7 @@ def _chosen() -> _Parts:
         _speedups.new_cursor,
         _speedups.FastPath,
         _speedups.Receiver,
+        _speedups.same_items,
     )
 
 
@@ -88,3 +91,6 @@ fast_path = _parts.fast_path
 receiver = _parts.receiver
 """``receiver(stream, session, waiter, descriptor)`` does what ``SocketStream`` does
 when its socket has bytes; None: that does it itself."""
+
+same_items = _parts.same_items
+"""``same_items(a, b)``: do two tuples hold the very same objects?  None: comparing is as quick."""

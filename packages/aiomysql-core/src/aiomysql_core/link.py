@@ -132,9 +132,9 @@ class Link(LinkState):
         stream = self._stream
         if (
             stream is None
+            or self._claimed
             or stream.closed
             or stream.foreign
-            or self.busy
             or stream.loop is not running_loop()
         ):
             self.abort()

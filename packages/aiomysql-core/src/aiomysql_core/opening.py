@@ -24,6 +24,10 @@ from aiomysql_protocol.session import Session
 #: A family of addresses, and an address of it as sockets take it.
 Address = tuple[socket.AddressFamily, Any]
 
+#: Can a socket be made that does not block?
+_UNBLOCKED = hasattr(socket, "SOCK_NONBLOCK")
+_UNBLOCKED_STREAM = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
+
 
 async def open_stream(
     options: Options,
@@ -40,7 +44,10 @@ async def open_stream(
     """
     session.start(login)
     try:
-        stream = await _connected_stream(options, session, loop, address)
+        sock = options.sock or await _connected_socket(options, loop, address)
+        stream: Stream | None = _watched(options, session, loop, sock)
+        if stream is None:
+            stream = await _transported(session, loop, sock)
     except BaseException:
         session.connection_lost()  # it and the exchange refer to each other
         raise
@@ -63,41 +70,53 @@ async def open_stream(
     return stream
 
 
-async def _connected_stream(
-    options: Options,
-    session: Session,
-    loop: asyncio.AbstractEventLoop,
-    address: Address | None,
-) -> Stream:
-    sock = options.sock
-    if sock is None:
-        addresses = await _addresses(options, loop) if address is None else [address]
-        sock = await _connected_socket(addresses, loop)
+def _watched(
+    options: Options, session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
+) -> SocketStream | None:
+    """A stream on `sock`; None when the loop can't watch sockets.  Closes it after an error."""
     try:
-        sock.setblocking(False)
+        if sock is options.sock:
+            sock.setblocking(False)
         options.tcp.apply(sock)
-        try:
-            return SocketStream(session, loop, sock)
-        except NotImplementedError:
-            stream = TransportStream(session, loop)
-            await loop.create_connection(lambda: stream, sock=sock)
-            return stream
+        return SocketStream(session, loop, sock)
+    except NotImplementedError:
+        return None
     except BaseException:
         sock.close()
         raise
 
 
+async def _transported(
+    session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
+) -> TransportStream:
+    stream = TransportStream(session, loop)
+    try:
+        await loop.create_connection(lambda: stream, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    return stream
+
+
 async def _connected_socket(
-    addresses: list[Address], loop: asyncio.AbstractEventLoop
+    options: Options, loop: asyncio.AbstractEventLoop, address: Address | None
 ) -> socket.socket:
-    """A socket connected to the first address that answers."""
+    """A socket connected to `address`, or to the first of the server's that answers."""
+    if address is None:
+        address = _address(options)
+    if address is not None:
+        addresses = [address]
+    else:
+        found = await loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+        addresses = [(item[0], item[4]) for item in found]
     failures: list[OSError] = []
-    for family, address in addresses:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+    for family, where in addresses:
+        sock = socket.socket(family, _UNBLOCKED_STREAM)
         try:
-            sock.setblocking(False)
-            if not _connected_at_once(sock, address):
-                await loop.sock_connect(sock, address)
+            if not _UNBLOCKED:
+                sock.setblocking(False)
+            if not _connected_at_once(sock, where):
+                await loop.sock_connect(sock, where)
         except OSError as error:
             sock.close()
             failures.append(error)
@@ -127,15 +146,12 @@ def _connected_at_once(sock: socket.socket, address: Any) -> bool:
     )
 
 
-async def _addresses(options: Options, loop: asyncio.AbstractEventLoop) -> list[Address]:
-    """Where the server may be, in the order to try."""
+def _address(options: Options) -> Address | None:
+    """Where the server is; None when that is to be looked up."""
     if options.unix_socket is not None:
-        return [(socket.AF_UNIX, options.unix_socket)]
+        return socket.AF_UNIX, options.unix_socket
     family = _family(options.host)
-    if family is not None:
-        return [(family, (options.host, options.port))]
-    found = await loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
-    return [(item[0], item[4]) for item in found]
+    return None if family is None else (family, (options.host, options.port))
 
 
 @lru_cache(maxsize=64)

@@ -9,15 +9,15 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Self
 
 from pymysql.constants import CLIENT
 from pymysql.err import NotSupportedError
 
 from aiomysql_core._version import __version__
+from aiomysql_core.implementation import same_items
 from aiomysql_core.tcp import TcpOptions
 from aiomysql_core.timeouts import check_timeout
 from aiomysql_core.tls import TlsOptions
@@ -110,7 +110,8 @@ class Options:
         """The same with another password.  Raises what `resolve` raises for it."""
         _check_password(password)
         same = object.__new__(type(self))
-        same.__dict__.update(self.__dict__, password=password)
+        same.__dict__ = self.__dict__.copy()
+        same.password = password
         return same
 
     @classmethod
@@ -234,10 +235,9 @@ class Options:
         if found is None:
             found = self._login(charset, collation_id or charset.collation_id)
             if self.sock is None:
-                found.written_attributes  # noqa: B018  (made once, for all copies)
                 self._logins.clear()
                 self._logins[key] = found
-        return found.with_password(password)
+        return found.with_password(password) if password else found
 
     def _login(self, charset: Charset, collation_id: int) -> LoginOptions:
         """What `login` gives, without the password."""
@@ -276,8 +276,33 @@ class Options:
         )
 
 
-#: The keywords of connect() that make up Options.
-OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls", "tcp", "_logins"} | {
+#: The keywords of connect() that make up Options; the secrets come last, to be cut off.
+OPTION_NAMES = (
+    "host",
+    "port",
+    "unix_socket",
+    "sock",
+    "user",
+    "db",
+    "charset",
+    "collation",
+    "connect_timeout",
+    "read_timeout",
+    "write_timeout",
+    "client_flag",
+    "stmt_cache_size",
+    "max_allowed_packet",
+    "on_cancel",
+    "kill_timeout",
+    "local_infile",
+    "auth_plugin",
+    "program_name",
+    "conn_attrs",
+    "server_public_key",
+    "allow_cleartext",
+    "allow_old_password",
+    "auth_methods",
+    "dialog",
     "tcp_keepalive",
     "tcp_user_timeout",
     "ssl",
@@ -289,15 +314,9 @@ OPTION_NAMES = frozenset(field.name for field in fields(Options)) - {"tls", "tcp
     "ssl_verify_cert",
     "ssl_verify_identity",
     "ssl_disabled",
-}
-
-
-# The secrets come last, to be cut off.
-_SECRETS = ("password", "factor_passwords")
-_PICKED = (*sorted(OPTION_NAMES.difference(_SECRETS)), *_SECRETS)
-
-#: Picks the values of OPTION_NAMES from a mapping, for `find_options`.
-pick_options: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*_PICKED)
+    "password",
+    "factor_passwords",
+)
 
 #: Types whose values can't change, and which mean the same if they are equal.
 _SIMPLE = frozenset({str, bytes, int, float, bool, _NONE, ssl.SSLContext})
@@ -307,24 +326,32 @@ _MOST_KNOWN = 64
 
 _known: dict[tuple[tuple[Any, ...], tuple[type, ...]], Options] = {}
 
+#: The last of them: mostly the same objects are given again.
+_last: list[tuple[tuple[Any, ...], Options]] = []
 
-def find_options(picked: tuple[Any, ...]) -> Options:
-    """From what `pick_options` gives.  Raises what `Options.resolve` raises.
+
+def find_options(given: tuple[Any, ...]) -> Options:
+    """From values in the order of OPTION_NAMES.  Raises what `Options.resolve` raises.
 
     To check them takes longer than to log in, so what was checked is remembered, without the
     passwords, as long as all values are of simple types.
     """
-    shown, (password, factor_passwords) = picked[:-2], picked[-2:]
+    shown, password, factor_passwords = given[:-2], given[-2], given[-1]
+    if same_items is not None and _last and factor_passwords == ():
+        last, options = _last[0]
+        if same_items(shown, last):
+            return options.with_password(password or b"")
     types = tuple(map(type, shown))  # because True == 1 == 1.0
     if factor_passwords != () or not _SIMPLE.issuperset(types):
-        return Options.resolve(**dict(zip(_PICKED, picked, strict=True)))
-    options = _known.get((shown, types))
-    if options is None:
-        options = Options.resolve(**dict(zip(_PICKED, (*shown, b"", ()), strict=True)))
+        return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
+    found = _known.get((shown, types))
+    if found is None:
+        found = Options.resolve(**dict(zip(OPTION_NAMES, (*shown, b"", ()), strict=True)))
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[shown, types] = options
-    return options.with_password(password or b"")
+        _known[shown, types] = found
+    _last[:] = [(shown, found)]
+    return found.with_password(password or b"")
 
 
 def _check_password(password: Any) -> None:

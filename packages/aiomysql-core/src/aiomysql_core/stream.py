@@ -251,10 +251,13 @@ class Stream(ABC):
             self._pause_reading()
 
     def _end_session(self, reason: BaseException | None) -> None:
-        """Nothing more will come, for `reason` or because the server has closed the connection."""
+        """Nothing more will come, for `reason` or because the server has closed the connection.
+
+        The caller's last deed: a task may run in it.
+        """
         self.session.connection_lost(reason)
         self._resume_writers()
         self._ended = True
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
-        self._waiter.settle(False)
+        self._waiter.settle(self._wakes_at_once)

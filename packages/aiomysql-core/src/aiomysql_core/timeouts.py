@@ -46,6 +46,41 @@ def check_timeout(name: str, seconds: object) -> None:
         raise ValueError(f"{name} must be above 0 s, not {seconds}")
 
 
+class Deadline:
+    """What `asyncio.timeout` does, for a function that ends it by itself: a third of the time."""
+
+    __slots__ = ("_cancelling", "_expired", "_task", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
+        """Have the running task cancelled in `seconds`; None: never.
+
+        loop: the running one.  Raises RuntimeError outside of a task.  `over` must be called.
+        """
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a time-out needs a task that can be cancelled")
+        self._task = task
+        self._expired = False
+        self._cancelling = task.cancelling()
+        self._timer = None if seconds is None else loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._timer = None
+        self._task.cancel()
+
+    def over(self, error: BaseException | None) -> bool:
+        """End it, with what the task was told; was that the end of the time, and nothing else?"""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._expired:
+            return False
+        self._expired = False
+        others = self._task.uncancel() > self._cancelling
+        return isinstance(error, asyncio.CancelledError) and not others
+
+
 async def in_time(link: Link, work: Awaitable[T], seconds: float) -> T:
     """What `work` gives, which uses `link` and may take so many seconds.
 

@@ -241,24 +241,24 @@ find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsign
 /* Longer answers are read the other way, which does not begin anew when more is to come. */
 enum { QUICK_LIMIT = 1 << 14 };
 
-/* The query whose answer is due, if that may be read so; NULL with or without an exception. */
-static PyObject *
-quick_query(const State *state, PyObject *session)
+/* The exchange whose answer is due, if that may be read so; NULL with or without an exception. */
+static ExchangeState *
+quick_exchange(const State *state, PyObject *session)
 {
     PyObject *exchanges = SLOT(state, session, session_exchanges);
-    PyObject *query = NULL;
+    PyObject *exchange = NULL;
 
     if (exchanges != NULL && PyObject_Size(exchanges) == 1) {
-        query = PySequence_GetItem(exchanges, 0);
+        exchange = PySequence_GetItem(exchanges, 0);
     }
-    if (query != NULL && PyObject_TypeCheck(query, state->exchange_state_type)) {
-        const ExchangeState *known = (const ExchangeState *)query;
+    if (exchange != NULL && PyObject_TypeCheck(exchange, state->exchange_state_type)) {
+        ExchangeState *known = (ExchangeState *)exchange;
         if (known->quick == Py_True && known->sequence_id != NULL &&
-            PyLong_CheckExact(known->sequence_id) && PyLong_AsLong(known->sequence_id) == 1) {
-            return query;
+            PyLong_CheckExact(known->sequence_id)) {
+            return known;
         }
     }
-    Py_XDECREF(query);
+    Py_XDECREF(exchange);
     return NULL;
 }
 
@@ -296,6 +296,31 @@ query_kind(State *state, PyObject *query)
     return kind;
 }
 
+/* `exchange`, the oldest one of `session`, is done; `status`: the server's flags.  -1: exception. */
+static int
+finish_exchange(const State *state, PyObject *session, ExchangeState *exchange, PyObject *status)
+{
+    PyObject *wake, *done;
+
+    Py_XSETREF(SLOT(state, session, session_server_status), Py_NewRef(status));
+    Py_XSETREF(exchange->done, Py_NewRef(Py_True));
+    done = PyObject_CallOneArg(state->deque_popleft, SLOT(state, session, session_exchanges));
+    if (done == NULL) {
+        return -1;
+    }
+    Py_DECREF(done);
+    wake = exchange->wake;
+    if (wake == NULL || wake == Py_None) {
+        Py_XSETREF(exchange->news, Py_NewRef(Py_True));
+        return 0;
+    }
+    exchange->wake = Py_NewRef(Py_None);
+    done = PyObject_CallNoArgs(wake);
+    Py_DECREF(wake);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 /* Hand the parts of `answer`, whose references it takes over, to `query` and `session`.  -1:
  * exception. */
 static int
@@ -303,10 +328,9 @@ finish_query(const State *state, const QueryKind *kind, PyObject *session, Excha
              const Answer *answer)
 {
     ResultState *result = (ResultState *)new_state(kind->new_result);
-    PyObject *wake, *done;
     int failed;
 
-    if (result == NULL || query->results == NULL || !PyList_Check(query->results)) {
+    if (result == NULL || !PyList_Check(query->results)) {
         if (result != NULL) {
             PyErr_SetString(PyExc_TypeError, "results must be a list");
         }
@@ -316,32 +340,34 @@ finish_query(const State *state, const QueryKind *kind, PyObject *session, Excha
         Py_DECREF(answer->ok);
         return -1;
     }
-    Py_XSETREF(SLOT(state, session, session_server_status),
-               Py_NewRef(PyTuple_GET_ITEM(answer->ok, 2)));
     Py_XSETREF(result->rows, answer->rows);
     Py_XSETREF(result->column_set, answer->column_set);
     Py_XSETREF(result->ok, answer->ok);
     Py_XSETREF(result->complete, Py_NewRef(Py_True));
-    Py_XSETREF(query->done, Py_NewRef(Py_True));
-    failed = PyList_Append(query->results, (PyObject *)result);
+    failed = PyList_Append(query->results, (PyObject *)result) < 0 ||
+             finish_exchange(state, session, query, PyTuple_GET_ITEM(result->ok, 2)) < 0;
     Py_DECREF(result);
-    done = failed ? NULL
-                  : PyObject_CallOneArg(state->deque_popleft,
-                                        SLOT(state, session, session_exchanges));
-    if (done == NULL) {
-        return -1;
-    }
-    Py_DECREF(done);
-    wake = query->wake;
-    if (wake == NULL || wake == Py_None) {
-        Py_XSETREF(query->news, Py_NewRef(Py_True));
+    return failed ? -1 : 0;
+}
+
+/* Whether bytes[0:size] are an OK packet, one as it nearly always is, that ends `exchange`, which
+ * has no results.  -1: exception. */
+static int
+take_ok(const State *state, PyObject *session, ExchangeState *exchange,
+        const unsigned char *bytes, Py_ssize_t size)
+{
+    PyObject *status;
+    int failed;
+
+    if (size < 4 + 7 || (bytes[0] | bytes[1] << 8 | bytes[2] << 16) != size - 4 ||
+        bytes[3] != PyLong_AsLong(exchange->sequence_id) || bytes[4] != 0 || bytes[5] >= 0xFB ||
+        bytes[6] >= 0xFB) {
         return 0;
     }
-    query->wake = Py_NewRef(Py_None);
-    done = PyObject_CallNoArgs(wake);
-    Py_DECREF(wake);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    status = PyLong_FromLong(bytes[7] | bytes[8] << 8);
+    failed = status == NULL || finish_exchange(state, session, exchange, status) < 0;
+    Py_XDECREF(status);
+    return failed ? -1 : 1;
 }
 
 /* Whether `answer` ends at `end`, and with it the answers that are due. */
@@ -391,8 +417,9 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     enum { MORE_RESULTS = 0x0008 };
     State *state = PyModule_GetState(module);
-    PyObject *query, *blocks = NULL;
-    const QueryKind *kind;
+    PyObject *blocks = NULL;
+    ExchangeState *exchange;
+    const QueryKind *kind = NULL;
     Answer answer;
     Py_ssize_t start, end;
     Py_buffer view;
@@ -407,16 +434,22 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     if (end - start > QUICK_LIMIT || !IS_OWNED(state, args[0], session) ||
-        (query = quick_query(state, args[0])) == NULL) {
+        (exchange = quick_exchange(state, args[0])) == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
     }
-    kind = query_kind(state, query);
-    if (kind != NULL) {
-        blocks = quick_blocks(state, kind, args[0], query);
+    if (exchange->results != NULL && PyLong_AsLong(exchange->sequence_id) == 1 &&
+        (kind = query_kind(state, (PyObject *)exchange)) != NULL) {
+        blocks = quick_blocks(state, kind, args[0], (PyObject *)exchange);
     }
-    if (blocks != NULL && PyList_Check(blocks) &&
-        PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
-        if (start >= 0 && start <= end && end <= view.len) {
+    if (!PyErr_Occurred() && PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
+        if (start < 0 || start > end || end > view.len) {
+            taken = 0;
+        }
+        else if (exchange->results == NULL) {
+            taken = take_ok(state, args[0], exchange, (unsigned char *)view.buf + start,
+                            end - start) > 0;
+        }
+        else if (blocks != NULL && PyList_Check(blocks)) {
             found = find_answer(state, blocks, args[1], view.buf, start, end, &answer);
         }
         PyBuffer_Release(&view);
@@ -426,14 +459,14 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         PyErr_Clear(); /* whoever reads frame by frame will meet it again */
     }
     if (found && is_all(&answer, end, MORE_RESULTS)) {
-        taken = finish_query(state, kind, args[0], (ExchangeState *)query, &answer) == 0;
+        taken = finish_query(state, kind, args[0], exchange, &answer) == 0;
     }
     else if (found) {
         Py_DECREF(answer.rows);
         Py_DECREF(answer.column_set);
         Py_XDECREF(answer.ok);
     }
-    Py_DECREF(query);
+    Py_DECREF(exchange);
     return PyErr_Occurred() ? NULL : PyBool_FromLong(taken);
 }
 

@@ -10,6 +10,7 @@
 #include "_dicts.h"
 #include "_lending.h"
 #include "_literals.h"
+#include "_login.h"
 #include "_parameters.h"
 #include "_requests.h"
 #include "_rows.h"
@@ -461,10 +462,12 @@ static PyMethodDef module_methods[] = {
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
+    {"read_greeting", read_greeting, METH_O, "See implementation.read_greeting."},
     {"resting", resting, METH_VARARGS, "See lending.resting."},
     {"start_execution", METHOD(start_execution), METH_FASTCALL,
      "See implementation.start_execution."},
     {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},
+    {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
     {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
     {NULL, NULL, 0, NULL},

@@ -30,7 +30,8 @@ class ExchangeState:
     #: Something has come since anybody looked; whoever looks sets it to False.
     news: bool = False
 
-    #: May its answer be read by `implementation.quick_answer`?
+    #: May its answer be read by `implementation.quick_answer`?  Without `results` that is an OK
+    #: packet, of which nothing but the status flags is wanted.
     quick: bool = False
 
     #: Is nobody to wait for more than can be kept (see `paused`)?

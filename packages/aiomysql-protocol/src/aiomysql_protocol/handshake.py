@@ -15,6 +15,7 @@ from pymysql.err import OperationalError
 
 from aiomysql_protocol.capabilities import REQUIRED
 from aiomysql_protocol.errors import malformed
+from aiomysql_protocol.implementation import read_greeting
 from aiomysql_protocol.wire import PayloadReader, lenenc_bytes, lenenc_integer
 
 #: The client can go on with a second and third factor (CLIENT_MULTI_FACTOR_AUTHENTICATION).
@@ -65,9 +66,12 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
     Raises OperationalError when the peer speaks something else, or a MySQL protocol older than
     4.1's with plug-in authentication; MalformedPacket when the packet ends early.
     """
+    payload = bytes(payload)
+    read = read_greeting(payload)
+    if read is not None and read[3] & REQUIRED == REQUIRED:
+        return tuple.__new__(Greeting, read)
     if not payload or payload[0] != _PROTOCOL_VERSION:
         raise not_a_greeting(payload)
-    payload = bytes(payload)
     end = payload.find(0, 1)
     if end < 0:
         raise malformed("a string in the server's greeting has no end")
@@ -116,7 +120,10 @@ def _too_short(payload: bytes, announced: int) -> Exception:
 
 
 def ssl_request(capabilities: int, max_packet: int, collation_id: int) -> bytes:
-    """Protocol::SSLRequest, which is also the head of the handshake response.
+    """Protocol::SSLRequest, which is also the head of Protocol::HandshakeResponse41.
+
+    The user's name and a NUL stand behind it there, then `auth_response_field` and
+    `rest_of_response`.
 
     `capabilities`: with MariaDB's own from bit 32 on.
     """
@@ -131,39 +138,31 @@ def connection_attributes(attributes: Mapping[str, str]) -> bytes:
     return lenenc_integer(len(pairs)) + pairs
 
 
-def handshake_response(
-    head: bytes,
-    capabilities: int,
-    *,
-    user: bytes,
-    auth_response: bytes,
-    auth_plugin: str,
-    database: bytes | None,
-    attributes: bytes,
-) -> bytes:
-    """Protocol::HandshakeResponse41; `head` comes from `ssl_request`, `attributes` from
-    `connection_attributes`.
+def auth_response_field(capabilities: int, auth_response: bytes, auth_plugin: str) -> bytes:
+    """An authentication method's first bytes as they stand in the handshake response.
 
-    Raises OperationalError when `auth_response` is too long for the server.
+    Raises OperationalError when they are too long for the server.
     """
-    parts = [head, user, b"\0"]
+    size = len(auth_response)
     if capabilities & CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA:
-        parts.append(lenenc_integer(len(auth_response)))
-    elif len(auth_response) > _LONGEST_SHORT_RESPONSE:
+        return lenenc_integer(size) + auth_response
+    if size > _LONGEST_SHORT_RESPONSE:
         raise OperationalError(
             CR.CR_AUTH_PLUGIN_ERR,
-            f"Authentication plugin '{auth_plugin}' would send {len(auth_response)} bytes, "
+            f"Authentication plugin '{auth_plugin}' would send {size} bytes, "
             f"the server takes at most {_LONGEST_SHORT_RESPONSE}",
         )
-    else:
-        parts.append(bytes([len(auth_response)]))
-    parts.append(auth_response)
+    return bytes([size]) + auth_response
+
+
+def rest_of_response(
+    capabilities: int, auth_plugin: str, database: bytes | None, attributes: bytes
+) -> bytes:
+    """What stands behind that; `attributes` comes from `connection_attributes`."""
+    rest = auth_plugin.encode() + b"\0"
     if database is not None and capabilities & CLIENT.CONNECT_WITH_DB:
-        parts += (database, b"\0")
-    parts += (auth_plugin.encode(), b"\0")
-    if capabilities & CLIENT.CONNECT_ATTRS:
-        parts.append(attributes)
-    return b"".join(parts)
+        rest = database + b"\0" + rest
+    return rest + attributes if capabilities & CLIENT.CONNECT_ATTRS else rest
 
 
 class AuthSwitch(NamedTuple):

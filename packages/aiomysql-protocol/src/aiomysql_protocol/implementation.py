@@ -57,6 +57,8 @@ class _Parts(NamedTuple):
     resting: Callable[[str, int], Callable[[Any], bool]]
     following: Callable[[str], Callable[[Any, Any], None]]
     long_payload: type[Any]
+    whole_payload: Callable[[bytes | bytearray, int, int, int], bytes | None]
+    read_greeting: Callable[[bytes], tuple[int, str, int, int, int, int, bytes, str] | None]
 
 
 def _literals(
@@ -90,6 +92,8 @@ def _chosen() -> _Parts:
         lending.resting,
         lending.following,
         payloads.LongPayload,
+        payloads.whole_payload,
+        lambda payload: None,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -128,6 +132,8 @@ def _chosen() -> _Parts:
         _speedups.resting,
         _speedups.following,
         _speedups.LongPayload,
+        _speedups.whole_payload,
+        _speedups.read_greeting,
     )
 
 
@@ -142,13 +148,20 @@ dict_rows = _parts.dict_rows
 drain_rows = _parts.drain_rows
 """See ``rows.drain_rows``."""
 
+whole_payload = _parts.whole_payload
+"""See ``payloads.whole_payload``."""
+
+read_greeting = _parts.read_greeting
+"""The items of a ``handshake.Greeting`` for a payload such as all servers send; None: it is another
+one, and for ``handshake.parse_greeting`` to read or refuse."""
+
 read_answer = _parts.read_answer
 """See ``answers.read_answer``."""
 
 quick_answer = _parts.quick_answer
 """``quick_answer(session, buffer, start, end)``: read all of buffer[start:end] as the answer to the
-session's only exchange, which ends with it as in ``Query.receive_rows``; False: nothing was done.
-None in Python, where it would be no quicker.
+session's only exchange, which ends with it as in ``Query.receive_rows`` or ``Login.receive``.
+False: nothing was done.  None in Python, where it would be no quicker.
 """
 
 start_query = _parts.start_query

@@ -5,11 +5,10 @@ MySQL: "Connection Phase".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cached_property
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, NamedTuple, Self
 
 from pymysql.constants import CLIENT, CR
 from pymysql.err import MySQLError, NotSupportedError, OperationalError
@@ -30,16 +29,15 @@ from aiomysql_protocol.handshake import (
     MULTI_FACTOR,
     AuthSwitch,
     Greeting,
+    auth_response_field,
     connection_attributes,
-    handshake_response,
     not_a_greeting,
     parse_auth_switch,
     parse_greeting,
+    rest_of_response,
     ssl_request,
 )
 from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_error, parse_ok
-
-_T = TypeVar("_T")
 
 _AUTH_MORE_DATA = 0x01
 _AUTH_NEXT_FACTOR = 0x02
@@ -61,6 +59,24 @@ class Tls(Enum):
     IF_NEEDED = auto()  # only where a password could not be sent without: no RSA on this machine
     PREFERRED = auto()  # when the server offers it
     REQUIRED = auto()  # or fail before anything about the user is sent
+
+
+class _Plan(NamedTuple):
+    """What the options and a greeting make of a log-in, but for nonce and password."""
+
+    capabilities: int
+    #: The method to begin with.
+    plugin: str
+    method: type[AuthMethod] | None
+    #: The request for TLS, with which the handshake response begins too.
+    head: bytes
+    #: What stands in that before and behind the method's first bytes.
+    before: bytes
+    behind: bytes
+
+
+#: How many plans are kept: the servers behind one address are of a kind.
+_MOST_PLANS = 8
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,10 @@ class LoginOptions:
     factor_passwords: tuple[bytes, ...] = field(default=(), repr=False)
     #: The longest payload that is accepted, in bytes, which the server is told.
     max_payload: int = MAX_PAYLOAD
+    #: What `plan` has made before; shared by all copies.
+    _plans: dict[tuple[int, str, bool], _Plan] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if self.auth_plugin and self.find_method(self.auth_plugin) is None:
@@ -106,15 +126,47 @@ class LoginOptions:
                 f"option 'auth_plugin' names the unknown {self.auth_plugin!r}; known are {known}"
             )
 
-    @cached_property
-    def written_attributes(self) -> bytes:
-        """The attributes as they are sent."""
-        return connection_attributes(self.attributes)
+    def plan(self, greeting: Greeting, encrypt: bool) -> _Plan:
+        """For a server with this greeting, and a channel that is to be encrypted, or not."""
+        key = greeting.capabilities, greeting.auth_plugin, encrypt
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = self._plan(greeting, encrypt)
+        return plan
+
+    def _plan(self, greeting: Greeting, encrypt: bool) -> _Plan:
+        wanted = DEFAULT | MULTI_FACTOR | self.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
+        if self.database is not None:
+            wanted |= CLIENT.CONNECT_WITH_DB
+        capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
+        if not capabilities & DEPRECATE_EOF:
+            capabilities &= ~CACHE_METADATA  # what stands in for its EOF is not known
+        if encrypt:
+            capabilities |= CLIENT.SSL
+        plugin = self.auth_plugin or greeting.auth_plugin
+        method = self.find_method(plugin)
+        if method is None:
+            # The server will switch to what the account needs.
+            plugin, method = NativePassword.name, self.find_method(NativePassword.name)
+        head = ssl_request(capabilities, self.max_payload, self.collation_id)
+        attributes = connection_attributes(self.attributes)
+        return _Plan(
+            capabilities,
+            plugin,
+            method,
+            head,
+            head + self.user + b"\0",
+            rest_of_response(capabilities, plugin, self.database, attributes),
+        )
 
     def with_password(self, password: bytes) -> Self:
         """The same with another password."""
         same = object.__new__(type(self))
-        same.__dict__.update(self.__dict__, password=password)
+        fields = self.__dict__.copy()
+        fields["password"] = password
+        object.__setattr__(same, "__dict__", fields)
         return same
 
     def find_method(self, plugin: str) -> type[AuthMethod] | None:
@@ -137,8 +189,7 @@ class Login(Exchange):
     def __init__(self, options: LoginOptions) -> None:
         self._options = options
         self._tls = False
-        self._capabilities = 0
-        self._head = b""
+        self._plan: _Plan | None = None
         self._method: AuthMethod | None = None
         self._factor = 0  # 0 for the password, then 1 and 2
         self._steps = 0
@@ -174,7 +225,7 @@ class Login(Exchange):
             self.finish()
         elif header == EOF_HEADER:
             self._switch(parse_auth_switch(payload))
-        elif header == _AUTH_NEXT_FACTOR and self._capabilities & MULTI_FACTOR:
+        elif header == _AUTH_NEXT_FACTOR and self.session.capabilities & MULTI_FACTOR:
             self._factor += 1
             self._switch(parse_auth_switch(payload))
         else:
@@ -192,24 +243,15 @@ class Login(Exchange):
 
     def _greeted(self, greeting: Greeting) -> None:
         assert self.session is not None
-        options = self._options
-        self.session.greeting = greeting
-        self.session.server_status = greeting.server_status
+        session = self.session
+        session.greeting = greeting
+        session.server_status = greeting.server_status
         self.server_auth_plugin = greeting.auth_plugin
-        client_flags = options.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
-        wanted = DEFAULT | MULTI_FACTOR | client_flags
-        if options.database is not None:
-            wanted |= CLIENT.CONNECT_WITH_DB
-        self._capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
-        if not self._capabilities & DEPRECATE_EOF:
-            self._capabilities &= ~CACHE_METADATA  # what stands in for its EOF is not known
         encrypt = self._decide_tls(greeting)
+        self._plan = plan = self._options.plan(greeting, encrypt)
+        session.capabilities = plan.capabilities
         if encrypt:
-            self._capabilities |= CLIENT.SSL
-        self._head = ssl_request(self._capabilities, options.max_payload, options.collation_id)
-        self.session.capabilities = self._capabilities
-        if encrypt:
-            self.session.send_payload(self, self._head)
+            session.send_payload(self, plan.head)
             self.tls_wanted = True
             self.notify()
         else:
@@ -218,6 +260,8 @@ class Login(Exchange):
     def _decide_tls(self, greeting: Greeting) -> bool:
         """Encrypt?  Raises OperationalError 2026 when TLS is asked for and not to be had."""
         options = self._options
+        if options.tls is Tls.DISABLED:
+            return False
         offered = bool(greeting.capabilities & CLIENT.SSL)
         if options.tls is Tls.REQUIRED and not offered:
             raise OperationalError(
@@ -226,46 +270,45 @@ class Login(Exchange):
             )
         if options.tls is Tls.IF_NEEDED:
             return offered and not options.secure and self._needs_tls(greeting)
-        return options.tls is not Tls.DISABLED and offered
+        return offered
 
     def _needs_tls(self, greeting: Greeting) -> bool:
         """Is there a password that could not be sent in clear?"""
         options = self._options
-        plugins = {options.auth_plugin, greeting.auth_plugin}
-        if plugins & _CLEARTEXT_METHODS:
+        own, announced = options.auth_plugin, greeting.auth_plugin
+        if own in _CLEARTEXT_METHODS or announced in _CLEARTEXT_METHODS:
             return not options.allow_cleartext
-        return bool(plugins & _RSA_METHODS and options.password) and not rsa_available()
+        return (
+            bool(options.password)
+            and (own in _RSA_METHODS or announced in _RSA_METHODS)
+            and not rsa_available()
+        )
 
     def _respond(self) -> None:
         assert self.session is not None and self.session.greeting is not None
-        options, greeting = self._options, self.session.greeting
-        plugin = options.auth_plugin or greeting.auth_plugin
-        if options.find_method(plugin) is None:
-            # The server will switch to what the account needs.
-            plugin = NativePassword.name
-        auth_response = self._begin(plugin, greeting.nonce, plugin == greeting.auth_plugin)
-        self._reply(
-            handshake_response(
-                self._head,
-                self._capabilities,
-                user=options.user,
-                auth_response=auth_response,
-                auth_plugin=plugin,
-                database=options.database,
-                attributes=options.written_attributes,
-            )
-        )
+        greeting, plan = self.session.greeting, self._plan
+        assert plan is not None
+        announced = plan.plugin == greeting.auth_plugin
+        first = self._begin(plan.plugin, plan.method, greeting.nonce, announced)
+        if len(first) < 0xFB:
+            field = bytes((len(first),)) + first
+        else:
+            field = auth_response_field(plan.capabilities, first, plan.plugin)
+        self.session.send_payload(self, plan.before + field + plan.behind)
+        self.quick = True  # as a rule the OK comes next
 
     def _switch(self, switch: AuthSwitch) -> None:
         """The server wants another method, or one for the next factor."""
         assert self.session is not None and self.session.greeting is not None
         nonce = switch.nonce or self.session.greeting.nonce
-        self._reply(self._begin(switch.plugin, nonce, True))
+        method = self._options.find_method(switch.plugin)
+        self._reply(self._begin(switch.plugin, method, nonce, True))
 
-    def _begin(self, plugin: str, nonce: bytes, announced: bool) -> bytes:
-        """Begin the method named `plugin`; returns its first bytes."""
+    def _begin(
+        self, plugin: str, method: type[AuthMethod] | None, nonce: bytes, announced: bool
+    ) -> bytes:
+        """Begin `method`, named `plugin`; returns its first bytes."""
         options = self._options
-        method = options.find_method(plugin)
         if method is None:
             asked = f" for factor {self._factor + 1}" if self._factor else ""
             raise OperationalError(
@@ -275,7 +318,7 @@ class Login(Exchange):
             )
         self.auth_plugin = plugin
         context = AuthContext(
-            password=self._password(plugin),
+            password=options.password if self._factor == 0 else self._password(plugin),
             nonce=nonce,
             secure=self._tls or options.secure,
             tls=self._tls,
@@ -285,38 +328,43 @@ class Login(Exchange):
             allow_old_password=options.allow_old_password,
             dialog=options.dialog,
         )
-        self._method = self._guarded(lambda: method(context))
-        return self._guarded(self._method.start)
+        try:
+            self._method = method(context)
+            return self._method.start()
+        except MySQLError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
 
     def _password(self, plugin: str) -> bytes:
-        """The password for the factor that the server asks for."""
-        passwords = (self._options.password, *self._options.factor_passwords)
-        if self._factor < len(passwords):
-            return passwords[self._factor]
+        """The password for the second or third factor, which the server asks for."""
+        options, factor = self._options, self._factor
+        if factor <= len(options.factor_passwords):
+            return options.factor_passwords[factor - 1]
         raise OperationalError(
             CR.CR_AUTH_PLUGIN_ERR,
             f"The account has several factors (multi-factor authentication): the server asks for "
-            f"factor {self._factor + 1} with the plugin '{plugin}', and the option "
+            f"factor {factor + 1} with the plugin '{plugin}', and the option "
             "'factor_passwords' has no password for it",
         )
 
     def _step(self, method: AuthMethod, challenge: bytes) -> None:
-        reply = self._guarded(lambda: method.step(challenge))
-        if reply is not None:
-            self._reply(reply)
-
-    def _guarded(self, call: Callable[[], _T]) -> _T:
-        """What `call` returns; a failure in code of the caller's becomes an OperationalError."""
         try:
-            return call()
+            reply = method.step(challenge)
         except MySQLError:
             raise
         except Exception as error:
-            # Without the error's text, in which a password may stand.
-            raise OperationalError(
-                CR.CR_AUTH_PLUGIN_ERR,
-                f"Authentication plugin '{self.auth_plugin}' failed ({type(error).__name__})",
-            ) from error
+            raise self._failed(error) from error
+        if reply is not None:
+            self._reply(reply)
+
+    def _failed(self, error: Exception) -> OperationalError:
+        """The error for one in a method, which may be the caller's code."""
+        # Without the error's text, in which a password may stand.
+        return OperationalError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"Authentication plugin '{self.auth_plugin}' failed ({type(error).__name__})",
+        )
 
     def _reply(self, payload: bytes) -> None:
         assert self.session is not None

@@ -1,10 +1,33 @@
-"""Payloads that are too long for the receive buffer.
+"""Payloads as they stand in the receive buffer, and those that are too long for it.
 
 ``LongPayload`` here is the Python implementation; ``_payload.h`` holds one of which a row's value
 can be made without a copy, and which can lend its room.
 """
 
 from __future__ import annotations
+
+from struct import Struct
+
+from .capabilities import MAX_FRAME
+
+_unpack_header = Struct("<I").unpack_from
+
+
+def whole_payload(
+    buffer: bytes | bytearray, position: int, end: int, sequence_id: int, /
+) -> bytes | None:
+    """The payload that begins at `position`, if all of it is in buffer[position:end].
+
+    None: bytes are missing, it goes on in another frame, or its first is not number `sequence_id`.
+    """
+    start = position + 4
+    if start > end:
+        return None
+    (header,) = _unpack_header(buffer, position)
+    length = header & MAX_FRAME
+    if header >> 24 != sequence_id or length == MAX_FRAME or start + length > end:
+        return None
+    return bytes(memoryview(buffer)[start : start + length])
 
 
 class LongPayload(bytearray):

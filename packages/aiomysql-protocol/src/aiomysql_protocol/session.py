@@ -23,7 +23,7 @@ from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
 from aiomysql_protocol.handshake import Greeting
-from aiomysql_protocol.implementation import quick_answer
+from aiomysql_protocol.implementation import quick_answer, whole_payload
 from aiomysql_protocol.packets import ERR_HEADER, Ok, parse_error
 
 # Above the server's 16 flags, so that its next ones take it away.
@@ -160,7 +160,12 @@ class Session:
 
     def send_payload(self, exchange: Exchange, payload: bytes) -> None:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
-        chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
+        size, number = len(payload), exchange.sequence_id
+        if size < MAX_FRAME:
+            self._to_send.append((size | number << 24).to_bytes(4, "little") + payload)
+            exchange.sequence_id = (number + 1) & 0xFF
+            return
+        chunks, exchange.sequence_id = frames(payload, number)
         self._to_send += chunks
 
     @property
@@ -198,11 +203,19 @@ class Session:
                     if exchange.done:
                         self.exchanges.popleft()
                         continue
-                frame = self._read_frame(exchange, buffer, position, end)
-                position = frame.position
-                if frame.payload is None:
-                    return position
-                exchange.receive(frame.payload)
+                payload: bytes | bytearray | None = None
+                if not self._assembler.gathering:
+                    payload = whole_payload(buffer, position, end, exchange.sequence_id)
+                if payload is not None:
+                    position += 4 + len(payload)
+                    exchange.sequence_id = (exchange.sequence_id + 1) & 0xFF
+                else:
+                    frame = self._read_frame(exchange, buffer, position, end)
+                    position = frame.position
+                    if frame.payload is None:
+                        return position
+                    payload = frame.payload
+                exchange.receive(payload)
                 if exchange.done and self.exchanges:
                     self.exchanges.popleft()
         except MySQLError as error:
@@ -219,7 +232,7 @@ class Session:
         receive(buffer, 0, number of bytes).  None: they come by way of the caller's own buffer.
         Never raises: as `receive`.
         """
-        if self.error is None:
+        if self._assembler.gathering and self.error is None:
             try:
                 return self._assembler.room()
             except Exception as error:
@@ -268,6 +281,8 @@ class Session:
             return Frame(None, position, expected)
         frame = self._assembler.read(buffer, position, end, expected, exchange.max_payload)
         exchange.sequence_id = frame.sequence_id
+        if self._assembler.gathering:
+            exchange.quick = False  # what comes next is the middle of a payload
         return frame
 
     @staticmethod
