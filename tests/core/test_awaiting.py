@@ -218,7 +218,7 @@ async def test_driven_by_hand(way: Way, connect_args: dict[str, Any], size: int)
     waits_for = work.send(None)
     called = asyncio.Event()
     waits_for.add_done_callback(lambda _: called.set())
-    assert waits_for.get_loop() is asyncio.get_running_loop()
+    assert waits_for._loop is asyncio.get_running_loop()
     await asyncio.wait_for(called.wait(), 5)
     with pytest.raises(StopIteration) as stopped:
         work.send(None)

@@ -73,7 +73,7 @@ async def errors(pool):
 async def cancellations(pool):
     for delay in (0, 0, 0.001, 0.05):
         async with pool.acquire() as connection, connection.cursor() as cursor:
-            task = asyncio.ensure_future(cursor.execute("SELECT SLEEP(5), %s", (1,)))
+            task = asyncio.ensure_future(cursor.execute("SELECT SLEEP(1), %s", (1,)))
             await asyncio.sleep(delay)
             task.cancel()
             await asyncio.wait([task])
@@ -88,7 +88,7 @@ async def cancellations(pool):
 
 async def killed(pool):
     async with pool.acquire() as victim, victim.cursor() as cursor:
-        task = asyncio.ensure_future(cursor.execute("SELECT SLEEP(5), %s", (1,)))
+        task = asyncio.ensure_future(cursor.execute("SELECT SLEEP(1), %s", (1,)))
         await asyncio.sleep(0.05)
         async with pool.acquire() as other:
             await other.query(f"KILL {victim.thread_id()}")

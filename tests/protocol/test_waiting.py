@@ -10,6 +10,7 @@ import inspect
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -30,10 +31,39 @@ def ready(request: pytest.FixtureRequest) -> NewReady:
     return found
 
 
-@pytest.fixture(params=["c", "python"])
+def settled(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.Future(loop=loop)
+    future.set_result(None)
+    return future
+
+
+@pytest.fixture(params=["c", "c-settled", "python", "python-settled"])
 def new(request: pytest.FixtureRequest) -> NewWaiter:
-    waiter = part(request.param, waiting, "Waiter")
+    implementation, _, given = request.param.partition("-")
+    waiter = part(implementation, waiting, "Waiter")
+    if given:
+        return lambda loop: waiter(loop, asyncio.CancelledError, settled(loop))
     return lambda loop: waiter(loop, asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("implementation", ["c", "python"])
+async def test_what_the_callback_gets(implementation: str) -> None:
+    loop = asyncio.get_running_loop()
+    new: Any = part(implementation, waiting, "Waiter")
+    for future in (None, settled(loop)):
+        waiter = new(loop, asyncio.CancelledError, future)
+        got: list[object] = []
+        for wake in (
+            methodcaller("fire", True),
+            methodcaller("fire", False),
+            methodcaller("cancel"),
+        ):
+            waiter.arm(None)
+            waiter.add_done_callback(got.append, context=contextvars.Context())
+            wake(waiter)
+            await asyncio.sleep(0)
+        fired = waiter if future is None else future
+        assert got == [fired, fired, waiter]
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -510,6 +540,10 @@ class NoLoop:
         self.calls.append((callback, args, context))
         return None
 
+    def get_debug(self) -> bool:
+        """Asked for by asyncio's futures."""
+        return False
+
 
 def started(waiter: waiting.Waiter) -> Coroutine[Any, Any, str]:
     """A coroutine that has come to the await."""
@@ -585,7 +619,9 @@ def test_closed_before_waiting_or_after(bare: Bare) -> None:
 
 
 def test_callbacks(bare: Bare) -> None:
-    """What is given to `add_done_callback` is called once, in its context, with the waiter."""
+    """What is given to `add_done_callback` is called once, in its context, with the waiter or the
+    future that was given for it.
+    """
     waiter, _, loop = bare
     assert waiter._loop is loop
     context = contextvars.copy_context()
@@ -594,15 +630,17 @@ def test_callbacks(bare: Bare) -> None:
     waiter.fire(False)
     waiter.fire(False)
     assert not waiter.cancel()
-    assert loop.calls == [(calls.append, (waiter,), context)]
+    ((_, (given,), _),) = loop.calls
+    assert given is waiter or isinstance(given, asyncio.Future)
+    assert loop.calls == [(calls.append, (given,), context)]
     waiter.arm(None)
     waiter.add_done_callback(calls.append)
     waiter.fire(True)  # without a context: not at once
-    assert loop.calls[1:] == [(calls.append, (waiter,), None)]
+    assert loop.calls[1:] == [(calls.append, (given,), None)]
     waiter.arm(None)
     waiter.add_done_callback(calls.append, context=context)
     waiter.fire(True)
-    assert calls == [waiter]
+    assert calls == [given]
     waiter.arm(None)
     waiter.add_done_callback(calls.append, context=context)
     assert waiter.cancel(msg="why")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -10,6 +11,13 @@ from aiomysql_protocol.implementation import Ready as Ready
 from aiomysql_protocol.implementation import Waiter as Waiter
 
 T = TypeVar("T")
+
+
+def settled_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A future with the result None: see Waiter."""
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
 
 
 class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):

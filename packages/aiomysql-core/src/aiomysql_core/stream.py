@@ -13,9 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from aiomysql_core.awaitable import Waiter, settled_future
 from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.framing import SMALLEST_BUFFER
-from aiomysql_protocol.implementation import Waiter
 from aiomysql_protocol.session import Session
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Stream(ABC):
         self._view = memoryview(self._buffer)
         self._size = _FIRST_BUFFER_SIZE
         self._end = 0  # bytes in the buffer that the session has not consumed
-        self._waiter = Waiter(loop, asyncio.CancelledError)
+        self._waiter = Waiter(loop, asyncio.CancelledError, settled_future(loop))
         #: Does a task run that an answer has woken just now?  Then one more may follow it, without
         #: a turn of the event loop between.
         self.waking = False

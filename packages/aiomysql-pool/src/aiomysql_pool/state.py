@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 from aiomysql_core import Connection, InterfaceError
+from aiomysql_core.awaitable import settled_future
 from aiomysql_core.lending import Shelf
 from aiomysql_core.link_state import at_rest, follow
 from aiomysql_pool.backoff import Backoff
@@ -41,6 +42,7 @@ class PoolState:
         self._shelf: Shelf[Connection, Place] = Shelf(
             self._loop,
             asyncio.CancelledError,
+            settled_future(self._loop),
             get_ident=get_ident,
             fit=at_rest,
             wake=follow,

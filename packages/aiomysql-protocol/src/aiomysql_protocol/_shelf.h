@@ -279,6 +279,7 @@ Shelf_traverse(Shelf *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->loop);
     Py_VISIT(self->cancelled_error);
+    Py_VISIT(self->settled);
     Py_VISIT(self->fit);
     Py_VISIT(self->wake);
     Py_VISIT(self->borrow);
@@ -328,6 +329,7 @@ Shelf_dealloc(Shelf *self)
     (void)Shelf_clear(self);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->cancelled_error);
+    Py_CLEAR(self->settled);
     Py_CLEAR(self->fit);
     Py_CLEAR(self->wake);
     Py_CLEAR(self->borrow);
@@ -348,15 +350,15 @@ Shelf_dealloc(Shelf *self)
 static PyObject *
 Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"loop", "cancelled_error", "fit",       "wake",
-                            "borrow", "accept",        "give_back", "get_ident", NULL};
+    static char *names[] = {"loop",   "cancelled_error", "settled",   "fit",       "wake",
+                            "borrow", "accept",          "give_back", "get_ident", NULL};
     const State *state = PyType_GetModuleState(type);
-    PyObject *loop, *cancelled_error;
+    PyObject *loop, *cancelled_error, *settled = Py_None;
     PyObject *fit = NULL, *wake = NULL, *borrow = NULL, *accept = NULL, *give_back = NULL, *get_ident = NULL;
     Shelf *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$OOOOOO:Shelf", names, &loop,
-                                     &cancelled_error, &fit, &wake, &borrow, &accept,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OOOOOO:Shelf", names, &loop,
+                                     &cancelled_error, &settled, &fit, &wake, &borrow, &accept,
                                      &give_back, &get_ident)) {
         return NULL;
     }
@@ -375,6 +377,7 @@ Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->loop = Py_NewRef(loop);
     self->cancelled_error = Py_NewRef(cancelled_error);
+    self->settled = settled == Py_None ? NULL : Py_NewRef(settled);
     self->fit = Py_NewRef(fit);
     self->wake = Py_NewRef(wake);
     self->borrow = Py_NewRef(borrow);

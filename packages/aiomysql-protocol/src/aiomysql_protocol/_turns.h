@@ -186,6 +186,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error;
+    PyObject *settled;
     PyObject *fit;
     PyObject *wake;
     PyObject *borrow;
@@ -219,6 +220,7 @@ new_turn(State *state, Shelf *shelf)
     if (self != NULL) {
         self->waiter.loop = Py_NewRef(shelf->loop);
         self->waiter.cancelled_error = Py_NewRef(shelf->cancelled_error);
+        self->waiter.settled = Py_XNewRef(shelf->settled);
         self->waiter.state = WAITER_ARMED;
     }
     return self;

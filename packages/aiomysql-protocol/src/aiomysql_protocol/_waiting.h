@@ -192,6 +192,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error; /* asyncio.CancelledError */
+    PyObject *settled;         /* what the callback gets from `fire`; NULL: this object */
     PyObject *interrupted;     /* the owner's function, or NULL */
     PyObject *callback;        /* of the task that waits, or NULL */
     PyObject *context;
@@ -205,11 +206,12 @@ typedef struct {
 static PyObject *
 Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"loop", "cancelled_error", NULL};
-    PyObject *loop, *cancelled_error;
+    static char *names[] = {"loop", "cancelled_error", "settled", NULL};
+    PyObject *loop, *cancelled_error, *settled = Py_None;
     Waiter *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:Waiter", names, &loop, &cancelled_error)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:Waiter", names, &loop, &cancelled_error,
+                                     &settled)) {
         return NULL;
     }
     if (!PyExceptionClass_Check(cancelled_error)) {
@@ -220,6 +222,7 @@ Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self != NULL) {
         self->loop = Py_NewRef(loop);
         self->cancelled_error = Py_NewRef(cancelled_error);
+        self->settled = settled == Py_None ? NULL : Py_NewRef(settled);
     }
     return (PyObject *)self;
 }
@@ -230,6 +233,7 @@ Waiter_traverse(Waiter *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->loop);
     Py_VISIT(self->cancelled_error);
+    Py_VISIT(self->settled);
     Py_VISIT(self->interrupted);
     Py_VISIT(self->callback);
     Py_VISIT(self->context);
@@ -242,6 +246,7 @@ Waiter_clear(Waiter *self)
 {
     Py_CLEAR(self->loop);
     Py_CLEAR(self->cancelled_error);
+    Py_CLEAR(self->settled);
     Py_CLEAR(self->interrupted);
     Py_CLEAR(self->callback);
     Py_CLEAR(self->context);
@@ -269,13 +274,20 @@ Waiter_arm(Waiter *self, PyObject *interrupted)
     Py_RETURN_NONE;
 }
 
-/* Have the event loop call `callback(self)` later. Takes over both references. */
+/* What a callback is given when the waiter has fired. */
+static PyObject *
+settled_future(Waiter *self)
+{
+    return self->settled == NULL ? (PyObject *)self : self->settled;
+}
+
+/* Have the event loop call `callback(future)` later. Takes over the references to the other two. */
 static int
-call_soon(Waiter *self, PyObject *callback, PyObject *context)
+call_soon(Waiter *self, PyObject *future, PyObject *callback, PyObject *context)
 {
     PyObject *call = PyObject_GetAttrString(self->loop, "call_soon");
     PyObject *names = Py_BuildValue("(s)", "context");
-    PyObject *args[3] = {callback, (PyObject *)self, context == NULL ? Py_None : context};
+    PyObject *args[3] = {callback, future, context == NULL ? Py_None : context};
     PyObject *handle = NULL;
 
     if (call != NULL && names != NULL) {
@@ -289,7 +301,7 @@ call_soon(Waiter *self, PyObject *callback, PyObject *context)
     return handle == NULL ? -1 : 0;
 }
 
-/* Call `callback(self)` in its context. Takes over both references. */
+/* Call `callback` in its context: the waiter has fired. Takes over both references. */
 static int
 call_at_once(Waiter *self, PyObject *callback, PyObject *context)
 {
@@ -299,7 +311,7 @@ call_at_once(Waiter *self, PyObject *callback, PyObject *context)
         result = NULL;
     }
     else {
-        result = PyObject_CallOneArg(callback, (PyObject *)self);
+        result = PyObject_CallOneArg(callback, settled_future(self));
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(result);
         }
@@ -307,7 +319,7 @@ call_at_once(Waiter *self, PyObject *callback, PyObject *context)
     if (result == NULL && PyErr_ExceptionMatches(PyExc_RuntimeError)) {
         /* Another task runs: the event loop was entered from within it. */
         PyErr_Clear();
-        return call_soon(self, callback, context);
+        return call_soon(self, settled_future(self), callback, context);
     }
     Py_DECREF(callback);
     Py_DECREF(context);
@@ -338,7 +350,7 @@ Waiter_fire(Waiter *self, PyObject *at_once)
             return NULL;
         }
     }
-    else if (call_soon(self, callback, context) < 0) {
+    else if (call_soon(self, settled_future(self), callback, context) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -396,7 +408,7 @@ Waiter_cancel(Waiter *self, PyObject *args, PyObject *kwargs)
     if (callback == NULL) {
         Py_XDECREF(context);
     }
-    else if (call_soon(self, callback, context) < 0) {
+    else if (call_soon(self, (PyObject *)self, callback, context) < 0) {
         return NULL;
     }
     Py_RETURN_TRUE;
@@ -560,7 +572,7 @@ static PyMemberDef Waiter_members[] = {
 };
 
 static PyType_Slot Waiter_slots[] = {
-    {Py_tp_doc, "Waiter(loop, cancelled_error)\n--\n\nSee waiting.Waiter."},
+    {Py_tp_doc, "Waiter(loop, cancelled_error, settled=None)\n--\n\nSee waiting.Waiter."},
     {Py_tp_new, Waiter_new},
     {Py_tp_dealloc, Waiter_dealloc},
     {Py_tp_traverse, Waiter_traverse},

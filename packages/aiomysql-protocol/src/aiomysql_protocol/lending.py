@@ -43,8 +43,8 @@ class Turn(Waiter, Generic[T]):
 
     __slots__ = ("_error", "item", "thing")
 
-    def __init__(self, loop: Any, cancelled_error: type[BaseException]) -> None:
-        super().__init__(loop, cancelled_error)
+    def __init__(self, loop: Any, cancelled_error: type[BaseException], settled: Any) -> None:
+        super().__init__(loop, cancelled_error, settled)
         self.arm(None)
         #: What was given, and what stands for it; None before.
         self.thing: T | None = None
@@ -80,6 +80,7 @@ class Shelf(Generic[T, ItemT]):
         self,
         loop: Any,
         cancelled_error: type[BaseException],
+        settled: Any = None,
         *,
         get_ident: Callable[[], int],
         fit: Callable[[Any], bool],
@@ -88,7 +89,7 @@ class Shelf(Generic[T, ItemT]):
         accept: Callable[[Any, T], Awaitable[T]],
         give_back: Callable[[Any, T], Awaitable[None]],
     ) -> None:
-        """loop, cancelled_error: those of a Waiter, see there.
+        """loop, cancelled_error, settled: those of a Waiter, see there.
 
         get_ident: threading.get_ident.
         fit: may a thing change hands now?  It gets its item's subject, as wake does, which fires
@@ -97,7 +98,7 @@ class Shelf(Generic[T, ItemT]):
         a time-out in seconds or None; accept, with a thing that came from the queue and is not fit,
         or came while the shelf was not open; give_back.
         """
-        self._loop, self._cancelled_error = loop, cancelled_error
+        self._waiters = loop, cancelled_error, settled
         self._fit, self._wake = fit, wake
         self._borrow, self._accept, self._give_back = borrow, accept, give_back
         self._runs = loop.is_running
@@ -175,7 +176,7 @@ class Shelf(Generic[T, ItemT]):
 
     def queue_up(self, *, first: bool = False) -> Turn[T]:
         """A new turn, the last in the queue or the first."""
-        turn: Turn[T] = Turn(self._loop, self._cancelled_error)
+        turn: Turn[T] = Turn(*self._waiters)
         self.newest += 1
         self._turns[turn] = self.newest
         if first:

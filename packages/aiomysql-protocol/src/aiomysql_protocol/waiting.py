@@ -55,17 +55,24 @@ class Waiter:
         "_loop",
         "_message",
         "_noted",
+        "_settled",
         "_state",
     )
 
-    def __init__(self, loop: Any, cancelled_error: type[BaseException]) -> None:
+    def __init__(
+        self, loop: Any, cancelled_error: type[BaseException], settled: Any = None
+    ) -> None:
         """`loop`: an event loop, of which `call_soon` is used; `cancelled_error`: what it throws
         into cancelled tasks.
+
+        `settled`: a future of the loop's own kind with the result None, which the task gets from
+        `fire` in the place of this object: it asks that one for its result without look-ups.
         """
         self._loop = loop
         self._cancelled_error = cancelled_error
+        self._settled = self if settled is None else settled
         self._interrupted: Callable[[BaseException], object] | None = None
-        self._callback: Callable[[Waiter], object] | None = None
+        self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
         self._message: Any = None
         self._state = _FIRED
@@ -102,12 +109,12 @@ class Waiter:
             return
         if at_once and context is not None:
             try:
-                context.run(callback, self)
+                context.run(callback, self._settled)
                 del callback  # the task's: its error may hold this frame (Python 3.13)
                 return
             except RuntimeError:
                 pass  # another task runs: the event loop was entered from within it
-        self._loop.call_soon(callback, self, context=context)
+        self._loop.call_soon(callback, self._settled, context=context)
 
     def note(self) -> None:
         """There is something to wake the task for: the next `settle` does."""
@@ -140,7 +147,7 @@ class Waiter:
     # -- what asyncio's tasks ask of a future, besides `_loop` -------------------------------------
 
     def add_done_callback(
-        self, callback: Callable[[Waiter], object], /, *, context: Context | None = None
+        self, callback: Callable[[Any], object], /, *, context: Context | None = None
     ) -> None:
         """Have `callback` called once, by `fire` or `cancel`."""
         self._callback, self._context = callback, context
