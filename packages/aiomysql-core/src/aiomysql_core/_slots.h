@@ -52,7 +52,7 @@ slot_offset(PyTypeObject *type, const char *name)
     if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
         PyType_IsSubtype(type, PyDescr_TYPE(found))) {
         const PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
-        if (member->type == T_OBJECT_EX) {
+        if (member->type == T_OBJECT_EX && !(member->flags & READONLY)) {
             offset = member->offset;
         }
     }

@@ -3,9 +3,7 @@
 #ifndef AIOMYSQL_PROTOCOL_FIELDS_H
 #define AIOMYSQL_PROTOCOL_FIELDS_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <structmember.h>
+#include "_values.h"
 
 typedef struct {
     PyObject *name;
@@ -17,24 +15,15 @@ typedef struct {
 static int
 field_settle(Field *field, PyTypeObject *type)
 {
-    PyObject *found = PyObject_GetAttr((PyObject *)type, field->name);
-    int settled = 0;
+    Py_ssize_t offset = slot_offset(type, PyUnicode_AsUTF8(field->name));
 
-    if (found == NULL) {
+    if (offset < 0) {
         PyErr_Clear();
+        return 0;
     }
-    else if (Py_IS_TYPE(found, &PyMemberDescr_Type) &&
-             PyType_IsSubtype(type, PyDescr_TYPE(found))) {
-        const PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
-
-        if (member->type == T_OBJECT_EX && !(member->flags & READONLY)) {
-            field->type = (PyTypeObject *)Py_NewRef((PyObject *)type);
-            field->offset = member->offset;
-            settled = 1;
-        }
-    }
-    Py_XDECREF(found);
-    return settled;
+    field->type = (PyTypeObject *)Py_NewRef((PyObject *)type);
+    field->offset = offset;
+    return 1;
 }
 
 /* Where the attribute is kept in `object`; NULL: only the interpreter knows. */
