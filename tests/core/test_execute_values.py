@@ -443,8 +443,9 @@ class Meddling:
 
 @both_ways
 @sizes
+@pytest.mark.parametrize("goodbye", [True, False])
 async def test_closed_while_values_are_converted(
-    way: Way, connect_args: dict[str, Any], size: int
+    way: Way, connect_args: dict[str, Any], size: int, goodbye: bool
 ) -> None:
     """Nothing is sent, least of all to whatever has the socket's number by then."""
     connection = way.choose(await connect(**connect_args, stmt_cache_size=size))
@@ -453,7 +454,10 @@ async def test_closed_while_values_are_converted(
     others: list[socket.socket] = []
 
     def close() -> None:
-        connection.close()
+        if goodbye:
+            connection.close()
+        else:
+            connection.link.abort()
         others.extend(socket.socketpair())
 
     try:

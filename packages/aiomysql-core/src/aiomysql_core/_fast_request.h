@@ -85,19 +85,30 @@ is_finished(const State *state, PyObject *result)
            !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
 }
 
+/* Is the stream open, and nothing under way on it?  -1: exception. */
+static int
+is_free(const FastPath *self, const State *state)
+{
+    PyObject *sock = SLOT(state, self->stream, stream__sock);
+    Py_ssize_t outstanding = PyObject_Size(self->exchanges);
+
+    return outstanding < 0 ? -1
+                           : outstanding == 0 && self->cursor == NULL &&
+                                 PyByteArray_GET_SIZE(self->unsent) == 0 && sock != NULL &&
+                                 sock != Py_None &&
+                                 SLOT(state, self->link, link__claimed) == Py_False &&
+                                 SLOT(state, self->session, session_error) == Py_None;
+}
+
 /* 1: all is at rest; 0: it is not; -1: exception. */
 static int
 fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
 {
-    PyObject *sock = SLOT(state, self->stream, stream__sock);
     PyObject *result = SLOT(state, self->link, link_result);
-    int fine;
+    int fine = cursor->_echo || result == NULL ? 0 : is_free(self, state);
 
-    if (self->cursor != NULL || cursor->_echo || PyByteArray_GET_SIZE(self->unsent) != 0 ||
-        SLOT(state, self->link, link__claimed) != Py_False || sock == NULL || sock == Py_None ||
-        SLOT(state, self->session, session_error) != Py_None || result == NULL ||
-        PyObject_Size(self->exchanges) != 0) {
-        return PyErr_Occurred() ? -1 : 0;
+    if (fine <= 0) {
+        return fine;
     }
     if ((fine = attribute_is(state->forks, state->names.count, self->forks)) <= 0 ||
         (fine = on_own_loop(self, state)) <= 0) {

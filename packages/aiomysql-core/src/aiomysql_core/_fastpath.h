@@ -127,7 +127,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         fine = fast_request(self, state, cursor, args[1], args[2], &request);
     }
     /* Nor has the conversion of a value begun or closed something meanwhile. */
-    if (fine > 0 && PyObject_Size(self->exchanges) == 0) {
+    if (fine > 0 && is_free(self, state) > 0) {
         both = fast_start(self, state, args[1], &request);
     }
     if (both == NULL || both == Py_None) {
