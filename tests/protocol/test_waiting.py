@@ -47,11 +47,11 @@ def new(request: pytest.FixtureRequest) -> NewWaiter:
 
 
 @pytest.mark.parametrize("implementation", ["c", "python"])
-async def test_what_the_callback_gets(implementation: str) -> None:
-    loop = asyncio.get_running_loop()
+def test_what_the_callback_gets(implementation: str) -> None:
     new: Any = part(implementation, waiting, "Waiter")
-    for future in (None, settled(loop)):
-        waiter = new(loop, asyncio.CancelledError, future)
+
+    async def check(future: asyncio.Future[None] | None) -> None:
+        waiter = new(asyncio.get_running_loop(), asyncio.CancelledError, future)
         got: list[object] = []
         for wake in (
             methodcaller("fire", True),
@@ -64,6 +64,12 @@ async def test_what_the_callback_gets(implementation: str) -> None:
             await asyncio.sleep(0)
         fired = waiter if future is None else future
         assert got == [fired, fired, waiter]
+
+    async def main() -> None:
+        await check(None)
+        await check(settled(asyncio.get_running_loop()))
+
+    asyncio.run(main())
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
