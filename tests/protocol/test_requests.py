@@ -97,7 +97,7 @@ def state(exchange: Any) -> dict[str, object]:
     for name in dir(exchange):
         if name.startswith("__") or name == "request":
             continue
-        value = getattr(exchange, name, None)
+        value: Any = getattr(exchange, name, None)
         if name == "results":
             value = [result_state(result) for result in value]
         elif isinstance(value, Result):
