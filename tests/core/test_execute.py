@@ -6,9 +6,7 @@ Connections out of place, warnings, time-outs and cancellation, local files, sta
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -28,6 +26,7 @@ from aiomysql_core import (
 )
 from aiomysql_protocol.exchanges import Command
 from tests import scripted
+from tests.core.programs import run_program
 from tests.core.ways import Way, both_ways, rows, sizes
 from tests.servers import Server
 
@@ -41,7 +40,7 @@ TRUNCATED = "SELECT CAST(CONCAT(%s, 'x') AS SIGNED)"
 
 
 FORKED = """
-import asyncio, gc, json, os, sys, warnings
+import asyncio, os, warnings
 from aiomysql_core import InterfaceError, connect
 
 STATEMENTS = [("SELECT 1", None), ("SELECT %s", (1,)), ("SELECT %s", [1])]
@@ -68,13 +67,6 @@ async def main(arguments):
             assert list(await cursor.fetchall()) == [(1,)]
         await connection.ensure_closed()
     print("fine")
-
-arguments = json.loads(sys.argv[1])
-if arguments.pop("uvloop"):
-    import uvloop
-    uvloop.run(main(arguments))
-else:
-    asyncio.run(main(arguments))
 """
 
 
@@ -86,13 +78,7 @@ async def test_forked(
     """The child is told so, for statements just run as for others; the parent goes on."""
     arguments = {**connect_args, "stmt_cache_size": size, "ssl_mode": "DISABLED"}
     arguments["uvloop"] = anyio_backend_options["use_uvloop"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FORKED, json.dumps(arguments)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert (process.returncode, out) == (0, b"fine\n"), err.decode()
+    await run_program(FORKED, arguments)
 
 
 @both_ways

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import sys
 from typing import Any
 
 import pytest
 
+from tests.core.programs import run_program
 from tests.servers import Server
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 SCRIPT = """
-import asyncio, gc, json, os, sys, warnings
+import asyncio, gc, os, sys, warnings
 from aiomysql_core import InterfaceError, connect
 
 async def main(arguments):
@@ -42,13 +40,6 @@ async def main(arguments):
                 assert await cursor.fetchone() == (number,)
         await connection.ensure_closed()
     print("fine")
-
-arguments = json.loads(sys.argv[1])
-if arguments.pop("uvloop"):
-    import uvloop
-    uvloop.run(main(arguments))
-else:
-    asyncio.run(main(arguments))
 """
 
 
@@ -64,9 +55,4 @@ async def test_parent_goes_on(server: Server, how: str, tls: bool, uvloop: bool)
         "ssl_mode": "REQUIRED" if tls else "DISABLED",
         "uvloop": uvloop,
     }
-    command = [sys.executable, "-c", SCRIPT, json.dumps(arguments), how]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert (process.returncode, out) == (0, b"fine\n"), err.decode()
+    await run_program(SCRIPT, arguments, how)

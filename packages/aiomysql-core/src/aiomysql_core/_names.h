@@ -27,7 +27,7 @@
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_cached) X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(arm)   \
+    X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(arm)   \
     X(cached) X(close) X(connection_lost) X(count) X(fire) X(literal) X(loop)                      \
     X(no_backslash_escapes) X(note) X(settle) X(throw) X(_usual_init) X(__aexit__)                 \
     X(_check_executed)

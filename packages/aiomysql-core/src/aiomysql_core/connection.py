@@ -288,13 +288,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         options = self._options
-        password = options.password
-        if isinstance(password, str):
-            password = password.encode()
-        elif not isinstance(password, bytes):
-            self._asking_password = True
-            password = await options.ask_password()
-            self._asking_password = False
+        self._asking_password = True
+        password = await options.ask_password()
+        self._asking_password = False
         collation = self._handshake_collation()
         session = Session(self._column_cache(), max_payload=options.max_allowed_packet)
         login = Login(options.login(self._charset, password, collation))
@@ -312,14 +308,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             self.host_info = f"socket {options.host}:{options.port}"
         if options.collation is not None and collation is None:
             await self._set_names()
-        if (
-            self.sql_mode is None
-            and self.init_command is None
-            and self.autocommit_mode in (None, self.get_autocommit())
-        ):
-            link.note_transaction_end()
-        else:
-            await self._prepare_session()
+        await self._prepare_session()
 
     def _writes_usually(self) -> bool:
         """Are statements made of text and arguments as this class does, without local files?"""

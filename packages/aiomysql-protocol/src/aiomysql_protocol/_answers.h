@@ -350,23 +350,26 @@ finish_query(const State *state, const QueryKind *kind, PyObject *session, Excha
     return failed ? -1 : 0;
 }
 
-/* Whether bytes[0:size] are an OK packet, one as it nearly always is, that ends `exchange`, which
- * has no results.  -1: exception. */
+/* Whether bytes[0:size] are an OK packet that ends `exchange`, which has no results.  -1: exception. */
 static int
 take_ok(const State *state, PyObject *session, ExchangeState *exchange,
         const unsigned char *bytes, Py_ssize_t size)
 {
-    PyObject *status;
+    Py_ssize_t length;
+    const unsigned char *payload = answer_frame(
+        bytes, bytes + size, (unsigned)PyLong_AsLong(exchange->sequence_id) & 0xFF, &length);
+    PyObject *ok;
     int failed;
 
-    if (size < 4 + 7 || (bytes[0] | bytes[1] << 8 | bytes[2] << 16) != size - 4 ||
-        bytes[3] != PyLong_AsLong(exchange->sequence_id) || bytes[4] != 0 || bytes[5] >= 0xFB ||
-        bytes[6] >= 0xFB) {
+    if (payload == NULL || payload[0] != ANSWER_OK || payload + length != bytes + size) {
         return 0;
     }
-    status = PyLong_FromLong(bytes[7] | bytes[8] << 8);
-    failed = status == NULL || finish_exchange(state, session, exchange, status) < 0;
-    Py_XDECREF(status);
+    ok = answer_ok(state, payload, length);
+    if (ok == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    failed = finish_exchange(state, session, exchange, PyTuple_GET_ITEM(ok, 2)) < 0;
+    Py_DECREF(ok);
     return failed ? -1 : 1;
 }
 

@@ -324,7 +324,6 @@ module_exec(PyObject *module)
         state->deque_popleft = PyObject_GetAttrString(deque, "popleft");
         Py_DECREF(deque);
     }
-    state->decode_name = PyUnicode_InternFromString("decode");
     if (intern_names(state) < 0) {
         return -1;
     }
@@ -333,7 +332,7 @@ module_exec(PyObject *module)
         state->checked_binary_plans == NULL || state->careful_binary_reader == NULL ||
         state->malformed == NULL || state->decimal == NULL ||
         state->decimal_type == NULL || state->error == NULL ||
-        state->ok_type == NULL || state->answer_type == NULL || state->decode_name == NULL ||
+        state->ok_type == NULL || state->answer_type == NULL ||
         state->deque_append == NULL || state->deque_popleft == NULL ||
         state->null == NULL) {
         return -1;
@@ -441,7 +440,6 @@ module_clear(PyObject *module)
         Py_CLEAR(state->kinds[i].new_result);
     }
     owners_clear(&state->owners);
-    Py_CLEAR(state->decode_name);
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(((PyObject **)&state->names)[i]);
     }

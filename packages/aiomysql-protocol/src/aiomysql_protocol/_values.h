@@ -94,7 +94,6 @@ typedef struct {
     PyObject *error;       /* pymysql.err.Error */
     PyObject *ok_type;     /* packets.Ok */
     PyObject *answer_type; /* answers.Answer */
-    PyObject *decode_name;
     PyObject *deque_append; /* collections.deque's methods */
     PyObject *deque_popleft;
     Names names;
