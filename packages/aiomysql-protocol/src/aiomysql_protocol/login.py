@@ -290,10 +290,7 @@ class Login(Exchange):
         assert plan is not None
         announced = plan.plugin == greeting.auth_plugin
         first = self._begin(plan.plugin, plan.method, greeting.nonce, announced)
-        if len(first) < 0xFB:
-            field = bytes((len(first),)) + first
-        else:
-            field = auth_response_field(plan.capabilities, first, plan.plugin)
+        field = auth_response_field(plan.capabilities, first, plan.plugin)
         self.session.send_payload(self, plan.before + field + plan.behind)
         self.quick = True  # as a rule the OK comes next
 

@@ -160,12 +160,7 @@ class Session:
 
     def send_payload(self, exchange: Exchange, payload: bytes) -> None:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
-        size, number = len(payload), exchange.sequence_id
-        if size < MAX_FRAME:
-            self._to_send.append((size | number << 24).to_bytes(4, "little") + payload)
-            exchange.sequence_id = (number + 1) & 0xFF
-            return
-        chunks, exchange.sequence_id = frames(payload, number)
+        chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
         self._to_send += chunks
 
     @property
