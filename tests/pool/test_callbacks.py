@@ -173,7 +173,7 @@ async def test_cancelled_in_check(make_pool: MakePool, act: Any) -> None:
     check.act = lambda connection: None
     connection = await asyncio.wait_for(other, 3)
     assert pool._used == {connection}
-    pool.release(connection)
+    await pool.release(connection)
     assert (pool.size, pool.freesize) == (1, 1)
 
 

@@ -134,7 +134,7 @@ async def test_drain_while_connecting(make_pool: MakePool) -> None:
     connection = await asyncio.wait_for(waiting, 3)
     assert await one(connection, "SELECT 1") == 1
     assert pool.get_stats()["closed_drain"] == 1
-    pool.release(connection)
+    await pool.release(connection)
     assert pool.freesize == 1
 
 

@@ -172,7 +172,7 @@ async def test_with_await_pool(make_pool: MakePool) -> None:
     with manager as connection:
         assert await one(connection, "SELECT 1") == 1
         assert pool._used == {connection}
-    assert pool.freesize == 1
+    await wait_until(lambda: pool.freesize == 1)  # once it is rolled back
     with pytest.raises(RuntimeError, match="async with pool.acquire"), pool:
         pass
 

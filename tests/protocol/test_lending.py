@@ -494,12 +494,15 @@ def test_things_that_are_no_items() -> None:
 def test_resting(implementation: str, changes: dict[str, Any], rests: bool) -> None:
     fields: dict[str, Any] = {"error": None, "exchanges": [], "server_status": 0}
     session = SimpleNamespace(**{**fields, **changes})
-    at_rest = part(implementation, lending, "resting")("_in_use", 1 << 16 | 1)
-    assert at_rest(SimpleNamespace(session=session, _in_use=False)) is rests
-    assert at_rest(SimpleNamespace(session=session, _in_use=True)) is False
-    assert at_rest(SimpleNamespace(session=None, _in_use=False)) is False
+    at_rest = part(implementation, lending, "resting")("_in_use", "_open", 1 << 16 | 1)
+    assert at_rest(SimpleNamespace(session=session, _in_use=False, _open=False)) is rests
+    assert at_rest(SimpleNamespace(session=session, _in_use=True, _open=False)) is False
+    assert at_rest(SimpleNamespace(session=session, _in_use=False, _open=True)) is False
+    assert at_rest(SimpleNamespace(session=None, _in_use=False, _open=False)) is False
     with pytest.raises(AttributeError, match="_in_use"):
-        at_rest(SimpleNamespace(session=session))
+        at_rest(SimpleNamespace(session=session, _open=False))
+    with pytest.raises(AttributeError, match="_open"):
+        at_rest(SimpleNamespace(session=session, _in_use=False))
 
 
 # following
@@ -548,7 +551,7 @@ def test_resting_in_slots(implementation: str) -> None:
     """The same of a class with slots, of one that has some, and of one that has none."""
 
     class Slots:
-        __slots__ = ("_in_use", "error", "exchanges", "server_status", "session")
+        __slots__ = ("_in_use", "_open", "error", "exchanges", "server_status", "session")
 
     class Derived(Slots):
         pass
@@ -558,13 +561,13 @@ def test_resting_in_slots(implementation: str) -> None:
         def exchanges(self) -> list[int]:
             return [1]
 
-    at_rest = part(implementation, lending, "resting")("_in_use", 1)
+    at_rest = part(implementation, lending, "resting")("_in_use", "_open", 1)
     for session_class in (Slots, Derived, Slots, SimpleNamespace, Derived):
         for user_class in (Slots, SimpleNamespace, Derived):
             session: Any = session_class()
             session.error, session.exchanges, session.server_status = None, [], 2
             user: Any = user_class()
-            user.session, user._in_use = session, False
+            user.session, user._in_use, user._open = session, False, False
             assert at_rest(user)
             session.exchanges.append(1)
             assert not at_rest(user)
@@ -572,4 +575,4 @@ def test_resting_in_slots(implementation: str) -> None:
             with pytest.raises(AttributeError, match="exchanges"):
                 at_rest(user)
     session = Property(error=None, server_status=2)
-    assert not at_rest(SimpleNamespace(session=session, _in_use=False))
+    assert not at_rest(SimpleNamespace(session=session, _in_use=False, _open=False))

@@ -154,7 +154,7 @@ ready_statement(FastPath *self, const State *state, PyObject *handle, PyObject *
     prepared = SLOT(state, handle, handle_prepared);
     if (SLOT(state, handle, handle_session) != self->session || generation == NULL ||
         current == NULL || positional == NULL || prepared == NULL ||
-        SLOT(state, handle, handle_changes_meaning) != Py_False ||
+        SLOT(state, handle, handle_is_simple) != Py_True ||
         PyLong_AsSsize_t(positional) != PyTuple_GET_SIZE(values)) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
@@ -200,10 +200,39 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
     return bytes;
 }
 
+/* Is the cursor none of the user's, but what takes the result of COMMIT or ROLLBACK? */
+static int
+ends_transaction(const State *state, const CursorState *cursor)
+{
+    return Py_IS_TYPE((PyObject *)cursor, state->cursor_state_type);
+}
+
+/* Does the statement change nothing that others depend on?  Others go the general way, which looks
+ * into them.  -1: exception. */
+static int
+is_simple(const State *state, const CursorState *cursor, PyObject *statement)
+{
+    PyObject *start, *answer, *args[2] = {statement, NULL};
+    int simple;
+
+    if (ends_transaction(state, cursor)) {
+        return 1;
+    }
+    start = args[1] = PyLong_FromLong(0);
+    if (start == NULL) {
+        return -1;
+    }
+    answer = PyObject_Vectorcall(state->is_simple_statement, args, 2, NULL);
+    Py_DECREF(start);
+    simple = answer == NULL ? -1 : answer == Py_True;
+    Py_XDECREF(answer);
+    return simple;
+}
+
 /* Find out what a str and `args` ask for, as fast_request. */
 static int
-fast_text_request(FastPath *self, const State *state, PyObject *query, PyObject *args,
-                  Request *request)
+fast_text_request(FastPath *self, const State *state, const CursorState *cursor, PyObject *query,
+                  PyObject *args, Request *request)
 {
     PyObject *size = SLOT(state, self->statements, statements_size);
     int keeps = size == NULL ? 0 : PyObject_IsTrue(size);
@@ -217,7 +246,7 @@ fast_text_request(FastPath *self, const State *state, PyObject *query, PyObject 
             return 0;
         }
         request->statement = statement_text(self, state, query, args);
-        return request->statement == NULL ? -1 : 1;
+        return request->statement == NULL ? -1 : is_simple(state, cursor, request->statement);
     }
     if (!PyTuple_CheckExact(args)) {
         return 0; /* what is run as text may change what others mean */
@@ -241,7 +270,7 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
         return 0;
     }
     if (PyUnicode_CheckExact(query)) {
-        return fast_text_request(self, state, query, args, request);
+        return fast_text_request(self, state, cursor, query, args, request);
     }
     if (!Py_IS_TYPE(query, (PyTypeObject *)state->prepared_statement_type) ||
         !PyTuple_CheckExact(args) || cursor->_connection == NULL) {

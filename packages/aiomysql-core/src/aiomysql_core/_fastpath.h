@@ -73,6 +73,9 @@ fast_note(FastPath *self, const State *state)
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
     Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(Py_None));
     Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(Py_True));
+    if (SLOT(state, self->link, link_autocommit) != Py_True && !ends_transaction(state, cursor)) {
+        Py_XSETREF(SLOT(state, self->link, link_transaction_possible), Py_NewRef(Py_True));
+    }
     Py_XSETREF(SLOT(state, self->exchange, exchange_wake), Py_NewRef(self->note));
     done = PyObject_CallOneArg(self->arm, self->interrupted);
     Py_XDECREF(done);

@@ -12,13 +12,14 @@
     X(result, "aiomysql_protocol.query", "Result")
 
 #define SLOTS(X)                                                                                   \
-    X(link, _claimed) X(link, affected_rows) X(link, last_usage) X(link, result)                   \
+    X(link, _claimed) X(link, affected_rows) X(link, autocommit) X(link, last_usage)               \
+    X(link, result) X(link, transaction_possible)                                                  \
     X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, follower) X(stream, received)    \
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
-    X(handle, changes_meaning) X(handle, generation) X(handle, positional) X(handle, prepared)     \
-    X(handle, session) X(handle, statement)                                                        \
+    X(handle, generation) X(handle, positional) X(handle, prepared)     \
+    X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, done) X(exchange, results) X(exchange, wake)                                       \
     X(result, column_set) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
@@ -53,6 +54,7 @@ typedef struct {
     PyObject *quick_answer;
     PyObject *literals;
     PyObject *drain_rows;
+    PyObject *is_simple_statement;
     PyObject *start_query;
     PyObject *start_execution;
     PyObject *query_type;

@@ -43,6 +43,8 @@ import_objects(State *state)
                    (state->quick_answer = import_name(implementation, "quick_answer")) == NULL ||
                    (state->literals = import_name(implementation, "literals")) == NULL ||
                    (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
+                   (state->is_simple_statement =
+                        import_name(implementation, "is_simple_statement")) == NULL ||
                    (state->start_query = import_name(implementation, "start_query")) == NULL ||
                    (state->start_execution = import_name(implementation, "start_execution")) ==
                        NULL ||
@@ -101,7 +103,8 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
-    X(done) X(quick_answer) X(literals) X(drain_rows) X(start_query) X(start_execution)            \
+    X(done) X(quick_answer) X(literals) X(drain_rows) X(is_simple_statement) X(start_query)        \
+    X(start_execution)                                                                             \
     X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
     X(prepared_statement_type) X(context_manager)
 

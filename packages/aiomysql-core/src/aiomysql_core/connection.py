@@ -341,7 +341,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.commit()
         if self.autocommit_mode is not None:
             await self.autocommit(self.autocommit_mode)
-        self.link.note_transaction_end()
+        self.link.record_mode(self.autocommit_mode)
 
     async def reset(self) -> None:
         """Make the session as good as new, without a new log-in (MySQL: COM_RESET_CONNECTION).
@@ -350,15 +350,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         prepared statements are gone.  Character set, collation, `sql_mode`, `init_command`,
         autocommit mode and, if one was given, the default database are those asked for in `connect`
         again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
-        any error the connection is closed, because nobody knows what the session is like.
+        any error of its own the connection is closed, because nobody knows what the session is
+        like.  The server's error in results that nobody has read is raised in the end.
         """
-        await self.link.wait_stopped()
+        unread = await self.link.drop_outstanding()
         self.link.check_free()
         options = self._options
         options.charset, options.collation, db, self.autocommit_mode = self._given
         self._charset = options.find_charset()
         try:
             await self.link.run(Command(_COM_RESET_CONNECTION))
+            self.link.record_mode(None)
             self.statements.session_reset(self.encoding)
             self.link.stream().session.columns = self._column_cache()
             await self._set_names()
@@ -368,15 +370,25 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         except BaseException:
             self.close()
             raise
+        if unread is not None:
+            try:
+                raise unread
+            finally:
+                del unread
 
     def close(self) -> None:
-        """Close at once, without waiting; the server is told if no answer is outstanding."""
+        """Close at once, without waiting; the server is told if no answer is outstanding.
+
+        What has come of results that nobody has read is dropped; an error of the server in it is
+        logged.
+        """
         self.link.close()
 
     async def ensure_closed(self) -> None:
         """Say good-bye to the server and wait until it has closed the session.
 
         Returns after two seconds at most.  Does nothing when the connection is closed already.
+        The server's error in results that nobody has read is raised after that.
         """
         await self.link.quit()
 
@@ -500,6 +512,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """Read the next result of the last statement; returns `affected_rows`."""
         return (await self.link.next_result()).affected_rows
 
+    async def discard_results(self) -> None:
+        """Read and drop what is left of the last statement's results.
+
+        Raises the server's error in it, if there is one: of several statements in one text that
+        which failed, and the statements behind it were not run.  All methods that send something
+        do this first.
+        """
+        await self.link.settle()
+
     async def begin(self) -> None:
         """Begin a transaction."""
         await self.query("BEGIN")
@@ -507,32 +528,60 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     def commit(self) -> Coroutine[Any, Any, None]:
         """Commit the open transaction.
 
-        Nothing is sent when there is none (option `skip_idle_commits`).
+        Nothing is sent when nothing was run since the last one ended, or only statements that are
+        committed by themselves (option `skip_idle_commits`); nor when results that nobody has read
+        end with an error of the server, which is raised.
         """
         return self._end_transaction("COMMIT")
 
     def rollback(self) -> Coroutine[Any, Any, None]:
-        """Roll the open transaction back; nothing is sent when there is none, as in `commit`."""
+        """Roll the open transaction back; nothing is sent when there is none, as in `commit`.
+
+        The server's error in results that nobody has read is raised after that.
+        """
         return self._end_transaction("ROLLBACK")
 
     async def _end_transaction(self, statement: str) -> None:
         link = self.link
-        if self.skip_idle_commits and link.nothing_to_end():
-            return
-        fast = link.fast_path
-        unseen: Any = CursorState()  # what the fast path gives the result to
-        if fast is not None and self._queries_usually and fast.begin(unseen, statement, None):
-            if await fast is None:
-                link.take(fast.rest()[0])
-        else:
-            await self.query(statement)
-        link.note_transaction_end()
+        unread = None
+        if link.outstanding:
+            if statement == "COMMIT":
+                await link.settle()
+            else:
+                unread = await link.drop_outstanding()
+        if not (self.skip_idle_commits and link.nothing_to_end()):
+            mode = link.autocommit  # which this doesn't change
+            fast = link.fast_path
+            unseen: Any = CursorState()  # what the fast path gives the result to
+            if fast is not None and self._queries_usually and fast.begin(unseen, statement, None):
+                if await fast is None:
+                    link.take(fast.rest()[0])
+            else:
+                await self.query(statement)
+            link.record_mode(mode)
+        if unread is not None:
+            try:
+                raise unread
+            finally:
+                del unread  # which holds this frame
 
     async def autocommit(self, value: bool) -> None:
-        """Set the session's autocommit mode; nothing is sent when it is that already."""
-        self.autocommit_mode = bool(value)
-        if self.autocommit_mode != self.get_autocommit():
-            await self.query(f"SET AUTOCOMMIT = {int(self.autocommit_mode)}")
+        """Set the session's autocommit mode.
+
+        Nothing is sent when this was done before, and nothing was run since that may have changed
+        it.
+        """
+        mode = bool(value)
+        link = self.link
+        if link.outstanding:
+            await link.settle()
+        if link.autocommit is not mode:
+            possible = link.transaction_possible
+            await self.query(f"SET AUTOCOMMIT = {int(mode)}")
+            link.autocommit = mode
+            # Even though it may have committed: what was said of the transaction may outlast it.
+            link.transaction_possible = possible
+        self.autocommit_mode = mode
 
     async def select_db(self, db: str) -> None:
         """Change the default database."""

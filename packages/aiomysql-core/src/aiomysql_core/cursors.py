@@ -170,11 +170,9 @@ class Cursor(CursorState, ErrorClasses):
                 return self._rowcount
         if self._result is not None and self._unfinished:
             await self._finish_results()
-        if args is not None:
-            session = link.session
-            if session is not None and session.exchanges:
-                # What is outstanding may change how values must be written.
-                await link.settle()
+        if link.outstanding or link.stopping:
+            # What is outstanding may change how values must be written.
+            await link.settle()
         # What follows is written out, without the coroutines that it could be parted in.
         statements = connection.statements
         handle = exchange = None

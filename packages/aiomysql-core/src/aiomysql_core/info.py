@@ -104,7 +104,11 @@ class ConnectionInfo:
         return self.charset
 
     def get_autocommit(self) -> bool:
-        """Did the server last say that it commits after every statement?"""
+        """Is the session in autocommit mode: by what this side has set, or else by what the server
+        has said last?
+        """
+        if self.link.autocommit is not None:
+            return self.link.autocommit
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
 
     def get_transaction_status(self) -> bool:

@@ -16,6 +16,7 @@ from pymysql.constants import CR
 
 from aiomysql_core.link_state import LinkState
 from aiomysql_core.local_data import LocalSource, chunks, open_local_file
+from aiomysql_core.log import logger
 from aiomysql_core.stopping import Killer, Stopping, can_be_stopped
 from aiomysql_core.stream import Stream
 from aiomysql_core.timeouts import QueryTimeout
@@ -72,6 +73,7 @@ class Link(LinkState):
         self._stream = stream
         self.session = stream.session
         self._close_reason = None
+        self.record_mode(None)
 
     def hasten(self, statements: Statements, literals: Literals, *, text: bool) -> None:
         """Have the connection's commonest statements run by `fast_path`; text: also as text."""
@@ -102,12 +104,22 @@ class Link(LinkState):
         if stopping is None and not self.idle:
             self.abort()
             return
+        self._log_untaken_error()
         self._stream = self.session = self.result = self.fast_path = None
         if stopping is not None:
             self._let_go(stopping)
             return
         stream.start(Quit())
         stream.close()
+
+    def _log_untaken_error(self) -> None:
+        """Log the server's error in results that nobody has taken, for nobody can be told."""
+        if self.result is not None and self.outstanding and self.result.exchange.done:
+            exchange = self.result.exchange
+            exchange.discard()
+            error = exchange.take_error()
+            if error is not None:
+                logger.warning("closed with an error that nobody has read: %r", error)
 
     def _let_go(self, stopping: Stopping) -> None:
         """Leave the stream to what stops a statement on it, which then closes it."""
@@ -123,7 +135,8 @@ class Link(LinkState):
     async def quit(self) -> None:
         """Send COM_QUIT and wait, two seconds at most, until the server has closed the session.
 
-        A statement that is being stopped has its own time before.
+        A statement that is being stopped has its own time before.  Raises the server's error in
+        what is outstanding, of which nobody has been told, after that.
         """
         if self._stopping is not None:
             self.close()
@@ -139,6 +152,7 @@ class Link(LinkState):
         ):
             self.abort()
             return
+        last = self.result.exchange if self.result is not None and self.outstanding else None
         self._give_up_result()
         self._stream = self.session = self.fast_path = None
         goodbye = Quit()
@@ -151,6 +165,12 @@ class Link(LinkState):
         finally:
             timer.cancel()
             stream.abort()
+        error = last.take_error() if last is not None else None
+        if error is not None and error is not stream.session.error:
+            try:
+                raise error
+            finally:
+                del error
 
     # -- exchanges -------------------------------------------------------------------------------
 
@@ -169,8 +189,8 @@ class Link(LinkState):
 
         Raises its error, and InterfaceError when another task uses the link.
         """
-        if self._stopping is not None:
-            await self.wait_stopped()
+        if self._stopping is not None or self.outstanding:
+            await self.settle()
         with _Claim(self):
             stream = self._start(exchange)
             if stream.writing_paused:
@@ -199,18 +219,16 @@ class Link(LinkState):
         """Send the request of `exchange`.
 
         What is returned must be awaited at once, and `take` called after it.  Raises InterfaceError
-        when another task uses the link.
+        when another task uses the link, and what `settle` raises.
         """
         if self._claimed:
             if self._stopping is not None:
                 return self._begin_later(exchange)
             self.check_free()
-        result = self.result
-        if result is not None:
-            if result.exchange.done:
-                self.result = None
-            else:
-                self._forget_result()
+        if self.outstanding:
+            return self._begin_later(exchange)
+        self.result = None
+        self.record_statement(exchange)
         stream = self._stream
         if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
@@ -237,8 +255,8 @@ class Link(LinkState):
         return result
 
     async def _begin_later(self, exchange: Query) -> None:
-        """Begin once a cancelled statement has been stopped."""
-        await self.wait_stopped()
+        """Begin once what is outstanding has been read."""
+        await self.settle()
         await self.begin(exchange)
 
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
@@ -306,20 +324,37 @@ class Link(LinkState):
         return tuple(rows)
 
     async def settle(self) -> None:
-        """Read and drop what is outstanding, so that the session's state is what the server has."""
+        """Read and drop what is outstanding, so that the session's state is what the server has.
+
+        Raises the server's error in it, of which nobody has been told: whatever was to be done
+        next was meant to come after a success.
+        """
+        self._raise(await self.drop_outstanding())
+
+    async def drop_outstanding(self) -> BaseException | None:
+        """Read and drop what is outstanding; returns the server's error in it.
+
+        Raises InterfaceError when another task uses the link, OperationalError when it is lost.
+        """
         if self._stopping is not None:
             await self.wait_stopped()
-        if self.idle:
-            return
+        result = self.result
+        if result is None or not self.outstanding:
+            return None
         with _Claim(self):
+            exchange = result.exchange
             self._forget_result()
-            stream = self.stream()
-            while (exchange := stream.session.newest) is not None:
+            while not exchange.done:
                 await self._wait(exchange)
+        if self.closed:
+            self._raise(exchange.take_error())
+        return exchange.take_error()
 
     def _start(self, exchange: Exchange) -> Stream:
         """Send the request of `exchange`, as far as the socket takes it."""
-        self._forget_result()
+        self.result = None
+        if exchange.runs_statement:
+            self.record_statement(exchange)
         stream = self._stream
         if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
@@ -442,7 +477,7 @@ class Link(LinkState):
     def _forget_result(self) -> None:
         """Give up the last statement's result; warn if rows of it are unread."""
         if self._give_up_result():
-            warnings.warn("Previous unbuffered result was left incomplete", stacklevel=6)
+            warnings.warn("Previous unbuffered result was left incomplete", stacklevel=5)
 
     def _give_up_result(self, why: str = "it was given up for another statement") -> bool:
         """What the last statement has not delivered yet is not wanted any more.
@@ -450,7 +485,7 @@ class Link(LinkState):
         why: what its reader is told.  Returns whether it was a streamed result with rows unread.
         """
         result, self.result = self.result, None
-        if result is None or result.exchange.done:
+        if result is None:
             return False
         incomplete = result.unbuffered_active and not result.complete
         result.exchange.discard()
@@ -459,11 +494,11 @@ class Link(LinkState):
             result.error = result.error or err.InterfaceError(
                 0, f"the rest of this result was dropped: {why}"
             )
-        result.unbuffered_active = False
+            result.unbuffered_active = False
         return incomplete
 
     def _raise_for(self, result: Result) -> None:
-        if result.error is not None and not result.has_next:
+        if result is self.result and result.error is not None and not self.outstanding:
             self.result = None
         self._raise(result.take_error())
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pymysql import err
-from pymysql.constants import SERVER_STATUS
 
 from aiomysql_core.stopping import Killer, Stopping
 from aiomysql_core.stream import Stream
+from aiomysql_protocol.exchanges import Exchange
 from aiomysql_protocol.implementation import Waiter, following, resting
 from aiomysql_protocol.query import Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
@@ -18,8 +18,10 @@ from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 if TYPE_CHECKING:
     from aiomysql_core.implementation import FastPath
 
-#: What `Link.at_rest` says, for those who ask it of many links.
-at_rest: Callable[[LinkState], bool] = resting("_claimed", MAYBE_IN_TRANSACTION)
+#: What `Link.nothing_to_end` says, for those who ask it of many links.
+nothing_to_end: Callable[[LinkState], bool] = resting(
+    "_claimed", "transaction_possible", MAYBE_IN_TRANSACTION
+)
 
 #: Wakes the task that is to use a link next; one may follow the running task at once.
 follow: Callable[[LinkState, Waiter], None] = following("_stream")
@@ -35,9 +37,11 @@ class LinkState:
         "_claimed",
         "_stream",
         "affected_rows",
+        "autocommit",
         "last_usage",
         "result",
         "session",
+        "transaction_possible",
     )
 
     def __init__(
@@ -67,8 +71,12 @@ class LinkState:
         self.result: Result | None = None
         #: When the last answer came, in seconds of time.monotonic (the clock of asyncio's loops).
         self.last_usage = 0.0
-        #: The result of the last COMMIT or ROLLBACK.
-        self._transaction_end: Result | None = None
+        #: The autocommit mode that this side has set, if nothing that was run since can have
+        #: changed it or begun a transaction; None: who knows.
+        self.autocommit: bool | None = None
+        #: May a transaction be open, by what was run since the last COMMIT or ROLLBACK?  Whatever
+        #: the server's flags say: a proxy may not know of them.
+        self.transaction_possible = False
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
 
@@ -107,24 +115,44 @@ class LinkState:
         """Did the server last say that backslashes are ordinary characters in strings?"""
         return self.session is not None and self.session.no_backslash_escapes
 
-    def at_rest(self) -> bool:
-        """Is it open, with no answer outstanding, no task waiting and no transaction open?"""
-        return at_rest(self)
+    @property
+    def outstanding(self) -> bool:
+        """May something of the last statement's answer be unread, or an error in it?"""
+        result = self.result
+        return result is not None and (not result.complete or result.ok.more_results)
 
-    def note_transaction_end(self) -> None:
-        """The result that is there is that of a COMMIT or ROLLBACK, or of a new session."""
-        self._transaction_end = self.result
+    @property
+    def streaming(self) -> bool:
+        """May rows of a streamed result still come?"""
+        return self.result is not None and self.result.streamed and not self.result.complete
+
+    def at_rest(self) -> bool:
+        """Is it open, with no answer outstanding and no task waiting, and did the server not say
+        that a transaction is open?
+        """
+        session = self.session
+        return session is not None and not self._claimed and session.at_rest()
 
     def nothing_to_end(self) -> bool:
-        """Would a COMMIT or ROLLBACK end nothing?
+        """Is it at rest, and would a COMMIT or ROLLBACK end nothing?
 
-        Without autocommit status flags do not say all: MySQL keeps the metadata locks of a MyISAM
-        table too until then.  So nothing may have been run since the last one.
+        The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
+        locks without telling.  So nothing may have been run since the last one, but for statements
+        that end by themselves in the autocommit mode that this side has set.
         """
-        return self.at_rest() and (
-            bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
-            or (self.result is not None and self.result is self._transaction_end)
-        )
+        return nothing_to_end(self)
+
+    def record_statement(self, exchange: Exchange) -> None:
+        """A statement is about to be sent: may it begin a transaction or change the mode?"""
+        if self.autocommit is not None and not exchange.is_simple:
+            self.autocommit = None
+        if not self.autocommit:
+            self.transaction_possible = True
+
+    def record_mode(self, autocommit: bool | None) -> None:
+        """This side has ended what was open, and the mode is this one; None: who knows."""
+        self.autocommit = autocommit
+        self.transaction_possible = False
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""

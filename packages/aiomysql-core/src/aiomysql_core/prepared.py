@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pymysql import err
 
 from aiomysql_core.awaitable import DONE
+from aiomysql_protocol.implementation import is_simple_statement
 from aiomysql_protocol.literals import encode_statement
 from aiomysql_protocol.parameters import NO_PARAMETERS, NeedsTextError, ParameterWriter
 from aiomysql_protocol.placeholders import Template, convert
@@ -68,6 +69,7 @@ class Handle:
         "cached",
         "changes_meaning",
         "generation",
+        "is_simple",
         "positional",
         "prepared",
         "session",
@@ -83,6 +85,8 @@ class Handle:
         self.statement = b""
         #: Do others have to be prepared again after it?
         self.changes_meaning = False
+        #: Is it one of ``statements.is_simple_statement``?
+        self.is_simple = False
         #: None: it goes as text.
         self.template = template
         #: How many ``%s`` marks it has; -1: it has others, or goes as text.
@@ -186,7 +190,8 @@ class Statements:
         template = convert(query, no_backslash_escapes=self._link.no_backslash_escapes)
         handle = Handle(template.statement if template is not None else query, template, cached)
         handle.statement = encode_statement(handle.text, self._encoding)
-        handle.changes_meaning = _changes_meaning(handle.statement)
+        handle.is_simple = is_simple_statement(handle.statement, 0)
+        handle.changes_meaning = not handle.is_simple and _changes_meaning(handle.statement)
         if cached and (handle.changes_meaning or _TEXT_ONLY.search(query)):
             handle.template = None
         return handle

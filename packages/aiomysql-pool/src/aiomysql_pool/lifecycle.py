@@ -10,7 +10,7 @@ import inspect
 import traceback
 from pathlib import Path
 
-from aiomysql_core import Connection, OperationalError
+from aiomysql_core import Connection, MySQLError, OperationalError
 from aiomysql_core.log import logger
 from aiomysql_pool.options import Callback, PoolOptions
 
@@ -55,11 +55,12 @@ async def prepare(connection: Connection, options: PoolOptions) -> None:
     try:
         if options.configure is not None:
             await call(options.configure, connection)
+            await connection.discard_results()
             if not connection.reusable:
                 raise OperationalError(
-                    "the pool's callback 'configure' left the connection in a transaction, "
-                    "with an answer unread, or closed"
+                    "the pool's callback 'configure' left the connection in a transaction or closed"
                 )
+            await _end_transaction(connection)
         name = "check"
         if options.check is not None and await call(options.check, connection) is False:
             raise OperationalError("a new connection failed the pool's callback 'check'")
@@ -86,18 +87,33 @@ async def verify(connection: Connection, options: PoolOptions, *, ping: bool) ->
         raise OperationalError("the callback 'check' returned False")
 
 
+def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
+    """Can `clean` make a connection that came back one to be lent again?
+
+    Not with rows of a streamed result unread, of which there may be any number.
+    """
+    link = connection.link
+    if connection.closed or connection.busy or link.streaming:
+        return False
+    return options.reset_session is not None or link.outstanding or link.at_rest()
+
+
 async def clean(connection: Connection, options: PoolOptions) -> None:
-    """Reset the session as far as the options ask for it, and run the callback `reset`.
+    """Read what is left of results, reset the session as far as the options ask for it, and run the
+    callback `reset`.
 
     Never raises but CancelledError; a connection that could not be cleaned is closed.
     """
     try:
         async with asyncio.timeout(RESET_TIMEOUT):
             await connection.wait_stopped()
+            await _discard_results(connection)
             if options.reset_session == "full":
                 await connection.reset()
-            elif options.reset_session is not None and connection.get_transaction_status():
-                await connection.rollback()
+            elif options.reset_session is not None or connection.reusable:
+                await _end_transaction(connection)
+            else:
+                connection.close()  # which rolls back
             if options.reset is not None and not connection.closed:
                 await call(options.reset, connection)
     except BaseException as error:
@@ -107,10 +123,35 @@ async def clean(connection: Connection, options: PoolOptions) -> None:
         logger.warning("dropping %r, its reset failed: %r", connection, error)
 
 
+async def _discard_results(connection: Connection) -> None:
+    """Read and drop what is left of results.  An error in it is logged: nobody can be told."""
+    try:
+        await connection.discard_results()
+    except MySQLError as error:
+        if connection.closed:
+            raise
+        _log_unread(connection, error)
+
+
+def _log_unread(connection: Connection, error: MySQLError) -> None:
+    logger.warning("%r was released with an error that nobody has read: %r", connection, error)
+
+
+async def _end_transaction(connection: Connection) -> None:
+    """Roll back what may be open, and have the connection know its autocommit mode again."""
+    link = connection.link
+    if not link.nothing_to_end():
+        await connection.rollback()
+        if connection.autocommit_mode:
+            await connection.autocommit(True)
+
+
 async def goodbye(connection: Connection) -> None:
     """Close with COM_QUIT, so that the server logs no aborted connection."""
     try:
         await connection.ensure_closed()
+    except MySQLError as error:
+        _log_unread(connection, error)
     except Exception as error:
         logger.debug("%r: goodbye failed: %r", connection, error)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from aiomysql_core import Connection, InterfaceError
 from aiomysql_pool.closing import Closing
-from aiomysql_pool.lifecycle import clean
+from aiomysql_pool.lifecycle import clean, is_cleanable
 from aiomysql_pool.places import Place
 
 
@@ -19,8 +19,10 @@ class Returning(Closing):
 
         Takes effect at once; what is returned need not be awaited: it waits until a rollback or
         reset of the session, if one is due, is over.  A closed connection leaves the pool, and so
-        does one with an answer unread, or, without `reset_session`, in a transaction.  Raises
-        InterfaceError for a connection that isn't lent, and in a forked process.
+        does one with rows of a streamed result unread, or, without `reset_session`, in a
+        transaction.  Other results that nobody has read are read and dropped before; an error of
+        the server in them is logged.  Raises InterfaceError for a connection that isn't lent, and
+        in a forked process.
         """
         return self._done if self._shelf.take_back(conn) else self._take_back(conn)
 
@@ -41,17 +43,19 @@ class Returning(Closing):
         place.where = ""
         place.fresh = False
         options = self._options
-        reusable = place.link.at_rest()
-        # Sound, but in a transaction.
-        in_transaction = not reusable and own.idle and not own.busy and not own.closed
-        rolls_back = options.reset_session is not None and in_transaction
+        link = place.link
         if own.stopping and not own.closed:
             # In the background: who was cancelled is not to wait for that.
             self._start_cleaning(own, place)
-        elif not (reusable or rolls_back):
+        elif not is_cleanable(own, options):
             own.close()
             self._dismiss(own, "unusable")
-        elif rolls_back or options.reset_session == "full" or options.reset is not None:
+        elif (
+            options.reset_session == "full"
+            or options.reset is not None
+            or link.outstanding
+            or not link.nothing_to_end()
+        ):
             if (reason := self._why_not_kept(place)) is None:
                 return self._start_cleaning(own, place)
             self._dismiss(own, reason)

@@ -13,7 +13,7 @@ from typing import Any
 from aiomysql_core import Connection, InterfaceError
 from aiomysql_core.awaitable import settled_future
 from aiomysql_core.lending import Shelf
-from aiomysql_core.link_state import at_rest, follow
+from aiomysql_core.link_state import follow, nothing_to_end
 from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.places import Place
@@ -44,7 +44,7 @@ class PoolState:
             asyncio.CancelledError,
             settled_future(self._loop),
             get_ident=get_ident,
-            fit=at_rest,
+            fit=nothing_to_end,
             wake=follow,
             # Asked for when they are needed: a tracer may replace them.
             borrow=lambda pool, timeout: pool._ask(timeout),

@@ -6,8 +6,8 @@
 #include "_values.h"
 
 /* What the functions that `resting` and `following` make are bound to. */
-enum { RULE_FIELDS = 5 };
-enum { REST_CLAIMED, REST_SESSION, REST_ERROR, REST_EXCHANGES, REST_STATUS };
+enum { RULE_FIELDS = 6 };
+enum { REST_CLAIMED, REST_PENDING, REST_SESSION, REST_ERROR, REST_EXCHANGES, REST_STATUS };
 enum { FOLLOW_STREAM, FOLLOW_WAKING, FOLLOW_FOLLOWER };
 
 typedef struct {
@@ -99,6 +99,9 @@ rests(Rule *rule, PyObject *user)
     unsigned long flags = 0;
     int busy = field_is_true(&rule->fields[REST_CLAIMED], user);
 
+    if (busy == 0) {
+        busy = field_is_true(&rule->fields[REST_PENDING], user);
+    }
     if (busy != 0) {
         return busy < 0 ? -1 : 0;
     }
@@ -140,10 +143,10 @@ static PyMethodDef at_rest_def = {"at_rest", at_rest, METH_O, "See lending.resti
 static PyObject *
 resting(PyObject *module, PyObject *args)
 {
-    static const char *const texts[] = {"session", "error", "exchanges", "server_status", NULL};
+    const char *texts[] = {NULL, "session", "error", "exchanges", "server_status", NULL};
     PyObject *claimed, *flags;
 
-    if (!PyArg_ParseTuple(args, "UO!:resting", &claimed, &PyLong_Type, &flags)) {
+    if (!PyArg_ParseTuple(args, "UsO!:resting", &claimed, &texts[0], &PyLong_Type, &flags)) {
         return NULL;
     }
     return bind_rule(module, &at_rest_def, claimed, texts, PyLong_AsUnsignedLongMask(flags));

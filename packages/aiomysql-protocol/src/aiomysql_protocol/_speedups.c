@@ -14,6 +14,7 @@
 #include "_parameters.h"
 #include "_requests.h"
 #include "_rows.h"
+#include "_statements.h"
 #include "_waiting.h"
 
 /* ---- The type ---- */
@@ -466,6 +467,8 @@ static PyMethodDef module_methods[] = {
      "See implementation.start_execution."},
     {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
+    {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
+     "See statements.is_simple_statement."},
     {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
     {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
     {NULL, NULL, 0, NULL},

@@ -34,8 +34,16 @@ class Exchange(ExchangeState, ABC):
     #: Is `receive_rows` to be tried before frames are read one by one?
     reads_rows: bool = False
 
+    #: May it run a statement, and so begin a transaction?
+    runs_statement: bool = False
+
     #: The payload that opens the exchange; empty when the server speaks first.
     request: bytes = b""
+
+    @property
+    def is_simple(self) -> bool:
+        """Is its statement one of ``statements.is_simple_statement``?"""
+        return False
 
     @property
     def paused(self) -> bool:
@@ -92,12 +100,25 @@ class Exchange(ExchangeState, ABC):
             wake()
 
 
+#: Commands that neither begin nor need a transaction (MySQL: COM_RESET_CONNECTION is 0x1F).
+_NO_STATEMENT = frozenset(
+    {
+        COMMAND.COM_PING,
+        COMMAND.COM_INIT_DB,
+        COMMAND.COM_PROCESS_KILL,
+        COMMAND.COM_STMT_RESET,
+        0x1F,
+    }
+)
+
+
 class Command(Exchange):
     """A command that is answered by OK or ERR: COM_PING, COM_INIT_DB, COM_PROCESS_KILL."""
 
     def __init__(self, command: int, argument: bytes = b"") -> None:
         """`command`: one of pymysql.constants.COMMAND."""
         self.request = bytes([command]) + argument
+        self.runs_statement = command not in _NO_STATEMENT
         #: The answer; None until it came.
         self.ok: Ok | None = None
 

@@ -11,7 +11,16 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import answers, binary_rows, exchange_state, lending, payloads, rows, waiting
+from . import (
+    answers,
+    binary_rows,
+    exchange_state,
+    lending,
+    payloads,
+    rows,
+    statements,
+    waiting,
+)
 from .binary_rows import BinaryPlan
 from .rows import CellPlan, RowDecoder
 
@@ -54,11 +63,12 @@ class _Parts(NamedTuple):
     turn: type[Any]
     shelf: type[Any]
     loan: type[Any]
-    resting: Callable[[str, int], Callable[[Any], bool]]
+    resting: Callable[[str, str, int], Callable[[Any], bool]]
     following: Callable[[str], Callable[[Any, Any], None]]
     long_payload: type[Any]
     whole_payload: Callable[[bytes | bytearray, int, int, int], bytes | None]
     read_greeting: Callable[[bytes], tuple[int, str, int, int, int, int, bytes, str] | None]
+    is_simple_statement: Callable[[bytes, int], bool]
 
 
 def _literals(
@@ -94,6 +104,7 @@ def _chosen() -> _Parts:
         payloads.LongPayload,
         payloads.whole_payload,
         lambda payload: None,
+        statements.is_simple_statement,
     )
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "python"):
@@ -134,6 +145,7 @@ def _chosen() -> _Parts:
         _speedups.LongPayload,
         _speedups.whole_payload,
         _speedups.read_greeting,
+        _speedups.is_simple_statement,
     )
 
 
@@ -150,6 +162,9 @@ drain_rows = _parts.drain_rows
 
 whole_payload = _parts.whole_payload
 """See ``payloads.whole_payload``."""
+
+is_simple_statement = _parts.is_simple_statement
+"""See ``statements.is_simple_statement``."""
 
 read_greeting = _parts.read_greeting
 """The items of a ``handshake.Greeting`` for a payload such as all servers send; None: it is another

@@ -339,20 +339,22 @@ def _wait(
     return thing, fits
 
 
-def resting(claimed: str, flags: int, /) -> Callable[[Any], bool]:
+def resting(claimed: str, pending: str, flags: int, /) -> Callable[[Any], bool]:
     """A function that tells of the user of a session whether both are at rest.
 
-    It has the session, or None, in its attribute `session`, and in that named `claimed` whether it
-    is in use.  At rest are an open session without an outstanding answer and with none of `flags`
-    in its `server_status`.
+    It has the session, or None, in its attribute `session`, in that named `claimed` whether it is
+    in use, and in that named `pending` whether it has something to end.  At rest are, if neither is
+    so, an open session without an outstanding answer and with none of `flags` in its
+    `server_status`.
     """
-    look = attrgetter("session", claimed)
+    look = attrgetter("session", claimed, pending)
 
     def at_rest(user: Any, /) -> bool:
-        session, in_use = look(user)
+        session, in_use, has_more = look(user)
         return not (
             session is None
             or in_use
+            or has_more
             or session.error is not None
             or session.exchanges
             or session.server_status & flags

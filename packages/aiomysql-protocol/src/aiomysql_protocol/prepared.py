@@ -20,6 +20,7 @@ from aiomysql_protocol.columns import Block, ColumnCache, ColumnSet, check_size
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.exchanges import Command, Exchange
 from aiomysql_protocol.framing import frames
+from aiomysql_protocol.implementation import is_simple_statement
 from aiomysql_protocol.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_eof, parse_error
 from aiomysql_protocol.parameters import Parameters, accepted
 from aiomysql_protocol.query import Query
@@ -49,6 +50,9 @@ class Prepared:
     compiled_by: ColumnCache | None = field(default=None, compare=False, repr=False)
     #: The frame that says that the metadata has not changed; empty where there is none.
     unchanged: bytes = field(default=b"", compare=False, repr=False)
+
+    #: Is it one of ``statements.is_simple_statement``?
+    is_simple: bool = field(default=False, compare=False, repr=False)
 
     #: What `read_answer` recognises then: the frame that says so, as the metadata.
     blocks: list[Block] | None = field(default=None, compare=False, repr=False)
@@ -172,6 +176,7 @@ class Prepare(Exchange):
         # Servers before MySQL 4.1 end here.
         warning_count = reader.integer(2) if reader.remaining else 0
         self._prepared = Prepared(statement_id, parameter_count, column_count, warning_count)
+        self._prepared.is_simple = is_simple_statement(self.request, 1)
         self._blocks = [count for count in (column_count, parameter_count) if count]
         self._next_block()
 
@@ -224,6 +229,10 @@ class Execute(Query):
         self.own_prepared = prepared
         self.own_blocks = prepared.blocks
         self.compiled_by = prepared.compiled_by
+
+    @property
+    def is_simple(self) -> bool:
+        return self.own_prepared.is_simple
 
     @property
     def columns(self) -> ColumnCache:

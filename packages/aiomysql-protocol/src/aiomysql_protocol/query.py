@@ -23,7 +23,7 @@ from aiomysql_protocol.columns import (
 )
 from aiomysql_protocol.errors import MalformedPacket, malformed
 from aiomysql_protocol.exchanges import Exchange
-from aiomysql_protocol.implementation import ResultState, read_answer
+from aiomysql_protocol.implementation import ResultState, is_simple_statement, read_answer
 from aiomysql_protocol.packets import (
     EOF_HEADER,
     ERR_HEADER,
@@ -60,6 +60,9 @@ _MOST_COLUMNS = 1 << 16
 
 class Result(ResultState):
     """One result of a statement: a result set, or the OK packet of a statement without rows."""
+
+    #: Was it ended by an ERR packet?
+    refused: bool = False
 
     @property
     def unwanted(self) -> bool:
@@ -134,6 +137,7 @@ class Query(Exchange):
     """A statement in the text protocol, with all of its results."""
 
     reads_rows: bool = True
+    runs_statement: bool = True
 
     #: Class of its results.
     new_result = Result
@@ -183,6 +187,10 @@ class Query(Exchange):
         self.wake = self.local_files = None
 
     @property
+    def is_simple(self) -> bool:
+        return is_simple_statement(self.request, 1)
+
+    @property
     def columns(self) -> ColumnCache:
         """What compiles the metadata of the results."""
         assert self.session is not None
@@ -214,12 +222,17 @@ class Query(Exchange):
         self._stored = 0
 
     def discard(self) -> None:
+        """Nobody takes a result any more: drop them, but for the server's error (`error`)."""
         self._discarding = True
         self.quick = False
         self.wake = None
         self._stored = 0
+        for result in self.results:
+            if result.refused:
+                self.error = result.error
         self.results.clear()
-        self._reading().rows = []
+        if not self.done:
+            self._reading().rows = []
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -310,7 +323,7 @@ class Query(Exchange):
         if payload[0] == ERR_HEADER:
             assert self.session is not None
             self.session.note_error()
-            self._end_result(Ok(), parse_error(payload))
+            self._refused(parse_error(payload))
         elif self._state is _State.ROWS:
             self._receive_in_rows(payload)
         elif self._state is _State.RESPONSE:
@@ -436,12 +449,21 @@ class Query(Exchange):
             self._stored += len(payload)
             self.notify()
 
-    def _end_result(self, ok: Ok, error: BaseException | None = None) -> None:
+    def _refused(self, error: BaseException) -> None:
+        """An ERR packet has come: nothing follows it."""
+        if self._discarding:
+            self.error = error
+        else:
+            result = self._reading()
+            result.refused = True
+            if result.error is None:
+                result.error = error
+        self._end_result(Ok())
+
+    def _end_result(self, ok: Ok) -> None:
         """A result is complete; without more to follow the exchange is done."""
         result = self._reading()
         result.ok = ok
-        if result.error is None:
-            result.error = error
         result.complete = True
         self._announce()
         if not ok.more_results:

@@ -1,0 +1,31 @@
+"""What a statement's first word tells of it.
+
+MySQL: "SQL Statements", "Statements That Cause an Implicit Commit", "Comments".
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Comments that the server doesn't execute, and that are no hints.
+_GAP = rb"(?>\s++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/)*+"
+
+_SIMPLE = re.compile(
+    _GAP + rb"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|SHOW|DO|VALUES|TABLE"
+    rb"|EXPLAIN|DESC|DESCRIBE)(?![\w$\x80-\xff])",
+    re.IGNORECASE | re.DOTALL,
+)
+_END = re.compile(rb";\s*+", re.DOTALL)
+
+
+def is_simple_statement(statement: bytes, start: int, /) -> bool:
+    """Is statement[start:] one that can neither begin a transaction which outlives it in autocommit
+    mode, nor change what later ones mean (modes, character set, default database)?
+
+    Only what is known for certain counts: one statement, without a semicolon but at its end, that
+    begins with one of some words, behind comments perhaps.
+    """
+    if _SIMPLE.match(statement, start) is None:
+        return False
+    semicolon = statement.find(b";", start)
+    return semicolon < 0 or _END.fullmatch(statement, semicolon) is not None
