@@ -239,14 +239,14 @@ async def test_reset_and_reconnect(connection: Connection) -> None:
 async def test_connecting_without_a_statement(connect_args: dict[str, Any], server: Server) -> None:
     """Character set, collation and database are in the handshake."""
     asked = []
-    options: dict[str, Any]
     for options in (
         {},
         {"charset": "latin1"},
         {"collation": "utf8mb4_bin"},
         {"charset": "latin1", "collation": "LATIN1_German1_CI"},
     ):
-        async with connect(**connect_args, autocommit=None, **options) as connection:
+        given: dict[str, Any] = {**connect_args, "autocommit": None, **options}
+        async with connect(**given) as connection:
             found = await counters(connection)
             asked.append((found["Questions"], found["Com_set_option"]))
     assert asked[0][1] == 0
