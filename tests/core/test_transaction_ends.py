@@ -165,6 +165,7 @@ async def test_nothing_is_sent_for_what_ends_by_itself(
         for _ in range(2):
             await executes(connection, f"SELECT * FROM {table}", "SHOW TABLES", "DO 1")
             await executes(connection, f"SELECT * FROM {table} WHERE n = %s", args=(1,))
+            await connection.query("SELECT 'a;b', ';'")  # values don't matter
             await connection.commit()
             await connection.rollback()
             assert ends(proxy) == []

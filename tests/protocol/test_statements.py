@@ -39,6 +39,13 @@ SIMPLE = [
     b"SELECT`a`",
     b"SELECT/*! 1 */",
     b"SELECT",
+    b"SELECT ';'",
+    b"SELECT ';', \";\", `;` ; ",
+    b"SELECT 'it''s; here', 1 - 2 / 3",
+    b"SELECT '\xe9\x5c\xe9;'",
+    b"SELECT '#;--/*'",
+    b"SELECT 'a\\\\;', 'b'",
+    b"INSERT INTO t VALUES ('a;b', X'00'), (_utf8mb4';', 2);",
 ]
 UNCLEAR = [
     b"",
@@ -57,8 +64,16 @@ UNCLEAR = [
     b"USE test",
     b"(SELECT 1)",
     b"SELECT 1; BEGIN",
-    b"SELECT ';'",
     b"SELECT 1;;",
+    b"SELECT '; BEGIN",
+    b"SELECT 'a\\'; BEGIN; '",
+    b"SELECT 'a\\\\'; BEGIN; '\\\\'",
+    b"SELECT '\x95\x5c'; BEGIN; '",
+    b"SELECT \x95`; BEGIN; `",
+    b"SELECT 1 /* ' */; BEGIN /* ' */",
+    b"SELECT 1 -- '\n; BEGIN -- '\n",
+    b"SELECT 1 # '\n; BEGIN # '\n",
+    b"SELECT 'a;\\",
     b"/*! BEGIN */",
     b"/*!50000 SET autocommit = 0 */",
     b"/*M! BEGIN */",
@@ -106,12 +121,15 @@ def test_wrong_arguments(implementation: str) -> None:
             is_simple(*wrong)
 
 
-PIECES = [*SIMPLE, *UNCLEAR, b"/*", b"*/", b" ", b"\n", b";", b"*", b"!", b"M", b"\x00", b"\xff"]
+MARKS = (b"/*", b"*/", b" ", b"\n", b";", b"*", b"!", b"M", b"\x00", b"\xff", b"'", b'"', b"`")
+PIECES = [*SIMPLE, *UNCLEAR, *MARKS, b"\\", b"--", b"#"]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join), st.integers(0, 10))
 @example(b"/*" * 50_000, 0)
 @example(b"/**/" * 50_000 + b"SELECT 1", 0)
+@example(b"SELECT " + b"';'" * 50_000, 0)
+@example(b"SELECT '" + b"''\\\\" * 50_000 + b";", 0)
 def test_both_say_the_same(statement: bytes, start: int) -> None:
     said = {
         part(name, statements, "is_simple_statement")(statement, start) for name in ("c", "python")

@@ -47,8 +47,42 @@ skip_gap(const char *at, const char *end)
     }
 }
 
+/* Is what stands from `at` on the rest of one statement?  Its semicolons may stand in quotes, in
+ * which backslashes escape or don't, and at its end.  What has comments, or bytes out of quotes that
+ * are the second of a character perhaps, is not looked into. */
 static int
-begins_simply(const char *at, const char *end)
+is_one_statement(const char *at, const char *end, int escaping)
+{
+    while (at < end) {
+        unsigned char byte = (unsigned char)*at++;
+        if (byte == ';') {
+            while (at < end && is_sql_space((unsigned char)*at)) {
+                at++;
+            }
+            return at == end;
+        }
+        if (byte == '\\' || byte == '#' || byte >= 0x80 || (byte == '-' && at < end && *at == '-') ||
+            (byte == '/' && at < end && *at == '*')) {
+            return 0;
+        }
+        if (byte != '\'' && byte != '"' && byte != '`') {
+            continue;
+        }
+        /* A doubled quote ends here, and begins anew at once. */
+        while (at < end && (unsigned char)*at != byte) {
+            at += escaping && byte != '`' && *at == '\\' ? 2 : 1;
+        }
+        if (at >= end) {
+            return 0;
+        }
+        at++;
+    }
+    return 1;
+}
+
+/* Where the first word ends, if it is one of the words; NULL: it is another one. */
+static const char *
+behind_simple_word(const char *at, const char *end)
 {
     char word[LONGEST_FIRST_WORD + 1];
     int length = 0;
@@ -56,7 +90,7 @@ begins_simply(const char *at, const char *end)
     at = skip_gap(at, end);
     while (at < end && is_sql_letter((unsigned char)*at)) {
         if (length == LONGEST_FIRST_WORD) {
-            return 0;
+            return NULL;
         }
         word[length++] = (char)(*at++ & ~0x20);
     }
@@ -64,15 +98,15 @@ begins_simply(const char *at, const char *end)
     if (at < end) {
         unsigned char next = (unsigned char)*at;
         if (next >= 0x80 || next == '_' || next == '$' || (next >= '0' && next <= '9')) {
-            return 0;
+            return NULL;
         }
     }
     for (const char *const *simple = simple_words; *simple != NULL; simple++) {
         if (strcmp(word, *simple) == 0) {
-            return 1;
+            return at;
         }
     }
-    return 0;
+    return NULL;
 }
 
 /* is_simple_statement(statement, start, /) -> bool */
@@ -95,18 +129,13 @@ is_simple_statement(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
     }
     at = PyBytes_AS_STRING(args[0]) + start;
     end = PyBytes_AS_STRING(args[0]) + PyBytes_GET_SIZE(args[0]);
-    if (!begins_simply(at, end)) {
+    at = behind_simple_word(at, end);
+    if (at == NULL) {
         Py_RETURN_FALSE;
     }
     semicolon = memchr(at, ';', (size_t)(end - at));
-    if (semicolon != NULL) {
-        for (semicolon++; semicolon < end; semicolon++) {
-            if (!is_sql_space((unsigned char)*semicolon)) {
-                Py_RETURN_FALSE;
-            }
-        }
-    }
-    Py_RETURN_TRUE;
+    return PyBool_FromLong(semicolon == NULL || is_one_statement(semicolon, end, 0) ||
+                           (is_one_statement(at, end, 1) && is_one_statement(at, end, 0)));
 }
 
 #endif

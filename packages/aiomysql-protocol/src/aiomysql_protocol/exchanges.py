@@ -100,15 +100,9 @@ class Exchange(ExchangeState, ABC):
             wake()
 
 
-#: Commands that neither begin nor need a transaction (MySQL: COM_RESET_CONNECTION is 0x1F).
+#: Commands that neither begin a transaction nor change a mode.
 _NO_STATEMENT = frozenset(
-    {
-        COMMAND.COM_PING,
-        COMMAND.COM_INIT_DB,
-        COMMAND.COM_PROCESS_KILL,
-        COMMAND.COM_STMT_RESET,
-        0x1F,
-    }
+    {COMMAND.COM_PING, COMMAND.COM_INIT_DB, COMMAND.COM_PROCESS_KILL, COMMAND.COM_STMT_RESET}
 )
 
 

@@ -15,17 +15,35 @@ _SIMPLE = re.compile(
     rb"|EXPLAIN|DESC|DESCRIBE)(?![\w$\x80-\xff])",
     re.IGNORECASE | re.DOTALL,
 )
-_END = re.compile(rb";\s*+", re.DOTALL)
+_END = re.compile(rb";\s*+")
+
+#: A statement whose semicolons stand in quotes, but for one at its end; without comments and, out
+#: of quotes, without bytes that are the second of a character perhaps.  Backslashes within quotes
+#: escape or don't, as the session's sql_mode has it.
+_QUOTED = (
+    rb"""(?>[^;'"`\\#/\-\x80-\xff]++|'(?>[^'%b]|''%b)*+'|"(?>[^"%b]|""%b)*+"|`[^`]*+`"""
+    rb"""|-(?!-)|/(?!\*))*+(?:;\s*+)?"""
+)
+_ESCAPING = re.compile(_QUOTED % ((rb"\\", rb"|\\.") * 2), re.DOTALL)
+_NOT_ESCAPING = re.compile(_QUOTED % ((b"", b"") * 2), re.DOTALL)
 
 
 def is_simple_statement(statement: bytes, start: int, /) -> bool:
     """Is statement[start:] one that can neither begin a transaction which outlives it in autocommit
     mode, nor change what later ones mean (modes, character set, default database)?
 
-    Only what is known for certain counts: one statement, without a semicolon but at its end, that
-    begins with one of some words, behind comments perhaps.
+    Only what is known for certain counts: one statement that begins with one of some words, behind
+    comments perhaps.
     """
-    if _SIMPLE.match(statement, start) is None:
+    first = _SIMPLE.match(statement, start)
+    if first is None:
         return False
     semicolon = statement.find(b";", start)
-    return semicolon < 0 or _END.fullmatch(statement, semicolon) is not None
+    return (
+        semicolon < 0
+        or _END.fullmatch(statement, semicolon) is not None
+        or (
+            _ESCAPING.fullmatch(statement, first.end()) is not None
+            and _NOT_ESCAPING.fullmatch(statement, first.end()) is not None
+        )
+    )
