@@ -201,7 +201,7 @@ async def test_warnings_of_statements_without_rows(
         assert await cursor.execute(f"DROP TABLE IF EXISTS {table_name}") == 0
     assert (cursor.rowcount, cursor.description) == (0, None)
     assert [number for _, number, _ in await connection.show_warnings()] == [1051]
-    assert way.taken == way.expects(True)
+    assert way.taken == way.expects(False)  # what may change a session goes the general way
 
 
 class Quiet(Cursor):
@@ -374,7 +374,7 @@ async def test_local_files_not_allowed(way: Way, connection: Connection, tmp_pat
     await cursor.execute("CREATE TEMPORARY TABLE loaded (n INT)")
     with pytest.raises((OperationalError, ProgrammingError)):
         await cursor.execute("LOAD DATA LOCAL INFILE %s INTO TABLE loaded", (str(path),))
-    assert way.taken == way.expects(True, True)
+    assert way.taken == way.expects(False, False)
 
 
 @both_ways

@@ -15,7 +15,8 @@ from tests.servers import Server
 async def test_what_is_written_stays(
     server: Server, url: sa.URL, make_engine: MakeEngine, table_name: str, level: str | None
 ) -> None:
-    table = sa.Table(table_name, sa.MetaData(), sa.Column("n", sa.Integer, primary_key=True))
+    number_column = sa.Column("n", sa.Integer, primary_key=True, autoincrement=False)
+    table = sa.Table(table_name, sa.MetaData(), number_column)
     options = {} if level is None else {"isolation_level": level}
     async with FlagProxy(
         server.host, server.port, lambda flags: flags & ~SERVER_STATUS.SERVER_STATUS_IN_TRANS

@@ -92,10 +92,13 @@ def result_state(result: Result) -> dict[str, object]:
 
 
 def state(exchange: Any) -> dict[str, object]:
-    """All that an exchange can be asked for, but what its request was: that is not kept."""
+    """All that an exchange can be asked for, but what its request was: that is not kept.
+
+    Nor what follows from it.
+    """
     found: dict[str, object] = {}
     for name in dir(exchange):
-        if name.startswith("__") or name == "request":
+        if name.startswith("__") or name in ("request", "is_simple"):
             continue
         value: Any = getattr(exchange, name, None)
         if name == "results":

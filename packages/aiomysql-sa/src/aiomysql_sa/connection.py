@@ -368,7 +368,10 @@ class SAConnection:
         return connection
 
     async def close(self) -> None:
-        """Give the connection back to the engine; rolls an unfinished transaction back."""
+        """Give the connection back to the engine, and wait until it can be used again.
+
+        An unfinished transaction is rolled back.
+        """
         if self._connection is None:
             return
         try:
@@ -377,8 +380,9 @@ class SAConnection:
                 await self._transaction.rollback()
         finally:
             self._transaction = None
-            self._engine.release(self)
+            released = self._engine.release(self)
             self._connection = None
+        await released
 
     async def __aenter__(self) -> Self:
         return self
