@@ -25,7 +25,6 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     Py_ssize_t start, end, sequence_id;
     PyObject *result = NULL;
     Py_buffer view;
-    Slot *slots;
 
     if (nargs != 5) {
         PyErr_Format(PyExc_TypeError, "decode takes 5 positional arguments, not %zd", nargs);
@@ -51,11 +50,10 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     else if (sequence_id < 0 || sequence_id > 255) {
         PyErr_SetString(PyExc_ValueError, "sequence_id must be 0 to 255");
     }
-    else if ((slots = new_slots(self, end - start)) != NULL) {
+    else {
         const unsigned char *base = view.buf;
-        const unsigned char *stop = read_rows(state, self, slots, base + start, base + end,
+        const unsigned char *stop = read_rows(state, self, base + start, base + end,
                                               (uint8_t)sequence_id, args[4]);
-        free_slots(self, slots);
         if (stop != NULL) {
             result = PyLong_FromSsize_t(stop - base);
         }
