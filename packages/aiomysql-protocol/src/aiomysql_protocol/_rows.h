@@ -344,14 +344,11 @@ read_row(const State *state, const Decoder *self, Slot *slots, const unsigned ch
         raise_malformed(state, wrong);
         return NULL;
     }
-    row = PyTuple_New(self->count);
+    /* When it is done the garbage collector need not know it either, unless one of its values could
+     * be part of a cycle. */
+    row = new_hidden_tuple(self->count);
     if (row == NULL) {
         return NULL;
-    }
-    /* No converter may find the half-made tuple through the garbage collector. When it is done the
-     * collector need not know it either, unless one of its values could be part of a cycle. */
-    if (self->count != 0) {
-        PyObject_GC_UnTrack(row);
     }
     if ((self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place, limit,
                                                                 row)) {
@@ -434,9 +431,8 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
     }
     taken = column_to_take(self, place, &start, &length);
     payload->views++; /* nobody's code may move it meanwhile */
-    row = PyTuple_New(self->count);
+    row = new_hidden_tuple(self->count);
     if (row != NULL) {
-        PyObject_GC_UnTrack(row); /* nor find this half-made */
         done = read_long_cells(state, self, place, taken, row);
     }
     payload->views--;
@@ -451,7 +447,7 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
         Py_XDECREF(row);
         return NULL;
     }
-    PyObject_GC_Track(row);
+    show_tuple(row);
     return row;
 }
 

@@ -211,6 +211,7 @@ new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
     if (self == NULL) {
         return NULL;
     }
+    PyObject_GC_UnTrack(self); /* until it is complete */
     self->binary = binary;
     self->plans = PyObject_CallOneArg(
         binary ? state->checked_binary_plans : state->checked_plans, plans);
@@ -233,6 +234,7 @@ new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
         }
         self->converts |= column->kind == KIND_CONVERT;
     }
+    PyObject_GC_Track(self);
     return (PyObject *)self;
 }
 

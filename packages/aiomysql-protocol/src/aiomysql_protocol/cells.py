@@ -72,7 +72,7 @@ class CellPlan(NamedTuple):
 
 def checked_plans(plans: Sequence[CellPlan]) -> tuple[CellPlan, ...]:
     """`plans` as a tuple of true CellPlans, each complete; both implementations use it."""
-    checked = tuple(CellPlan(CellKind(plan.kind), *plan[1:]) for plan in plans)
+    checked = tuple([CellPlan(CellKind(plan.kind), *plan[1:]) for plan in plans])
     for plan in checked:
         if plan.kind is CellKind.TEXT and plan.encoding is None:
             raise ValueError(f"Column {plan.name!r}: TEXT needs an encoding")

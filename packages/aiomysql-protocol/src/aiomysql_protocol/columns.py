@@ -160,11 +160,11 @@ class ColumnCache:
         key = tuple(definitions)
         found = self._known.get(key)
         if found is None:
-            columns = tuple(self._parse(payload) for payload in definitions)
+            columns = tuple([self._parse(payload) for payload in definitions])
             plans = [self._plan(column) for column in columns]
             found = ColumnSet(
                 columns,
-                tuple(column.description() for column in columns),
+                tuple([column.description() for column in columns]),
                 self._decoder(columns, plans),
                 all(plan.kind is not CellKind.CONVERT for plan in plans),
                 key,
