@@ -116,11 +116,12 @@ Decoder_dealloc(Decoder *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Decoder_dealloc)
     (void)Decoder_clear(self);
     PyMem_Free(self->columns);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static int
