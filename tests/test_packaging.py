@@ -248,6 +248,7 @@ def test_sdist_of_the_core_holds_what_the_build_needs(built: Distributions) -> N
     ("protocol", "core"),
     [
         ("hatch_build.py", "hatch_build_core.py"),
+        ("src/aiomysql_protocol/_dealloc.h", "src/aiomysql_core/_dealloc.h"),
         ("src/aiomysql_protocol/_slots.h", "src/aiomysql_core/_slots.h"),
     ],
 )

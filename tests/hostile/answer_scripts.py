@@ -134,6 +134,16 @@ ANSWERS: dict[str, Answer] = {
     ),
     "EOF that ends early": Answer(rows(b"\x01x", b"\xfe"), "EOF packet ends"),
     "EOF of two bytes": Answer(rows(b"\x01x", b"\xfe\0"), "EOF packet ends"),
+    "row that begins as an EOF does": Answer(
+        rows(b"\x01x", EOF + bytes(4)), "EOF packet of 9 bytes"
+    ),
+    "row with a length of eight bytes": Answer(
+        rows(b"\x01x", b"\xfe\x01" + bytes(7) + b"x", EOF), "EOF packet of 10 bytes"
+    ),
+    "EOF of 9 bytes behind the columns": Answer(
+        frames(b"\x01", A, EOF + bytes(4), b"\x01x", EOF), "EOF packet of 9 bytes"
+    ),
+    "EOF of one byte behind the columns": Answer(frames(b"\x01", A, b"\xfe"), "EOF packet ends"),
     "EOF out of order": Answer(rows(b"\x01x") + frame(EOF, 0), "got 0 expected 5"),
     "ERR of one byte for a row": Answer(rows(b"\x01x", b"\xff"), "ERR packet ends"),
     "OK at the end that ends early": Answer(

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 from pymysql.constants import FIELD_TYPE
 
-from aiomysql_core import Connection, Cursor, DataError, MySQLError, SSCursor, connect
+from aiomysql_core import (
+    Connection,
+    Cursor,
+    DataError,
+    DictCursor,
+    MySQLError,
+    SSCursor,
+    SSDictCursor,
+    connect,
+)
 from aiomysql_protocol.capabilities import DEPRECATE_EOF
 from aiomysql_protocol.query import Query
 from tests.hostile.answer_scripts import ANSWERS, EOF, MORE, column
@@ -70,6 +79,49 @@ async def test_hostile_answer(name: str, cursorclass: type[Cursor]) -> None:
         with pytest.raises(MySQLError):
             await connection.ping(reconnect=False)
     assert_nothing_given_away(peer)
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
+async def test_long_packet_at_the_end(cursorclass: type[Cursor]) -> None:
+    """With DEPRECATE_EOF an OK packet ends the rows, which may say as much as it likes."""
+    end = b"\xfe" + ok()[1:] + b"m" * 1000
+    plan = script(frames(b"\x01", column(), b"\x01x", end), hang_up=True, deprecate_eof=True)
+    async with playing(plan) as peer:
+        connection = await opened(peer)
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT 'x'")
+            assert list(await cursor.fetchall()) == [("x",)]
+        connection.close()
+
+
+# -- many columns ----------------------------------------------------------------------------
+
+MOST_COLUMNS = 1 << 16
+
+
+def many_columns(name: bytes) -> bytes:
+    """A result set of as many columns as are taken, each called `name % its number`."""
+    names = [name % number if b"%" in name else name for number in range(MOST_COLUMNS)]
+    head = b"\xfd" + MOST_COLUMNS.to_bytes(3, "little")
+    row = b"\x01x" * MOST_COLUMNS
+    return frames(head, *map(column, names), EOF, row, row, EOF)
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, DictCursor, SSCursor, SSDictCursor])
+@pytest.mark.parametrize("name", [b"%x", b"same"])
+async def test_as_many_columns_as_can_be(cursorclass: type[Cursor], name: bytes) -> None:
+    """Nothing takes a time that grows with the square of their count: that was 17 seconds."""
+    async with playing(script(many_columns(name), hang_up=True)) as peer:
+        connection = await opened(peer)
+        begin = time.process_time()
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT * FROM t")
+            rows = list(await cursor.fetchall())
+        assert time.process_time() - begin < 6
+        assert [len(row) for row in rows] == [len(rows[0])] * 2
+        if name == b"%x":
+            assert len(rows[0]) == MOST_COLUMNS
+        connection.close()
 
 
 # -- files -----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import random
 import struct
+import time
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -254,6 +256,35 @@ def test_incomplete_plans(make_binary: MakeBinaryDecoder) -> None:
         make_binary([column(T.DOUBLE, KIND.FLOAT, decimals=-1)])
     with pytest.raises(LookupError):
         make_binary([BinaryPlan(T.BLOB, CellPlan(KIND.TEXT, "no such", None, "c"))])
+    for width in (-1, 256, 1 << 32):
+        with pytest.raises(ValueError, match=f"zeros up to {width} characters"):
+            make_binary([text(T.LONG, zerofill=width)])
+
+
+def test_very_many_columns(make_binary: MakeBinaryDecoder) -> None:
+    """Neither a time that grows with the square of their count, nor much memory beside the rows."""
+    count = 1 << 16
+    decoder = make_binary([text(T.LONG)] * count)
+    rng = random.Random(3)
+    nulls = [(rng.getrandbits(32) << 2 | ((1 << count + 2) - (1 << 34))) for _ in range(10)]
+    bodies = [
+        b"\0" + bitmap.to_bytes((count + 9) // 8, "little") + b"\7\0\0\0" * (32 - ones)
+        for bitmap in nulls
+        for ones in [(bitmap >> 2 & 0xFFFFFFFF).bit_count()]
+    ]
+    begin = time.process_time()
+    tracemalloc.start()
+    try:
+        for body in bodies:
+            rows, _ = decode_all(decoder, frames(body))
+            assert [len(row) for row in rows] == [count]
+            assert rows[0].count("7") + rows[0].count(None) == count
+            del rows
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - begin < 4
+    assert kept < 30_000_000
 
 
 @pytest.mark.parametrize("name", ["c", "python"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -135,6 +136,38 @@ def test_name_that_cannot_be_read_costs_no_rows(cache: ColumnCache) -> None:
     assert read(cache, column, b"x") == "x"
     with pytest.raises(DataError, match="a\ufffd"):
         read(cache, column, b"\xff")
+
+
+@pytest.mark.parametrize("width", [255, 256, (1 << 32) - 1])
+@pytest.mark.parametrize("type_code", [FIELD_TYPE.LONG, FIELD_TYPE.DOUBLE])
+def test_zeros_up_to_the_width_of_a_column(width: int, type_code: int) -> None:
+    """A server that claims more than MySQL's 255 characters gets no memory for them."""
+    column = definition(b"c", type_code, length=width, flags=FLAG.ZEROFILL | FLAG.UNSIGNED)
+    decoder = ColumnCache("utf8", {}, binary=True).compile([column]).decoder
+    cell = b"\x07\0\0\0" if type_code == FIELD_TYPE.LONG else bytes(6) + b"\x1c\x40"
+    tracemalloc.start()
+    try:
+        assert decoder.decode_row(b"\0\0" + cell) == ("7".zfill(255),)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
+
+
+@pytest.mark.parametrize(
+    ("columns", "sets", "kept"), [(100, 70, 64), (1 << 12, 6, 4), (15_000, 3, 1), (16_000, 2, 0)]
+)
+def test_column_sets_that_are_kept(columns: int, sets: int, kept: int) -> None:
+    """The last ones, but no more columns than are worth it: each takes a KiB or two."""
+    cache = ColumnCache("utf8", decoders)
+    definitions = [
+        [bytes(6) + b"\x0c\x3f\0" + number.to_bytes(4, "little") + bytes(4)] * columns
+        for number in range(sets)
+    ]
+    compiled = [cache.compile(payloads) for payloads in definitions]
+    again = [cache.compile(payloads) for payloads in reversed(definitions[-kept - 1 :])]
+    same = [one is other for one, other in zip(again, reversed(compiled), strict=False)]
+    assert same == [True] * kept + [False]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 15, -1])

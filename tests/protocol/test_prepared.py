@@ -373,6 +373,7 @@ def definition(type_code: int = 6) -> bytes:
 
 
 EOF = b"\xfe\0\0\2\0"
+LONG_EOF = EOF + bytes(4)  # none: an EOF packet has at most 8 bytes
 PREPARED = b"\0\7\0\0\0\1\0\2\0\0\0\0"  # statement 7: 1 column, 2 parameters
 
 
@@ -410,12 +411,35 @@ def test_preparation_without_deprecate_eof() -> None:
         [PREPARED, definition(), definition(), definition(), definition()],
         [PREPARED, definition(), definition(), b""],
         [PREPARED, definition(), definition(), EOF[:2]],
+        [PREPARED, definition(), definition(), LONG_EOF],
+        [PREPARED, definition(), definition(), EOF, definition(), LONG_EOF],
     ],
 )
 def test_malformed_answers_to_a_preparation(payloads: list[bytes]) -> None:
     exchange = answered(Prepare(b"SELECT ?"), *payloads, capabilities=0)
     assert exchange.done
     assert isinstance(exchange.error, MalformedPacket)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "right"),
+    [
+        ([LONG_EOF], False),
+        ([b"\0\0\1\0\0\0", LONG_EOF, EOF], False),
+        ([b"\0\0\1\0\0\0", EOF + bytes(3)], True),
+    ],
+)
+def test_long_packet_among_binary_rows(rows: list[bytes], right: bool, streamed: bool) -> None:
+    execution = Execute(Prepared(7, 0, 1, 0), NO_PARAMETERS, streamed=streamed)
+    answered(execution, b"\1", definition(3), EOF, *rows, capabilities=0)
+    assert execution.done
+    (result,) = execution.results
+    if right:
+        assert (result.rows, result.error) == ([(1,)], None)
+    else:
+        assert isinstance(result.error, MalformedPacket)
+        assert isinstance(execution.error, MalformedPacket)
 
 
 def test_every_truncation_and_byte_change_is_a_database_error(plain: Client) -> None:

@@ -122,6 +122,24 @@ def test_blanks_are_stripped_as_from_str(make: MakeDecoder, kind: CellKind, blan
         assert same(make([plan(kind)]).decode_row(payload(text.encode()))[0], expected)
 
 
+# Arabic, Devanagari, full-width and mathematical ones; int(), float() and Decimal() take them all.
+OTHER_DIGITS = ["\u0661\u0662", "1\u0967", "\uff15", "\U0001d7d8", "1\u00a0", "\u20071", "\u22121"]
+
+
+@pytest.mark.parametrize("kind", list(DEFAULTS))
+@pytest.mark.parametrize("text", OTHER_DIGITS)
+def test_digits_of_other_scripts(make: MakeDecoder, kind: CellKind, text: str) -> None:
+    usual = {KIND.DATETIME: "2024-02-29 12:34:56", KIND.DATE: "2024-02-29"}.get(kind, "12:34:56")
+    usual = usual if kind >= KIND.DATETIME else "12"
+    for odd in (text, usual[:-2] + text):
+        for before in (0, 300):
+            rows: list[Any] = []
+            data = frames(*map(payload, [usual.encode()] * before + [odd.encode()]))
+            with pytest.raises(DataError, match=kind.name):
+                make([plan(kind)]).decode(data, 0, len(data), 0, rows)
+            assert len(rows) == before
+
+
 def test_value_is_not_read_beyond_its_end(make: MakeDecoder) -> None:
     # What follows the value is the next one's length, 48 to 57, which would be a digit as text.
     for kind, (convert, _) in DEFAULTS.items():

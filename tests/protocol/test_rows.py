@@ -532,3 +532,32 @@ def test_drain_what_is_no_list() -> None:
     drain: Any = drain_implementation("c")
     with pytest.raises(TypeError, match="drain_rows takes a list"):
         drain(((1,),))
+
+
+# Many columns
+
+
+def test_row_of_many_columns_takes_no_memory_before_it_is_there(make: MakeDecoder) -> None:
+    decoder = make([TEXT] * (1 << 16))
+    data = frames(b"\0" * (1 << 16))[:-1]
+    tracemalloc.start()
+    try:
+        assert decode_all(decoder, data) == ([], 0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000
+
+
+def test_rows_of_many_columns_take_little_more_memory_than_themselves(make: MakeDecoder) -> None:
+    count = 1 << 16
+    decoder = make([TEXT] * count)
+    data = frames(b"\1x" * count)
+    tracemalloc.start()
+    try:
+        rows, _ = decode_all(decoder, data)
+        assert rows == [("x",) * count]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 15_000_000

@@ -13,8 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
+from pymysql.err import DataError
 
-from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder, TextRowDecoder
+from aiomysql_protocol.rows import (
+    CellKind,
+    CellPlan,
+    RowDecoder,
+    TextRowDecoder,
+    careful_reader,
+)
 
 from .row_bytes import decode_all, frames, implementation, length, need_c, payload, plan
 
@@ -106,6 +113,7 @@ def test_round_trip(
 # Both implementations on anything
 
 ALPHABET = [b"0", b"1", b"9", b"-", b".", b":", b" ", b"e", b"T", b"\x1c", b"_", b"\x85", b"\xff"]
+ALPHABET += [b"\xd9\xa1", b"\xef\xbc\x91", b"+", b"nan", b"inf", b"0" * 20]
 
 SAMPLES: dict[CellKind, list[bytes]] = {
     KIND.TEXT: [b"", b"abc", "grüße 日本".encode(), b"\xff", b"x" * 260],
@@ -150,7 +158,7 @@ def random_row(rng: random.Random, plans: list[CellPlan]) -> bytes:
     return row if rng.randrange(8) else mutated(rng, row)
 
 
-def outcome(decoder: RowDecoder, data: bytes, sequence_id: int) -> tuple[object, ...]:
+def outcome(decoder: RowDecoder, data: bytes, sequence_id: int) -> tuple[Any, ...]:
     """Everything that one can see of decoding `data`, as one row and as frames."""
     rows: list[tuple[Any, ...]] = []
     seen: list[object] = []
@@ -243,6 +251,35 @@ def test_both_alike_on_any_bytes(kinds: list[CellKind], text: bytes) -> None:
     plans = [plan(kind, "utf8", convert) for kind in kinds]
     data = frames(payload(*[text] * len(kinds)), text)
     assert outcome(need_c()(plans), data, 0) == outcome(TextRowDecoder(plans), data, 0)
+
+
+NUMBERS = [KIND.INT, KIND.FLOAT, KIND.DECIMAL, KIND.DATETIME, KIND.DATE, KIND.TIMEDELTA]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(NUMBERS),
+    text=st.text("0123456789-:. eET+_nafiNy\u0661\u0967\uff11\u2003\xa0", max_size=28)
+    | st.text(st.characters(categories=["Nd"]), min_size=1, max_size=3),
+    data=st.data(),
+)
+def test_both_alike_on_an_odd_number_among_many(
+    kind: CellKind, text: str, data: st.DataObject
+) -> None:
+    # Whichever way a value is read, it is what the careful reader says, or refused as that does it.
+    read = careful_reader(plan(kind))
+    usual = data.draw(TEXTS[kind]).encode()
+    body = frames(*map(payload, [usual] * 150 + [text.encode()] + [usual] * 150))
+    found = outcome(need_c()([plan(kind)]), body, 0)
+    assert found == outcome(TextRowDecoder([plan(kind)]), body, 0)
+    expected = [(read(usual),)] * 150
+    refused: tuple[Any, ...] = ()
+    try:
+        expected += [(read(text.encode()),), *expected]
+    except DataError as error:
+        refused = (DataError, error.args)
+    assert found[0] == repr(expected)
+    assert found[1] == repr(len(body)) if not refused else found[1][:2] == refused
 
 
 def test_short_floats_are_rounded_correctly() -> None:

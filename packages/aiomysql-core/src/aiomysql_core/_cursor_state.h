@@ -138,10 +138,11 @@ CursorState_dealloc(CursorState *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, CursorState_dealloc)
     (void)CursorState_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyMethodDef CursorState_methods[] = {

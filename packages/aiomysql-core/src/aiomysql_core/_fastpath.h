@@ -454,10 +454,11 @@ FastPath_dealloc(FastPath *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, FastPath_dealloc)
     (void)FastPath_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyMethodDef FastPath_methods[] = {

@@ -24,6 +24,7 @@
     X(exchange, done) X(exchange, results) X(exchange, wake)                                       \
     X(result, column_set) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
+#include "_dealloc.h"
 #include "_slots.h"
 
 /* Attributes and methods, each interned once per module. */

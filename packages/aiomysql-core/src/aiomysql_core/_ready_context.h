@@ -167,10 +167,11 @@ ReadyContext_dealloc(ReadyContext *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, ReadyContext_dealloc)
     Py_CLEAR(self->value);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyMethodDef ReadyContext_methods[] = {

@@ -223,10 +223,11 @@ Receiver_dealloc(Receiver *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Receiver_dealloc)
     (void)Receiver_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyMemberDef Receiver_members[] = {

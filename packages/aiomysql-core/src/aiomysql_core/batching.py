@@ -66,7 +66,7 @@ def insert_statements(
     # Nothing else than marks, commas and space stands in a row.
     pieces = None
     if encoding == "utf8" and "%(" not in template.row:
-        pieces = tuple(piece.encode() for piece in template.row.split("%s"))
+        pieces = tuple([piece.encode() for piece in template.row.split("%s")])
     start = 0
     while start < len(args):
         writer = literals()

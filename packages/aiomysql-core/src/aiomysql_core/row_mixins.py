@@ -33,11 +33,13 @@ class _DictCursorMixin(_RowMixin):
 
     def _prepare_rows(self, result: Result) -> None:
         super()._prepare_rows(result)
+        names: set[str] = set()  # beside the list: a server may send very many columns
         self._fields = []
         for column in result.fields:
             name = column.name
-            if name in self._fields:
+            if name in names:
                 name = f"{column.table_name}.{column.name}"
+            names.add(name)
             self._fields.append(name)
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:

@@ -129,14 +129,9 @@ decode_rows(const State *state, PyObject *decoder, PyObject *buffer, const unsig
     PyObject *stop;
 
     if (Py_IS_TYPE(decoder, state->decoder_type) || Py_IS_TYPE(decoder, state->binary_decoder_type)) {
-        Slot *slots = new_slots((Decoder *)decoder, end - start);
-        if (slots != NULL) {
-            const unsigned char *at = read_rows(state, (Decoder *)decoder, slots, base + start,
-                                                base + end, (uint8_t)sequence_id, rows);
-            free_slots((Decoder *)decoder, slots);
-            position = at == NULL ? -1 : at - base;
-        }
-        return position;
+        const unsigned char *at = read_rows(state, (Decoder *)decoder, base + start, base + end,
+                                            (uint8_t)sequence_id, rows);
+        return at == NULL ? -1 : at - base;
     }
     stop = PyObject_CallMethod(decoder, "decode", "OnnIO", buffer, start, end, sequence_id, rows);
     if (stop != NULL) {

@@ -301,7 +301,7 @@ append_next_row(const State *state, Text *text, const Batch *batch)
         return LEFT;
     }
     /* A list could change while a function of the user's runs. */
-    values = PySequence_Tuple(row);
+    values = tuple_of(row);
     Py_DECREF(row);
     if (values == NULL) {
         return FAILED;

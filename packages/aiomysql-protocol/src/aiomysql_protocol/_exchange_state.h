@@ -3,6 +3,7 @@
 #ifndef AIOMYSQL_PROTOCOL_EXCHANGE_STATE_H
 #define AIOMYSQL_PROTOCOL_EXCHANGE_STATE_H
 
+#include "_dealloc.h"
 #include "_values.h"
 
 #include <stddef.h>
@@ -61,10 +62,11 @@
     type##_dealloc(type *self)                                                                     \
     {                                                                                              \
         PyTypeObject *cls = Py_TYPE(self);                                                         \
-        PyObject_GC_UnTrack(self);                                                                 \
+        BEGIN_DEALLOC(self, type##_dealloc)                                                        \
         (void)type##_clear(self);                                                                  \
         cls->tp_free(self);                                                                        \
         Py_DECREF(cls);                                                                            \
+        END_DEALLOC                                                                                \
     }
 
 STATE_TYPE(ExchangeState, EXCHANGE_FIELDS, )

@@ -120,11 +120,11 @@ common_literals(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     /* A list could change while a function of the user's runs. */
-    values = PySequence_Tuple(args[0]);
+    values = tuple_of(args[0]);
     if (values == NULL) {
         return NULL;
     }
-    result = PyTuple_New(PyTuple_GET_SIZE(values));
+    result = new_hidden_tuple(PyTuple_GET_SIZE(values));
     for (Py_ssize_t i = 0; result != NULL && i < PyTuple_GET_SIZE(values); i++) {
         PyObject *value = PyTuple_GET_ITEM(values, i);
         PyObject *literal = common_literal(state, value, no_backslash_escapes);
@@ -137,6 +137,9 @@ common_literals(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         else {
             PyTuple_SET_ITEM(result, i, literal);
         }
+    }
+    if (result != NULL) {
+        show_tuple(result);
     }
     Py_DECREF(values);
     return result;

@@ -132,19 +132,21 @@ Loan_finalize(Loan *self)
 static void
 Loan_dealloc(Loan *self)
 {
-    State *state = PyType_GetModuleState(Py_TYPE(self));
+    State *state;
 
     if (self->turn != NULL && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
         return;
     }
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Loan_dealloc)
     Py_CLEAR(self->shelf);
     Py_CLEAR(self->owner);
     Py_CLEAR(self->timeout);
     Py_CLEAR(self->thing);
     Py_CLEAR(self->turn);
     Py_CLEAR(self->inner);
-    spare_free(&state->lending.loans, (PyObject *)self);
+    state = PyType_GetModuleState(Py_TYPE(self)); /* NULL: the collector was at the type */
+    spare_free(state == NULL ? NULL : &state->lending.loans, (PyObject *)self);
+    END_DEALLOC
 }
 
 /* It has what it was made for; takes over the reference. */

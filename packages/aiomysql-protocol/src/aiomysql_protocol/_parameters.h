@@ -223,7 +223,7 @@ pack_parameters(PyObject *module, PyObject *argument)
     Py_ssize_t count, size;
 
     /* A tuple, which nobody changes meanwhile. */
-    PyObject *values = PySequence_Tuple(argument);
+    PyObject *values = tuple_of(argument);
     if (values == NULL) {
         return NULL;
     }

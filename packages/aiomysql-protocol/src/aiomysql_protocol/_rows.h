@@ -19,6 +19,10 @@ enum { FEWEST_BYTES = 2048 };
 /* Values that may be new in a row of them, and what a value that is not new adds to that. */
 enum { PATIENCE = 48, REWARD = 3 };
 
+/* In result sets of more columns than a server knows no values are remembered: it would take more
+ * memory than the rows. */
+enum { MOST_COLUMNS_REMEMBERED = 4096 };
+
 /* After a call in which a column's values differed, so many calls do not try to remember them. */
 enum { CALLS_WITHOUT = 15 };
 
@@ -340,14 +344,11 @@ read_row(const State *state, const Decoder *self, Slot *slots, const unsigned ch
         raise_malformed(state, wrong);
         return NULL;
     }
-    row = PyTuple_New(self->count);
+    /* When it is done the garbage collector need not know it either, unless one of its values could
+     * be part of a cycle. */
+    row = new_hidden_tuple(self->count);
     if (row == NULL) {
         return NULL;
-    }
-    /* No converter may find the half-made tuple through the garbage collector. When it is done the
-     * collector need not know it either, unless one of its values could be part of a cycle. */
-    if (self->count != 0) {
-        PyObject_GC_UnTrack(row);
     }
     if ((self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place, limit,
                                                                 row)) {
@@ -430,9 +431,8 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
     }
     taken = column_to_take(self, place, &start, &length);
     payload->views++; /* nobody's code may move it meanwhile */
-    row = PyTuple_New(self->count);
+    row = new_hidden_tuple(self->count);
     if (row != NULL) {
-        PyObject_GC_UnTrack(row); /* nor find this half-made */
         done = read_long_cells(state, self, place, taken, row);
     }
     payload->views--;
@@ -447,7 +447,7 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
         Py_XDECREF(row);
         return NULL;
     }
-    PyObject_GC_Track(row);
+    show_tuple(row);
     return row;
 }
 
@@ -485,7 +485,10 @@ new_slots(const Decoder *self, Py_ssize_t size)
         PyErr_NoMemory();
         return NULL;
     }
-    for (Py_ssize_t i = 0; size >= FEWEST_BYTES && i < self->count; i++) {
+    if (size < FEWEST_BYTES || self->count > MOST_COLUMNS_REMEMBERED) {
+        return slots;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
         slots[i].tried = is_worth_a_try(&self->columns[i]);
         slots[i].patience = slots[i].tried ? PATIENCE : 0;
     }
@@ -504,21 +507,33 @@ free_slots(const Decoder *self, Slot *slots)
     PyMem_Free(slots);
 }
 
-/* Appends the rows of `[pos, end)` to `rows`. Returns the first byte not consumed, or NULL. */
-static const unsigned char *
-read_rows(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-          const unsigned char *end, uint8_t sequence_id, PyObject *rows)
+/* The length of the row in the frame at `pos`; 0 if there is no whole frame that is a row. */
+static inline Py_ssize_t
+row_length(const unsigned char *pos, const unsigned char *end, uint8_t sequence_id)
 {
-    while (end - pos > HEADER) {
-        Py_ssize_t length = pos[0] | pos[1] << 8 | pos[2] << 16;
+    Py_ssize_t length;
+
+    if (end - pos <= HEADER) {
+        return 0;
+    }
+    length = pos[0] | pos[1] << 8 | pos[2] << 16;
+    return length == FULL_FRAME || length > end - pos - HEADER || pos[3] != sequence_id ||
+                   pos[HEADER] >= FIRST_STOP
+               ? 0
+               : length;
+}
+
+static const unsigned char *
+read_frames(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
+            const unsigned char *end, uint8_t sequence_id, PyObject *rows)
+{
+    Py_ssize_t length;
+
+    while ((length = row_length(pos, end, sequence_id)) > 0) {
         const unsigned char *payload = pos + HEADER;
         PyObject *row;
         int failed;
 
-        if (length == 0 || length == FULL_FRAME || length > end - payload ||
-            pos[3] != sequence_id || payload[0] >= FIRST_STOP) {
-            break;
-        }
         row = read_row(state, self, slots, payload, payload + length, end);
         if (row == NULL) {
             return NULL;
@@ -531,6 +546,26 @@ read_rows(const State *state, const Decoder *self, Slot *slots, const unsigned c
         pos = payload + length;
         sequence_id++;
     }
+    return pos;
+}
+
+/* Appends the rows of `[pos, end)` to `rows`. Returns the first byte not consumed, or NULL. */
+static const unsigned char *
+read_rows(const State *state, const Decoder *self, const unsigned char *pos,
+          const unsigned char *end, uint8_t sequence_id, PyObject *rows)
+{
+    Slot *slots;
+
+    /* Of a row of many columns that comes bit by bit nothing is made before it is there. */
+    if (row_length(pos, end, sequence_id) == 0) {
+        return pos;
+    }
+    slots = new_slots(self, end - pos);
+    if (slots == NULL) {
+        return NULL;
+    }
+    pos = read_frames(state, self, slots, pos, end, sequence_id, rows);
+    free_slots(self, slots);
     return pos;
 }
 

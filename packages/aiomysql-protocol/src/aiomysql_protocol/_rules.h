@@ -2,6 +2,7 @@
 #ifndef AIOMYSQL_PROTOCOL_RULES_H
 #define AIOMYSQL_PROTOCOL_RULES_H
 
+#include "_dealloc.h"
 #include "_fields.h"
 #include "_values.h"
 
@@ -40,13 +41,14 @@ Rule_dealloc(Rule *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Rule_dealloc)
     (void)Rule_clear(self);
     for (int i = 0; i < RULE_FIELDS; i++) {
         Py_CLEAR(self->fields[i].name);
     }
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyType_Slot Rule_slots[] = {

@@ -325,7 +325,7 @@ Shelf_dealloc(Shelf *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Shelf_dealloc)
     (void)Shelf_clear(self);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->cancelled_error);
@@ -345,6 +345,7 @@ Shelf_dealloc(Shelf *self)
     Py_CLEAR(self->popleft);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyObject *

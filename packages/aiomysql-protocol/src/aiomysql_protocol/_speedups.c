@@ -26,7 +26,6 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     Py_ssize_t start, end, sequence_id;
     PyObject *result = NULL;
     Py_buffer view;
-    Slot *slots;
 
     if (nargs != 5) {
         PyErr_Format(PyExc_TypeError, "decode takes 5 positional arguments, not %zd", nargs);
@@ -52,11 +51,10 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     else if (sequence_id < 0 || sequence_id > 255) {
         PyErr_SetString(PyExc_ValueError, "sequence_id must be 0 to 255");
     }
-    else if ((slots = new_slots(self, end - start)) != NULL) {
+    else {
         const unsigned char *base = view.buf;
-        const unsigned char *stop = read_rows(state, self, slots, base + start, base + end,
+        const unsigned char *stop = read_rows(state, self, base + start, base + end,
                                               (uint8_t)sequence_id, args[4]);
-        free_slots(self, slots);
         if (stop != NULL) {
             result = PyLong_FromSsize_t(stop - base);
         }
@@ -119,11 +117,12 @@ Decoder_dealloc(Decoder *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Decoder_dealloc)
     (void)Decoder_clear(self);
     PyMem_Free(self->columns);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static int
@@ -214,6 +213,7 @@ new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
     if (self == NULL) {
         return NULL;
     }
+    PyObject_GC_UnTrack(self); /* until it is complete */
     self->binary = binary;
     self->plans = PyObject_CallOneArg(
         binary ? state->checked_binary_plans : state->checked_plans, plans);
@@ -236,6 +236,7 @@ new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
         }
         self->converts |= column->kind == KIND_CONVERT;
     }
+    PyObject_GC_Track(self);
     return (PyObject *)self;
 }
 

@@ -62,11 +62,12 @@ Item_dealloc(Item *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Item_dealloc)
     Py_CLEAR(self->held);
     Py_CLEAR(self->subject);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyObject *
@@ -136,14 +137,15 @@ spare_new(Spares *spares, PyTypeObject *type)
     return object;
 }
 
-/* Free an object that the garbage collector tracks no more, and that refers to nothing. */
+/* Free an object that the garbage collector tracks no more, and that refers to nothing. `spares` may
+ * be NULL. */
 static void
 spare_free(Spares *spares, PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
 
     /* (What was finalized would not be so again.) */
-    if (spares->count < spares->room && !PyObject_GC_IsFinalized(object)) {
+    if (spares != NULL && spares->count < spares->room && !PyObject_GC_IsFinalized(object)) {
         spares->objects[spares->count++] = object;
     }
     else {
@@ -247,11 +249,13 @@ Turn_clear(Turn *self)
 static void
 Turn_dealloc(Turn *self)
 {
-    State *state = PyType_GetModuleState(Py_TYPE(self));
+    State *state;
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Turn_dealloc)
     (void)Turn_clear(self);
-    spare_free(&state->lending.turns, (PyObject *)self);
+    state = PyType_GetModuleState(Py_TYPE(self)); /* NULL: the collector was at the type */
+    spare_free(state == NULL ? NULL : &state->lending.turns, (PyObject *)self);
+    END_DEALLOC
 }
 
 static PyObject *

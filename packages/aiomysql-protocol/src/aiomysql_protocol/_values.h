@@ -17,6 +17,7 @@
     X(prepared, parameter_count)
 
 #include "_slots.h"
+#include "_tuples.h"
 
 #include <datetime.h>
 #include <float.h>

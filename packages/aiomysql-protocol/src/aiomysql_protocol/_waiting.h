@@ -9,6 +9,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "_dealloc.h"
+
 /* What `throw(type[, value[, traceback]])` of a coroutine raises. */
 static void
 raise_thrown(PyObject *const *args, Py_ssize_t nargs)
@@ -101,7 +103,7 @@ Ready_traverse(Ready *self, visitproc visit, void *arg)
 static int
 Ready_clear(Ready *self)
 {
-    Py_CLEAR(self->value);
+    Py_XSETREF(self->value, Py_NewRef(Py_None)); /* whoever finds it still may await it */
     return 0;
 }
 
@@ -110,10 +112,11 @@ Ready_dealloc(Ready *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Ready_dealloc)
     Py_CLEAR(self->value);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PySendResult
@@ -259,10 +262,11 @@ Waiter_dealloc(Waiter *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
-    PyObject_GC_UnTrack(self);
+    BEGIN_DEALLOC(self, Waiter_dealloc)
     (void)Waiter_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
+    END_DEALLOC
 }
 
 static PyObject *

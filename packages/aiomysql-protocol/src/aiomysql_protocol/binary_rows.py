@@ -39,9 +39,13 @@ from .rows import FramedRows, long_length
 #: The smallest `decimals` of a column without a fixed number of them (MySQL: NOT_FIXED_DEC).
 NOT_FIXED = 31
 
+#: The most characters to which a number may be filled with zeros (MySQL: MAX_FIELD_WIDTH, 255).
+WIDEST_NUMBER = 255
+
 _NULL = 0xFB
 _FRACTION_DIGITS = 6
-_MOST_PATTERNS = 64  # combinations of NULLs that a decoder remembers
+_MOST_PATTERNS = 64  # combinations of NULLs that a decoder remembers, each with a step per column
+_MOST_STEPS = 1 << 16
 
 # The server writes a real number with an exponent when its point lies outside of these digits.
 _LAST_POINT = 15
@@ -77,24 +81,31 @@ class BinaryPlan(NamedTuple):
     unsigned: bool = False
     #: Digits behind the point; of a real number NOT_FIXED or more: as many as it needs.
     decimals: int = NOT_FIXED
-    #: Characters up to which the server's text of a number is filled with zeros; 0: it is not.
+    #: Characters, at most WIDEST_NUMBER, up to which the server's text of a number is filled with
+    #: zeros; 0: it is not.
     zerofill: int = 0
 
 
 def checked_binary_plans(plans: Sequence[BinaryPlan]) -> tuple[BinaryPlan, ...]:
     """`plans` as a tuple of true BinaryPlans, each complete; both implementations use it.
 
-    Raises what ``rows.checked_plans`` raises, and ValueError for negative decimals.
+    Raises what ``rows.checked_plans`` raises, and ValueError for negative decimals or a number that
+    is to be filled with zeros beyond WIDEST_NUMBER.
     """
     cells = checked_plans([plan.cell for plan in plans])
     for plan in plans:
         if plan.decimals < 0:
             raise ValueError(f"Column {plan.cell.name!r}: {plan.decimals} decimals")
+        if not 0 <= plan.zerofill <= WIDEST_NUMBER:
+            raise ValueError(f"Column {plan.cell.name!r}: zeros up to {plan.zerofill} characters")
     return tuple(
-        BinaryPlan(
-            int(plan.type_code), cell, bool(plan.unsigned), int(plan.decimals), int(plan.zerofill)
-        )
-        for plan, cell in zip(plans, cells, strict=True)
+        [
+            BinaryPlan(
+                *(int(plan.type_code), cell, bool(plan.unsigned)),
+                *(int(plan.decimals), int(plan.zerofill)),
+            )
+            for plan, cell in zip(plans, cells, strict=True)
+        ]
     )
 
 
@@ -171,11 +182,11 @@ class BinaryRowDecoder(FramedRows):
         pos += 1
         if self._bitmap_size > end - pos:
             raise malformed("a row ends within its bitmap of NULLs")
-        bitmap = int.from_bytes(data[pos : pos + self._bitmap_size], "little")
+        nulls = data[pos : pos + self._bitmap_size]
         pos += self._bitmap_size
         cells: list[bytes | None] = []
         for column, size in enumerate(self._sizes):
-            if bitmap >> column + 2 & 1:
+            if _is_null(nulls, column):
                 cells.append(None)
                 continue
             length = size
@@ -196,12 +207,14 @@ class BinaryRowDecoder(FramedRows):
 
     def _remember_steps(self, bitmap: int) -> list[_Step] | None:
         """The steps for rows with these NULLs; None when there are too many combinations."""
-        if len(self._steps) >= _MOST_PATTERNS or bitmap >> 2 >> len(self._plans):
+        known, columns = len(self._steps), len(self._plans)
+        if known >= _MOST_PATTERNS or known * columns >= _MOST_STEPS or bitmap >> 2 >> columns:
             return None
+        nulls = bitmap.to_bytes(self._bitmap_size, "little")
         steps: list[_Step] = []
         run = ""
         for column, size in enumerate(self._sizes):
-            is_null = bitmap >> column + 2 & 1
+            is_null = _is_null(nulls, column)
             if self._formats[column] and not is_null:
                 run += self._formats[column]
                 continue
@@ -211,6 +224,11 @@ class BinaryRowDecoder(FramedRows):
         steps += _run_step(run)
         self._steps[bitmap] = steps
         return steps
+
+
+def _is_null(nulls: bytes, column: int) -> int:
+    # (To shift all of a number's bits for each column would cost the square of their count.)
+    return nulls[column + 2 >> 3] >> (column + 2 & 7) & 1
 
 
 def _run_step(formats: str) -> list[_Step]:

@@ -72,7 +72,7 @@ class CellPlan(NamedTuple):
 
 def checked_plans(plans: Sequence[CellPlan]) -> tuple[CellPlan, ...]:
     """`plans` as a tuple of true CellPlans, each complete; both implementations use it."""
-    checked = tuple(CellPlan(CellKind(plan.kind), *plan[1:]) for plan in plans)
+    checked = tuple([CellPlan(CellKind(plan.kind), *plan[1:]) for plan in plans])
     for plan in checked:
         if plan.kind is CellKind.TEXT and plan.encoding is None:
             raise ValueError(f"Column {plan.name!r}: TEXT needs an encoding")
@@ -250,16 +250,16 @@ def _unchanged(cells: Sequence[bytes]) -> Sequence[bytes]:
     return cells
 
 
-def _texts(cells: Sequence[bytes]) -> list[str]:
+def _texts(cells: Sequence[bytes], encoding: str = "utf-8") -> list[str]:
     # No character's UTF-8 has a NUL in it or ends behind one, so each cell is decoded on its own.
-    texts = b"\0".join(cells).decode().split("\0")
+    texts = b"\0".join(cells).decode(encoding).split("\0")
     if len(texts) != len(cells):
         raise ValueError("a text holds a NUL")
     return texts
 
 
 def _decimals(cells: Sequence[bytes]) -> list[Decimal]:
-    return list(map(exact_decimal, _texts(cells)))
+    return list(map(exact_decimal, _texts(cells, "ascii")))  # Decimal knows all scripts' digits
 
 
 def _datetimes(cells: Sequence[bytes]) -> list[datetime.datetime]:

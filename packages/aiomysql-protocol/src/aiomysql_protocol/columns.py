@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pymysql import converters
 from pymysql.constants import FIELD_TYPE, FLAG
 
-from aiomysql_protocol.binary_rows import FIXED_SIZES, BinaryPlan
+from aiomysql_protocol.binary_rows import FIXED_SIZES, WIDEST_NUMBER, BinaryPlan
 from aiomysql_protocol.charsets import BINARY_COLLATION
 from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.framing import LARGE_FRAME, frames
@@ -66,6 +66,9 @@ _MOST_METADATA = 1 << 24
 
 #: Column sets whose definitions measure more than this many bytes are compiled each time.
 _MOST_REMEMBERED = 1 << 18
+
+#: The most columns that all remembered sets may have together: compiled, one takes a KiB or more.
+_MOST_COLUMNS_REMEMBERED = 1 << 14
 
 #: PEP 249's seven items of a column's description.
 DescriptionItem = tuple[str, int, None, int, int, int, bool]
@@ -140,6 +143,7 @@ class ColumnCache:
         self._decoders = decoders
         self._use_unicode = use_unicode
         self._known: dict[tuple[bytes, ...], ColumnSet] = {}
+        self._columns_known = 0  # in all of them
         #: The metadata that is recognised as it stands in the stream, the newest first.
         self.blocks: list[Block] = []
         self._binary = binary
@@ -156,19 +160,24 @@ class ColumnCache:
         key = tuple(definitions)
         found = self._known.get(key)
         if found is None:
-            columns = tuple(self._parse(payload) for payload in definitions)
+            columns = tuple([self._parse(payload) for payload in definitions])
             plans = [self._plan(column) for column in columns]
             found = ColumnSet(
                 columns,
-                tuple(column.description() for column in columns),
+                tuple([column.description() for column in columns]),
                 self._decoder(columns, plans),
                 all(plan.kind is not CellKind.CONVERT for plan in plans),
                 key,
             )
             if sum(map(len, key)) <= _MOST_REMEMBERED:
-                if len(self._known) >= self.SIZE:
-                    del self._known[next(iter(self._known))]
                 self._known[key] = found
+                self._columns_known += len(key)
+                while len(self._known) > self.SIZE or (
+                    self._columns_known > _MOST_COLUMNS_REMEMBERED
+                ):
+                    oldest = next(iter(self._known))
+                    del self._known[oldest]
+                    self._columns_known -= len(oldest)
         return found
 
     def remember(
@@ -226,7 +235,7 @@ class ColumnCache:
                     plan,
                     unsigned=bool(column.flags & FLAG.UNSIGNED),
                     decimals=column.scale,
-                    zerofill=column.length if _fills_with_zeros(column) else 0,
+                    zerofill=_zerofill(column),
                 )
                 for column, plan in zip(columns, plans, strict=True)
             ]
@@ -257,5 +266,12 @@ def check_size(size: int) -> int:
     return size
 
 
-def _fills_with_zeros(column: Column) -> bool:
-    return column.type_code in FIXED_SIZES and bool(column.flags & FLAG.ZEROFILL)
+def _zerofill(column: Column) -> int:
+    """Characters up to which a number's text is filled with zeros; 0: it is not.
+
+    A column is never wider than that in MySQL.  What a server says beyond is cut, not refused: the
+    number is the same, and for text rows, which come with their zeros, nobody looks at the width.
+    """
+    if column.type_code not in FIXED_SIZES or not column.flags & FLAG.ZEROFILL:
+        return 0
+    return min(column.length, WIDEST_NUMBER)

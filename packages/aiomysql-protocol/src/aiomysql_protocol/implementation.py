@@ -74,7 +74,8 @@ class _Parts(NamedTuple):
 def _literals(
     args: Sequence[object], no_backslash_escapes: bool, other: Callable[[Any], str], /
 ) -> tuple[str, ...]:
-    return tuple(map(other, args))
+    # From a list: a tuple that grows while code of the user runs could be found half-made.
+    return tuple([other(arg) for arg in args])
 
 
 def _chosen() -> _Parts:

@@ -12,12 +12,16 @@ from typing import NamedTuple
 from pymysql import err
 from pymysql.constants import SERVER_STATUS
 
+from aiomysql_protocol.errors import malformed
 from aiomysql_protocol.wire import PayloadReader
 
 OK_HEADER = 0x00
 LOCAL_INFILE_HEADER = 0xFB
 EOF_HEADER = 0xFE
 ERR_HEADER = 0xFF
+
+# What is longer and begins with 0xFE begins with a length of eight bytes.
+_LONGEST_EOF = 8
 
 # Behind the header: affected rows, insert id, status, warnings.
 _unpack_ok = struct.Struct("<xBBHH").unpack_from
@@ -62,7 +66,12 @@ parse_short_ok = lru_cache(maxsize=256)(parse_ok)
 
 
 def parse_eof(payload: bytes | bytearray) -> Ok:
-    """Read a classic EOF packet (header 0xFE, 5 bytes).  Raises MalformedPacket."""
+    """Read a classic EOF packet (header 0xFE, 5 bytes).
+
+    Raises MalformedPacket, also for one of more than 8 bytes: whatever that is, it ends nothing.
+    """
+    if len(payload) > _LONGEST_EOF:
+        raise malformed(f"an EOF packet of {len(payload)} bytes")
     reader = PayloadReader(payload, "an EOF packet", 1)
     warning_count = reader.integer(2)
     return Ok(server_status=reader.integer(2), warning_count=warning_count)

@@ -333,6 +333,7 @@ class Query(Exchange):
         elif self._state is _State.LOCAL_FILE:
             raise malformed("the server did not wait for the end of the file")
         elif payload[0] == EOF_HEADER:
+            parse_eof(payload)
             self._begin_rows()
         else:
             raise malformed("no EOF packet behind the column definitions")
@@ -429,7 +430,7 @@ class Query(Exchange):
     def _receive_in_rows(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
         # A row may begin with 0xFE only when its first cell, and so its payload, has 16 MiB or
-        # more.
+        # more.  A shorter one that is no EOF packet is malformed.
         if payload[0] == EOF_HEADER and len(payload) < 0xFFFFFF:
             parse = parse_ok if self.session.capabilities & DEPRECATE_EOF else parse_eof
             self._end_result(self.session.note_status(parse(payload)))

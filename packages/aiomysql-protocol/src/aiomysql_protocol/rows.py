@@ -188,6 +188,8 @@ class TextRowDecoder(FramedRows):
     ) -> int:
         start = pos
         cells, pos = self._split_many(data, pos, end, sequence_id)
+        if not cells:
+            return start
         count = len(self._fast)
         try:
             columns = [read(cells[at::count]) for at, read in enumerate(self._columns)]

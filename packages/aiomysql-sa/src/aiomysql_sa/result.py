@@ -56,8 +56,10 @@ class RowProxy(Mapping[str, Any], Generic[*Ts]):
             self._row = tuple(row)
         else:
             self._row = tuple(
-                value if processor is None else processor(value)
-                for value, processor in zip(row, processors, strict=True)
+                [
+                    value if processor is None else processor(value)
+                    for value, processor in zip(row, processors, strict=True)
+                ]
             )
 
     def __repr__(self) -> str:

@@ -172,7 +172,7 @@ class Statement:
         if not compiled.positional:
             return sql, processed
         escaped = compiled.escaped_bind_names
-        return sql, tuple(processed[escaped.get(name, name)] for name in positions or ())
+        return sql, tuple([processed[escaped.get(name, name)] for name in positions or ()])
 
 
 def _bind_processors(compiled: SQLCompiler) -> Iterator[tuple[str, Callable[[Any], Any]]]:

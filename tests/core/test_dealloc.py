@@ -1,0 +1,166 @@
+"""How objects of the core's C types go: while an exception is under way, in deep nests, as garbage.
+
+tests/protocol/test_dealloc.py is the same for the types of the layer below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from aiomysql_core import Connection, Cursor, connect
+from aiomysql_core.implementation import fast_path, new_cursor, receiver
+from aiomysql_core.socket_stream import SocketStream
+from aiomysql_pool import create_pool
+from aiomysql_protocol.implementation import Waiter
+from tests.core.programs import run_program
+from tests.protocol.test_dealloc import Loud
+
+pytestmark = pytest.mark.skipif(fast_path is None, reason="the Python implementation has none")
+
+Make = Callable[[dict[str, Any], Loud], Awaitable[Any]]
+
+
+async def closed(arguments: dict[str, Any], loud: Loud) -> Connection:
+    connection = await connect(**arguments)
+    await connection.ensure_closed()
+    vars(connection.link)["loud"] = loud
+    return connection
+
+
+async def new_fast_path(arguments: dict[str, Any], loud: Loud) -> Any:
+    connection = await connect(**arguments)
+    found = connection.link.fast_path
+    vars(connection.link)["loud"] = loud
+    await connection.ensure_closed()
+    return found
+
+
+async def new_receiver(arguments: dict[str, Any], loud: Loud) -> Any:
+    assert receiver is not None
+    waiter = Waiter(asyncio.get_running_loop(), asyncio.CancelledError)
+    return receiver(SocketStream.__new__(SocketStream), loud, waiter, -1)
+
+
+async def new_state(arguments: dict[str, Any], loud: Loud) -> Any:
+    state = importlib.import_module("aiomysql_core._speedups").CursorState()
+    state._result = loud
+    return state
+
+
+async def new_context(arguments: dict[str, Any], loud: Loud) -> Any:
+    return new_cursor(Cursor, loud, False)
+
+
+#: How an object of each type is made that refers to the argument.
+MAKERS: dict[str, Make] = {
+    "FastPath": new_fast_path,
+    "Receiver": new_receiver,
+    "CursorState": new_state,
+    "ReadyContext": new_context,
+}
+
+
+def test_every_type_is_here() -> None:
+    module = importlib.import_module("aiomysql_core._speedups")
+    assert {name for name, found in vars(module).items() if isinstance(found, type)} == set(MAKERS)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+async def test_exception_under_way_survives(name: str, connect_args: dict[str, Any]) -> None:
+    gone: list[str] = []
+    made = [await MAKERS[name](connect_args, Loud(gone))]
+    assert type(made[0]).__name__ == name
+    with pytest.raises(ZeroDivisionError):
+        [made.pop(), 1 / 0]
+    assert gone == ["gone"]
+
+
+async def test_exception_with_whole_connections_and_pools(connect_args: dict[str, Any]) -> None:
+    gone: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        [await closed(connect_args, Loud(gone)), 1 / 0]
+    with pytest.raises(ZeroDivisionError):
+        [await create_pool(**connect_args, minsize=0), 1 / 0]
+    with pytest.warns(ResourceWarning), pytest.raises(ZeroDivisionError):
+        [await connect(**connect_args), 1 / 0]
+    pool = await create_pool(**connect_args, maxsize=1)
+    async with pool.acquire():
+        with pytest.raises(ZeroDivisionError):
+            [pool.acquire(), 1 / 0]
+    await pool.clear()
+    pool.close()
+    await pool.wait_closed()
+
+
+NEST = """
+import threading
+from aiomysql_core._speedups import CursorState, new_cursor
+
+
+def nest_states(inner):
+    state = CursorState()
+    state._rows = inner
+    return state
+
+
+def run():
+    for make in (nest_states, lambda inner: new_cursor(CursorState, inner, False)):
+        nest = None
+        for _ in range(50_000):
+            nest = make(nest)
+        nest = None
+
+
+async def main(arguments):
+    threading.stack_size(1 << 20)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    print("fine")
+"""
+
+GARBAGE = """
+import gc, sys, warnings
+from aiomysql_core import connect
+from aiomysql_pool import create_pool
+
+warnings.simplefilter("ignore")  # of what is still open
+
+
+async def main(arguments):
+    cycle = []
+    gc.collect()
+    gc.disable()
+    for _ in range(3):
+        connection = await connect(**arguments)
+        pool = await create_pool(**arguments, minsize=1)
+        lent = await pool.acquire()
+        cursor = await connection.cursor()
+        await cursor.execute("SELECT %s", (1,))
+        cycle += [cycle, connection, pool, lent, cursor, pool.acquire(), connection.cursor()]
+    if not modules_kept:
+        del connection, pool, lent, cursor, cycle
+        for name in ("connect", "create_pool"):
+            del globals()[name]
+        for name in list(sys.modules):
+            if name.startswith("aiomysql_"):
+                del sys.modules[name]
+        gc.collect()
+    print("fine")
+    sys.stdout.flush()
+"""
+
+
+async def test_deep_nests() -> None:
+    await run_program(NEST, {"uvloop": False})
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_garbage(connect_args: dict[str, Any], kept: bool, anyio_backend: Any) -> None:
+    uvloop = anyio_backend[1]["use_uvloop"]
+    await run_program(f"modules_kept = {kept}\n" + GARBAGE, {**connect_args, "uvloop": uvloop})
