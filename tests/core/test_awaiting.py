@@ -158,6 +158,26 @@ async def test_thrown_into(
 
 @both_ways
 @sizes
+@pytest.mark.parametrize("stop", [StopIteration, StopIteration(1)], ids=["class", "instance"])
+async def test_stop_iteration_is_no_answer(
+    way: Way, connect_args: dict[str, Any], size: int, stop: Any
+) -> None:
+    connection = await opened(way, connect_args, size)
+    work = (await connection.cursor()).execute(SLEEP, LONG)
+    work.send(None)
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        work.throw(stop)
+    assert connection.closed
+    assert not connection.link.busy
+
+
+async def test_stop_iteration_thrown_into_a_context(connection: Connection) -> None:
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        connection.cursor().throw(StopIteration(1))
+
+
+@both_ways
+@sizes
 async def test_thrown_into_before(way: Way, connect_args: dict[str, Any], size: int) -> None:
     connection = await opened(way, connect_args, size)
     cursor = await connection.cursor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 from collections import OrderedDict
@@ -357,6 +358,38 @@ async def test_error_in_a_converter_leaves_the_connection_in_step(
             async with connection.cursor(kind) as cursor:
                 await cursor.execute("SELECT 'next'")
                 assert list(await cursor.fetchall()) == [("next",)]
+
+
+@pytest.mark.parametrize("where", ["at once", "in pieces"])
+@pytest.mark.parametrize(
+    "kind", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit]
+)
+async def test_a_converter_that_raises_no_exception_leaves_nobody_waiting(
+    connect_args: dict[str, Any], kind: type[BaseException], where: str
+) -> None:
+    """It is told to who waits for the value, and the connection is in step."""
+    from pymysql.constants import FIELD_TYPE
+
+    from aiomysql_core import connect
+
+    def refuse(text: str) -> None:
+        raise kind(text)
+
+    async def run(cursor: Cursor) -> None:
+        # Caught here: out of a task some of them would end the event loop.
+        filler = "'b'" if where == "at once" else "REPEAT('b', 300000)"
+        with pytest.raises(kind, match=r"^2\.5$"):
+            await everything(cursor, f"SELECT {filler}, 2.5 UNION ALL SELECT 'c', 3.5")
+
+    conv = {FIELD_TYPE.NEWDECIMAL: refuse}
+    for tls in ("DISABLED", "REQUIRED"):
+        async with connect(**connect_args, conv=conv, ssl_mode=tls) as connection:
+            for cursor_class in (Cursor, DictCursor, SSCursor):
+                async with connection.cursor(cursor_class) as cursor:
+                    await asyncio.wait_for(run(cursor), 5)
+                async with connection.cursor() as cursor:
+                    await cursor.execute("SELECT 'next'")
+                    assert list(await cursor.fetchall()) == [("next",)]
 
 
 async def everything(cursor: Cursor, query: str) -> Sequence[Any]:

@@ -13,13 +13,23 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from pymysql.constants import COMMAND
 
-from aiomysql_core import Connection, InterfaceError, OperationalError, SSCursor, connect
+from aiomysql_core import (
+    Connection,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SSCursor,
+    connect,
+)
 from aiomysql_core.socket_stream import SocketStream
 from aiomysql_core.stream import Stream
 from aiomysql_core.transport_stream import TransportStream
+from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
+from tests.protocol.test_waiting import LOOPS, new_loop
 from tests.servers import Server
 
 #: How a connection is made -> the stream it has.
@@ -492,3 +502,29 @@ async def test_nobody_listens_and_nobody_answers() -> None:
         assert caught.value.args[0] == 2003
         for filler in fillers:
             filler.close()
+
+
+class Interrupted(Command):
+    """A command during whose answer the user presses Ctrl-C."""
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("loop_name", LOOPS)
+@pytest.mark.parametrize("ssl_mode", ["DISABLED", "REQUIRED"])
+def test_interrupted_while_it_reads(server: Server, ssl_mode: str, loop_name: str) -> None:
+    """The interrupt goes on its way; who waits gets an error, and the connection is closed."""
+    loop = new_loop(loop_name)
+    try:
+        connection = loop.run_until_complete(connect(**server.connect_args, ssl_mode=ssl_mode))
+        task = loop.create_task(connection.link.run(Interrupted(COMMAND.COM_PING)))
+        with contextlib.suppress(KeyboardInterrupt):  # which uvloop's SSL transports keep
+            loop.run_until_complete(asyncio.wait([task], timeout=5))
+        with pytest.raises((InternalError, OperationalError)):
+            loop.run_until_complete(asyncio.wait_for(task, 5))
+        assert connection.closed
+        assert not connection.link.busy
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

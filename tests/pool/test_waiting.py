@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+import gc
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from aiomysql_core import Connection, OperationalError
-from aiomysql_pool import Pool
+from aiomysql_pool import Pool, PoolClosed
 from tests.pool.conftest import MakePool, one, wait_until
 from tests.scripted import scripted_server, silent
 from tests.servers import Server
@@ -246,3 +248,93 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool, options: dict[
     assert pool.size == pool.freesize == len(pool._places) <= 3
     closed = sum(figure for name, figure in stats.items() if name.startswith("closed_"))
     assert stats["connects"] - stats["connect_errors"] - closed == pool.size
+
+
+class Trap:
+    """Garbage once it is made; gives a connection back, or closes a pool, when it is found."""
+
+    def __init__(self, deed: Callable[[], object]) -> None:
+        self.cycle, self.deed = self, deed
+
+    def __del__(self) -> None:
+        self.deed()
+
+
+@contextlib.contextmanager
+def small_thresholds() -> Iterator[Callable[[int, Callable[[], object]], None]]:
+    """A function that has a deed done by a finalizer, so many allocations later."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+
+    def lay(number: int, deed: Callable[[], object]) -> None:
+        gc.set_threshold(0)
+        gc.collect()
+        Trap(deed)
+        gc.set_threshold(number)
+
+    try:
+        yield lay
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 4.0}, {"max_waiting": 4}], ids=str)
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_finalizer_gives_back_what_is_waited_for(
+    make_pool: MakePool, options: dict[str, Any], closed: bool
+) -> None:
+    """At whatever allocation of `acquire` that is: the connection, or a new one, is lent."""
+    pool = await make_pool(maxsize=1, **options)
+    with small_thresholds() as lay:
+        for number in range(1, 41):
+            lent = [await pool.acquire()]
+
+            def give_back(lent: list[Connection] = lent) -> None:
+                if closed:
+                    lent[0].close()
+                pool.release(lent.pop())
+
+            lay(number, give_back)
+            task = asyncio.ensure_future(pool.acquire())
+            await asyncio.sleep(0)
+            gc.set_threshold(0)
+            gc.collect()  # where it was not found before
+            assert not lent
+            connection = await asyncio.wait_for(task, 5)
+            assert not connection.closed
+            pool.release(connection)
+            assert (pool.size, pool.freesize, pool._shelf.waiting) == (1, 1, 0)
+
+
+async def test_given_back_between_the_look_and_the_queue(make_pool: MakePool) -> None:
+    """The same, at that very place: while `acquire` looks whether it may wait."""
+    pool = await make_pool(maxsize=1, max_waiting=1)
+    lent = [await pool.acquire()]
+    refuse = pool._refuse_if_crowded
+
+    def look() -> None:
+        refuse()
+        pool.release(lent.pop())
+
+    pool._refuse_if_crowded = look  # type: ignore[method-assign]
+    async with asyncio.timeout(0.5), pool.acquire():
+        assert pool.freesize == 0
+
+
+async def test_closed_while_somebody_queues_up(make_pool: MakePool) -> None:
+    pool = await make_pool(maxsize=1, max_waiting=1)
+    lent = await pool.acquire()
+    refuse = pool._refuse_if_crowded
+
+    def look() -> None:
+        refuse()
+        pool.close()
+
+    pool._refuse_if_crowded = look  # type: ignore[method-assign]
+    async with asyncio.timeout(0.5):
+        with pytest.raises(PoolClosed):
+            await pool.acquire()
+    pool.release(lent)
+    await pool.wait_closed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from threading import get_ident
 from types import SimpleNamespace
 from typing import Any
@@ -255,7 +255,7 @@ def test_one_task_at_a_time(implementation: str, run: Run, queued: bool) -> None
 
 
 @pytest.mark.parametrize("given", [False, True])
-@pytest.mark.parametrize("how", ["cancel", "throw", "close", "drop"])
+@pytest.mark.parametrize("how", ["cancel", "throw", "stop", "close", "drop"])
 def test_who_gives_up(implementation: str, run: Run, how: str, given: bool) -> None:
     async def body() -> None:
         owner = Owner(implementation, 1)
@@ -275,6 +275,9 @@ def test_who_gives_up(implementation: str, run: Run, how: str, given: bool) -> N
         elif how == "throw":
             with pytest.raises(KeyError):
                 loan.throw(KeyError("this one"))
+        elif how == "stop":
+            with pytest.raises(RuntimeError, match="raised StopIteration"):
+                loan.throw(StopIteration(thing))
         elif how == "close":
             loan.close()
         else:
@@ -285,6 +288,99 @@ def test_who_gives_up(implementation: str, run: Run, how: str, given: bool) -> N
         assert owner.shelf.waited == 1
 
     run(body())
+
+
+class Trap:
+    """Garbage once it is made; does something when it is found."""
+
+    def __init__(self, deed: Callable[[], object]) -> None:
+        self.cycle, self.deed = self, deed
+
+    def __del__(self) -> None:
+        self.deed()
+
+
+@pytest.fixture
+def at_allocation() -> Iterator[Callable[[int, Callable[[], object]], None]]:
+    """Has something done by a finalizer, so many allocations later."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+
+    def lay(number: int, deed: Callable[[], object]) -> None:
+        gc.set_threshold(0)
+        gc.collect()
+        Trap(deed)
+        gc.set_threshold(number)
+
+    yield lay
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+Lay = Callable[[int, Callable[[], object]], None]
+
+
+@pytest.mark.parametrize("whose", ["loan", "turn"])
+def test_what_comes_back_while_somebody_queues_up(
+    implementation: str, run: Run, at_allocation: Lay, whose: str
+) -> None:
+    """Whoever is about to stand in the queue gets it, and nothing lies idle beside a queue."""
+
+    async def body(number: int) -> None:
+        owner = Owner(implementation, 2)
+        thing, other = await owner.loan(), await owner.loan()
+        given: list[bool] = []
+        loan = owner.loan()
+        at_allocation(number, lambda: given.append(owner.shelf.take_back(thing)))
+        if whose == "loan":
+            task = asyncio.ensure_future(loan)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        else:
+            turn = owner.shelf.queue_up()
+        gc.set_threshold(0)
+        gc.collect()
+        await asyncio.sleep(0)
+        assert given == [True]
+        if whose == "loan":
+            async with asyncio.timeout(5):
+                assert await task is thing
+        else:
+            assert turn.outcome() is thing
+        assert (len(owner.shelf.idle), owner.shelf.waiting) == (0, 0)
+        assert owner.shelf.take_back(other)
+        assert len(owner.shelf.idle) == 1
+
+    for number in range(1, 25):
+        run(body(number))
+
+
+def test_what_changes_while_somebody_queues_up(
+    implementation: str, run: Run, at_allocation: Lay
+) -> None:
+    """A thing that leaves makes room for another: the owner is asked, nobody waits for ever."""
+
+    async def body(number: int) -> None:
+        owner = Owner(implementation, 1)
+        thing = await owner.loan()
+        waited: list[int] = []  # how many, when the thing left; the owner sees to those
+
+        def leave() -> None:
+            waited.append(owner.shelf.waiting)
+            owner.shelf.items.clear()
+
+        loan = owner.loan()
+        at_allocation(number, leave)
+        loan.send(None)
+        gc.set_threshold(0)
+        assert (owner.asked == [("borrow", None)]) == (waited == [0])
+        assert owner.shelf.waiting == (waited != [0])
+        loan.close()
+        del thing
+
+    for number in range(1, 8):
+        run(body(number))
 
 
 def test_turns_of_the_owner(implementation: str, run: Run) -> None:

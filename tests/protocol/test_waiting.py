@@ -161,6 +161,17 @@ def test_throwing_into_ready(ready: NewReady) -> None:
             throw(*wrong)
 
 
+@pytest.mark.parametrize("thrown", [(StopIteration(5),), (StopIteration,), (StopIteration, 5)])
+def test_stop_iteration_is_no_result(ready: NewReady, thrown: tuple[Any, ...]) -> None:
+    """As out of any coroutine: else whoever awaits would take it for the answer."""
+    throw: Any = ready(1).throw
+    if thrown == (StopIteration, 5) and type(ready(1)) is waiting.Ready:
+        thrown = (StopIteration, StopIteration(5))
+    with pytest.raises(RuntimeError, match="coroutine raised StopIteration") as caught:
+        throw(*thrown)
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
 class Canary:
     """An object whose end can be seen."""
 
@@ -594,6 +605,38 @@ def test_something_thrown_in(bare: Bare) -> None:
         coroutine.throw(error)
     assert caught.value is error
     assert told == [error]
+
+
+@pytest.mark.parametrize("stop", [StopIteration, StopIteration("an answer")])
+def test_stop_iteration_thrown_in(bare: Bare, stop: Any) -> None:
+    waiter, told, _ = bare
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        started(waiter).throw(stop)
+    assert len(told) == 1
+    assert not waiter.armed
+
+
+@pytest.mark.parametrize("how", ["fire", "cancel"])
+def test_a_callback_that_comes_late(bare: Bare, how: str) -> None:
+    """It is called too, as a future's."""
+    waiter, _, loop = bare
+    coroutine = started(waiter)
+    if how == "fire":
+        waiter.fire(True)
+    else:
+        waiter.cancel()
+    assert loop.calls == []
+    got: list[object] = []
+    waiter.add_done_callback(got.append, context=contextvars.Context())
+    ((callback, (future,), _context),) = loop.calls
+    callback(future)
+    assert len(got) == 1
+    if how == "fire":
+        with pytest.raises(StopIteration, match="woken"):
+            coroutine.send(None)
+    else:
+        with pytest.raises(asyncio.CancelledError):
+            coroutine.send(None)
 
 
 def test_closed_while_waiting(bare: Bare) -> None:

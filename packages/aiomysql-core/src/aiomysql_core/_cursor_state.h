@@ -44,7 +44,7 @@ static PyObject *
 CursorState_fetchone(CursorState *self, PyObject *Py_UNUSED(ignored))
 {
     const State *state = state_of((PyObject *)self);
-    PyObject *checked, *row = NULL;
+    PyObject *checked, *coming, *row = NULL;
 
     if (state == NULL) {
         return NULL;
@@ -58,8 +58,12 @@ CursorState_fetchone(CursorState *self, PyObject *Py_UNUSED(ignored))
         }
     }
     if (row != NULL) {
+        /* First, and with a reference: to make the object may run code that uses the cursor. */
         self->_rownumber++;
-        return ready(state, row);
+        Py_INCREF(row);
+        coming = ready(state, row);
+        Py_DECREF(row);
+        return coming;
     }
     checked = PyObject_CallMethodNoArgs((PyObject *)self, state->names._check_executed);
     if (checked == NULL) {

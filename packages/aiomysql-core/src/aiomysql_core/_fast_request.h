@@ -85,19 +85,45 @@ is_finished(const State *state, PyObject *result)
            !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
 }
 
+/* Is the stream open, so that the descriptor is its own? */
+static int
+is_open(const FastPath *self, const State *state)
+{
+    PyObject *sock = SLOT(state, self->stream, stream__sock);
+
+    return sock != NULL && sock != Py_None && SLOT(state, self->session, session_error) == Py_None;
+}
+
 /* Is the stream open, and nothing under way on it?  -1: exception. */
 static int
 is_free(const FastPath *self, const State *state)
 {
-    PyObject *sock = SLOT(state, self->stream, stream__sock);
     Py_ssize_t outstanding = PyObject_Size(self->exchanges);
 
     return outstanding < 0 ? -1
                            : outstanding == 0 && self->cursor == NULL &&
-                                 PyByteArray_GET_SIZE(self->unsent) == 0 && sock != NULL &&
-                                 sock != Py_None &&
+                                 PyByteArray_GET_SIZE(self->unsent) == 0 &&
                                  SLOT(state, self->link, link__claimed) == Py_False &&
-                                 SLOT(state, self->session, session_error) == Py_None;
+                                 is_open(self, state);
+}
+
+static void
+set_claimed(FastPath *self, const State *state, PyObject *claimed)
+{
+    Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(claimed));
+}
+
+/* Claim the link if it is free, before anything else: to make an object may run code of anybody (of
+ * a finalizer), who finds it in use then.  As is_free. */
+static int
+fast_claim(FastPath *self, const State *state)
+{
+    int fine = is_free(self, state);
+
+    if (fine > 0) {
+        set_claimed(self, state, Py_True);
+    }
+    return fine;
 }
 
 /* 1: all is at rest; 0: it is not; -1: exception. */

@@ -32,6 +32,9 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     Py_ssize_t size = PyBytes_GET_SIZE(data), sent;
     PyObject *rest, *done;
 
+    if (!is_open(self, state)) {
+        return 0; /* the descriptor may be another's by now; the exchange ends as the session does */
+    }
     if (size <= SHORT_REQUEST) {
         sent = send(self->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
     }
@@ -53,7 +56,7 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     return done == NULL ? -1 : 0;
 }
 
-/* The statement is under way: note that wherever it is to be known.  -1: exception. */
+/* The exchange is queued: note that wherever it is to be known.  -1: exception. */
 static int
 fast_note(FastPath *self, const State *state)
 {
@@ -72,7 +75,6 @@ fast_note(FastPath *self, const State *state)
     }
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
     Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(Py_None));
-    Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(Py_True));
     if (SLOT(state, self->link, link_autocommit) != Py_True && !ends_transaction(state, cursor)) {
         Py_XSETREF(SLOT(state, self->link, link_transaction_possible), Py_NewRef(Py_True));
     }
@@ -130,8 +132,11 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         fine = fast_request(self, state, cursor, args[1], args[2], &request);
     }
     /* Nor has the conversion of a value begun or closed something meanwhile. */
-    if (fine > 0 && is_free(self, state) > 0) {
+    if (fine > 0 && fast_claim(self, state) > 0) {
         both = fast_start(self, state, args[1], &request);
+        if (both == NULL || both == Py_None) {
+            set_claimed(self, state, Py_False);
+        }
     }
     if (both == NULL || both == Py_None) {
         /* Nothing was done.  Whatever is wrong will be met again, and told, the other way. */
@@ -200,8 +205,9 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
         Py_XSETREF(cursor->_lastrowid, Py_NewRef(PyTuple_GET_ITEM(ok, OK_INSERT_ID)));
         return 0;
     }
-    rows = SLOT(state, result, result_rows);
+    rows = Py_NewRef(SLOT(state, result, result_rows));
     taken = PyObject_CallOneArg(state->drain_rows, rows);
+    Py_DECREF(rows);
     if (taken == NULL) {
         return -1;
     }
@@ -212,7 +218,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
     return 0;
 }
 
-/* What `Link.take` does.  -1: exception. */
+/* What `Link.take` does, but that the claim stays.  -1: exception. */
 static int
 take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
@@ -223,7 +229,6 @@ take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *c
         return -1;
     }
     Py_XSETREF(SLOT(state, self->link, link_last_usage), now);
-    Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(Py_False));
     Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(result));
     Py_XSETREF(SLOT(state, self->link, link_affected_rows), Py_NewRef(count));
     Py_XSETREF(SLOT(state, result, result_exchange), Py_NewRef(self->exchange));
@@ -261,8 +266,9 @@ fast_finish(FastPath *self, const State *state)
     Py_DECREF(ok);
     if (count != NULL) {
         Py_XSETREF(self->last_result, Py_NewRef(result));
-        fast_forget(self);
     }
+    fast_forget(self);
+    set_claimed(self, state, Py_False); /* last: what came before may run code of anybody */
     Py_DECREF(result);
     return count;
 }
@@ -271,14 +277,17 @@ fast_finish(FastPath *self, const State *state)
 static PyObject *
 FastPath_rest(FastPath *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *both;
+    PyObject *exchange = self->exchange, *handle = self->handle, *both;
 
-    if (self->exchange == NULL) {
+    if (exchange == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
         return NULL;
     }
-    both = PyTuple_Pack(2, self->exchange, self->handle == NULL ? Py_None : self->handle);
+    self->exchange = self->handle = NULL;
     fast_forget(self);
+    both = PyTuple_Pack(2, exchange, handle == NULL ? Py_None : handle);
+    Py_DECREF(exchange);
+    Py_XDECREF(handle);
     return both;
 }
 

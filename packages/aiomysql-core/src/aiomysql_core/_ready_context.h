@@ -79,9 +79,10 @@ ReadyContext_am_send(ReadyContext *self, PyObject *Py_UNUSED(argument), PyObject
 static PyObject *
 ReadyContext_next(ReadyContext *self)
 {
-    PyObject *value = self->value == NULL ? Py_None : self->value;
+    PyObject *value = Py_NewRef(self->value == NULL ? Py_None : self->value);
     PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
 
+    Py_DECREF(value);
     if (stop != NULL) {
         PyErr_SetObject(PyExc_StopIteration, stop);
         Py_DECREF(stop);
@@ -96,20 +97,16 @@ ReadyContext_send(ReadyContext *self, PyObject *Py_UNUSED(argument))
 }
 
 static PyObject *
-ReadyContext_throw(ReadyContext *Py_UNUSED(self), PyObject *const *args, Py_ssize_t nargs)
+ReadyContext_throw(ReadyContext *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *error = nargs > 1 && args[1] != Py_None ? args[1] : nargs > 0 ? args[0] : Py_None;
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    PyObject *throw = PyObject_GetAttr(state->done, state->names.throw), *raised = NULL;
 
-    if (PyExceptionInstance_Check(error)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    if (throw != NULL) {
+        raised = PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
+        Py_DECREF(throw);
     }
-    else if (PyExceptionClass_Check(error)) {
-        PyErr_SetNone(error);
-    }
-    else {
-        PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
-    }
-    return NULL;
+    return raised;
 }
 
 static PyObject *

@@ -17,24 +17,19 @@ typedef struct {
     vectorcallfunc vectorcall;
 } Receiver;
 
-/* The connection has ended: with errno `reason`, or without one. */
+/* The connection has ended: for the exception that is set, or without one. */
 static int
-receiver_lost(Receiver *self, const State *state, int reason)
+receiver_lost(Receiver *self, const State *state)
 {
-    PyObject *error = Py_NewRef(Py_None), *done;
+    PyObject *type, *error, *traceback, *done;
 
-    if (reason != 0) {
-        PyObject *type, *traceback;
-        errno = reason;
-        PyErr_SetFromErrno(PyExc_OSError);
-        Py_DECREF(error);
-        PyErr_Fetch(&type, &error, &traceback);
-        PyErr_NormalizeException(&type, &error, &traceback);
-        Py_XDECREF(type);
-        Py_XDECREF(traceback);
-    }
-    done = PyObject_CallMethodOneArg(self->stream, state->names.connection_lost, error);
-    Py_DECREF(error);
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    done = PyObject_CallMethodOneArg(self->stream, state->names.connection_lost,
+                                     error == NULL ? Py_None : error);
+    Py_XDECREF(error);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -53,7 +48,8 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
         PyObject *args[4] = {self->session, buffer, SLOT(state, self->stream, stream__end), number};
         done = PyObject_Vectorcall(state->quick_answer, args, 4, NULL);
         if (done == NULL) {
-            goto failed;
+            Py_DECREF(number);
+            return receiver_lost(self, state); /* nobody knows how much of it was taken */
         }
     }
     received = SLOT(state, self->stream, stream_received);
@@ -70,7 +66,6 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
         Py_XDECREF(done);
         done = PyObject_CallMethodOneArg(self->stream, state->names._take, number);
     }
-failed:
     Py_DECREF(number);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
@@ -124,7 +119,11 @@ receive(Receiver *self, const State *state, PyObject *buffer)
         if (count < 0 && (reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR)) {
             Py_RETURN_NONE;
         }
-        return receiver_lost(self, state, count < 0 ? reason : 0) < 0 ? NULL : Py_NewRef(Py_None);
+        if (count < 0) {
+            errno = reason;
+            PyErr_SetFromErrno(PyExc_OSError);
+        }
+        return receiver_lost(self, state) < 0 ? NULL : Py_NewRef(Py_None);
     }
     Py_XSETREF(SLOT(state, self->stream, stream_waking), Py_NewRef(Py_True));
     failed = receiver_take(self, state, buffer, end, count) < 0;

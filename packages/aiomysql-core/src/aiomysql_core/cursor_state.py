@@ -40,8 +40,9 @@ class CursorState:
         rows = self._rows
         number = self._rownumber
         if rows is not None and number < len(rows):
-            self._rownumber = number + 1
-            return Ready(rows[number])
+            row = rows[number]
+            self._rownumber = number + 1  # first: to make the object may run code that uses this
+            return Ready(row)
         self._check_executed()
         return _DONE
 

@@ -100,26 +100,22 @@ class Link(LinkState):
         if stream is None or stream.closed or stream.foreign or stream.loop.is_closed():
             self.abort()
             return
+        claimed, self._stream = self._claimed, None  # so nothing more is begun
+        result = self.result
+        self.session = self.result = self.fast_path = None
         stopping, self._stopping = self._stopping, None
-        if stopping is None and not self.idle:
-            self.abort()
-            return
-        self._log_untaken_error()
-        self._stream = self.session = self.result = self.fast_path = None
         if stopping is not None:
             self._let_go(stopping)
-            return
-        stream.start(Quit())
-        stream.close()
-
-    def _log_untaken_error(self) -> None:
-        """Log the server's error in results that nobody has taken, for nobody can be told."""
-        if self.result is not None and self.outstanding and self.result.exchange.done:
-            exchange = self.result.exchange
-            exchange.discard()
-            error = exchange.take_error()
-            if error is not None:
-                logger.warning("closed with an error that nobody has read: %r", error)
+        elif claimed or not stream.session.idle:
+            stream.abort()
+        else:
+            if result is not None:
+                result.exchange.discard()
+                error = result.exchange.take_error()
+                if error is not None:
+                    logger.warning("closed with an error that nobody has read: %r", error)
+            stream.start(Quit())
+            stream.close()
 
     def _let_go(self, stopping: Stopping) -> None:
         """Leave the stream to what stops a statement on it, which then closes it."""
@@ -145,16 +141,17 @@ class Link(LinkState):
         stream = self._stream
         if (
             stream is None
-            or self._claimed
             or stream.closed
             or stream.foreign
             or stream.loop is not running_loop()
+            or self._claimed
         ):
             self.abort()
             return
+        self._stream = None  # so nothing more is begun
         last = self.result.exchange if self.result is not None and self.outstanding else None
         self._give_up_result()
-        self._stream = self.session = self.fast_path = None
+        self.session = self.fast_path = None
         goodbye = Quit()
         timer = stream.loop.call_later(_QUIT_TIMEOUT, stream.abort)
         try:
@@ -225,24 +222,38 @@ class Link(LinkState):
             if self._stopping is not None:
                 return self._begin_later(exchange)
             self.check_free()
-        if self.outstanding:
-            return self._begin_later(exchange)
-        self.result = None
-        self.record_statement(exchange)
-        stream = self._stream
-        if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
-            self._refuse()
+        # First of all: whatever is done from here on may run code that wants to use the link.
         self._claimed = True
+        try:
+            if self.outstanding:
+                self.release()
+                return self._begin_later(exchange)
+            self.result = None
+            self.record_statement(exchange)
+            stream = self._stream
+            if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
+                self._refuse()
+        except BaseException as error:
+            self._not_begun(exchange, error)
+            raise
         if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
             return stream.wait(exchange, self._interrupted)
         return self._begin_slowly(stream, exchange)
 
+    def _not_begun(self, exchange: Exchange, error: BaseException) -> None:
+        """Sending the request of `exchange` failed: if it is under way, nobody will wait for it."""
+        stream = self._stream
+        if stream is not None and stream.session.newest is exchange:
+            self._interrupted(error)
+        else:
+            self.release()
+
     def take(self, exchange: Query) -> Result:
         """The result that `exchange` has; raises its error."""
-        self._claimed = False
         self.result = result = exchange.results.pop(0)
         result.exchange = exchange
         self.last_usage = monotonic()
+        self._claimed = False  # the link says what is unread by now
         if result.error is not None and not (result.streamed and result.column_set is not None):
             self._raise_for(result)
         if result.column_set is None:
@@ -266,7 +277,7 @@ class Link(LinkState):
                 await self._drain(stream)
             await self._until_result(exchange)
         except BaseException:
-            self._claimed = self._stopping is not None
+            self.release()
             raise
 
     async def _until_result(self, exchange: Query) -> None:
@@ -285,9 +296,9 @@ class Link(LinkState):
 
     async def next_result(self) -> Result:
         """Read the next result of the last statement; ProgrammingError when there is none."""
-        if self.result is None or not self.result.has_next:
-            raise err.ProgrammingError("the last statement has no further result")
         with _Claim(self):
+            if self.result is None or not self.result.has_next:
+                raise err.ProgrammingError("the last statement has no further result")
             exchange, self.result = self.result.exchange, None
             await self._until_result(exchange)
             return self.take(exchange)
@@ -440,8 +451,8 @@ class Link(LinkState):
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and self._killer is not None and self._stop(self._killer):
             return
-        self._claimed = False
         self.abort("Cancelled during execution" if cancelled else str(error))
+        self.release()
 
     def _stop(self, killer: Killer) -> bool:
         """Have what is outstanding stopped; False: that can't be done."""
@@ -456,10 +467,10 @@ class Link(LinkState):
 
     def _stopped(self, stopping: Stopping) -> None:
         self._stopping = None
-        self._claimed = False
         self.last_usage = monotonic()
         if stopping.failure is not None:
             self.abort(stopping.failure)
+        self._claimed = False
 
     @staticmethod
     async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
@@ -528,8 +539,8 @@ class _Claim:
         self._link = link
 
     def __enter__(self) -> None:
-        self._link.check_free()
-        self._link._claimed = True
+        while not self._link.claim():
+            self._link.check_free()
 
     def __exit__(self, *exc: object) -> None:
-        self._link._claimed = self._link._stopping is not None
+        self._link.release()

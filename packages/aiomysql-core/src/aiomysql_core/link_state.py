@@ -154,6 +154,20 @@ class LinkState:
         self.autocommit = autocommit
         self.transaction_possible = False
 
+    def claim(self) -> bool:
+        """Take the link for the caller alone, until `release`; False: somebody has it.
+
+        Question and deed are one: no code of anybody, of a finalizer say, runs between them.
+        """
+        if self._claimed:
+            return False
+        self._claimed = True
+        return True
+
+    def release(self) -> None:
+        """End the claim, unless a statement is being stopped: that keeps it."""
+        self._claimed = self._stopping is not None
+
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""
         if self._claimed:

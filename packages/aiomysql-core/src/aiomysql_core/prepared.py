@@ -145,10 +145,9 @@ class Statements:
         encoding: the connection's codec, if it has changed.
         """
         self.version += 1
-        for handle in self._cached.values():
+        cached, self._cached, self._newest = self._cached, OrderedDict(), None
+        for handle in cached.values():
             self.close(handle)
-        self._cached.clear()
-        self._newest = None
         if encoding is not None:
             self._encoding = encoding
             self._writer = None
@@ -175,11 +174,12 @@ class Statements:
         handle = self._cached.get(query)
         if handle is None:
             handle = self.new_handle(query, cached=True)
-            if len(self._cached) >= self.size:
-                self.close(self._cached.popitem(last=False)[1])
-            self._cached[query] = handle
+            cached = self._cached
+            while len(cached) >= self.size:
+                self.close(cached.popitem(last=False)[1])
+            cached[query] = handle
         elif handle is not self._newest:
-            self._cached.move_to_end(query)
+            self._cached[query] = self._cached.pop(query, handle)
         if handle is not self._newest:
             self._newest = handle
             self.version += 1
@@ -201,16 +201,21 @@ class Statements:
         if handle.prepared is not None and self._is_current(handle):
             assert handle.session is not None
             self._to_close.append((handle.session, handle.prepared))
-            if not self._link.busy:  # perhaps with a file, into which this would go
-                self._close_given_up()
+            self._close_given_up()
         handle.prepared = None
         self.version += 1
 
     def _close_given_up(self) -> None:
-        for session, prepared in self._to_close:
-            if session is self._link.session:
-                close_statement(session, prepared)
-        self._to_close.clear()
+        link = self._link
+        if not link.claim():
+            return  # later: it may be sending a file, into which this would go
+        try:
+            while self._to_close:
+                session, prepared = self._to_close.pop()
+                if session is link.session:
+                    close_statement(session, prepared)
+        finally:
+            link.release()
 
     def _is_current(self, handle: Handle) -> bool:
         return handle.generation == self._generation and handle.session is self._link.session

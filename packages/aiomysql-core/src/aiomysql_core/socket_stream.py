@@ -42,8 +42,8 @@ class SocketStream(Stream):
         """
         super().__init__(session, loop)
         self._descriptor = sock.fileno()
-        self._watch()
         self._sock: socket.socket | None = sock
+        self._watch()
         self._unsent = bytearray()  # always this one
         self._closing = False  # as soon as everything is sent
         #: The receive buffer and its view, while the session lends its own in their place.
@@ -54,7 +54,8 @@ class SocketStream(Stream):
         reader: Callable[[], None] = self._readable
         if receiver is not None:
             reader = receiver(self, self.session, self._waiter, self._descriptor)
-        self.loop.add_reader(self._descriptor, reader)
+        if self._sock is not None:  # or else the descriptor may be another's by now
+            self.loop.add_reader(self._descriptor, reader)
 
     @property
     def closed(self) -> bool:
@@ -152,23 +153,30 @@ class SocketStream(Stream):
     # -- writing ---------------------------------------------------------------------------------
 
     def start(self, exchange: Exchange) -> bool:
-        session, sock = self.session, self._sock
-        if sock is None or self._closing or session.error is not None or self._forks != Forks.count:
+        session, sock, closing = self.session, self._sock, self._closing
+        if sock is None or closing or session.error is not None or self._forks != Forks.count:
             return False
-        data = session.request(exchange)
-        if not self._unsent:
-            # What nearly always happens, written out.
-            try:
-                sent = sock.send(data)
-                if sent == len(data):
-                    return True
-                data = data[sent:]
-            except OSError:
-                pass  # `_write` will meet it again
-        self._write(data)
+        try:
+            data = session.request(exchange)
+            sock = self._sock  # whatever ran meanwhile may have closed it
+            if sock is not None and not (self._closing or self._unsent):
+                # What nearly always happens, written out.
+                try:
+                    sent = sock.send(data)
+                    if sent == len(data):
+                        return True
+                    data = data[sent:]
+                except OSError:
+                    pass  # `_write` will meet it again
+            self._write(data)
+        except BaseException:
+            self._not_sent(exchange)
+            raise
         return True
 
     def _write(self, data: bytes) -> None:
+        if self._closing:
+            return
         if self._unsent:
             self._unsent += data
             return
@@ -176,7 +184,8 @@ class SocketStream(Stream):
         if sent < len(data):
             self._unsent += memoryview(data)[sent:]
             self._pause_writers()
-            self.loop.add_writer(self._descriptor, self._writable)
+            if self._sock is not None:  # or else the descriptor may be another's by now
+                self.loop.add_writer(self._descriptor, self._writable)
 
     def _send(self, data: bytes | bytearray) -> int:
         """Send what the system takes; returns how many bytes that were."""
@@ -194,7 +203,7 @@ class SocketStream(Stream):
 
     def _writable(self) -> None:
         del self._unsent[: self._send(self._unsent)]
-        if self._unsent:
+        if self._unsent or self._sock is None:
             return
         self.loop.remove_writer(self._descriptor)
         self._resume_writers()

@@ -123,12 +123,23 @@ class Stream(ABC):
     def start(self, exchange: Exchange) -> bool:
         """Start `exchange` and send its request; False: nothing was done, the stream is closed.
 
-        Raises OperationalError when the request is too long.
+        Whoever shares the stream with others has claimed it before.  Where it is closed while the
+        request is made nothing is sent, and the exchange fails as the session does.  Raises
+        OperationalError when the request is too long.
         """
         if self.closed or self.foreign:
             return False
-        self._write(self.session.request(exchange))
+        try:
+            self._write(self.session.request(exchange))
+        except BaseException:
+            self._not_sent(exchange)
+            raise
         return True
+
+    def _not_sent(self, exchange: Exchange) -> None:
+        """Its request may not have gone out, or not as a whole: then answers would be another's."""
+        if self.session.newest is exchange:
+            self.abort()
 
     def flush(self) -> None:
         """Send what the session has to send."""
@@ -218,21 +229,25 @@ class Stream(ABC):
 
     def _take(self, nbytes: int) -> None:
         """`nbytes` more stand in the buffer.  The caller's last deed: a task may run in it."""
-        self.received += nbytes
-        end = self._end + nbytes
-        session = self.session
-        consumed = session.receive(self._buffer, 0, end)
-        if consumed == end:
-            self._end = 0
-        else:
-            left = end - consumed
-            if consumed:
-                self._view[:left] = self._view[consumed:end]
-            self._end = left
-        if end == self._size < _BUFFER_SIZE:
-            self._enlarge_buffer()
-        if session.exchanges or session.error is not None:
-            self._look_after(session)
+        try:
+            self.received += nbytes
+            end = self._end + nbytes
+            session = self.session
+            consumed = session.receive(self._buffer, 0, end)
+            if consumed == end:
+                self._end = 0
+            else:
+                left = end - consumed
+                if consumed:
+                    self._view[:left] = self._view[consumed:end]
+                self._end = left
+            if end == self._size < _BUFFER_SIZE:
+                self._enlarge_buffer()
+            if session.exchanges or session.error is not None:
+                self._look_after(session)
+        except BaseException:  # KeyboardInterrupt, out of a signal's handler: where were we?
+            self.abort()
+            raise
         self._waiter.settle(self._wakes_at_once)
 
     def _enlarge_buffer(self) -> None:

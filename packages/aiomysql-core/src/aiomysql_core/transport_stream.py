@@ -55,8 +55,9 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
                 self._transport.abort()
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def _pause_reading(self) -> None:
         if self._transport is not None:

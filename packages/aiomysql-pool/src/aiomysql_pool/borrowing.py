@@ -123,13 +123,15 @@ class Borrowing(Returning):
         if options.max_waiting and not first:
             self._refuse_if_crowded()
         turn = self._shelf.queue_up(first=first)
-        if not options.maxsize or len(self._places) != options.maxsize:  # or it does nothing
-            self._open_missing()
         timer = None
-        if deadline is not None and seconds is not None:
-            timer = self._loop.call_at(deadline, self._time_out, turn, seconds)
         began = monotonic()
         try:
+            if self._closing:  # since it was looked at
+                raise PoolClosed
+            if not options.maxsize or len(self._places) != options.maxsize:  # or it does nothing
+                self._open_missing()
+            if deadline is not None and seconds is not None:
+                timer = self._loop.call_at(deadline, self._time_out, turn, seconds)
             await turn
             return turn.outcome()
         except BaseException:
@@ -147,7 +149,7 @@ class Borrowing(Returning):
         coming = len(self._connects)
         if not self._backoff.failures:
             coming += maxsize - self.size if maxsize else self._shelf.waiting + 1
-        if self._shelf.waiting + 1 - coming > limit:
+        if self._shelf.waiting + 1 - coming > limit and not self._idle:
             self._counters.refused += 1
             raise TooManyWaiters(
                 f"{limit} callers wait for a connection already, option 'max_waiting': "

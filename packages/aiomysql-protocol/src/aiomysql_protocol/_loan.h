@@ -204,49 +204,76 @@ being_awaited(void)
     return NULL;
 }
 
-/* Its turn came, or an error. */
+/* What the turn has brought: 1: `*thing`, which fits; 0: it doesn't; -1: exception. */
+static int
+turn_gives(Loan *self, Turn *turn, PyObject **thing)
+{
+    int fits = 0;
+
+    *thing = Turn_outcome(turn, NULL);
+    if (*thing != NULL && self->shelf->open) {
+        fits = item_fits(self->shelf, turn->item);
+    }
+    if (*thing != NULL && fits >= 0 && self->turn != turn) {
+        (void)being_awaited(); /* what ran just now has closed the loan, and given all back */
+        fits = -1;
+    }
+    if (*thing == NULL || fits < 0) {
+        Py_CLEAR(*thing);
+        return -1;
+    }
+    turn->item->fresh &= !fits;
+    return fits;
+}
+
+/* Wait for its turn, or take what that has brought, perhaps an error. */
 static PySendResult
 resume(Loan *self, PyObject **result)
 {
-    Turn *turn = self->turn;
-    Shelf *shelf = self->shelf;
-    PyObject *thing;
-    PySendResult how;
-    int fits = 0;
+    Turn *turn = (Turn *)Py_NewRef((PyObject *)self->turn);
+    PyObject *thing = NULL;
+    PySendResult how = PYGEN_ERROR;
+    int fits = -1;
 
     *result = NULL;
-    if (turn->waiter.state == WAITER_ARMED) { /* it is not the task that waits that goes on */
-        (void)being_awaited();
-        return PYGEN_ERROR;
+    if (turn->waiter.state == WAITER_ARMED && turn->waiter.waiting) {
+        (void)being_awaited(); /* it is not the task that waits that goes on */
+        goto end;
     }
     how = Waiter_am_send(&turn->waiter, Py_None, result);
+    if (how == PYGEN_NEXT) {
+        goto end;
+    }
     Py_CLEAR(*result);
-    if (how == PYGEN_ERROR) {
+    if (how != PYGEN_ERROR) {
+        fits = turn_gives(self, turn, &thing);
+    }
+    if (fits < 0) {
         abandon(self);
-        return how;
+        how = PYGEN_ERROR;
+        goto end;
     }
-    thing = Turn_outcome(turn, NULL);
-    if (thing != NULL && shelf->open) {
-        fits = item_fits(shelf, turn->item);
-    }
-    if (thing == NULL || fits < 0) {
-        Py_XDECREF(thing);
-        abandon(self);
-        return PYGEN_ERROR;
-    }
-    self->turn = NULL;
+    Py_CLEAR(self->turn);
     if (note_wait(self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
     if (fits) {
-        turn->item->fresh = 0;
-        Py_DECREF(turn);
-        return loan_gives(self, thing, result);
+        how = loan_gives(self, thing, result);
     }
+    else {
+        how = ask_owner(self, self->shelf->accept, thing, result);
+        Py_DECREF(thing);
+    }
+end:
     Py_DECREF(turn);
-    how = ask_owner(self, shelf->accept, thing, result);
-    Py_DECREF(thing);
     return how;
+}
+
+/* Are there all things that there will be, and does the shelf give them by itself? */
+static int
+is_full(const Shelf *shelf)
+{
+    return shelf->open && PyDict_GET_SIZE(shelf->items) == shelf->capacity;
 }
 
 /* Take what is there, queue up, or ask the owner. */
@@ -271,12 +298,19 @@ begin(Loan *self, PyObject **result)
             return PYGEN_ERROR;
         }
     }
-    else if (home && self->timeout == Py_None && PyDict_GET_SIZE(shelf->items) == shelf->capacity) {
-        if (clock_now(shelf, &self->began) < 0 || (self->turn = new_turn(state, shelf)) == NULL) {
+    else if (home && self->timeout == Py_None && is_full(shelf)) {
+        Turn *turn;
+
+        if (clock_now(shelf, &self->began) < 0 || (turn = queue_up(state, shelf, 0)) == NULL) {
             return PYGEN_ERROR;
         }
-        queue_add(shelf, self->turn, 0);
-        return Waiter_am_send(&self->turn->waiter, Py_None, result);
+        if (is_full(shelf) || turn->waiter.state != WAITER_ARMED) {
+            self->turn = turn;
+            return resume(self, result);
+        }
+        /* Meanwhile there is something to do for the owner. */
+        queue_discard(shelf, turn);
+        Py_DECREF(turn);
     }
     return ask_owner(self, shelf->borrow, self->timeout, result);
 }

@@ -73,11 +73,18 @@ new_frame(Py_ssize_t length, char **payload)
 /* Queue `exchange` in `session`; returns both results of the two functions below.  Takes over the
  * references to `exchange` and `frame`, either of which may be NULL, with an exception. */
 static PyObject *
-started(const State *state, PyObject *session, PyObject *exchange, PyObject *frame)
+started(State *state, PyObject *session, PyObject *exchange, PyObject *frame)
 {
     PyObject *done, *both = NULL;
 
-    if (exchange != NULL && frame != NULL && (both = PyTuple_Pack(2, exchange, frame)) != NULL) {
+    if (exchange != NULL && frame != NULL) {
+        both = PyTuple_Pack(2, exchange, frame);
+    }
+    /* Asked once more: whatever runs while objects are made may queue others. */
+    if (both != NULL && can_request(state, session) <= 0) {
+        Py_SETREF(both, PyErr_Occurred() ? NULL : Py_NewRef(Py_None));
+    }
+    else if (both != NULL) {
         PyObject *args[2] = {SLOT(state, session, session_exchanges), exchange};
         done = PyObject_Vectorcall(state->deque_append, args, 2, NULL);
         if (done == NULL) {

@@ -203,6 +203,41 @@ take_back(const State *state, Shelf *self, PyObject *thing)
     return fits;
 }
 
+/* A new turn, the last in the queue or in front of it. */
+static Turn *
+queue_up(State *state, Shelf *self, int in_front)
+{
+    Turn *turn = new_turn(state, self);
+
+    if (turn == NULL) {
+        return NULL;
+    }
+    queue_add(self, turn, in_front);
+    /* To make it may have run code, a finalizer say, that gave things back: they found nobody in
+     * the queue. */
+    while (self->first != NULL && PyObject_Size(self->idle) > 0) {
+        Item *item = (Item *)PyObject_CallNoArgs(self->popleft);
+        PyObject *thing = NULL;
+        int failed = item == NULL;
+
+        if (item != NULL && !PyObject_TypeCheck(item, state->lending.item_type)) {
+            PyErr_SetString(PyExc_TypeError, "an idle item must be an Item");
+            failed = 1;
+        }
+        else if (item != NULL && (thing = Py_XNewRef(item->held)) != NULL) {
+            failed = hand_on(self, item, thing) < 0;
+        }
+        Py_XDECREF(thing);
+        Py_XDECREF(item);
+        if (failed) {
+            queue_discard(self, turn);
+            Py_DECREF(turn);
+            return NULL;
+        }
+    }
+    return turn;
+}
+
 static PyObject *
 Shelf_take_back(Shelf *self, PyObject *thing)
 {
@@ -230,16 +265,11 @@ Shelf_queue_up(Shelf *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"first", NULL};
     int first = 0;
-    Turn *turn;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$p:queue_up", names, &first)) {
         return NULL;
     }
-    turn = new_turn(PyType_GetModuleState(Py_TYPE(self)), self);
-    if (turn != NULL) {
-        queue_add(self, turn, first);
-    }
-    return (PyObject *)turn;
+    return (PyObject *)queue_up(PyType_GetModuleState(Py_TYPE(self)), self, first);
 }
 
 static PyObject *

@@ -11,6 +11,27 @@
 
 #include "_dealloc.h"
 
+/* Put RuntimeError in the place of the StopIteration that is set: out of a coroutine that would be
+ * its result. */
+static void
+replace_stop(void)
+{
+    PyObject *type, *stop, *traceback, *error;
+
+    PyErr_Fetch(&type, &stop, &traceback);
+    PyErr_NormalizeException(&type, &stop, &traceback);
+    PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    if (stop != NULL) {
+        PyErr_Fetch(&type, &error, &traceback);
+        PyErr_NormalizeException(&type, &error, &traceback);
+        PyException_SetContext(error, Py_NewRef(stop));
+        PyException_SetCause(error, stop);
+        PyErr_Restore(type, error, traceback);
+    }
+}
+
 /* What `throw(type[, value[, traceback]])` of a coroutine raises. */
 static void
 raise_thrown(PyObject *const *args, Py_ssize_t nargs)
@@ -31,6 +52,9 @@ raise_thrown(PyObject *const *args, Py_ssize_t nargs)
     }
     else {
         PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
+    }
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        replace_stop();
     }
 }
 
@@ -380,15 +404,25 @@ Waiter_settle(Waiter *self, PyObject *at_once)
 static PyObject *
 Waiter_add_done_callback(Waiter *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
+    PyObject *context = NULL;
+
     if (nargs != 1 || (names != NULL && PyTuple_GET_SIZE(names) > 1)) {
         PyErr_SetString(PyExc_TypeError, "add_done_callback takes a function and a context");
         return NULL;
     }
+    if (names != NULL && PyTuple_GET_SIZE(names) == 1 && args[1] != Py_None) {
+        context = Py_NewRef(args[1]);
+    }
+    if (self->state != WAITER_ARMED) {
+        PyObject *future =
+            self->state == WAITER_CANCELLED ? (PyObject *)self : settled_future(self);
+        if (call_soon(self, future, Py_NewRef(args[0]), context) < 0) {
+            return NULL;
+        }
+        Py_RETURN_NONE;
+    }
     Py_XSETREF(self->callback, Py_NewRef(args[0]));
-    Py_XSETREF(self->context,
-               names != NULL && PyTuple_GET_SIZE(names) == 1 && args[1] != Py_None
-                   ? Py_NewRef(args[1])
-                   : NULL);
+    Py_XSETREF(self->context, context);
     Py_RETURN_NONE;
 }
 

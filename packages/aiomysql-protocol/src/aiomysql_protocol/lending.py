@@ -181,7 +181,17 @@ class Shelf(Generic[T, ItemT]):
         self._turns[turn] = self.newest
         if first:
             self._turns.move_to_end(turn, last=False)
+        self._give_idle()
         return turn
+
+    def _give_idle(self) -> None:
+        """Somebody came into the queue: while that was made ready code may have run, a finalizer
+        say, that gave things back and found nobody there.
+        """
+        while self.idle and self._turns:
+            item = self.idle.popleft()
+            if (thing := item.held) is not None:
+                self.put(item, thing)
 
     def next(self, ticket: int | None = None, /) -> Turn[T] | None:
         """Take out the oldest turn; None if there is none, or its ticket is above `ticket`."""
@@ -193,6 +203,7 @@ class Shelf(Generic[T, ItemT]):
                     return turn
                 turns[turn] = own
                 turns.move_to_end(turn, last=False)
+                self._give_idle()
                 break
         return None
 
@@ -202,13 +213,11 @@ class Shelf(Generic[T, ItemT]):
 
     def _only_wait(self) -> bool:
         """Is there nothing to do for a borrower but to wait?"""
-        return (
-            self.open
-            and not self.idle
-            and len(self.items) == self.capacity
-            and self._get_ident() == self._thread
-            and self._runs()
-        )
+        return self._full() and not self.idle and self._get_ident() == self._thread and self._runs()
+
+    def _full(self) -> bool:
+        """Are there all things that there will be, and does the shelf give them by itself?"""
+        return self.open and len(self.items) == self.capacity
 
 
 _AWAITED = "this loan is being awaited already"
@@ -305,20 +314,24 @@ def _borrow(
     progress.under_way = True
     try:
         if timeout is None and shelf._only_wait():
-            thing, fits = yield from _wait(shelf, owner, progress)
-            if fits:
-                return thing
-            return (yield from shelf._accept(owner, thing).__await__())
+            turn = progress.turn = shelf.queue_up()
+            if shelf._full() or not turn.armed:
+                thing, fits = yield from _wait(shelf, owner, progress, turn)
+                if fits:
+                    return thing
+                return (yield from shelf._accept(owner, thing).__await__())
+            # Meanwhile there is something to do for the owner.
+            progress.turn = None
+            shelf.discard(turn)
         return (yield from shelf._borrow(owner, timeout).__await__())
     finally:
         progress.under_way = False
 
 
 def _wait(
-    shelf: Shelf[T, Any], owner: Any, progress: _Progress
+    shelf: Shelf[T, Any], owner: Any, progress: _Progress, turn: Turn[T]
 ) -> Generator[Any, None, tuple[T, bool]]:
-    """What came from the queue, and whether it is fit."""
-    turn = progress.turn = shelf.queue_up()
+    """What comes from the queue, and whether it is fit."""
     began = monotonic()
     try:
         yield from turn.__await__()

@@ -272,9 +272,10 @@ class Query(Exchange):
             stop = result.column_set.decoder.decode(buffer, position, end, self.sequence_id, rows)
         except MalformedPacket:
             raise
-        except Exception as error:
+        except BaseException as error:
             # A value that can't be converted is the caller's affair: the rows that follow are read
-            # and dropped, frame by frame from here, and the connection stays in step.
+            # and dropped, frame by frame from here, and the connection stays in step.  Whatever a
+            # converter raises is for who waits, also CancelledError and KeyboardInterrupt.
             result.error = error
             if self.streamed:
                 self.notify()
@@ -443,7 +444,7 @@ class Query(Exchange):
             result.rows.append(result.column_set.decoder.decode_row(payload))
         except MalformedPacket:
             raise
-        except Exception as error:
+        except BaseException as error:  # as in `receive_rows`
             result.error = error
             return
         if self.streamed:

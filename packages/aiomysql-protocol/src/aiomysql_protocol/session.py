@@ -147,14 +147,16 @@ class Session:
 
         Raises what `start` raises.
         """
-        if self.error is None and not self._to_send:
-            payload = exchange.request
-            size = len(payload)
-            if 0 < size < MAX_FRAME:
+        payload = exchange.request
+        size = len(payload)
+        if 0 < size < MAX_FRAME:
+            data = size.to_bytes(4, "little") + payload
+            # Asked when the bytes are there: whatever runs while they are made may queue others.
+            if self.error is None and not self._to_send:
                 exchange.session = self
                 exchange.sequence_id = 1
                 self.exchanges.append(exchange)
-                return size.to_bytes(4, "little") + payload
+                return data
         self.start(exchange)
         return self.data_to_send()
 
@@ -173,9 +175,8 @@ class Session:
         chunks = self._to_send
         if not chunks:
             return b""
-        data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        return data
+        self._to_send = []
+        return bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
 
     # -- receiving -------------------------------------------------------------------------------
 
@@ -183,7 +184,8 @@ class Session:
         """Read buffer[start:end]; returns the position of the first byte that is still needed.
 
         The rest (at most framing.LARGE_FRAME + 3 bytes) must stand at the front of the next call's
-        bytes.  Never raises: a fault ends all exchanges and stands in `error`.
+        bytes.  A fault ends all exchanges and stands in `error`; nothing is raised, but what is no
+        Exception (KeyboardInterrupt, out of a signal's handler) goes on its way after that.
         """
         position = start
         try:
@@ -218,6 +220,9 @@ class Session:
             self.fail(error.with_traceback(None))
         except Exception as error:
             self._fail_reading(error)
+        except BaseException as error:
+            self._fail_reading(error)
+            raise
         return end
 
     def room(self) -> tuple[bytearray, memoryview] | None:
@@ -250,7 +255,7 @@ class Session:
             error.__cause__ = reason
             self.fail(error)
 
-    def _fail_reading(self, error: Exception) -> None:
+    def _fail_reading(self, error: BaseException) -> None:
         failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's answer: {error!r}")
         failure.__cause__ = error
         self.fail(failure)

@@ -34,7 +34,10 @@ class Ready(Coroutine[Any, Any, T], Generic[T]):
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> NoReturn:
         """Part of the coroutine protocol."""
-        raise typ if val is None else val
+        try:
+            raise typ if val is None else val
+        except StopIteration as error:  # out of a coroutine it would be its result
+            raise RuntimeError("coroutine raised StopIteration") from error
 
     def close(self) -> None:
         """Part of the coroutine protocol: nobody will await this."""
@@ -149,8 +152,12 @@ class Waiter:
     def add_done_callback(
         self, callback: Callable[[Any], object], /, *, context: Context | None = None
     ) -> None:
-        """Have `callback` called once, by `fire` or `cancel`."""
-        self._callback, self._context = callback, context
+        """Have `callback` called once, by `fire` or `cancel`; soon, if that was before."""
+        if self._state is _ARMED:
+            self._callback, self._context = callback, context
+        else:
+            future = self if self._state is _CANCELLED else self._settled
+            self._loop.call_soon(callback, future, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
         """Wake the task with the error of a cancelled one; False when it was woken already."""
