@@ -100,6 +100,20 @@ async def accept_login(
     return response
 
 
+async def open_session(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: bytes | None = None
+) -> bytes:
+    """Let any client in and accept the settings with which ours begins a session.
+
+    Returns the payload of the handshake response.
+    """
+    response = await accept_login(reader, writer, hello)
+    settings = await read_packet(reader)
+    assert settings.startswith(b"\x03SET NAMES "), settings
+    writer.write(frame(ok(), 1))
+    return response
+
+
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A handler that accepts and never says anything, until the client goes."""
     with contextlib.suppress(ConnectionError):

@@ -169,7 +169,7 @@ async def silent_server() -> AsyncIterator[Arguments]:
     """A server that lets everybody in and answers nothing."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.silent(reader, writer)
 
     async with scripted.scripted_server(accept) as port:
@@ -215,7 +215,7 @@ async def waiting_too_long(_: Arguments) -> None:
 
 async def lost(_: Arguments) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(b"\x01")
 

@@ -286,7 +286,7 @@ async def test_no_aborted_connections(server: Server, connect_args: dict[str, An
 
 async def test_out_of_order_packet_closes_the_connection() -> None:
     async def disorderly(reader: Any, writer: Any) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(scripted.frame(scripted.ok(), 7))
         await scripted.silent(reader, writer)
@@ -300,7 +300,7 @@ async def test_out_of_order_packet_closes_the_connection() -> None:
 
 async def test_error_packet_out_of_order_explains() -> None:
     async def shutting_down(reader: Any, writer: Any) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(scripted.frame(scripted.error(1053, "Server shutdown in progress"), 0))
 
@@ -316,7 +316,7 @@ async def test_message_before_the_server_hangs_up() -> None:
     """MySQL 8 says 4031 when an idle session has timed out; the next use says the same."""
 
     async def impatient(reader: Any, writer: Any) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         message = "The client was disconnected by the server because of inactivity."
         writer.write(scripted.frame(scripted.error(4031, message), 0))
 
@@ -343,7 +343,7 @@ async def test_connection_attributes(connect_args: dict[str, Any]) -> None:
     seen: list[bytes] = []
 
     async def listen(reader: Any, writer: Any) -> None:
-        seen.append(await scripted.accept_login(reader, writer))
+        seen.append(await scripted.open_session(reader, writer))
         await scripted.silent(reader, writer)
 
     async with scripted.scripted_server(listen) as port:

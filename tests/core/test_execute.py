@@ -385,7 +385,7 @@ async def test_a_file_that_nobody_named(way: Way, tmp_path: Path) -> None:
     got: list[bytes] = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(scripted.frame(b"\xfb" + str(path).encode(), 1))
         got.append(await reader.read())
@@ -428,7 +428,7 @@ async def test_stale_statements(way: Way, code: int) -> None:
     seen: list[tuple[int, int]] = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         newest = runs = 0
         while (request := await scripted.read_packet(reader)) != b"\x01":
             command, number = request[0], request[1]
@@ -460,7 +460,7 @@ async def test_stale_again(way: Way) -> None:
     seen: list[bytes] = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         stale = False
         while (request := await scripted.read_packet(reader)) != b"\x01":
             if request[0] == PREPARE:

@@ -78,7 +78,7 @@ async def test_a_peer_that_reads_nothing(way: Way) -> None:
     """What can't be sent waits; the time that the statement may take goes on."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await asyncio.sleep(60)
 
     async with scripted.scripted_server(handler) as port:
@@ -106,7 +106,7 @@ async def test_write_timeout(way: Way) -> None:
     """Only the general way can keep it, and so that is taken."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(scripted.frame(scripted.ok(), 1))
         await asyncio.sleep(60)
@@ -130,7 +130,7 @@ async def test_a_peer_that_reads_late(way: Way) -> None:
     received: list[bytes] = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await asyncio.sleep(0.2)
         for _ in range(2):
             received.append(await scripted.read_packet(reader))
@@ -155,7 +155,7 @@ async def test_answered_before_all_is_sent(way: Way) -> None:
     statement = "SELECT '" + "q" * 2_000_000 + "'"
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         received.extend(await reader.readexactly(1000))
         writer.write(scripted.frame(scripted.ok(affected_rows=1), 1))
         await read_on.wait()

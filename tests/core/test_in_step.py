@@ -64,7 +64,7 @@ async def test_streamed_result_left_complete_but_unread(connection: Connection) 
 
 async def test_answer_that_came_with_the_end_of_the_connection() -> None:
     async def answer_and_go(reader: Any, writer: Any) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(
             scripted.frame(scripted.ok(affected_rows=7), 1)

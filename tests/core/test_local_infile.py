@@ -195,7 +195,7 @@ async def test_rogue_server_gets_no_file(allowed: bool, query: str, tmp_path: Pa
 
     async def rogue(reader: Any, writer: Any) -> None:
         nonlocal got
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(scripted.frame(b"\xfb" + str(path).encode(), 1))
         got = await reader.read()
@@ -218,22 +218,182 @@ async def test_rogue_server_gets_no_file(allowed: bool, query: str, tmp_path: Pa
     ("statement", "names"),
     [
         ("LOAD DATA LOCAL INFILE 'a.txt' INTO TABLE t", ["a.txt"]),
-        ('\n /* c */ -- d\n load data concurrent local\tinfile "a\\\\b" into', ["a\\b"]),
+        ('\n /* c */ -- d\n load data concurrent local\tinfile "a b" into', ["a b"]),
         ("LOAD/*x*/XML LOCAL INFILE'it''s' INTO TABLE t", ["it's"]),
-        (r"LOAD DATA LOCAL INFILE 'a\_b\%c\'d' INTO TABLE t", [r"a\_b\%c'd"]),
+        (r"LOAD DATA LOCAL INFILE 'a\_b\%c' INTO TABLE t", [r"a\_b\%c"]),
+        (r"LOAD DATA LOCAL INFILE 'C:\\new' INTO TABLE t", [(r"C:\new", r"C:\\new")]),
         ("LOAD DATA INFILE 'a.txt' INTO TABLE t", []),
         ("SELECT 'LOAD DATA LOCAL INFILE ''x'''", []),
         ("SELECT '; LOAD DATA LOCAL INFILE \"x\" INTO'", []),
         ("SELECT `;` /* ; LOAD DATA LOCAL INFILE 'y' */ ; LOAD DATA LOCAL INFILE 'x' INTO", ["x"]),
         ("LOAD DATA LOCAL INFILE 'x' INTO TABLE t; load data local infile 'y' into", ["x", "y"]),
+        # Where the session's sql_mode decides what is a name, nothing is one.
+        (r"LOAD DATA LOCAL INFILE 'it\'s' INTO TABLE t", []),
+        (r"""DO 'a\', '; LOAD DATA LOCAL INFILE "x" INTO TABLE t; -- '""", []),
+        (r"""DO "a\", '; LOAD DATA LOCAL INFILE "x" INTO TABLE t; -- '""", []),
+        ("LOAD DATA LOCAL INFILE '%s' INTO TABLE t", ["%s"]),
     ],
 )
-def test_names_in_the_statement(statement: str, names: list[str]) -> None:
-    assert local_file_names(statement) == names
+def test_names_in_the_statement(statement: str, names: list[str | tuple[str, ...]]) -> None:
+    wanted = [(name,) if isinstance(name, str) else name for name in names]
+    assert local_file_names(statement) == wanted
+
+
+HERE = Path("/here")
+
+
+@pytest.mark.parametrize(
+    ("statement", "args", "names"),
+    [
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", ("it's",), ["it's"]),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", ["it's\\"], ["it's\\"]),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", "x", ["x"]),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", (HERE,), ["/here"]),
+        ("LOAD DATA LOCAL INFILE %(a)s INTO TABLE %(b)s", {"b": "y", "a": "x"}, ["x"]),
+        ("DO %s, '%%s'; LOAD DATA LOCAL INFILE %s INTO TABLE t", ("y", "x"), ["x"]),
+        ("LOAD DATA LOCAL INFILE '5%%' INTO TABLE t", (), ["5%"]),
+        # The value is not the whole name, is no text, or is not there.
+        ("LOAD DATA LOCAL INFILE '%s' INTO TABLE t", (5,), []),
+        ("LOAD DATA LOCAL INFILE '/data/%s' INTO TABLE t", (5,), []),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", (5,), []),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", (b"x",), []),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", (), []),
+        ("LOAD DATA LOCAL INFILE %s INTO TABLE t", {"a": "x"}, []),
+        ("LOAD DATA LOCAL INFILE %(a)s INTO TABLE t", ("x",), []),
+        ("LOAD DATA LOCAL INFILE %(a)s INTO TABLE t", {}, []),
+        # What is no mark of ours may stand for anything.
+        ("DO %r; LOAD DATA LOCAL INFILE 'x' INTO TABLE t", (1,), []),
+        ("DO %10s; LOAD DATA LOCAL INFILE 'x' INTO TABLE t", (1,), []),
+        ("LOAD DATA LOCAL INFILE 'x' INTO TABLE t %", (1,), []),
+        # Values name nothing.
+        ("DO %s, %s", ("a\\", '; LOAD DATA LOCAL INFILE "x" INTO TABLE t; -- '), []),
+        ("DO %s, 'INFILE'", ("'; LOAD DATA LOCAL INFILE 'x' INTO TABLE t; -- '",), []),
+    ],
+)
+def test_names_with_values(statement: str, args: object, names: list[str]) -> None:
+    assert local_file_names(statement, args) == [(name,) for name in names]
+
+
+LOAD = """; LOAD DATA LOCAL INFILE "{path}" INTO TABLE t; -- """
+NO_BACKSLASH_ESCAPES = 0x200
+
+
+async def text(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor()
+    await cursor.execute("INSERT INTO t VALUES (%s, %s)", values)
+
+
+async def bytes_statement(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor()
+    await cursor.execute(b"INSERT INTO t VALUES (%s, %s)", values)
+
+
+async def named(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor(SSCursor)
+    pairs = dict(zip("ab", values, strict=True))
+    await cursor.execute("INSERT INTO t VALUES (%(a)s, %(b)s)", pairs)
+
+
+async def many(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor()
+    await cursor.executemany("INSERT INTO t VALUES (%s, %s)", [values])
+
+
+async def many_others(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor()
+    await cursor.executemany("UPDATE t SET a = %s, b = %s", [values])
+
+
+async def procedure(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor()
+    await cursor.callproc("p", [values[1]])
+
+
+async def escaped(connection: Connection, values: tuple[str, ...]) -> None:
+    a, b = map(connection.escape, values)
+    await connection.query(f"INSERT INTO t VALUES ({a}, {b})")
+
+
+async def another_file(connection: Connection, values: tuple[str, ...]) -> None:
+    cursor = await connection.cursor()
+    query = "LOAD DATA LOCAL INFILE 'named' INTO TABLE t SET a = %s, b = %s"
+    await cursor.load_local(query, b"named!", values)
+
+
+WAYS = [text, bytes_statement, named, many, many_others, procedure, escaped, another_file]
+
+
+@pytest.mark.parametrize("status", [2, 2 | NO_BACKSLASH_ESCAPES])
+@pytest.mark.parametrize("end", ["\\", "'", "", "\\'", '"', '\\"'])
+@pytest.mark.parametrize("way", WAYS)
+async def test_values_name_no_file(way: Any, end: str, status: int, tmp_path: Path) -> None:
+    """Whatever the server says of backslashes, or does with the text."""
+    path = tmp_path / "private"
+    path.write_bytes(b"private!")
+    got = b""
+
+    async def rogue(reader: Any, writer: Any) -> None:
+        nonlocal got
+        await scripted.open_session(reader, writer)
+        while (request := await scripted.read_packet(reader))[:5] in (b"\x0e", b"\x03DO 1"):
+            writer.write(scripted.frames(scripted.ok(status=status)))
+        assert request[:1] == b"\x03"
+        writer.write(scripted.frame(b"\xfb" + str(path).encode(), 1))
+        got = await reader.read()
+
+    values = (f"author{end}", LOAD.format(path=path))
+    async with scripted.scripted_server(rogue) as port:
+        options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "autocommit": None}
+        connection = await connect(**options, local_infile=True)
+        await connection.ping()  # whose answer brings the flags
+        with pytest.raises(OperationalError, match="private"):
+            await way(connection, values)
+        assert connection.closed
+    assert got == b""
+
+
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES"])
+@pytest.mark.parametrize("name", ["it's", "back\\slash\\", 'quo"te', "100% %s", "ünï"])
+async def test_a_name_that_is_a_value(
+    loading: Connection, table_name: str, tmp_path: Path, name: str, mode: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"1\ta\n2\tb\n")
+    await loading.query(f"SET sql_mode = '{mode}'")
+    cursor = await loading.cursor()
+    into = f"INTO TABLE {table_name} FIELDS TERMINATED BY %s"
+    for query, args in (
+        (f"LOAD DATA LOCAL INFILE %s {into}", (str(path), "\t")),
+        (f"LOAD DATA LOCAL INFILE %s {into}", [path, "\t"]),
+        (f"load data local infile %(path)s {into % '%(tab)s'}", {"tab": "\t", "path": path}),
+        (f"LOAD DATA LOCAL INFILE %s {into}".encode(), (str(path), "\t")),
+    ):
+        assert await cursor.execute(query, args) == 2
+        assert await cursor.execute(f"DELETE FROM {table_name}") == 2
+    doubled = f"LOAD DATA LOCAL INFILE %s INTO TABLE {table_name}"
+    assert await cursor.executemany(doubled, [(str(path),)]) == 2
+
+
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES"])
+async def test_a_name_with_backslashes(
+    loading: Connection, table_name: str, tmp_path: Path, mode: str
+) -> None:
+    """In the text it is what the session's mode makes of it."""
+    (tmp_path / "a\\\\b").write_bytes(b"1\ta\n")
+    (tmp_path / "a\\b").write_bytes(b"1\ta\n2\tb\n")
+    await loading.query(f"SET sql_mode = '{mode}'")
+    query = f"LOAD DATA LOCAL INFILE '{tmp_path}/a\\\\b' INTO TABLE {table_name}"
+    assert await loading.query(query) == (1 if mode else 2)
+    cursor = await loading.cursor()
+    await cursor.execute(f"DELETE FROM {table_name}")
+    assert await cursor.execute(f"{query} LINES TERMINATED BY %s", ("\n",)) == (1 if mode else 2)
+    await cursor.execute(f"DELETE FROM {table_name}")
+    assert await loading.load_local(query, b"1\ta\n") == 1
 
 
 def test_search_for_names_takes_no_time() -> None:
     began = time.perf_counter()
     assert local_file_names("/*a*/ " * 5000 + "INFILE '" + "\\'" * 50_000) == []
     assert local_file_names("LOAD DATA LOCAL INFILE '" + "''" * 50_000) == []
+    assert local_file_names("INFILE" + "%s" * 50_000, ("x",) * 50_000) == []
     assert time.perf_counter() - began < 2

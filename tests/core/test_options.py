@@ -19,6 +19,7 @@ from aiomysql_core.dsn import parse_dsn
 from aiomysql_core.option_files import read_option_file
 from aiomysql_core.options import OPTION_NAMES, Options, find_options
 from aiomysql_core.tls import TlsOptions
+from aiomysql_pool import create_pool
 from tests import scripted
 from tests.servers import Server
 
@@ -235,7 +236,7 @@ async def test_attributes_of_ones_own(connect_args: dict[str, Any]) -> None:
     seen: list[bytes] = []
 
     async def listen(reader: Any, writer: Any) -> None:
-        seen.append(await scripted.accept_login(reader, writer))
+        seen.append(await scripted.open_session(reader, writer))
         await scripted.silent(reader, writer)
 
     async with scripted.scripted_server(listen) as port:
@@ -280,7 +281,7 @@ async def test_read_timeout(connect_args: dict[str, Any]) -> None:
 
 async def test_write_timeout() -> None:
     async def deaf(reader: Any, writer: Any) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await asyncio.sleep(5)
 
     async with scripted.scripted_server(deaf) as port:
@@ -373,6 +374,66 @@ async def test_bad_data_source_name(dsn: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
         await connect(dsn)
     assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "mysql:/root:hunter2@db.example/test",
+        "mysql//root:hunter2@db.example",
+        "mysql:root:hunter2@db.example",
+        "root:hunter2@db.example:3306/test",
+        "root:hunter2",
+        "db.example:3306",
+        "[::1]",
+        "/run/mysqld.sock",
+        "db.example hunter2",
+        "hunter2\n",
+        "mysql:\\\\root:hunter2@db.example",
+    ],
+)
+async def test_a_slip_in_a_data_source_name(given: str) -> None:
+    """It is no host: nothing is looked up, and the password is not shown."""
+    for unix_socket in (None, "/no/such/socket"):
+        with pytest.raises(ValueError, match="option 'host' has") as caught:
+            await connect(given, unix_socket=unix_socket)
+        assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "mysql://root:12#hunter2@db.example/test",
+        "mysql://root:12/hunter2@db.example/test",
+        "mysql://root:12?hunter2@db.example/test",
+        "mysql://root:hunter2/x@db.example/test",
+        "mysqlx://root:hunter2@db.example/test",
+        "root:hunter2@db.example://",
+        "mysql://root:x@%68unter2%40db.example/test",
+    ],
+)
+async def test_a_password_that_is_not_quoted(dsn: str) -> None:
+    with pytest.raises(ValueError, match="data source name|option 'host'") as caught:
+        await connect(dsn)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "127.0.0.1", "db-1.example", "a_b", "ö.x"])
+async def test_hosts(host: str) -> None:
+    assert Connection(host).host == host
+
+
+async def test_no_password_is_shown() -> None:
+    secret: Any = {"user": "root", "password": "hunter2", "factor_passwords": ["hunter2"]}
+    key: Any = {"ssl_key_password": "hunter2", "ssl_cert": __file__, "ssl_key": __file__}
+    connection = Connection("127.0.0.1", port=1, **secret, **key)
+    pool: Any = create_pool(host="127.0.0.1", port=1, minsize=0, **secret)
+    async with pool as opened:
+        for thing in (connection, connection._options, opened, pool):
+            assert "hunter2" not in repr(thing)
+    with pytest.raises(OperationalError, match="2003") as caught:
+        await connect("mysql://root:hunter2@127.0.0.1:1/")
+    assert "hunter2" not in repr(caught.value)
 
 
 async def test_every_option_gets_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:

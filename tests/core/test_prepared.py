@@ -396,7 +396,7 @@ async def conversation(
     pending = list(answers)
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         while True:
             request = await scripted.read_packet(reader)
             if request == b"\x01":
@@ -551,7 +551,7 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("DO 1; SET sql_mode = 'PIPES_AS_CONCAT'", "SELECT 1 || %s", (0,)),
     ("SET NAMES latin1", "SELECT COLLATION('a') LIKE %s", ("latin1%",)),
     ("SET collation_connection = utf8mb4_bin", "SELECT 'a' = 'A', %s", (1,)),
-    ("SET character_set_connection = 'latin1'", "SELECT HEX('ü'), %s", (1,)),
+    ("SET CHARACTER SET latin1", "SELECT HEX('ü'), @@character_set_client LIKE %s", ("latin%",)),
     ("SET group_concat_max_len = 4", "SELECT GROUP_CONCAT(n + %s) FROM numbered", (100,)),
     ("SET div_precision_increment = 9", "SELECT 1 / 3, %s", (1,)),
     ("SET default_week_format = 3", "SELECT WEEK('2008-02-20', %s), WEEK('2008-02-20')", (0,)),

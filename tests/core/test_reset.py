@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, OperationalError, SSCursor, connect
-from tests.scripted import accept_login, error, frame, ok, read_packet, scripted_server
+from tests.scripted import error, frame, open_session, read_packet, scripted_server
 from tests.servers import Server
 
 
@@ -74,9 +74,7 @@ async def test_reset_with_rows_left_unread(connection: Connection) -> None:
 
 async def test_a_server_that_cannot_reset() -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await accept_login(reader, writer)
-        await read_packet(reader)  # SET AUTOCOMMIT = 0
-        writer.write(frame(ok(status=0), 1))
+        await open_session(reader, writer)
         assert await read_packet(reader) == b"\x1f"
         writer.write(frame(error(1047, "Unknown command", "08S01"), 1))
         await reader.read()

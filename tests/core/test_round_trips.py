@@ -236,78 +236,37 @@ async def test_reset_and_reconnect(connection: Connection) -> None:
 # Connecting
 
 
-async def test_connecting_without_a_statement(connect_args: dict[str, Any], server: Server) -> None:
-    """Character set, collation and database are in the handshake."""
-    asked = []
-    for options in (
-        {},
-        {"charset": "latin1"},
-        {"collation": "utf8mb4_bin"},
-        {"charset": "latin1", "collation": "LATIN1_German1_CI"},
-    ):
-        given: dict[str, Any] = {**connect_args, "autocommit": None, **options}
-        async with connect(**given) as connection:
-            found = await counters(connection)
-            asked.append((found["Questions"], found["Com_set_option"]))
-    assert asked[0][1] == 0
-    assert asked == [asked[0]] * 4
-
-
-@pytest.mark.parametrize("mode", [False, True])
-async def test_the_mode_is_set_whatever_the_server_says(
-    connect_args: dict[str, Any], mode: bool
+@pytest.mark.parametrize("collation", [None, "utf8mb4_bin"])
+@pytest.mark.parametrize("autocommit", [None, True, False])
+async def test_one_statement_on_connecting(
+    connect_args: dict[str, Any], autocommit: bool | None, collation: str | None
 ) -> None:
-    async with connect(**connect_args, autocommit=mode) as connection:
-        assert (await counters(connection))["Com_set_option"] == 1
+    """Whatever is to be set goes in one; what else is asked for is known from the greeting."""
+    options: dict[str, Any] = {"autocommit": autocommit, "collation": collation}
+    async with connect(**connect_args, **options, sql_mode="ANSI") as connection:
+        found = await counters(connection)
+        assert (found["Questions"], found["Com_set_option"]) == (2, 1)  # with that question
+        await connection.reset()
+        assert (await counters(connection))["Com_set_option"] == 1  # since then
 
 
-@pytest.mark.parametrize(
-    ("charset", "collation"),
-    [
-        ("utf8mb4", "utf8mb4_unicode_ci"),
-        ("utf8mb4", "utf8mb4_bin"),
-        ("latin1", "latin1_german2_ci"),
-        ("sjis", "sjis_bin"),
-        ("cp1250", "cp1250_polish_ci"),
-    ],
-)
-async def test_collations_of_the_handshake(
-    connect_args: dict[str, Any], charset: str, collation: str
-) -> None:
-    async with (
-        connect(**connect_args, charset=charset, collation=collation) as connection,
-        connection.cursor() as cursor,
-    ):
-        assert (await counters(connection))["Com_set_option"] == 1  # autocommit
-        await cursor.execute(
-            "SELECT @@collation_connection, @@character_set_client, @@character_set_results"
-        )
-        assert await cursor.fetchone() == (collation, charset, charset)
-
-
-async def test_collations_that_need_a_statement(
-    connect_args: dict[str, Any], server: Server
-) -> None:
-    """The handshake's byte has no room for them, or not every server knows them."""
-    own = {"mysql": "utf8mb4_da_0900_as_cs", "mariadb": "utf8mb4_nopad_bin"}[server.kind]
-    async with connect(**connect_args, collation=own) as connection:
-        async with connection.cursor() as cursor:
-            await cursor.execute("SELECT @@collation_connection")
-            assert await cursor.fetchone() == (own,)
-        assert (await counters(connection))["Com_set_option"] == 2
-    with pytest.raises(OperationalError, match="latin1_bin"):
-        await connect(**connect_args, collation="latin1_bin")
-
-
-async def test_init_command_in_a_transaction() -> None:
-    """It is committed, and the mode is set."""
+async def test_statements_around_an_init_command() -> None:
+    """What it has changed is right again, and it is committed."""
     seen: list[bytes] = []
+    charsets = scripted.frames(
+        b"\x03",
+        *[b"\x03def\0\0\0\x01a\0\x0c\x2d\0\xff\0\0\0\xfd\0\0\0\0\0"] * 3,
+        b"\xfe\0\0\x02\0",
+        b"\x07utf8mb4" * 3,
+        b"\xfe\0\0\x02\0",
+    )
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
-        for status in (3, 2, 2):
+        await scripted.open_session(reader, writer)
+        answers = [scripted.frames(scripted.ok(status=status)) for status in (3, 2)]
+        for answer in (*answers, charsets, scripted.frames(scripted.ok())):
             seen.append(await scripted.read_packet(reader))
-            writer.write(scripted.frame(scripted.ok(status=status), 1))
+            writer.write(answer)
         await reader.read()
 
     async with scripted.scripted_server(handler) as port:
@@ -315,7 +274,10 @@ async def test_init_command_in_a_transaction() -> None:
             host="127.0.0.1", port=port, init_command="INSERT", autocommit=True
         )
         connection.close()
-    assert seen == [b"\x03INSERT", b"\x03COMMIT", b"\x03SET AUTOCOMMIT = 1"]
+    asked = b"\x03SELECT " + b", ".join(
+        b"@@character_set_" + what for what in (b"client", b"connection", b"results")
+    )
+    assert seen == [b"\x03INSERT", b"\x03COMMIT", asked, b"\x03SET autocommit = 1"]
 
 
 class Noting(Connection):

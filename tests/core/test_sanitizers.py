@@ -104,7 +104,7 @@ async def killed(pool):
 
 async def dead_server():
     async def handler(reader, writer):
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         request = await scripted.read_packet(reader)
         answer = scripted.frames(b"\\x01", b"\\x03def")
         writer.write(answer[: request[-1] - ord("0")])

@@ -148,7 +148,7 @@ async def test_a_long_cell_is_in_memory_once(server: Server) -> None:
 
 async def test_closed_within_a_long_cell() -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         column = b"\x03def\x00\x00\x00\x01a\x00\x0c\x3f\x00\xff\xff\xff\xff\xfb\x80\0\0\0\0"
         writer.write(scripted.frames(b"\x01", column, b"\xfe\0\0\x02\0"))
@@ -327,7 +327,7 @@ async def test_closed_with_bytes_unsent() -> None:
     received = bytearray()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         received.extend(await reader.read(1000))
         writer.write(scripted.frame(scripted.ok(), 1))  # early: most of the request is under way
         await answered.wait()
@@ -357,7 +357,7 @@ async def test_last_words_while_we_write() -> None:
     """A server that closes in the middle of a request has said why: that is what surfaces."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         await reader.read(1000)
         writer.write(scripted.frame(scripted.error(1153, "Got a packet too large", "08S01"), 1))
         await writer.drain()
@@ -389,7 +389,7 @@ async def test_a_peer_that_vanished() -> None:
     """Writing to a connection that the peer has reset."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await scripted.accept_login(reader, writer)
+        await scripted.open_session(reader, writer)
         writer.transport.abort()
 
     async with scripted.scripted_server(handler) as port:
@@ -410,7 +410,7 @@ async def test_a_peer_that_vanished() -> None:
 
 async def polite(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server that lets everybody in and waits for COM_QUIT."""
-    await scripted.accept_login(reader, writer)
+    await scripted.open_session(reader, writer)
     await scripted.read_packet(reader)
     writer.close()
 

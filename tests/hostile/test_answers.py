@@ -34,10 +34,10 @@ PATIENT: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 5}
 
 
 def script(*answers: bytes, hang_up: bool = False, deprecate_eof: bool = False) -> Script:
-    """A good log-in, then one answer for each request."""
+    """A good log-in and SET, then one answer for each request."""
     flags = CAPABILITIES | (DEPRECATE_EOF if deprecate_eof else 0)
     hello = frame(greeting(capabilities=flags), 0)
-    return Script([hello, frame(ok(), 2), *answers], hang_up)
+    return Script([hello, frame(ok(), 2), frames(ok()), *answers], hang_up)
 
 
 async def opened(peer: Peer, **options: Any) -> Connection:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import sys
 import warnings
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
@@ -24,7 +25,7 @@ from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import CursorState, new_cursor
 from aiomysql_core.info import ConnectionInfo
-from aiomysql_core.link import Link
+from aiomysql_core.link import Link, LocalFiles
 from aiomysql_core.local_data import LocalSource
 from aiomysql_core.opening import open_stream
 from aiomysql_core.option_files import read_option_file
@@ -35,7 +36,14 @@ from aiomysql_core.stopping import Killer
 from aiomysql_core.timeouts import ConnectTimeout, Deadline, check_timeout, in_time
 from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.capabilities import MAX_PAYLOAD
-from aiomysql_protocol.charsets import find_charset, handshake_collation
+from aiomysql_protocol.charsets import (
+    Charset,
+    find_charset,
+    ignores_charset,
+    may_change_charset,
+    reported_charset,
+    sets_names_to,
+)
 from aiomysql_protocol.columns import ColumnCache, Converter
 from aiomysql_protocol.exchanges import Command
 from aiomysql_protocol.handshake import Greeting
@@ -47,6 +55,11 @@ from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
 
 C = TypeVar("C", bound=Cursor)
+
+#: What the session reads literals in, turns them into, and gives text in.
+_ASK_CHARSETS = (
+    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results"
+)
 
 _NO_BACKSLASH_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 
@@ -232,6 +245,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
+        #: For cursors: may the session's character set be another than `encoding` is for?
+        self.charset_in_doubt = False
         #: For cursors: the exchanges with the server.
         self._killer = Killer(options) if options.on_cancel == "kill" else None
         self.link = Link(read_timeout, write_timeout, self._killer)
@@ -291,23 +306,18 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._asking_password = True
         password = await options.ask_password()
         self._asking_password = False
-        collation = self._handshake_collation()
         session = Session(self._column_cache(), max_payload=options.max_allowed_packet)
-        login = Login(options.login(self._charset, password, collation))
+        login = Login(options.login(self._charset, password))
         stream = await open_stream(options, session, login, loop)
         if self._killer is not None:
             await self._killer.note_server(stream)
-        link = self.link
-        link.attach(stream)
-        link.hasten(self.statements, self._literals, text=self._writes_usually())
+        self.link.attach(stream)
         self._last_greeting = session.require_greeting()
         self._note_auth_plugins(login)
         if options.unix_socket is not None:
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
-        if options.collation is not None and collation is None:
-            await self._set_names()
         await self._prepare_session()
 
     def _writes_usually(self) -> bool:
@@ -318,30 +328,41 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             or all(getattr(own, name) is getattr(Connection, name) for name in _WRITING)
         )
 
-    def _handshake_collation(self) -> int | None:
-        """The number of the collation asked for, if the handshake can carry it."""
-        collation = self._options.collation
-        return handshake_collation(collation, self._charset) if collation is not None else None
+    async def _prepare_session(self, db: str | None = None) -> None:
+        """What a new session, or one that was reset, still lacks; db: a database to be chosen.
 
-    async def _set_names(self) -> None:
-        names = f"SET NAMES {self._charset.server_name}"
+        What flags and greeting say of the session is not asked: it may be wrong (by a server that
+        knows no such flag, or does not know the collation that the handshake asks for) or out of
+        date (by the server's option init_connect).
+        """
+        settings = [f"NAMES {self._charset.server_name}"]
         if self._options.collation is not None:
-            names += f" COLLATE {self.escape(self._options.collation)}"
-        await self.query(names)
-
-    async def _prepare_session(self) -> None:
-        """What a new session, or one that was reset, still lacks."""
+            settings[0] += f" COLLATE {self._options.collation}"
+        autocommit = []
+        if self.autocommit_mode is not None:
+            autocommit = [f"autocommit = {int(self.autocommit_mode)}"]
+        if self.init_command is None:
+            settings += autocommit
         if self.sql_mode is not None:
             # A list of modes, or else an expression, which may be quoted itself.
             modes = self.sql_mode
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
-            await self.query(f"SET sql_mode={self.escape(modes) if plain else modes}")
+            settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
+        await self._set(settings)
+        if db is not None:
+            await self.select_db(db)
         if self.init_command is not None:
             await self.query(self.init_command)
             await self.commit()
-        if self.autocommit_mode is not None:
-            await self.autocommit(self.autocommit_mode)
+            changed = _common(await self._ask_charsets()) != self._charset.server_name
+            await self._set(settings[:1] * changed + autocommit)
         self.link.record_mode(self.autocommit_mode)
+
+    async def _set(self, settings: list[str]) -> None:
+        """Set character set, mode and the like, after which the character set is known."""
+        if settings:
+            await self.query(f"SET {', '.join(settings)}")
+        self._charset_known()
 
     async def reset(self) -> None:
         """Make the session as good as new, without a new log-in (MySQL: COM_RESET_CONNECTION).
@@ -363,10 +384,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             self.link.record_mode(None)
             self.statements.session_reset(self.encoding)
             self.link.stream().session.columns = self._column_cache()
-            await self._set_names()
-            if db is not None:
-                await self.select_db(db)
-            await self._prepare_session()
+            await self._prepare_session(db)
         except BaseException:
             self.close()
             raise
@@ -455,6 +473,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if timeout is not None:
             check_timeout("argument 'timeout'", timeout)
             return await in_time(self.link, self.query(sql, unbuffered), timeout)
+        if self.charset_in_doubt:
+            await self.settle_charset(sql)
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
@@ -462,15 +482,53 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
         return (await self.link.execute(exchange)).affected_rows
 
-    def new_query(self, statement: bytes, *, unbuffered: bool = False) -> Query:
-        """For cursors: what the link is to run for `statement`."""
+    def new_query(
+        self, statement: bytes, *, unbuffered: bool = False, files: LocalFiles | None = None
+    ) -> Query:
+        """For cursors: what the link is to run for `statement`.
+
+        files: those that it may load; default: those that it names itself.
+        """
+        self.note_statement(statement)
+        if files is None:
+            files = self.local_files(statement)
+        return Query(statement, streamed=unbuffered, local_files=files)
+
+    def note_statement(self, statement: bytes) -> None:
+        """For cursors: this is run as text; what does it change?"""
         if self.statements.size:
             self.statements.note_text(statement)
+        self.note_charset(statement)
+
+    def note_charset(self, statement: bytes) -> None:
+        """For cursors: this is run; if it may change the character set, the next one asks."""
+        if may_change_charset(statement) and not sets_names_to(statement, self._charset):
+            self.charset_in_doubt = True
+            self.link.fast_path = None
+
+    def local_file_names(
+        self, query: str | bytes | bytearray, args: object = None
+    ) -> list[tuple[str, ...]]:
+        """For cursors: what a statement with these values loads, each file with its name or two."""
+        text = query if isinstance(query, str) else query.decode(self.encoding, "replace")
+        return local_file_names(text, args)
+
+    def local_files(self, query: str | bytes | bytearray, args: object = None) -> LocalFiles | None:
+        """For cursors: the files that a statement with these values may load.
+
+        None: the connection allows none.
+        """
         if not self._options.local_infile:
-            return Query(statement, streamed=unbuffered)
-        names = self._local_file_names(statement)
-        files = {name.encode(self.encoding): (name, None) for name in names}
-        return Query(statement, streamed=unbuffered, local_files=files)
+            return None
+        names = itertools.chain.from_iterable(self.local_file_names(query, args))
+        return self._local_files(names, None)
+
+    def _local_files(self, names: Iterable[str], source: LocalSource | None) -> LocalFiles:
+        files = {}
+        for name in names:
+            with contextlib.suppress(UnicodeEncodeError):  # no statement can have it
+                files[name.encode(self.encoding)] = (name, source)
+        return files
 
     async def prepare(self, query: str) -> PreparedStatement:
         """Have the server prepare a statement: `async with await connection.prepare(sql) as stmt`.
@@ -482,31 +540,35 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         handle = self.statements.new_handle(query)
         if handle.template is None and "%" in query:
             raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
-        await self.link.settle()
+        await self.settle()
         await self.statements.prepare(handle)
         return PreparedStatement(self, query, handle)
 
-    async def load_local(self, sql: str | bytes, source: LocalSource) -> int:
+    async def load_local(
+        self,
+        sql: str | bytes,
+        source: LocalSource,
+        *,
+        names: Sequence[tuple[str, ...]] | None = None,
+    ) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file.
 
-        source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes.  Returns
-        the number of rows loaded.  Raises ProgrammingError for another statement, NotSupportedError
-        without option `local_infile`; what `source` raises closes the connection.
+        source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes; names:
+        for cursors, what `local_file_names` says of it.  Returns the number of rows loaded.  Raises
+        ProgrammingError for another statement, NotSupportedError without option `local_infile`;
+        what `source` raises closes the connection.
         """
+        if self.charset_in_doubt:
+            await self.settle_charset()
         statement = sql if isinstance(sql, bytes) else encode_statement(sql, self.encoding)
         if not self._options.local_infile:
             raise err.NotSupportedError("LOAD DATA LOCAL needs option local_infile=True")
-        names = self._local_file_names(statement)
+        if names is None:
+            names = self.local_file_names(sql)
         if len(names) != 1:
             raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
-        files = {names[0].encode(self.encoding): (names[0], source)}
+        files = self._local_files(names[0], source)
         return (await self.link.query(statement, files=files)).affected_rows
-
-    def _local_file_names(self, statement: bytes) -> list[str]:
-        return local_file_names(
-            statement.decode(self.encoding, "replace"),
-            no_backslash_escapes=self.current_literals().no_backslash_escapes,
-        )
 
     async def next_result(self) -> int:
         """Read the next result of the last statement; returns `affected_rows`."""
@@ -585,6 +647,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def select_db(self, db: str) -> None:
         """Change the default database."""
+        if self.charset_in_doubt:
+            await self.settle_charset()
         command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
         with self._known_state():
             await self.link.run(command)
@@ -596,10 +660,71 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         found = find_charset(charset)
         with self._known_state():
             await self.query(f"SET NAMES {found.server_name}")
-        self._charset = found
-        self._options.charset, self._options.collation = charset, None
+        self._use_charset(found)
+
+    def _use_charset(self, charset: Charset) -> None:
+        """The session has this character set now."""
+        self._charset = charset
+        self._options.charset, self._options.collation = charset.name, None
         self.link.stream().session.columns = self._column_cache()
         self.statements.forget(self.encoding)
+        self._charset_known()
+
+    def _charset_known(self) -> None:
+        """The session has the connection's character set."""
+        self.charset_in_doubt = False
+        if self.link.fast_path is None:
+            self.link.hasten(self.statements, self._literals, text=self._writes_usually())
+
+    async def settle(self) -> None:
+        """For cursors: read and drop what is outstanding; then it is known how to write values."""
+        await self.link.settle()
+        if self.charset_in_doubt:
+            await self.settle_charset()
+
+    async def settle_charset(self, query: object = None, args: object = None) -> None:
+        """For cursors: find out which character set the session has, to run `query` with `args`.
+
+        It may be another since a statement has set it: the connection goes over to it then, as by
+        `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked when it does
+        not matter to the statement.
+        """
+        if args is None and isinstance(query, (str, bytes, bytearray)):
+            text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
+            if ignores_charset(text):
+                return
+        await self.link.settle()
+        found = await self._ask_charsets()
+        name = _common(found)
+        if name == self._charset.server_name:
+            self._charset_known()
+            return
+        if name is not None:
+            with contextlib.suppress(err.ProgrammingError):
+                self._use_charset(find_charset(name))
+                return
+        raise err.ProgrammingError(
+            "a statement has changed the session's character set to one that can't be followed "
+            f"({', '.join(map(str, found))} for client, connection and results): "
+            "use set_charset() to change it"
+        )
+
+    async def _ask_charsets(self) -> tuple[str | None, ...]:
+        """The names of the session's character sets: of statements, literals and, if the connection
+        decodes text, results.
+        """
+        session = self.link.stream().session
+        columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
+        try:
+            rows = await self.link.fetch(_ASK_CHARSETS)
+        finally:
+            session.columns = columns
+        if len(rows) != 1 or len(rows[0]) != 3:
+            raise err.InternalError(0, "the server did not tell the session's character sets")
+        return tuple(
+            reported_charset(name.decode("latin-1")) if isinstance(name, bytes) else None
+            for name in rows[0][: 3 if self.use_unicode else 2]
+        )
 
     @contextlib.contextmanager
     def _known_state(self) -> Iterator[None]:
@@ -675,6 +800,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
 #: What `fast_path` does itself: a subclass may do it in another way.
 _WRITING = ("escape", "escape_args", "literal", "current_literals", "new_query", "encoding")
+
+
+def _common(charsets: tuple[str | None, ...]) -> str | None:
+    """The character set that text may be written and read in, of those for statements, literals
+    and results; None: there is none.  Literals may become utf8mb4, which has every character.
+    """
+    client, literals, *results = charsets
+    fits = literals in (client, "utf8mb4") and results in ([], [client])
+    return client if fits else None
 
 
 def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:

@@ -36,6 +36,7 @@ from aiomysql_protocol.literals import encode_statement
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
+    from aiomysql_core.link import LocalFiles
     from aiomysql_core.local_data import LocalSource
     from aiomysql_protocol.query import Result
 
@@ -57,6 +58,9 @@ class Cursor(CursorState, ErrorClasses):
 
     #: May `Link.fast_path` be used, because results are taken as this class does?
     _usual: ClassVar[bool] = True
+
+    #: What the statement that is being run may load; None: what its text names.
+    _files: LocalFiles | None = None
 
     #: Does a new one have nothing but connection and echo set?
     _usual_init: ClassVar[bool] = True
@@ -173,6 +177,8 @@ class Cursor(CursorState, ErrorClasses):
         if link.outstanding or link.stopping:
             # What is outstanding may change how values must be written.
             await link.settle()
+        if connection.charset_in_doubt:
+            await connection.settle_charset(query, args)
         # What follows is written out, without the coroutines that it could be parted in.
         statements = connection.statements
         handle = exchange = None
@@ -182,6 +188,8 @@ class Cursor(CursorState, ErrorClasses):
             handle = statements.cached(query)
         if handle is not None:
             exchange = statements.execution(handle, args, streamed=self._unbuffered)
+        if handle is not None and handle.changes_meaning:
+            connection.note_charset(handle.statement)
         if exchange is not None and handle is not None:
             self._last_executed = handle.statement
             self._forget_result()
@@ -195,10 +203,15 @@ class Cursor(CursorState, ErrorClasses):
         if handle is None or not await self._run_prepared(connection, handle, args):
             if isinstance(query, PreparedStatement):
                 query, args = query.as_text(args)
+            files = None
             if args is not None:
                 marks = query if isinstance(query, str) else query.decode(connection.encoding)
+                files = connection.local_files(marks, args)
                 query = self.mogrify(marks, args)
-            await self._query(query)
+            if files is None:
+                await self._query(query)
+            else:
+                await self._query_with(query, files)
         if self._echo:
             self._log(query, args)
         return self._rowcount
@@ -249,7 +262,7 @@ class Cursor(CursorState, ErrorClasses):
 
     async def _execute_batches(self, template: InsertTemplate, args: Sequence[object]) -> int:
         connection = self._get_db()
-        await connection.link.settle()
+        await connection.settle()
         statements = insert_statements(
             template,
             args,
@@ -257,7 +270,11 @@ class Cursor(CursorState, ErrorClasses):
             connection.encoding,
             self.max_stmt_length,
         )
-        return sum([await self.execute(statement) for statement in statements])
+        self._files = {}  # whatever the values look like
+        try:
+            return sum([await self.execute(statement) for statement in statements])
+        finally:
+            self._files = None
 
     async def load_local(self, query: str, source: LocalSource, args: object = None) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file it names.
@@ -267,11 +284,12 @@ class Cursor(CursorState, ErrorClasses):
         """
         connection = self._get_db()
         await self._finish_results()
-        await connection.link.settle()
+        await connection.settle()
+        names = connection.local_file_names(query, args)
         statement = encode_statement(self.mogrify(query, args), connection.encoding)
         self._last_executed = statement
         self._clear_result()
-        await connection.load_local(statement, source)
+        await connection.load_local(statement, source, names=names)
         self._executed = statement
         if self._take_result(connection, connection.link.result):
             await self._show_warnings(connection)
@@ -292,10 +310,10 @@ class Cursor(CursorState, ErrorClasses):
         if self._echo:
             logger.info("CALL %s", procname)
             logger.info("%r", args)
-        await connection.link.settle()
+        await connection.settle()
         names = [f"@_{procname}_{index}" for index in range(len(args))]
         for name, arg in zip(names, args, strict=True):
-            await self._query(f"SET {name}={connection.escape(arg)}")
+            await self._query_with(f"SET {name}={connection.escape(arg)}", {})
         await self._query(f"CALL {procname}({','.join(names)})")
         return args
 
@@ -402,6 +420,14 @@ class Cursor(CursorState, ErrorClasses):
         if not self._executed:
             raise err.ProgrammingError("execute() first")
 
+    async def _query_with(self, query: str | bytes | bytearray, files: LocalFiles) -> None:
+        """Run a statement with values in it: other files than these it does not name."""
+        self._files = files
+        try:
+            await self._query(query)
+        finally:
+            self._files = None
+
     async def _query(self, query: str | bytes | bytearray) -> None:
         connection = self._get_db()
         if isinstance(query, str):
@@ -412,7 +438,7 @@ class Cursor(CursorState, ErrorClasses):
             raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
         self._forget_result()
-        exchange = connection.new_query(statement, unbuffered=self._unbuffered)
+        exchange = connection.new_query(statement, unbuffered=self._unbuffered, files=self._files)
         await connection.link.begin(exchange)
         await self._complete(connection, connection.link.take(exchange))
 
@@ -423,6 +449,8 @@ class Cursor(CursorState, ErrorClasses):
         result: Result | None
         if handle is None:
             result = connection.link.take(exchange)
+            if result.has_next:
+                connection.note_charset(self._last_executed or b"")
         else:
             result = connection.statements.take(handle, exchange)
         if result is not None:

@@ -83,6 +83,12 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
         raise ValueError("the data source name is not a URL (is the password quoted?)") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
+    if parts.fragment or "@" in parts.path:
+        # Of which what follows would be shown as a database, or lost.
+        raise ValueError(
+            "the data source name has a part behind '#', or an '@' in the database: "
+            "are the special characters of user, password and database quoted (%23, %40, %2F)?"
+        )
     found: dict[str, Any] = {}
     if parts.hostname:
         found["host"] = unquote(parts.hostname)
@@ -102,7 +108,8 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         convert = known.get(name)
         if convert is None:
-            raise ValueError(f"the data source name has an unknown option {name!r}")
+            shown = repr(name) if name.isidentifier() else "(is the password quoted?)"
+            raise ValueError(f"the data source name has an unknown option {shown}")
         try:
             found[name] = convert(text)
         except ValueError:

@@ -6,6 +6,7 @@ import getpass
 import inspect
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -169,6 +170,9 @@ class Options:
                 f"option 'max_allowed_packet' must be from {_LEAST_PACKET} to {MAX_PAYLOAD} bytes, "
                 f"not {self.max_allowed_packet}"
             )
+        _check_host(self.host)
+        if self.collation is not None and not _COLLATION.fullmatch(self.collation):
+            raise ValueError(f"option 'collation' can't be {self.collation!r}")
         for name in ("user", "db", "unix_socket"):
             if "\0" in (getattr(self, name) or ""):
                 raise ValueError(f"option {name!r} must not hold a NUL character")
@@ -226,20 +230,18 @@ class Options:
                 )
         return _to_bytes(password)
 
-    def login(
-        self, charset: Charset, password: bytes, collation_id: int | None = None
-    ) -> LoginOptions:
-        """The options as the protocol layer wants them; collation_id: default is the charset's."""
-        key = charset, collation_id, self.db, os.getpid()
+    def login(self, charset: Charset, password: bytes) -> LoginOptions:
+        """The options as the protocol layer wants them."""
+        key = charset, self.db, os.getpid()
         found = self._logins.get(key)
         if found is None:
-            found = self._login(charset, collation_id or charset.collation_id)
+            found = self._login(charset)
             if self.sock is None:
                 self._logins.clear()
                 self._logins[key] = found
         return found.with_password(password) if password else found
 
-    def _login(self, charset: Charset, collation_id: int) -> LoginOptions:
+    def _login(self, charset: Charset) -> LoginOptions:
         """What `login` gives, without the password."""
         attributes = {
             "_client_name": "aiomysql",
@@ -258,7 +260,7 @@ class Options:
             user=self.user.encode(charset.encoding),
             password=b"",
             database=self.db.encode(charset.encoding) if self.db else None,
-            collation_id=collation_id,
+            collation_id=charset.collation_id,
             client_flags=flags,
             attributes=attributes,
             tls=self.tls.policy(local=local),
@@ -318,6 +320,10 @@ OPTION_NAMES = (
     "factor_passwords",
 )
 
+_COLLATION = re.compile(r"\w+", re.ASCII)
+
+_NEVER_IN_HOST = re.compile(r"[@/\\\s]")
+
 #: Types whose values can't change, and which mean the same if they are equal.
 _SIMPLE = frozenset({str, bytes, int, float, bool, _NONE, ssl.SSLContext})
 
@@ -361,6 +367,24 @@ def _check_password(password: Any) -> None:
         raise TypeError(
             "option 'password' must be str, bytes or a function that returns one, "
             f"not {type(password).__name__}"
+        )
+
+
+def _check_host(host: str) -> None:
+    """Raise ValueError for a data source name with a slip of the pen, taken for a host."""
+    found = _NEVER_IN_HOST.search(host)
+    wrong = "" if found is None else found[0]
+    if not wrong and ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            wrong = ":"
+    if wrong:
+        # It is not shown: a password may stand in it.
+        raise ValueError(
+            f"option 'host' has {wrong!r} in it, which no host name or address has: "
+            "a port is given as option 'port', the path of a socket as 'unix_socket', "
+            "and a data source name begins with mysql://"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ class TlsOptions:
     capath: str | None = None
     cert: str | None = None
     key: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     cipher: str | None = None
 
     @classmethod

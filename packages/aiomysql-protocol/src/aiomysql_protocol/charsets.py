@@ -10,9 +10,9 @@ import codecs
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pymysql.charset import charset_by_id, charset_by_name
+from pymysql.charset import charset_by_name
 from pymysql.err import ProgrammingError
 
 #: Collation id that marks a column's bytes as bytes (MySQL: collation `binary`).
@@ -20,9 +20,6 @@ BINARY_COLLATION = 63
 
 #: The collation utf8mb3_general_ci, which older releases of PyMySQL do not know by this name.
 _UTF8MB3_COLLATION = 33
-
-#: From this number on collations are MySQL's or MariaDB's own.
-_COMMON_COLLATIONS = 248
 
 _PREFIX = "aiomysql_"
 
@@ -97,20 +94,52 @@ def find_charset(name: str) -> Charset:
     return Charset(name, collation_id, encoding, server_name)
 
 
-def handshake_collation(collation: str, charset: Charset) -> int | None:
-    """The number of a collation of `charset`; None where the handshake can't carry it.
+def reported_charset(name: str) -> str:
+    """The name of a character set that a server gives it, as `Charset.server_name` has it.
 
-    It has a byte for the number, and a server that doesn't know it takes another collation without
-    a word.  So this gives only those that every server has.
+    Servers that don't know the name utf8mb3 yet say utf8 for it.
     """
-    for number in range(1, _COMMON_COLLATIONS):
-        try:
-            found: Any = charset_by_id(number)  # the public stubs lack its attributes
-        except KeyError:  # there are gaps
-            continue
-        if found.collation == collation.lower() and found.name == charset.server_name:
-            return number
-    return None
+    return "utf8mb3" if name == "utf8" else name
+
+
+def may_change_charset(statement: bytes) -> bool:
+    """May this text, perhaps of several statements, change the session's character set?
+
+    It may if there is a SET with a word of those that do it, or an EXECUTE of what PREPARE has
+    prepared.  (What a procedure sets of character_set_client and character_set_connection is undone
+    at its end, by the server.)
+    """
+    found = _SET.match(statement) or _LATER_SET.search(statement)
+    return found is not None and _CHARSET_WORD.search(statement, found.start()) is not None
+
+
+def sets_names_to(statement: bytes, charset: Charset) -> bool:
+    """Does this text nothing else than SET NAMES, perhaps with a collation, to `charset`?"""
+    found = _SET_NAMES.fullmatch(statement)
+    return found is not None and found[2].lower() == charset.server_name.encode()
+
+
+def ignores_charset(statement: bytes) -> bool:
+    """Is this one statement that means the same in every character set, and gives no rows?"""
+    return (
+        statement.isascii() and b";" not in statement and _WITHOUT_ROWS.match(statement) is not None
+    )
+
+
+# Possessive quantifiers: no text takes longer than its length.
+_GAP = rb"(?:\s|/\*(?!M?!).*?\*/|/\*M?!\d*|\*/|(?:--\s|\#)[^\n]*\n)*+"
+# Apart, because each finds its place in a long statement at once.
+_SET = re.compile(_GAP + rb"(?:SET|EXECUTE)\b", re.IGNORECASE | re.DOTALL)
+_LATER_SET = re.compile(rb";" + _SET.pattern, re.IGNORECASE | re.DOTALL)
+_CHARSET_WORD = re.compile(
+    rb"\bNAMES\b|\bCHARSET\b|CHARACTER|COLLATION_CONNECTION|\bEXECUTE\b", re.IGNORECASE
+)
+_SET_NAMES = re.compile(
+    rb"""\s*SET\s+NAMES\s+(['"]?)(\w+)\1(?:\s+COLLATE\s+(['"]?)\w+\3)?\s*;?\s*""", re.IGNORECASE
+)
+_WITHOUT_ROWS = re.compile(
+    rb"\s*+(?:SET|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|KILL)\b", re.IGNORECASE
+)
 
 
 def _latin1() -> codecs.CodecInfo:

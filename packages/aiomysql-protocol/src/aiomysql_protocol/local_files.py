@@ -1,54 +1,131 @@
 """Which files a statement of the LOAD DATA LOCAL INFILE kind names.
 
 MySQL: "LOAD DATA Statement", "Protocol::LOCAL INFILE Request".  A server may answer any statement
-with the request for a file; only those that the statement itself names are ever sent.
+with the request for a file; only those that the caller named are ever sent.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 
 # Possessive quantifiers: no text takes longer than its length.
 _COMMENT = r"/\*(?>(?:(?!\*/).)*)\*/ | (?:--(?=\s)|\#)[^\n]*+"
 _GAP = rf"(?>(?:\s++|{_COMMENT})+)"
 
-#: One statement up to its semicolon, which may not stand in a literal, a name or a comment.
-_STATEMENT = re.compile(
-    rf"""
-    (?> (?: {_COMMENT}
-          | '(?>(?:[^'\\]|\\.)*)'? | "(?>(?:[^"\\]|\\.)*)"? | `[^`]*+`?
-          | [^;'"`] )* )
-    """,
-    re.DOTALL | re.VERBOSE,
-)
+#: Stands for a mark's value; no statement that can be sent has it.
+_VALUE = "\ud800"
 
-_LOAD_LOCAL = re.compile(
-    rf"""
-    (?:{_GAP})? LOAD {_GAP} (?:DATA|XML) {_GAP} (?: (?:LOW_PRIORITY|CONCURRENT) {_GAP} )?
-    LOCAL {_GAP} INFILE (?:{_GAP})?
-    (?: '(?P<single>(?>(?:[^'\\]|\\.|'')*))' | "(?P<double>(?>(?:[^"\\]|\\.|"")*))" )
-    """,
-    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+_MARK = re.compile(r"%(?:%|s|\(([^()]*)\)s|(?P<other>.?))", re.DOTALL)
+
+
+class _Reading:
+    """One of the ways in which a server may read literals, by its sql_mode."""
+
+    def __init__(self, in_single: str, in_double: str) -> None:
+        """in_single, in_double: a pattern for a character within such quotes."""
+        #: One statement up to its semicolon, which may not stand in a literal, a name or a comment.
+        self.statement = re.compile(
+            rf"""
+            (?> (?: {_COMMENT}
+                  | '(?>(?:{in_single})*)'? | "(?>(?:{in_double})*)"? | `[^`]*+`?
+                  | [^;'"`] )* )
+            """,
+            re.DOTALL | re.VERBOSE,
+        )
+        self.load_local = re.compile(
+            rf"""
+            (?:{_GAP})? LOAD {_GAP} (?:DATA|XML) {_GAP} (?: (?:LOW_PRIORITY|CONCURRENT) {_GAP} )?
+            LOCAL {_GAP} INFILE (?:{_GAP})?
+            (?P<name> '(?>(?:{in_single}|'')*)' | "(?>(?:{in_double}|"")*)" | {_VALUE} )
+            """,
+            re.IGNORECASE | re.DOTALL | re.VERBOSE,
+        )
+
+    def names(self, sql: str) -> set[tuple[int, int]]:
+        """Where the names of local files stand."""
+        found = set()
+        position = 0
+        while position < len(sql):
+            load = self.load_local.match(sql, position)
+            if load is not None:
+                found.add(load.span("name"))
+            end = self.statement.match(sql, position)
+            position = (end.end() if end is not None else len(sql)) + 1
+        return found
+
+
+# As by default, with ANSI_QUOTES (where double quotes hold a name), with NO_BACKSLASH_ESCAPES.
+_READINGS = (
+    _Reading(r"[^'\\]|\\.", r'[^"\\]|\\.'),
+    _Reading(r"[^'\\]|\\.", r'[^"]'),
+    _Reading(r"[^']", r'[^"]'),
 )
 
 _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 _ESCAPES |= {"%": "\\%", "_": "\\_"}  # the backslash stays
 
 
-def local_file_names(sql: str, *, no_backslash_escapes: bool = False) -> list[str]:
-    """The names of the client's files that the statements in `sql` load, in their order."""
+def local_file_names(sql: str, args: object = None) -> list[tuple[str, ...]]:
+    """The client's files that the statements in `sql` load, in their order, each with its name.
+
+    args: values for the marks of `sql`, as for `Cursor.execute`.  A file is what the text itself
+    names, or the one value that stands in the place of its name; nothing that is written into the
+    text with another value names one.  Where the name depends on the session's sql_mode, which a
+    server may be lying about, a file has two names, with backslashes as escapes and as they stand;
+    and where the mode decides what is a name at all, there is none.
+    """
     if "infile" not in sql.lower():
         return []
-    names = []
+    values: list[object] = []
+    if args is not None:
+        filled = _with_values(sql, args, values)
+        if filled is None:
+            return []
+        sql = filled
+    places = set.intersection(*[reading.names(sql) for reading in _READINGS])
+    names = [_names(sql, start, end, values) for start, end in sorted(places)]
+    return [found for found in names if found]
+
+
+def _with_values(sql: str, args: object, values: list[object]) -> str | None:
+    """`sql` as the server gets it, with `_VALUE` for each mark, whose values are put in `values`.
+
+    None: what the marks stand for isn't certain.
+    """
+    if _VALUE in sql:
+        return None
+    positional = args if isinstance(args, (tuple, list)) else (args,)
+    parts = []
     position = 0
-    while position < len(sql):
-        load = _LOAD_LOCAL.match(sql, position)
-        if load is not None:
-            quote = "'" if load["single"] is not None else '"'
-            name = (load["single"] or load["double"] or "").replace(quote * 2, quote)
-            if not no_backslash_escapes:
-                name = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), name, flags=re.DOTALL)
-            names.append(name)
-        end = _STATEMENT.match(sql, position)
-        position = (end.end() if end is not None else len(sql)) + 1
-    return names
+    for mark in _MARK.finditer(sql):
+        parts.append(sql[position : mark.start()])
+        position = mark.end()
+        if mark["other"] is not None:
+            return None
+        if mark[0] == "%%":
+            parts.append("%")
+            continue
+        parts.append(_VALUE)
+        if mark[1] is not None:
+            values.append(args.get(mark[1]) if isinstance(args, Mapping) else None)
+        else:
+            values.append(positional[len(values)] if len(values) < len(positional) else None)
+    return "".join([*parts, sql[position:]])
+
+
+def _names(sql: str, start: int, end: int, values: list[object]) -> tuple[str, ...]:
+    """The names of the file whose name stands there; empty: none is certain."""
+    text = sql[start:end]
+    if text == _VALUE:
+        value = values[sql.count(_VALUE, 0, start)]
+        if isinstance(value, str):
+            return (str.__str__(value),)
+        return (str(value),) if isinstance(value, os.PathLike) else ()
+    if values and _VALUE in text:
+        return ()
+    quote = text[0]
+    plain = text[1:-1].replace(quote * 2, quote)
+    escaped = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), plain, flags=re.DOTALL)
+    return (escaped, plain) if escaped != plain else (plain,)
