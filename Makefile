@@ -56,8 +56,9 @@ types: $(tools) ## Check types (mypy --strict)
 bench: $(workspace) ## Compare with other drivers, in 25 minutes [ARGS=--quick: in three]
 	@$(HATCH) -v run bench:compare $(ARGS)
 
+# `hatch build --all` would also build the root, which is for `pip install .` and is not released.
 build: $(tools) ## Build all wheels and sdists into dist/
-	@$(HATCH) build --all
+	@for package in packages/*; do .venv/bin/uv build --out-dir dist "$$package" || exit 1; done
 
 hatch: $(workspace) ## Run hatch itself [ARGS='run python -m tests.servers list']
 	@$(HATCH) $(ARGS)

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -27,8 +29,15 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
+README = ROOT / "README.md"
+OTHERS = {"pymysql", "sqlalchemy", "cryptography"}
+
+
 def run(
-    *command: str | Path, env: Mapping[str, str] = {}, check: bool = True
+    *command: str | Path,
+    env: Mapping[str, str] = {},
+    check: bool = True,
+    cwd: Path = ROOT.parent,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in an environment without our own variables but those in `env`."""
     base = {
@@ -39,7 +48,7 @@ def run(
     result = subprocess.run(
         [str(part) for part in command],
         env={**base, **env},
-        cwd=ROOT.parent,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -78,6 +87,27 @@ class Environment:
 
     folder: Path
 
+    @classmethod
+    def make(cls, folder: Path, *, pip: bool = False) -> Self:
+        """An empty one; pip: with the newest pip."""
+        run(*UV, "venv", "--python", sys.executable, *(["--seed"] if pip else []), folder)
+        return cls(folder)
+
+    def shell(
+        self, command: str, cwd: Path, env: Mapping[str, str] = {}, *, check: bool = True
+    ) -> str:
+        """Run a command as a user types it with the environment activated; what it printed.
+
+        check: it has to do its work; else it has to fail.
+        """
+        # (`python -m uv` would install into the environment of that Python.)
+        folders = (self.python.parent, Path(sys.executable).parent)
+        path = os.pathsep.join([*map(str, folders), env.get("PATH", os.environ["PATH"])])
+        activated = {"VIRTUAL_ENV": str(self.folder), **env, "PATH": path}
+        result = run("/bin/sh", "-c", command, env=activated, cwd=cwd, check=check)
+        assert check or result.returncode != 0
+        return result.stdout + result.stderr
+
     @property
     def python(self) -> Path:
         name = "Scripts/python.exe" if os.name == "nt" else "bin/python"
@@ -94,8 +124,7 @@ class Environment:
 
 def install(built: Distributions, folder: Path, requirement: str) -> Environment:
     """Make an environment; our own distributions come from `built`, whatever an index offers."""
-    environment = Environment(folder)
-    run(*UV, "venv", "--python", sys.executable, folder)
+    environment = Environment.make(folder)
     overrides = folder / "ours.txt"
     overrides.write_text(
         "".join(f"{name} @ {wheel.as_uri()}\n" for name, wheel in built.wheels.items()), "utf-8"
@@ -292,6 +321,7 @@ def test_switched_on_without_a_compiler_fails_and_says_why(
     assert result.returncode != 0
     assert SWITCH in result.stderr
     assert "/nonexistent/cc" in result.stderr
+    assert "apt install gcc python3-dev" in result.stderr
     assert list(tmp_path.glob("*.whl")) == []
 
 
@@ -342,3 +372,252 @@ def test_the_core_without_its_module(
     if shutil.which(os.environ.get("CC", "cc")) is not None:  # else the protocol says it first
         said = everything.run(insisting, AIOMYSQL_IMPL="c")
         assert said == "AIOMYSQL_IMPL is 'c', but aiomysql_core._speedups was not built\n"
+
+
+# -- From source, by the commands of the README ----------------------------------------------------
+
+
+def commands(title: str) -> list[str]:
+    """The shell commands of a section of the README, as they are printed but for comments."""
+    section = README.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert blocks
+    return [re.sub(r"\s+# .*", "", line) for block in blocks for line in block.splitlines()]
+
+
+def command(start: str) -> str:
+    (found,) = (line for line in commands("More ways to install") if line.startswith(start))
+    return found
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with what this folder holds, committed."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs git and a checkout")
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = run("git", "ls-files", "-z", "-co", "--exclude-standard", cwd=ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "All of it"]):
+        identity = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+        run("git", *identity, *arguments, cwd=folder)
+    return folder
+
+
+@pytest.fixture(
+    scope="module",
+    params=[f"{tool} install {what}" for tool in ("pip", "uv pip") for what in (".", '"git+$URL"')],
+)
+def whole_driver(
+    request: pytest.FixtureRequest, checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Environment:
+    """What the obvious command installs; the README has it with pip, and says it of uv."""
+    asked: str = request.param
+    assert asked.removeprefix("uv ") in commands("Installation")
+    environment = Environment.make(
+        tmp_path_factory.mktemp("env") / "e", pip=asked.startswith("pip")
+    )
+    environment.shell(asked, checkout, {"URL": checkout.as_uri()})
+    return environment
+
+
+def test_the_obvious_command_installs_the_whole_driver(whole_driver: Environment) -> None:
+    """As one distribution, which needs none of the layers from anywhere."""
+    installed = whole_driver.distributions()
+    assert OTHERS | {"aiomysql"} <= installed
+    assert {name for name in installed if name.startswith("aiomysql")} == {"aiomysql"}
+    said = whole_driver.run("import runpy; runpy.run_module('aiomysql', run_name='__main__')")
+    for layer in LAYERS:
+        assert f"{layer.folder} " in said
+    assert "all in one distribution" in said
+    run(*UV, "pip", "check", "--python", whole_driver.python)
+
+
+@needs_compiler
+def test_the_obvious_command_compiles(whole_driver: Environment) -> None:
+    assert whole_driver.run("import aiomysql; print(aiomysql.implementation)") == "c\n"
+
+
+def test_the_obvious_command_gives_a_working_driver(
+    whole_driver: Environment, server: Server
+) -> None:
+    arguments = json.dumps(server.connect_args)
+    assert whole_driver.run(FULL_QUERY, CONNECT=arguments) == "42\n43\n"
+
+
+def test_uninstalling_the_whole_driver_leaves_nothing(checkout: Path, tmp_path: Path) -> None:
+    environment = Environment.make(tmp_path / "e", pip=True)
+    environment.shell("uv pip install .", checkout, {SWITCH: "no"})
+    environment.shell("pip uninstall -y aiomysql", checkout)
+    (site,) = environment.folder.glob("lib/python*/site-packages")
+    assert [path.name for path in site.glob("aiomysql*")] == []
+
+
+def test_an_editable_install_of_the_root(checkout: Path, tmp_path: Path) -> None:
+    environment = Environment.make(tmp_path / "e")
+    run(*UV, "pip", "install", "--python", environment.python, "--editable", checkout)
+    found = environment.run(
+        "import aiomysql.sa, aiomysql_core.implementation as core, aiomysql_protocol\n"
+        "print(core.__file__, aiomysql.implementation)"
+    )
+    expected = "c" if shutil.which(os.environ.get("CC", "cc")) else "python"
+    path = checkout / "packages/aiomysql-core/src/aiomysql_core/implementation.py"
+    assert found.split() == [str(path), expected]
+    assert run("git", "status", "--short", cwd=checkout).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("tool", "start"),
+    [
+        ("pip", 'pip install "git+$URL#subdirectory='),
+        ("uv", 'pip install "git+$URL#subdirectory='),
+        ("uv", "pip install ./packages/"),
+    ],
+)
+def test_single_layers(checkout: Path, tmp_path: Path, tool: str, start: str) -> None:
+    """As the README has it: all that are needed in one command, none from an index."""
+    asked = command(start)
+    environment = Environment.make(tmp_path / "e", pip=tool == "pip")
+    if tool == "uv":
+        asked = f"uv {asked}"
+    environment.shell(asked, checkout, {"URL": checkout.as_uri(), SWITCH: "no"})
+    ours = {name for name in environment.distributions() if name.startswith("aiomysql")}
+    assert ours == {"aiomysql-core", "aiomysql-protocol"}
+    found = environment.run(
+        "from importlib.metadata import distribution\n"
+        f"for name in {sorted(ours)}: print(distribution(name).read_text('direct_url.json'))"
+    )
+    urls = [json.loads(line)["url"] for line in found.splitlines()]
+    assert len(urls) == 2
+    assert all(url.startswith(checkout.as_uri()) for url in urls)
+
+
+def test_wheels_for_several_interpreters_do_not_confuse(
+    built: Distributions, checkout: Path, tmp_path: Path
+) -> None:
+    """The README's commands take this interpreter's, and no layer from anywhere else."""
+    for wheel in built.folder.glob("*.whl"):
+        shutil.copy2(wheel, tmp_path)
+        name, number, *_ = wheel.name.split("-")
+        if "none-any" not in wheel.name:
+            for tag in ("cp39-cp39-linux_x86_64", "cp399-cp399-linux_x86_64", "cp313-cp313-win32"):
+                (tmp_path / f"{name}-{number}-{tag}.whl").write_bytes(b"for another interpreter")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "dist").symlink_to(tmp_path)
+    environment = Environment.make(tmp_path / "e", pip=True)
+    # Whatever this machine adds to the places that pip looks in.
+    bare = {"PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
+    environment.shell(command("pip install PyMySQL"), checkout)
+    environment.shell(
+        command("pip install --no-index --find-links dist"), tmp_path / "folder", bare
+    )
+    ours = {name for name in environment.distributions() if name.startswith("aiomysql")}
+    assert ours == {layer.folder for layer in LAYERS}
+    said = environment.run("import aiomysql; print(aiomysql.implementation)")
+    assert said == ("c\n" if libraries(built.wheels["aiomysql-core"]) else "python\n")
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_without_a_compiler_the_driver_says_what_is_missing(
+    checkout: Path, tmp_path: Path, tool: str
+) -> None:
+    """pip shows no more than the wheel's name, uv not even that: so the driver says it."""
+    environment = Environment.make(tmp_path / "e", pip=tool == "pip")
+    install = "pip install --no-cache-dir --force-reinstall ."
+    if tool == "uv":
+        install = "uv pip install --no-cache --reinstall ."
+    said = environment.shell(install, checkout, NO_COMPILER)
+    assert ("-py3-none-any.whl" in said) == (tool == "pip")
+    assert "/nonexistent/cc" not in said
+    reason = "aiomysql_protocol._speedups was not built: "
+    described = run(environment.python, "-m", "aiomysql").stdout
+    for told in (described, run(environment.python, "-c", CONNECT_IN_VAIN).stderr):
+        assert reason in told
+        assert "/nonexistent/cc" in told
+        assert "apt install gcc python3-dev" in told
+    failed = environment.shell(install, checkout, NO_COMPILER | {SWITCH: "yes"}, check=False)
+    assert f"{SWITCH} is 'yes', but aiomysql_protocol._speedups cannot be built" in failed
+    assert "apt install gcc python3-dev" in failed
+
+
+CONNECT_IN_VAIN = """
+import asyncio, aiomysql
+
+async def main():
+    await aiomysql.connect(unix_socket="/nonexistent/socket")
+
+try:
+    asyncio.run(main())
+except aiomysql.OperationalError:
+    pass
+"""
+
+
+# -- What the distributions say of themselves ------------------------------------------------------
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+
+
+def test_the_root_says_what_the_distribution_of_its_name_says() -> None:
+    root, member = settings(ROOT)["project"], settings(PACKAGES / "aiomysql")["project"]
+    needed = root.pop("dependencies")
+    del member["dependencies"]
+    assert root == member
+    projects = [settings(PACKAGES / layer.folder)["project"] for layer in LAYERS]
+    # The extra `rsa` of the protocol is what `aiomysql` requires.
+    rsa = projects[0]["optional-dependencies"]["rsa"]
+    wanted = {item for project in projects for item in project["dependencies"]} | {*rsa}
+    assert set(needed) == {item for item in wanted if not item.startswith("aiomysql")}
+
+
+@pytest.mark.parametrize("folder", [ROOT, *(PACKAGES / layer.folder for layer in LAYERS)])
+def test_it_claims_the_interpreters_that_are_tested(folder: Path) -> None:
+    environments = tomllib.loads((ROOT / "hatch.toml").read_text("utf-8"))["envs"]
+    (matrix,) = environments["hatch-test"]["matrix"]
+    prefix = "Programming Language :: Python :: 3."
+    claimed = [
+        item.removeprefix("Programming Language :: Python :: ")
+        for item in settings(folder)["project"]["classifiers"]
+        if item.startswith(prefix)
+    ]
+    assert claimed == matrix["python"]
+    assert settings(folder)["project"]["urls"]
+
+
+# What installs a name from an index.  Ours are not there, or are others'.
+INSTALLS = re.compile(
+    r"\b(?:pip3?|pipx|uv|poetry|pdm|conda)\s(?:pip\s)?(?:install|add|tool)\b[^\n`]*"
+)
+BARE = re.compile(
+    r"(?<![\w/.$=-])aiomysql(?:-\w+)?(?:\[[\w,]*\])?(?:[=<>~!]=?[\w.*]+)?(?=[\s`'\",;)]|$)"
+)
+
+
+def bare_names(text: str) -> list[str]:
+    """The commands in a text that would install one of our names from an index."""
+    found = INSTALLS.findall(text.replace("\\\n", " "))
+    return [line for line in found if BARE.search(line) and "--no-index" not in line]
+
+
+def test_nothing_printed_says_to_install_by_a_bare_name() -> None:
+    assert bare_names("pip install aiomysql") == ["pip install aiomysql"]
+    assert bare_names("run `uv add aiomysql-core[rsa]>=1`") == ["uv add aiomysql-core[rsa]>=1"]
+    assert bare_names("uv pip install -U \\\n  aiomysql") != []
+    assert bare_names("pip install ./packages/aiomysql git+https://x/aiomysql.git") == []
+    assert bare_names("pip install --no-index --find-links dist aiomysql") == []
+    suffixes = {".md", ".py", ".toml", ".pyi", ".c", ".h", ""}
+    folders = [ROOT / name for name in ("docs", "packages", ".ci", "tests", "benchmarks")]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in suffixes]
+    told = {}
+    for path in [*paths, *(path for path in ROOT.glob("*") if path.suffix in suffixes)]:
+        if path.is_file() and path != Path(__file__):
+            told[str(path.relative_to(ROOT))] = bare_names(path.read_text("utf-8"))
+    told = {name: lines for name, lines in told.items() if lines}
+    assert told == {}
+    assert len(paths) > 200

@@ -1,12 +1,16 @@
-"""Build hook: compiles the package's C module into the wheel, where that is wanted and possible.
+"""Build hook: compiles the C modules of packages into the wheel, where that is wanted and possible.
 
-The hook's option `package` names the package whose `_speedups.c` that is.  Every distribution that
-has one carries this file, because it must be built from its own source archive alone.
+The hook's option `packages` lists the folders of the packages, each of which has a `_speedups.c`.
+Every distribution that has one carries this file, because it must be built from its own source
+archive alone.
 
 AIOMYSQL_BUILD_SPEEDUPS  unset or empty: compile if that works, else build a pure wheel and say so;
                          "yes": fail unless it can be compiled; "no": do not try.
 AIOMYSQL_BUILD_WERROR    "1": compiler warnings are errors. Off otherwise, so that what a newer
                          compiler warns of does not stop a user's build.
+
+pip and uv do not show what a build prints unless it fails. So what went wrong is also written into
+the package, as `_speedups_missing.txt`, for the driver to say when it runs.
 
 In an editable build the library is put beside its source. It is not compiled again by itself when
 the source changes: reinstall the package.
@@ -27,66 +31,75 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _WERROR = "AIOMYSQL_BUILD_WERROR"
 _UNIX_FLAGS = ["-O3", "-Wall", "-Wextra"]
+_MISSING = "_speedups_missing.txt"
+_NEEDED = (
+    "a C compiler and Python's headers are needed (Debian, Ubuntu: apt install gcc python3-dev; "
+    "Fedora: dnf install gcc python3-devel; macOS: xcode-select --install)"
+)
 
 
 class SpeedupsHook(BuildHookInterface[Any]):
-    """Compiles ``_speedups.c`` and adds the library to the wheel."""
+    """Compiles each ``_speedups.c`` and adds the libraries to the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make the wheel a platform wheel with the library, or leave it pure.
+        """Make the wheel a platform wheel with the libraries, or leave it pure.
 
         Raises ValueError for an unknown value of the switch, RuntimeError where the switch is
-        "yes" and the library cannot be made.
+        "yes" and a library cannot be made.
         """
         switch = os.environ.get(_SWITCH, "")
         if switch not in ("", "yes", "no"):
             raise ValueError(f'{_SWITCH} must be "yes", "no" or unset, not {switch!r}')
-        package = str(self.config["package"])
-        self._module = f"{package}._speedups"
-        self._source = Path("src") / package / "_speedups.c"
-        beside = self._library_beside_source()
-        if version == "editable":
-            beside.unlink(missing_ok=True)
-        problem = self._why_not(switch) or self._compile(version, build_data, beside)
-        if problem and switch == "yes":
-            raise RuntimeError(f"{_SWITCH} is 'yes', but {self._module} cannot be built: {problem}")
-        if problem:
-            self.app.display_warning(f"{self._module} is left out, Python does its work: {problem}")
+        self._folder = Path(tempfile.mkdtemp(prefix="aiomysql-"))
+        for package in self.config["packages"]:
+            self._add(Path(self.root, package), switch, version == "editable", build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove the folder that the library was compiled in."""
-        folder = getattr(self, "_folder", None)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        """Remove the folder that the libraries were compiled in."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _library_beside_source(self) -> Path:
+    def _add(self, package: Path, switch: str, editable: bool, build_data: dict[str, Any]) -> None:
+        """Compile the module of one package, or write down why that can't be."""
         suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
-        return Path(self.root) / self._source.with_name(f"_speedups{suffix}")
-
-    def _why_not(self, switch: str) -> str:
-        if switch == "no":
-            return f"{_SWITCH} is 'no'"
-        if platform.python_implementation() != "CPython":
-            return f"{platform.python_implementation()} runs the Python code faster"
-        return ""
-
-    def _compile(self, version: str, build_data: dict[str, Any], beside: Path) -> str:
-        """Compile and record the result in `build_data`; return what stands in the way, if any."""
-        self._folder = tempfile.mkdtemp(prefix="aiomysql-")
-        try:
-            library = _build_extension(
-                self._module, Path(self.root) / self._source, Path(self._folder)
-            )
-        except Exception as exc:  # whatever setuptools and the compiler make of their trouble
+        module, folder = f"{package.name}._speedups", self._folder / package.name
+        folder.mkdir()
+        if editable:
+            (package / f"_speedups{suffix}").unlink(missing_ok=True)
+            (package / _MISSING).unlink(missing_ok=True)
+        made: Path | None = None
+        refusal = _why_not(switch)
+        problem = refusal
+        if not problem:
+            try:
+                made = _build_extension(module, package / "_speedups.c", folder)
+            except Exception as exc:  # whatever setuptools and the compiler make of their trouble
+                problem = f"{type(exc).__name__}: {exc}".replace("\n", " ")
+                problem = f"{problem}; {_NEEDED}"
+        if problem and switch == "yes":
             shutil.rmtree(self._folder, ignore_errors=True)
-            return f"{type(exc).__name__}: {exc}".replace("\n", " ")
-        if version == "editable":
-            shutil.copy2(library, beside)
+            raise RuntimeError(f"{_SWITCH} is 'yes', but {module} cannot be built: {problem}")
+        if problem:
+            self.app.display_warning(f"{module} is left out, Python does its work: {problem}")
+        if problem and not refusal:
+            made = folder / _MISSING
+            made.write_text(f"{problem}\n", encoding="utf-8")
+        if made is None:
+            return
+        if editable:
+            shutil.copy2(made, package)
         else:
+            build_data["force_include"][str(made)] = f"{package.name}/{made.name}"
+        if not problem and not editable:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
-            build_data["force_include"][str(library)] = f"{self._source.parent.name}/{library.name}"
-        return ""
+
+
+def _why_not(switch: str) -> str:
+    if switch == "no":
+        return f"{_SWITCH} is 'no'"
+    if platform.python_implementation() != "CPython":
+        return f"{platform.python_implementation()} runs the Python code faster"
+    return ""
 
 
 def _build_extension(module: str, source: Path, folder: Path) -> Path:

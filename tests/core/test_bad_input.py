@@ -127,7 +127,7 @@ async def test_server_that_refuses_everybody() -> None:
 
     async with scripted.scripted_server(refuse) as port:
         error = await failure(OperationalError, host="127.0.0.1", port=port)
-    assert error.args == (1040, "Too many connections")
+    assert error.args == (1040, f"Too many connections (connecting to 127.0.0.1:{port})")
 
 
 async def test_unknown_keyword() -> None:

@@ -123,7 +123,7 @@ async def test_acquire_times_out_while_a_frozen_server_is_pinged(
     loop = asyncio.get_running_loop()
     with frozen(server):
         began = loop.time()
-        with pytest.raises(TimeoutError, match="no connection within 0.1 s"):
+        with pytest.raises(TimeoutError, match="no connection to '.*' within 0.1 s"):
             await pool.acquire()
         assert loop.time() - began < 0.5
         assert not pool._used

@@ -23,7 +23,7 @@ from aiomysql_core.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.dsn import is_dsn, parse_dsn
 from aiomysql_core.error_classes import ErrorClasses
-from aiomysql_core.implementation import CursorState, new_cursor
+from aiomysql_core.implementation import CursorState, announce, new_cursor
 from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.link import Link, LocalFiles
 from aiomysql_core.local_data import LocalSource
@@ -267,8 +267,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """Open the connection, or open it again.
 
         Raises OperationalError when the server can't be reached or does not answer in time, and
-        what the server says when it refuses the log-in.
+        what the server says when it refuses the log-in.  The message of either has the address.
         """
+        announce()
         options = self._options
         self.link.check_free()
         if self._opening:
@@ -291,6 +292,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
                 or isinstance(error, err.MySQLError)
                 or self._asking_password
             ):
+                if isinstance(error, err.MySQLError) and not self._asking_password:
+                    _add_address(error, options.where)
                 raise
             raise kind(
                 CR.CR_CONN_HOST_ERROR,
@@ -809,6 +812,11 @@ def _common(charsets: tuple[str | None, ...]) -> str | None:
     client, literals, *results = charsets
     fits = literals in (client, "utf8mb4") and results in ([], [client])
     return client if fits else None
+
+
+def _add_address(error: err.MySQLError, where: str) -> None:
+    *numbers, message = error.args or ("",)
+    error.args = *numbers, f"{message} (connecting to {where})"
 
 
 def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:

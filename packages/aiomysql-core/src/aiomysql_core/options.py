@@ -69,6 +69,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+def address_text(host: str, port: int, unix_socket: str | None = None) -> str:
+    """A server's address as it is written: host:port, [IPv6 address]:port, or the socket's path."""
+    if unix_socket:
+        return unix_socket
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @dataclass
 class Options:
     """Where to connect, as whom, and how; checked by `resolve` or `find`."""
@@ -204,7 +211,9 @@ class Options:
     @property
     def where(self) -> str:
         """The server's address, for messages."""
-        return self.unix_socket or self.host
+        if self.sock is not None:
+            return "the socket of option 'sock'"
+        return address_text(self.host, self.port, self.unix_socket)
 
     @property
     def secure(self) -> bool:

@@ -62,7 +62,9 @@ class Borrowing(Returning):
             return True
         self._give_up(connection, "lost")
         if fresh:
-            raise OperationalError("the server closed a new connection at once")
+            raise OperationalError(
+                f"the server closed a new connection at once (connecting to {self._where})"
+            )
         return False
 
     async def _acquire(self, timeout: float | None = None, *, first: bool = False) -> Connection:
@@ -162,7 +164,9 @@ class Borrowing(Returning):
 
     def _timed_out(self, seconds: float) -> PoolTimeout:
         self._counters.timeouts += 1
-        return PoolTimeout(f"no connection within {seconds} s: {self._situation()}")
+        return PoolTimeout(
+            f"no connection to {self._where!r} within {seconds} s: {self._situation()}"
+        )
 
     def _situation(self) -> str:
         stats = self.get_stats()

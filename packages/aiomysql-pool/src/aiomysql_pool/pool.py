@@ -111,7 +111,8 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
 
     All other keywords go to `aiomysql_core.connect`.  A data source name,
     `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
-    arguments, which must be named then, override its parts.
+    arguments, which must be named then, override its parts.  As `host` it may have no options of
+    the pool.
 
     Raises TypeError or ValueError for an impossible option and what `connect` and `configure`
     raise; then nothing stays open.
@@ -121,6 +122,8 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
             raise TypeError("with a data source name the other arguments must be named")
         kwargs = parse_dsn(args[0], pool=True) | kwargs
         args = ()
+    elif is_dsn(dsn := kwargs.get("host")):  # as `connect` takes it; messages must not show it
+        kwargs = parse_dsn(dsn) | {name: kwargs[name] for name in kwargs if name != "host"}
     options = _SIGNATURE.bind(*args, **kwargs).arguments
     options |= options.pop("kwargs", {})
     warn_of_loop(options.pop("loop", None))

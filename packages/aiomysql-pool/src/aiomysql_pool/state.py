@@ -14,6 +14,7 @@ from aiomysql_core import Connection, InterfaceError
 from aiomysql_core.awaitable import settled_future
 from aiomysql_core.lending import Shelf
 from aiomysql_core.link_state import follow, nothing_to_end
+from aiomysql_core.options import address_text
 from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.places import Place
@@ -86,16 +87,22 @@ class PoolState:
 
     def __repr__(self) -> str:
         options = self._conn_kwargs
-        where = options.get("unix_socket") or (
-            f"{options.get('host', 'localhost')}:{options.get('port', 3306)}"
-        )
         state = "closed" if self._closed else "closing" if self._closing else "open"
         return (
-            f"<{type(self).__name__} {state} {where} db={options.get('db')!r} "
+            f"<{type(self).__name__} {state} {self._where} db={options.get('db')!r} "
             f"user={options.get('user')!r} used={self._lent} free={len(self._idle)} "
             f"size={self.size} minsize={self.minsize} maxsize={self._options.maxsize} "
             f"waiting={self._shelf.waiting}>"
         )
+
+    @property
+    def _where(self) -> str:
+        """The server's address, for messages."""
+        given = self._conn_kwargs
+        if path := given.get("read_default_file"):
+            return f"the server in {path}"
+        host = str(given.get("host") or "localhost")
+        return address_text(host, given.get("port", 3306), given.get("unix_socket"))
 
     @property
     def echo(self) -> bool:

@@ -8,6 +8,7 @@ that is there but cannot be loaded is an error, never a reason to go on slowly i
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -154,6 +155,35 @@ _parts = _chosen()
 
 IMPLEMENTATION: Literal["c", "python"] = _parts.name
 """The implementation that runs."""
+
+
+def build_trouble(package: str) -> str:
+    """What kept the C module of `package` from being compiled, as its build noted; or ""."""
+    from pkgutil import get_data  # takes a millisecond, and hardly anybody asks
+
+    try:
+        noted = get_data(package, "_speedups_missing.txt")
+    except OSError:
+        return ""
+    return noted.decode().strip() if noted is not None else ""
+
+
+def reason_for(package: str, *, built: bool) -> str:
+    """Why `package`, which chose as this module did, runs in C (`built`) or in Python."""
+    if wanted := os.environ.get(_VARIABLE):
+        return f"{_VARIABLE} is {wanted!r}"
+    if built:
+        return f"{package}._speedups was built"
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name} runs Python code faster"
+    trouble = build_trouble(package)
+    return f"{package}._speedups was not built" + (f": {trouble}" if trouble else "")
+
+
+def reason() -> str:
+    """Why IMPLEMENTATION is what it is: a clause for messages."""
+    return reason_for("aiomysql_protocol", built=IMPLEMENTATION == "c")
+
 
 dict_rows = _parts.dict_rows
 """See ``rows.dict_rows``."""

@@ -1,6 +1,11 @@
-"""The asyncio driver for MySQL and MariaDB, under its classic names."""
+"""The asyncio driver for MySQL and MariaDB, under its classic names.
+
+``python -m aiomysql`` says which implementation runs and why, and the versions of all parts.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from aiomysql import log, utils  # noqa: F401  (reachable as attributes)
 from aiomysql._version import __version__
@@ -24,8 +29,12 @@ from aiomysql_core import (
     escape_string,
 )
 from aiomysql_core.classic import escape_dict, escape_sequence
+from aiomysql_core.implementation import IMPLEMENTATION
 
 version = __version__
+
+implementation: Literal["c", "python"] = IMPLEMENTATION
+"""What runs, see ``aiomysql_core.implementation``."""
 
 __all__ = [
     "ConnectTimeout",
@@ -53,4 +62,5 @@ __all__ = [
     "escape_dict",
     "escape_sequence",
     "escape_string",
+    "implementation",
 ]

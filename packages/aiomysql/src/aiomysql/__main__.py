@@ -1,0 +1,68 @@
+"""``python -m aiomysql`` says what is installed and which implementation runs."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import ssl
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import aiomysql
+import aiomysql_core
+import aiomysql_pool
+import aiomysql_protocol
+import aiomysql_sa
+from aiomysql_core.implementation import IMPLEMENTATION, reason
+from aiomysql_protocol.implementation import IMPLEMENTATION as ROWS
+
+_NAMES = {"c": "C", "python": "Python"}
+
+
+def describe() -> str:
+    """What a report of a problem needs to say of the installation, in some lines."""
+    layers = (aiomysql, aiomysql_sa, aiomysql_pool, aiomysql_core, aiomysql_protocol)
+    ours = ", ".join(f"{layer.__name__.replace('_', '-')} {layer.__version__}" for layer in layers)
+    others = ", ".join(f"{name} {_version(name)}" for name in _OTHERS)
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}"
+    lines = [
+        f"{ours}{_installed_as()}",
+        f"Requirements:   {others}",
+        f"Implementation: {_NAMES[IMPLEMENTATION]} ({reason()})",
+        f"Python:         {python} on {system}, {sys.executable}",
+        f"TLS:            {ssl.OPENSSL_VERSION}",
+        f"Event loops:    {', '.join(_event_loops())}",
+    ]
+    if ROWS != IMPLEMENTATION:
+        lines.insert(3, f"Rows, values:   {_NAMES[ROWS]}")
+    return "\n".join(lines)
+
+
+_OTHERS = ("PyMySQL", "SQLAlchemy", "cryptography")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _installed_as() -> str:
+    """Is it the one distribution that a checkout's root builds?"""
+    bundled = _version("aiomysql").endswith("+bundle")
+    return ", all in one distribution" if bundled else ""
+
+
+def _event_loops() -> list[str]:
+    """The event loops that there are: those of asyncio, and others that are installed."""
+    candidates = ("SelectorEventLoop", "ProactorEventLoop")
+    found = [f"asyncio.{name}" for name in candidates if hasattr(asyncio, name)]
+    others = ("uvloop", "winloop", "rloop")
+    return found + [f"{name} {_version(name)}" for name in others if find_spec(name)]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{describe()}\n")
