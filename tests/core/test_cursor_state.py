@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Self
 
 import pytest
+from pymysql.constants import SERVER_STATUS
 
 from aiomysql_core import Connection, Cursor, connect, cursor_state, implementation
 from aiomysql_core.awaitable import AwaitableContextManager, Ready
+from aiomysql_protocol.packets import Ok
 from aiomysql_protocol.query import Query, Result
 
 CLASSES = {"python": cursor_state.CursorState}
@@ -97,17 +99,20 @@ async def test_leaving_lets_the_connection_go(cursor: Any) -> None:
     assert cursor._connection is None
 
 
+@pytest.mark.parametrize("status", [0, SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS])
 @pytest.mark.parametrize("done", [True, False])
-async def test_leaving_closes_only_what_is_unfinished(cursor: Any, done: bool) -> None:
+async def test_leaving_closes_only_what_is_unfinished(cursor: Any, done: bool, status: int) -> None:
     result, query = Result(), Query(b"SELECT 1")
     query.done = done
     result.exchange = query
+    result.ok = Ok(server_status=status)
     cursor._result = result
     cursor.closed = False
     async with cursor:
         pass
-    assert cursor.closed is not done
-    assert (cursor._connection is None) is done
+    finished = done and not status
+    assert cursor.closed is not finished
+    assert (cursor._connection is None) is finished
 
 
 async def test_leaving_takes_three_arguments(cursor: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core import Connection, DictCursor, IntegrityError, SSCursor, connect
+from aiomysql_core import Connection, Cursor, DictCursor, IntegrityError, SSCursor, connect
 from tests.servers import Server
 
 Act = Callable[[Connection], Awaitable[object]]
@@ -151,6 +151,21 @@ async def test_closing_at_once_logs_it(
     caplog.clear()
     connection.close()
     assert not caplog.records
+
+
+@COMING
+@pytest.mark.parametrize("kind", [Cursor, DictCursor, SSCursor])
+async def test_leaving_its_cursor_says_it(
+    connection: Connection, table: str, kind: type[Cursor], pause: str
+) -> None:
+    insert = f"INSERT INTO {table} VALUES (1)"
+    cursor = await connection.cursor(kind)
+    await cursor.execute(f"{insert};{pause} {insert}")
+    await asyncio.sleep(0.05)
+    with pytest.raises(IntegrityError, match="1062"):
+        await cursor.__aexit__(None, None, None)
+    assert cursor.closed
+    await connection.rollback()
 
 
 @COMING

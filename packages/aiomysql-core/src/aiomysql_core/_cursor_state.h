@@ -4,6 +4,10 @@
 
 #include "_names.h"
 
+/* Status flags, and the fields of packets.Ok. */
+enum { MORE_RESULTS = 0x0008, NO_BACKSLASH_ESCAPES = 0x0200 };
+enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT };
+
 #define CURSOR_OBJECTS(X)                                                                          \
     X(_connection) X(_executed) X(_last_executed) X(_rowcount) X(_lastrowid) X(_description)       \
     X(_rows) X(_result)
@@ -81,16 +85,22 @@ CursorState_aenter(CursorState *self, PyObject *Py_UNUSED(ignored))
     return state == NULL ? NULL : ready(state, (PyObject *)self);
 }
 
-/* Is the whole answer there that `result` came in? */
+/* Is the whole answer there that `result` came in, and no result behind it? */
 static int
-result_is_done(const State *state, PyObject *result)
+is_finished(const State *state, PyObject *result)
 {
     PyObject *exchange = IS_OWNED(state, result, result)
                              ? SLOT(state, result, result_exchange)
                              : NULL;
+    PyObject *ok;
 
-    return exchange != NULL && IS_OWNED(state, exchange, exchange) &&
-           SLOT(state, exchange, exchange_done) == Py_True;
+    if (exchange == NULL || !IS_OWNED(state, exchange, exchange) ||
+        SLOT(state, exchange, exchange_done) != Py_True) {
+        return 0;
+    }
+    ok = SLOT(state, result, result_ok);
+    return ok != NULL && PyTuple_Check(ok) && PyTuple_GET_SIZE(ok) > OK_SERVER_STATUS &&
+           !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
 }
 
 static PyObject *
@@ -109,7 +119,10 @@ CursorState_aexit(CursorState *self, PyObject *const *Py_UNUSED(args), Py_ssize_
         if (find_late_objects((State *)state) < 0) {
             return NULL;
         }
-        finished = result_is_done(state, self->_result);
+        finished = is_finished(state, self->_result);
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
     }
     if (!finished) {
         return PyObject_CallMethodNoArgs((PyObject *)self, state->names.close);

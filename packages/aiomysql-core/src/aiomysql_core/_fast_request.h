@@ -6,10 +6,6 @@
 
 #include "_cursor_state.h"
 
-/* Status flags, and the fields of packets.Ok. */
-enum { MORE_RESULTS = 0x0008, NO_BACKSLASH_ESCAPES = 0x0200 };
-enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT };
-
 typedef struct {
     PyObject_HEAD
     PyObject *link;
@@ -69,20 +65,6 @@ on_own_loop(FastPath *self, const State *state)
     running = PyObject_CallNoArgs(state->running_loop);
     Py_XDECREF(running); /* only compared */
     return running == NULL ? -1 : running == self->loop;
-}
-
-/* Is `result`, the last of the link, complete, and the last one of its statement? */
-static int
-is_finished(const State *state, PyObject *result)
-{
-    PyObject *ok;
-
-    if (!result_is_done(state, result)) {
-        return 0;
-    }
-    ok = SLOT(state, result, result_ok);
-    return ok != NULL && PyTuple_Check(ok) && PyTuple_GET_SIZE(ok) > OK_SERVER_STATUS &&
-           !(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & MORE_RESULTS);
 }
 
 /* Is the stream open, so that the descriptor is its own? */

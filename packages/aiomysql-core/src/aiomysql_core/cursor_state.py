@@ -56,7 +56,8 @@ class CursorState:
         exc_tb: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
         result = self._result
-        if result is None or result.exchange.done:  # nothing is left to be read
+        if result is None or (result.exchange.done and not result.ok.more_results):
+            # Nothing is left to be read.
             self._connection = None
             return _DONE
         return self.close()
