@@ -128,7 +128,8 @@ def test_tests_of_the_module_under_sanitizers(compiler: str, tmp_path: Path) -> 
     options = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(TESTS.parent.parent)]
     options += ["--confcutdir", str(TESTS), "--import-mode=importlib", "-q", "-x"]
     # Eager tasks are Python's affair, and of some versions only; servers are another fixture's.
-    unneeded = "not python and not servers and not eager"
+    # What is about size or depth takes long, and is nothing new in kind.
+    unneeded = "not python and not servers and not eager and not many_columns and not nest"
     options += ["-p", "no:cacheprovider", "-k", unneeded, "-W", "error"]
     tests = [str(TESTS / name) for name in TESTED_BY]
     done = run(compiler, "-m", "pytest", *options, *tests, path=tmp_path)
