@@ -339,7 +339,7 @@ async def test_values_name_no_file(way: Any, end: str, status: int, tmp_path: Pa
             writer.write(scripted.frames(scripted.ok(status=status)))
         assert request[:1] == b"\x03"
         writer.write(scripted.frame(b"\xfb" + str(path).encode(), 1))
-        got = await reader.read()
+        got = await reader.read(1000)
 
     values = (f"author{end}", LOAD.format(path=path))
     async with scripted.scripted_server(rogue) as port:

@@ -136,7 +136,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         a connected socket, used instead of both.
         user: default is the name of the process's user.  password: str, bytes, or a function (also
         a coroutine function) that is asked for one at every connect.  db: the default database.
-        charset: the server's name of a character set (default utf8mb4); collation: of the session.
+        charset: the server's name of a character set (default utf8mb4); collation: of the session
+        (default: the server's for that character set).
         conv: field type -> converter of a cell, and type -> encoder of a parameter.
         use_unicode: False leaves text as bytes.
         connect_timeout: seconds for everything up to the first usable moment; read_timeout,
@@ -343,7 +344,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             settings[0] += f" COLLATE {self._options.collation}"
         autocommit = []
         if self.autocommit_mode is not None:
-            autocommit = [f"autocommit = {int(self.autocommit_mode)}"]
+            autocommit = [f"autocommit = {int(bool(self.autocommit_mode))}"]
         if self.init_command is None:
             settings += autocommit
         if self.sql_mode is not None:
