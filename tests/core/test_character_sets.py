@@ -313,7 +313,7 @@ async def procedure(server: Server, table_name: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*UTF8.*|.*deprecated.*")
-@pytest.mark.parametrize("kind", [DictCursor, SSCursor, None])
+@pytest.mark.parametrize("kind", [Cursor, DictCursor, SSCursor, None])
 @pytest.mark.parametrize(
     ("statement", "charset"),
     [

@@ -550,6 +550,7 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("/*!40101 SET sql_mode = 'PIPES_AS_CONCAT' */", "SELECT 1 || %s", (0,)),
     ("DO 1; SET sql_mode = 'PIPES_AS_CONCAT'", "SELECT 1 || %s", (0,)),
     ("SET NAMES latin1", "SELECT COLLATION('a') LIKE %s", ("latin1%",)),
+    ("SET CHARACTER SET latin1", "SELECT HEX('ü'), @@character_set_client LIKE %s", ("latin%",)),
     ("SET collation_connection = utf8mb4_bin", "SELECT 'a' = 'A', %s", (1,)),
     ("SET group_concat_max_len = 4", "SELECT GROUP_CONCAT(n + %s) FROM numbered", (100,)),
     ("SET div_precision_increment = 9", "SELECT 1 / 3, %s", (1,)),

@@ -449,8 +449,6 @@ class Cursor(CursorState, ErrorClasses):
         result: Result | None
         if handle is None:
             result = connection.link.take(exchange)
-            if result.has_next:
-                connection.note_charset(self._last_executed or b"")
         else:
             result = connection.statements.take(handle, exchange)
         if result is not None:
