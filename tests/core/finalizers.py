@@ -191,7 +191,12 @@ class Storm:
         self.reach("execute")
         await cursor.execute("SELECT %s + 0 AS a, %s AS b", (number, text))
         self.reach("fetch")
-        row = await cursor.fetchone()
+        row: Any
+        if number % 3 == 0:
+            row = await cursor.fetchone()
+        else:
+            found = await (cursor.fetchmany() if number % 3 == 1 else cursor.fetchall())
+            row = found[0] if found else None
         await cursor.close()
         if row is None and self.name in ("same_cursor", "close_cursor"):
             return

@@ -343,21 +343,21 @@ class Cursor(CursorState, ErrorClasses):
     def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Any]]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
-        if self._rows is None:
+        found, start = self._rows, self._rownumber
+        if found is None:
             return Ready([])
-        end = self._rownumber + (size or self._arraysize)
-        rows = self._rows[self._rownumber : end]
-        self._rownumber = min(end, len(self._rows))
-        return Ready(rows)
+        end = min(start + (size or self._arraysize), len(found))
+        self._rownumber = end  # first: what is made from here on may run code that uses this
+        return Ready(found[start:end])
 
     def fetchall(self) -> Awaitable[Sequence[Any]]:
         """All rows not fetched yet."""
         self._check_executed()
-        if self._rows is None:
+        found, start = self._rows, self._rownumber
+        if found is None:
             return Ready([])
-        rows = self._rows[self._rownumber :] if self._rownumber else self._rows
-        self._rownumber = len(self._rows)
-        return Ready(rows)
+        self._rownumber = len(found)
+        return Ready(found[start:] if start else found)
 
     def scroll(self, value: int, mode: str = "relative") -> Awaitable[None]:
         """Move to another row of the result.
