@@ -7,13 +7,14 @@ closed.  Each statement gives its own row or raises a DB-API error.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from aiomysql_core import Connection, Cursor, InterfaceError, OperationalError
-from tests.core.finalizers import Watch, begin
+from tests.core.finalizers import Trap, Watch, begin
 from tests.core.programs import run_program
 from tests.core.ways import Way, both_ways, rows, sizes
 from tests.servers import Server
@@ -101,3 +102,39 @@ async def test_a_connection_closed_while_a_statement_is_begun(
         watch.check()
         await connection.ping()  # connects again
         assert await run_once(await connection.cursor(), "after") == [("after",)]
+
+
+@pytest.mark.parametrize("fetch", ["fetchone", "fetchmany", "fetchall"])
+async def test_rows_given_up_while_they_are_fetched(connection: Connection, fetch: str) -> None:
+    """By whatever runs at an allocation in between, as a statement that begins does."""
+    cursor = await connection.cursor()
+    cursor.arraysize = 25  # more than the interpreter keeps tuples for
+    query = " UNION ALL ".join(f"SELECT {number}" for number in range(30))
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    try:
+        for threshold in range(1, 9):
+            await cursor.execute(query)
+            assert await cursor.fetchone() == (0,)
+            method = getattr(cursor, fetch)
+            gc.set_threshold(0)
+            gc.collect()
+            Trap.set = True
+            Trap(cursor._clear_result, 0)
+            gc.set_threshold(threshold)
+            try:
+                coming = method()
+            finally:
+                gc.set_threshold(0)
+                Trap.set = False
+            got = await coming
+            # Given up before they were looked at, or not.
+            if got and fetch == "fetchone":
+                assert got == (1,)
+            elif got:
+                assert got == tuple((number,) for number in range(1, 1 + len(got)))
+            gc.collect()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
