@@ -121,6 +121,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("others", nargs="*", metavar="PYTHON")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-instructions", action="store_true")
     parser.add_argument("--workload", default="", help="only those whose names have this")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
@@ -128,6 +129,7 @@ def _main() -> None:
     parts = urlsplit(os.environ["AIOMYSQL_TEST_DSN"])
     dsn = parts._replace(query="").geturl()
     if args.run:
+        asyncio.run(_WORKLOADS[args.run][0](dsn, 5))  # imports what it needs
         began = time.process_time()
         asyncio.run(_WORKLOADS[args.run][0](dsn, args.count))
         print((time.process_time() - began) / args.count * 1e6)
@@ -143,7 +145,7 @@ def _main() -> None:
             line = f"{shown:30}"
             if samples:
                 line += f" {statistics.median(row[index] for row in samples):8.1f} us"
-            if shutil.which("valgrind"):
+            if shutil.which("valgrind") and not args.no_instructions:
                 line += f" {_instructions(python, name, runs):10,} instructions"
             print(f"{line}  {python}", flush=True)
 
