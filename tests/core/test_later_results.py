@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiomysql_core import Connection, Cursor, DictCursor, IntegrityError, SSCursor, connect
+from aiomysql_core import (
+    Connection,
+    Cursor,
+    DictCursor,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SSCursor,
+    connect,
+)
 from tests.servers import Server
 
 Act = Callable[[Connection], Awaitable[object]]
@@ -181,6 +191,132 @@ async def test_after_streamed_rows(connection: Connection, table: str, pause: st
     assert await cursor.nextset() is None
     await cursor.close()
     await connection.commit()
+
+
+#: The third row is an error; the first two have come before it.
+FAILING = "SELECT n, (SELECT m FROM {0}_two WHERE {0}.n = 3) FROM {0} ORDER BY n"
+
+
+@pytest.fixture
+def rows_then_error(server: Server, table: str) -> Iterator[str]:
+    """A statement whose answer is some rows and an error."""
+    server.execute(f"INSERT INTO {table} VALUES (1), (2), (3)")
+    server.execute(f"CREATE TABLE {table}_two (m INT)")
+    server.execute(f"INSERT INTO {table}_two VALUES (1), (2)")
+    yield FAILING.format(table)
+    server.execute(f"DROP TABLE {table}_two")
+
+
+async def begins_streaming(connection: Connection, statement: str) -> SSCursor:
+    cursor = await connection.cursor(SSCursor)
+    await cursor.execute(statement)
+    await asyncio.sleep(0.05)
+    return cursor
+
+
+LEAVING: dict[str, Callable[[Connection, SSCursor], Awaitable[object]]] = {
+    "commit": lambda connection, cursor: connection.commit(),
+    "rollback": lambda connection, cursor: connection.rollback(),
+    "another cursor": lambda connection, cursor: cursor_executes(connection, "SELECT 1"),
+    "close": lambda connection, cursor: cursor.close(),
+    "async with": lambda connection, cursor: cursor.__aexit__(None, None, None),
+    "execute": lambda connection, cursor: cursor.execute("SELECT 1"),
+    "nextset": lambda connection, cursor: cursor.nextset(),
+    "ping": lambda connection, cursor: connection.ping(),
+}
+
+
+@pytest.mark.parametrize("fetched", [0, 1, 2])
+@pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
+async def test_errors_behind_rows_that_nobody_fetched(
+    connection: Connection, rows_then_error: str, leave: Any, fetched: int
+) -> None:
+    cursor = await begins_streaming(connection, rows_then_error)
+    for _ in range(fetched):
+        assert await cursor.fetchone() is not None
+    with pytest.raises(OperationalError, match="1242"):
+        await leave(connection, cursor)
+    await connection.commit()  # it is told once
+    assert await connection.query("SELECT 1") == 1
+    await cursor.close()
+
+
+async def test_whoever_reads_on_is_told_as_well(
+    connection: Connection, rows_then_error: str
+) -> None:
+    cursor = await begins_streaming(connection, rows_then_error)
+    with pytest.raises(OperationalError, match="1242"):
+        await connection.commit()
+    assert [await cursor.fetchone(), await cursor.fetchone()] == [(1, None), (2, None)]
+    with pytest.raises(OperationalError, match="1242"):
+        await cursor.fetchone()
+    await connection.commit()
+
+
+async def test_who_reads_to_the_end_is_told_once(
+    connection: Connection, rows_then_error: str
+) -> None:
+    cursor = await begins_streaming(connection, rows_then_error)
+    with pytest.raises(OperationalError, match="1242"):
+        await cursor.fetchall()
+    await connection.commit()
+    await cursor.close()
+
+
+async def test_good_byes_after_rows(
+    connect_args: dict[str, Any], rows_then_error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = await connect(**connect_args)
+    await begins_streaming(connection, rows_then_error)
+    with pytest.raises(OperationalError, match="1242"):
+        await connection.ensure_closed()
+    connection = await connect(**connect_args)
+    await begins_streaming(connection, rows_then_error)
+    connection.close()
+    assert "1242" in caplog.text
+
+
+async def test_files_of_later_statements(
+    connect_args: dict[str, Any], server: Server, table: str, tmp_path: Path
+) -> None:
+    """They are sent, as if the result had been read."""
+    path = tmp_path / "rows"
+    path.write_text("1\n2\n")
+    load = f"SELECT 1; LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table}"
+    async with connect(**connect_args, local_infile=True) as connection:
+        for kind in (Cursor, SSCursor):
+            cursor = await connection.cursor(kind)
+            await cursor.execute(load)
+            async with asyncio.timeout(5):
+                await connection.commit()
+            assert server.execute(f"SELECT * FROM {table}") == [(1,), (2,)]
+            await cursor.close()
+            await connection.query(f"DELETE FROM {table}")
+            await connection.commit()
+        await connection.query(load)
+        path.unlink()
+        with pytest.raises(OperationalError, match="1017"):
+            await connection.commit()
+        await connection.rollback()
+    async with asyncio.timeout(5):
+        connection = await connect(**connect_args, local_infile=True)
+        await connection.query(f"DO 1; {load}")
+        await connection.ensure_closed()
+    assert server.execute(f"SELECT * FROM {table}") == []
+
+
+async def test_a_cancellation_does_not_kill_what_another_has_begun(
+    connect_args: dict[str, Any], table: str
+) -> None:
+    """While the rest of a statement is read for the next one, that is all there is to stop."""
+    connection = await connect(**connect_args, on_cancel="kill")
+    await half_done(connection, table, "DO SLEEP(0.3);")
+    cursor = await connection.cursor()
+    with pytest.raises(OperationalError, match="timeout"):
+        await cursor.execute("SELECT 5", timeout=0.1)
+    with pytest.raises((InterfaceError, OperationalError)):
+        await connection.commit()
+    assert connection.closed
 
 
 @pytest.mark.parametrize("options", [{}, {"stmt_cache_size": 10}])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymysql.constants import COMMAND, SERVER_STATUS
 
-from aiomysql_core import Connection, DictCursor, IntegrityError, SSCursor, connect
+from aiomysql_core import Connection, Cursor, DictCursor, IntegrityError, SSCursor, connect
 from tests.flags import FlagProxy
 from tests.servers import Server
 
@@ -139,6 +139,52 @@ async def test_beginnings_that_the_driver_did_not_write(
     finally:
         server.execute(f"DROP PROCEDURE begin_in_{table}")
     assert server.execute(f"SELECT * FROM {table}") == [(1,), (2,)]
+
+
+CHAINS = "SET completion_type = 'CHAIN'"
+
+
+@pytest.mark.parametrize("init", [True, False])
+async def test_transactions_in_a_chain(
+    through: dict[str, Any], server: Server, table: str, init: bool
+) -> None:
+    """Each COMMIT begins another one, of which nobody tells."""
+    options: dict[str, Any] = {"init_command": CHAINS} if init else {}
+    async with connect(**through, autocommit=True, **options) as connection:
+        if not init:
+            await connection.query(CHAINS)
+            await connection.autocommit(True)
+        await connection.commit()
+        for number in range(2):
+            await executes(connection, f"INSERT INTO {table} VALUES ({number})")
+            await connection.commit()
+        await connection.query("SET completion_type = DEFAULT")
+        await connection.commit()
+    assert server.execute(f"SELECT * FROM {table}") == [(0,), (1,)]
+
+
+async def test_backticks_that_are_none(through: dict[str, Any], server: Server, table: str) -> None:
+    """The second byte of a character in sjis may be one."""
+    async with connect(**through, autocommit=True, charset="sjis") as connection:
+        await executes(connection, "SELECT 1 AS `〜`; BEGIN # `")
+        await executes(connection, f"INSERT INTO {table} VALUES (1)")
+        await connection.commit()
+    assert server.execute(f"SELECT * FROM {table}") == [(1,)]
+
+
+@pytest.mark.parametrize("kind", [Cursor, DictCursor, SSCursor])
+async def test_values_do_not_matter(
+    through: dict[str, Any], proxy: FlagProxy, kind: type[Cursor]
+) -> None:
+    async with connect(**through, autocommit=True) as connection:
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute("SELECT %s", ("it's; BEGIN",))
+            await cursor.executemany("DO %s", [("it's; ü",), (";\\",)])
+            await cursor.execute("CREATE TEMPORARY TABLE passing (t TEXT)")
+            await connection.autocommit(True)
+            await cursor.executemany("INSERT INTO passing VALUES (%s)", [("it's; fine",)] * 3)
+        await connection.commit()
+    assert ends(proxy) == [b"COMMIT"]  # of CREATE
 
 
 async def test_nothing_is_sent_where_nothing_was_run(

@@ -81,6 +81,18 @@ async def test_errors_that_nobody_has_read(
     assert server.execute(f"SELECT * FROM {table}") == []
 
 
+@pytest.mark.parametrize("mode", [True, False])
+async def test_errors_cost_no_connection(make_pool: MakePool, table: str, mode: bool) -> None:
+    """They have no flags: a ROLLBACK makes sure that no transaction is open."""
+    pool = await make_pool(minsize=1, maxsize=1, autocommit=mode)
+    for _ in range(3):
+        async with pool.acquire() as connection:
+            for statement in ("SELECT", f"SELECT * FROM {table}_none"):
+                with pytest.raises(Connection.ProgrammingError):
+                    await connection.query(statement)
+    assert pool.get_stats()["connects"] == 1
+
+
 async def test_other_results_are_dropped(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:

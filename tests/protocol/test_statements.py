@@ -23,6 +23,11 @@ SIMPLE = [
     b" \t\r\n\x0b\x0cSELECT 1 ; \n",
     b"/* of the app */ SELECT 1",
     b"/**/ /*/ no end yet */SELECT 1",
+    b"-- words\nSELECT 1",
+    b"--\n SELECT 1",
+    b"# words\n/**/-- \t\n(SELECT 1)",
+    b"(SELECT 1) UNION (SELECT 2)",
+    b"((SELECT 1))",
     b"INSERT INTO t VALUES (1)",
     b"UPDATE t SET a = 1",
     b"Delete FROM t",
@@ -62,7 +67,7 @@ UNCLEAR = [
     b"XA START 'x'",
     b"LOCK TABLES t WRITE",
     b"USE test",
-    b"(SELECT 1)",
+    b"(BEGIN)",
     b"SELECT 1; BEGIN",
     b"SELECT 1;;",
     b"SELECT '; BEGIN",
@@ -82,8 +87,10 @@ UNCLEAR = [
     b"/*/ SELECT 1",
     b"/*",
     b"/",
-    b"-- words\nSELECT 1",
-    b"# words\nSELECT 1",
+    b"-- words",
+    b"--words\nSELECT 1",
+    b"# words",
+    b"SELECT 1 AS `\x81`; BEGIN # `",
     b"SELECTED",
     b"SELECT_1",
     b"SELECT$",
@@ -116,7 +123,12 @@ def test_wrong_arguments(implementation: str) -> None:
     is_simple = part(implementation, statements, "is_simple_statement")
     assert is_simple(b"SELECT 1", 9) is False
     assert is_simple(b"SELECT 1", 100) is False
-    for wrong in ((), (b"",), ("SELECT 1", 0), (b"SELECT 1", "0"), (b"SELECT 1", 0, 0)):
+    assert is_simple("SELECT 'ü;'", 0) is True
+    assert is_simple("ü SELECT 1", 2) is True
+    assert is_simple("ü SELECT 1", 1) is False
+    with pytest.raises(UnicodeEncodeError):
+        is_simple("SELECT '\ud800'", 0)
+    for wrong in ((), (b"",), (1, 0), (b"SELECT 1", "0"), (b"SELECT 1", 0, 0)):
         with pytest.raises(TypeError):
             is_simple(*wrong)
 

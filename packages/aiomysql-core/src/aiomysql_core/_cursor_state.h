@@ -85,7 +85,8 @@ CursorState_aenter(CursorState *self, PyObject *Py_UNUSED(ignored))
     return state == NULL ? NULL : ready(state, (PyObject *)self);
 }
 
-/* Is the whole answer there that `result` came in, and no result behind it? */
+/* Is the whole answer there that `result` came in, no result behind it, and no error in it that
+ * nobody was told of? */
 static int
 is_finished(const State *state, PyObject *result)
 {
@@ -95,7 +96,8 @@ is_finished(const State *state, PyObject *result)
     PyObject *ok;
 
     if (exchange == NULL || !IS_OWNED(state, exchange, exchange) ||
-        SLOT(state, exchange, exchange_done) != Py_True) {
+        SLOT(state, exchange, exchange_done) != Py_True ||
+        SLOT(state, exchange, exchange_error) != Py_None) {
         return 0;
     }
     ok = SLOT(state, result, result_ok);

@@ -215,8 +215,8 @@ ends_transaction(const State *state, const CursorState *cursor)
     return Py_IS_TYPE((PyObject *)cursor, state->cursor_state_type);
 }
 
-/* Does the statement change nothing that others depend on?  Others go the general way, which looks
- * into them.  -1: exception. */
+/* Does the statement, a str without values, change nothing that others depend on?  Others go the
+ * general way, which looks into them.  -1: exception. */
 static int
 is_simple(const State *state, const CursorState *cursor, PyObject *statement)
 {
@@ -253,8 +253,11 @@ fast_text_request(FastPath *self, const State *state, const CursorState *cursor,
             !(args == Py_None || PyTuple_CheckExact(args) || PyList_CheckExact(args))) {
             return 0;
         }
-        request->statement = statement_text(self, state, query, args);
-        return request->statement == NULL ? -1 : is_simple(state, cursor, request->statement);
+        int simple = is_simple(state, cursor, query);
+        if (simple > 0) {
+            request->statement = statement_text(self, state, query, args);
+        }
+        return simple <= 0 ? simple : request->statement == NULL ? -1 : 1;
     }
     if (!PyTuple_CheckExact(args)) {
         return 0; /* what is run as text may change what others mean */

@@ -21,7 +21,7 @@
     X(handle, generation) X(handle, positional) X(handle, prepared)     \
     X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
-    X(exchange, done) X(exchange, results) X(exchange, wake)                                       \
+    X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, wake)                    \
     X(result, column_set) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
 #include "_dealloc.h"

@@ -234,9 +234,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.sql_mode = sql_mode
         self.init_command = init_command
         #: The autocommit mode asked for; None for the server's default.
-        self.autocommit_mode = autocommit
+        self.autocommit_mode = None if autocommit is None else bool(autocommit)
         # What `reset` goes back to: others change the current values.
-        self._given = (options.charset, options.collation, options.db, autocommit)
+        self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
         self.decoders: dict[Any, Converter]
         if conv is None or conv is default_decoders:
             conv, self.decoders = None, default_decoders.copy()
@@ -385,7 +385,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._charset = options.find_charset()
         try:
             await self.link.run(Command(_COM_RESET_CONNECTION))
-            self.link.record_mode(None)
+            self.link.record_session()
             self.statements.session_reset(self.encoding)
             self.link.stream().session.columns = self._column_cache()
             await self._prepare_session(db)
@@ -487,16 +487,25 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         return (await self.link.execute(exchange)).affected_rows
 
     def new_query(
-        self, statement: bytes, *, unbuffered: bool = False, files: LocalFiles | None = None
+        self,
+        statement: bytes,
+        *,
+        unbuffered: bool = False,
+        files: LocalFiles | None = None,
+        source: str | None = None,
     ) -> Query:
         """For cursors: what the link is to run for `statement`.
 
-        files: those that it may load; default: those that it names itself.
+        files: those that it may load; default: those that it names itself.  source: the text that
+        values were written into; default: none were.
         """
-        self.note_statement(statement)
+        written = None if source is None else source.encode("utf-8", "replace")
+        self.note_statement(statement if written is None else written)
         if files is None:
             files = self.local_files(statement)
-        return Query(statement, streamed=unbuffered, local_files=files)
+        query = Query(statement, streamed=unbuffered, local_files=files)
+        query.source = written
+        return query
 
     def note_statement(self, statement: bytes) -> None:
         """For cursors: this is run as text; what does it change?"""

@@ -56,8 +56,12 @@ class CursorState:
         exc_tb: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
         result = self._result
-        if result is None or (result.exchange.done and not result.ok.more_results):
-            # Nothing is left to be read.
+        exchange = result.exchange if result is not None else None
+        if (
+            result is None
+            or exchange is None
+            or (exchange.done and exchange.error is None and not result.ok.more_results)
+        ):  # nothing is left to be read
             self._connection = None
             return _DONE
         return self.close()

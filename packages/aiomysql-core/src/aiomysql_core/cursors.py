@@ -62,6 +62,9 @@ class Cursor(CursorState, ErrorClasses):
     #: What the statement that is being run may load; None: what its text names.
     _files: LocalFiles | None = None
 
+    #: The text of the statement under way, before values were written into it.
+    _source: str | None = None
+
     #: Does a new one have nothing but connection and echo set?
     _usual_init: ClassVar[bool] = True
 
@@ -203,15 +206,12 @@ class Cursor(CursorState, ErrorClasses):
         if handle is None or not await self._run_prepared(connection, handle, args):
             if isinstance(query, PreparedStatement):
                 query, args = query.as_text(args)
-            files = None
-            if args is not None:
-                marks = query if isinstance(query, str) else query.decode(connection.encoding)
-                files = connection.local_files(marks, args)
-                query = self.mogrify(marks, args)
-            if files is None:
+            if args is None:
                 await self._query(query)
             else:
-                await self._query_with(query, files)
+                marks = query if isinstance(query, str) else query.decode(connection.encoding)
+                files = connection.local_files(marks, args)
+                await self._query_with(self.mogrify(marks, args), files, marks)
         if self._echo:
             self._log(query, args)
         return self._rowcount
@@ -250,17 +250,18 @@ class Cursor(CursorState, ErrorClasses):
         if self._echo:
             logger.info("CALL %s", query)
             logger.info("%r", args)
-        template = split_insert(query) if isinstance(query, str) else None
-        if template is not None:
-            rows = await self._execute_batches(template, args)
+        rows = 0
+        if isinstance(query, str) and (template := split_insert(query)) is not None:
+            rows = await self._execute_batches(query, template, args)
         else:
-            rows = 0
             for arg in args:
                 rows += await self.execute(query, arg)
         self._rowcount = rows
         return rows
 
-    async def _execute_batches(self, template: InsertTemplate, args: Sequence[object]) -> int:
+    async def _execute_batches(
+        self, query: str, template: InsertTemplate, args: Sequence[object]
+    ) -> int:
         connection = self._get_db()
         await connection.settle()
         statements = insert_statements(
@@ -270,11 +271,11 @@ class Cursor(CursorState, ErrorClasses):
             connection.encoding,
             self.max_stmt_length,
         )
-        self._files = {}  # whatever the values look like
+        self._files, self._source = {}, query  # whatever the values look like
         try:
             return sum([await self.execute(statement) for statement in statements])
         finally:
-            self._files = None
+            self._files = self._source = None
 
     async def load_local(self, query: str, source: LocalSource, args: object = None) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file it names.
@@ -313,7 +314,7 @@ class Cursor(CursorState, ErrorClasses):
         await connection.settle()
         names = [f"@_{procname}_{index}" for index in range(len(args))]
         for name, arg in zip(names, args, strict=True):
-            await self._query_with(f"SET {name}={connection.escape(arg)}", {})
+            await self._query_with(f"SET {name}={connection.escape(arg)}", {}, f"SET {name}=%s")
         await self._query(f"CALL {procname}({','.join(names)})")
         return args
 
@@ -420,13 +421,15 @@ class Cursor(CursorState, ErrorClasses):
         if not self._executed:
             raise err.ProgrammingError("execute() first")
 
-    async def _query_with(self, query: str | bytes | bytearray, files: LocalFiles) -> None:
-        """Run a statement with values in it: other files than these it does not name."""
-        self._files = files
+    async def _query_with(self, query: str, files: LocalFiles | None, source: str) -> None:
+        """Run a statement with values in it: it names no other files than these, and what it does
+        can be told by its text without them.
+        """
+        self._files, self._source = files, source
         try:
             await self._query(query)
         finally:
-            self._files = None
+            self._files = self._source = None
 
     async def _query(self, query: str | bytes | bytearray) -> None:
         connection = self._get_db()
@@ -438,7 +441,9 @@ class Cursor(CursorState, ErrorClasses):
             raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
         self._forget_result()
-        exchange = connection.new_query(statement, unbuffered=self._unbuffered, files=self._files)
+        exchange = connection.new_query(
+            statement, unbuffered=self._unbuffered, files=self._files, source=self._source
+        )
         await connection.link.begin(exchange)
         await self._complete(connection, connection.link.take(exchange))
 

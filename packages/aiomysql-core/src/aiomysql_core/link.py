@@ -7,6 +7,7 @@ import contextlib
 import warnings
 from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from copy import copy
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -73,7 +74,7 @@ class Link(LinkState):
         self._stream = stream
         self.session = stream.session
         self._close_reason = None
-        self.record_mode(None)
+        self.record_session()
 
     def hasten(self, statements: Statements, literals: Literals, *, text: bool) -> None:
         """Have the connection's commonest statements run by `fast_path`; text: also as text."""
@@ -152,6 +153,11 @@ class Link(LinkState):
         last = self.result.exchange if self.result is not None and self.outstanding else None
         self._give_up_result()
         self.session = self.fast_path = None
+        if last is not None and not last.done and last.local_files:
+            # A later statement may ask for a file, and would take the good-bye for it.
+            logger.warning("closed with statements unread that may load a local file")
+            stream.abort()
+            return
         goodbye = Quit()
         timer = stream.loop.call_later(_QUIT_TIMEOUT, stream.abort)
         try:
@@ -325,6 +331,10 @@ class Link(LinkState):
                 while not result.complete:
                     await self._wait(result.exchange)
             result.unbuffered_active = False
+        if not (result.has_next or self.closed):
+            # Rows may be dropped, what the server says may not.
+            result.error = None
+            self._raise(result.exchange.take_error())
         return result.has_next
 
     async def fetch(self, statement: bytes) -> tuple[tuple[Any, ...], ...]:
@@ -352,14 +362,22 @@ class Link(LinkState):
         result = self.result
         if result is None or not self.outstanding:
             return None
+        file_error: Exception | None = None
         with _Claim(self):
             exchange = result.exchange
             self._forget_result()
             while not exchange.done:
-                await self._wait(exchange)
+                if exchange.file_wanted is not None:
+                    file_error = await self._send_file(exchange)
+                else:
+                    # These statements are another's: they are not to be killed half-way.
+                    await self._wait(exchange, kills=False)
+        error = exchange.take_error()
+        if error is not None and result.error is error:
+            result.error = copy(error)  # whoever reads on is to be told, too
         if self.closed:
-            self._raise(exchange.take_error())
-        return exchange.take_error()
+            self._raise(error)
+        return error or file_error
 
     def _start(self, exchange: Exchange) -> Stream:
         """Send the request of `exchange`, as far as the socket takes it."""
@@ -420,13 +438,13 @@ class Link(LinkState):
         exchange.send_file(b"")
         stream.flush()
 
-    async def _wait(self, exchange: Exchange) -> None:
-        """Wait until `exchange` has news."""
+    async def _wait(self, exchange: Exchange, *, kills: bool = True) -> None:
+        """Wait until `exchange` has news; kills: may it be killed when that is cancelled?"""
         if exchange.take_news():
             return
         stream = self.stream()
         wait = partial(stream.wait, exchange)
-        await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
+        await self._interruptible(stream, wait, self._read_timeout, "read_timeout", kills=kills)
         self.last_usage = monotonic()
 
     async def _interruptible(
@@ -435,6 +453,8 @@ class Link(LinkState):
         wait: _Wait,
         seconds: float | None,
         option: str,
+        *,
+        kills: bool = True,
     ) -> None:
         """Wait, and close the stream when that is interrupted: nobody will read the answer."""
         try:
@@ -443,13 +463,13 @@ class Link(LinkState):
             else:
                 await self._in_time(stream, wait, seconds, option)
         except BaseException as error:
-            self._interrupted(error)
+            self._interrupted(error, kills=kills)
             raise
 
-    def _interrupted(self, error: BaseException) -> None:
+    def _interrupted(self, error: BaseException, *, kills: bool = True) -> None:
         """Nobody will read the answer: have the statement stopped, or close the stream."""
         cancelled = isinstance(error, asyncio.CancelledError)
-        if cancelled and self._killer is not None and self._stop(self._killer):
+        if kills and cancelled and self._killer is not None and self._stop(self._killer):
             return
         self.abort("Cancelled during execution" if cancelled else str(error))
         self.release()
@@ -509,9 +529,13 @@ class Link(LinkState):
         return incomplete
 
     def _raise_for(self, result: Result) -> None:
-        if result is self.result and result.error is not None and not self.outstanding:
+        error = result.take_error()
+        if result is self.result and error is not None and not self.outstanding:
             self.result = None
-        self._raise(result.take_error())
+        try:
+            self._raise(error)
+        finally:
+            del error
 
     def _raise(self, error: BaseException | None) -> None:
         """Raise `error`, unless it is None; a broken session closes the stream first.

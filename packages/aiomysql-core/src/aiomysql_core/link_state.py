@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ nothing_to_end: Callable[[LinkState], bool] = resting(
 
 #: Wakes the task that is to use a link next; one may follow the running task at once.
 follow: Callable[[LinkState, Waiter], None] = following("_stream")
+
+
+_COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
 class LinkState:
@@ -77,6 +81,8 @@ class LinkState:
         #: May a transaction be open, by what was run since the last COMMIT or ROLLBACK?  Whatever
         #: the server's flags say: a proxy may not know of them.
         self.transaction_possible = False
+        # May COMMIT and ROLLBACK begin another one (variable completion_type)?
+        self._chains = False
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
 
@@ -117,9 +123,11 @@ class LinkState:
 
     @property
     def outstanding(self) -> bool:
-        """May something of the last statement's answer be unread, or an error in it?"""
+        """May something of the last statement's answer be unread, or the server's error in it?"""
         result = self.result
-        return result is not None and (not result.complete or result.ok.more_results)
+        return result is not None and (
+            not result.complete or result.ok.more_results or result.exchange.error is not None
+        )
 
     @property
     def streaming(self) -> bool:
@@ -144,15 +152,22 @@ class LinkState:
 
     def record_statement(self, exchange: Exchange) -> None:
         """A statement is about to be sent: may it begin a transaction or change the mode?"""
-        if self.autocommit is not None and not exchange.is_simple:
+        if not exchange.is_simple:
             self.autocommit = None
+            if _COMPLETION_TYPE.search(exchange.request):
+                self._chains = True
         if not self.autocommit:
             self.transaction_possible = True
 
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: who knows."""
         self.autocommit = autocommit
-        self.transaction_possible = False
+        self.transaction_possible = self._chains
+
+    def record_session(self) -> None:
+        """The session is new, or as good as new."""
+        self._chains = False
+        self.record_mode(None)
 
     def claim(self) -> bool:
         """Take the link for the caller alone, until `release`; False: somebody has it.

@@ -260,6 +260,7 @@ async def _ask(stream: Stream, statement: bytes) -> Result:
     while not query.done:
         await stream.wait(query)
     result = query.results.pop(0)
+    result.exchange = query
     error = result.take_error()
     if error is not None:
         try:

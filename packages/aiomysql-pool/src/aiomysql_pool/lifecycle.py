@@ -95,7 +95,11 @@ def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
     link = connection.link
     if connection.closed or connection.busy or link.streaming:
         return False
-    return options.reset_session is not None or link.outstanding or link.at_rest()
+    if link.outstanding:
+        return True
+    return connection.idle and (
+        options.reset_session is not None or not connection.get_transaction_status()
+    )
 
 
 async def clean(connection: Connection, options: PoolOptions) -> None:
@@ -110,7 +114,7 @@ async def clean(connection: Connection, options: PoolOptions) -> None:
             await _discard_results(connection)
             if options.reset_session == "full":
                 await connection.reset()
-            elif options.reset_session is not None or connection.reusable:
+            elif options.reset_session is not None or not connection.get_transaction_status():
                 await _end_transaction(connection)
             else:
                 connection.close()  # which rolls back

@@ -24,13 +24,23 @@ is_sql_letter(unsigned char byte)
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
-/* Pass over spaces, and over comments that the server doesn't execute. */
+/* Pass over spaces and parentheses, and over comments that the server doesn't execute. */
 static const char *
 skip_gap(const char *at, const char *end)
 {
     for (;;) {
-        while (at < end && is_sql_space((unsigned char)*at)) {
+        while (at < end && (is_sql_space((unsigned char)*at) || *at == '(')) {
             at++;
+        }
+        if (at < end && (*at == '#' || (end - at > 2 && at[0] == '-' && at[1] == '-' &&
+                                        is_sql_space((unsigned char)at[2])))) {
+            const char *rest = at + (*at == '#' ? 1 : 2);
+            const char *line = memchr(rest, '\n', (size_t)(end - rest));
+            if (line == NULL) {
+                return at; /* nothing stands behind it */
+            }
+            at = line + 1;
+            continue;
         }
         if (end - at < 2 || at[0] != '/' || at[1] != '*' ||
             (end - at > 2 && (at[2] == '!' || at[2] == 'M' || at[2] == '+'))) {
@@ -70,6 +80,9 @@ is_one_statement(const char *at, const char *end, int escaping)
         }
         /* A doubled quote ends here, and begins anew at once. */
         while (at < end && (unsigned char)*at != byte) {
+            if (byte == '`' && (unsigned char)*at >= 0x80) {
+                return 0;
+            }
             at += escaping && byte != '`' && *at == '\\' ? 2 : 1;
         }
         if (at >= end) {
@@ -113,22 +126,32 @@ behind_simple_word(const char *at, const char *end)
 static PyObject *
 is_simple_statement(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
-    const char *at, *end, *semicolon;
-    Py_ssize_t start;
+    const char *text = NULL, *at, *end, *semicolon;
+    Py_ssize_t start, size = 0;
 
-    if (nargs != 2 || !PyBytes_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "is_simple_statement takes bytes and a position");
+    if (nargs != 2 || !(PyBytes_Check(args[0]) || PyUnicode_Check(args[0]))) {
+        PyErr_SetString(PyExc_TypeError, "is_simple_statement takes a statement and a position");
+        return NULL;
+    }
+    if (PyUnicode_Check(args[0])) {
+        text = PyUnicode_AsUTF8AndSize(args[0], &size);
+    }
+    else {
+        text = PyBytes_AS_STRING(args[0]);
+        size = PyBytes_GET_SIZE(args[0]);
+    }
+    if (text == NULL) {
         return NULL;
     }
     start = PyLong_AsSsize_t(args[1]);
     if (start == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (start < 0 || start > PyBytes_GET_SIZE(args[0])) {
+    if (start < 0 || start > size) {
         Py_RETURN_FALSE;
     }
-    at = PyBytes_AS_STRING(args[0]) + start;
-    end = PyBytes_AS_STRING(args[0]) + PyBytes_GET_SIZE(args[0]);
+    at = text + start;
+    end = text + size;
     at = behind_simple_word(at, end);
     if (at == NULL) {
         Py_RETURN_FALSE;

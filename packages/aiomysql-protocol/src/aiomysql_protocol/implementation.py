@@ -69,7 +69,7 @@ class _Parts(NamedTuple):
     long_payload: type[Any]
     whole_payload: Callable[[bytes | bytearray, int, int, int], bytes | None]
     read_greeting: Callable[[bytes], tuple[int, str, int, int, int, int, bytes, str] | None]
-    is_simple_statement: Callable[[bytes, int], bool]
+    is_simple_statement: Callable[[bytes | str, int], bool]
 
 
 def _literals(

@@ -61,9 +61,6 @@ _MOST_COLUMNS = 1 << 16
 class Result(ResultState):
     """One result of a statement: a result set, or the OK packet of a statement without rows."""
 
-    #: Was it ended by an ERR packet?
-    refused: bool = False
-
     @property
     def unwanted(self) -> bool:
         """Are further rows to be dropped?"""
@@ -117,8 +114,11 @@ class Result(ResultState):
         return self.column_set.description if self.column_set is not None else None
 
     def take_error(self) -> BaseException | None:
-        """Why the result failed; None the next time."""
+        """Why the result failed, to be raised; None the next time."""
         error, self.error = self.error, None
+        exchange = getattr(self, "exchange", None)
+        if exchange is not None and exchange.error is error:
+            exchange.error = None
         return error
 
 
@@ -144,6 +144,9 @@ class Query(Exchange):
 
     #: Name of the file that the server waits for (see `take_file` and `send_file`).
     file_wanted: bytes | None = None
+
+    #: The statement as it was before values were written into it; None: it is as it was.
+    source: bytes | None = None
 
     #: Are the rows binary?
     binary: bool = False
@@ -188,6 +191,8 @@ class Query(Exchange):
 
     @property
     def is_simple(self) -> bool:
+        if self.source is not None:
+            return is_simple_statement(self.source, 0)
         return is_simple_statement(self.request, 1)
 
     @property
@@ -222,14 +227,11 @@ class Query(Exchange):
         self._stored = 0
 
     def discard(self) -> None:
-        """Nobody takes a result any more: drop them, but for the server's error (`error`)."""
+        """Nobody takes a result any more: drop them.  The server's error remains in `error`."""
         self._discarding = True
         self.quick = False
         self.wake = None
         self._stored = 0
-        for result in self.results:
-            if result.refused:
-                self.error = result.error
         self.results.clear()
         if not self.done:
             self._reading().rows = []
@@ -452,14 +454,15 @@ class Query(Exchange):
             self.notify()
 
     def _refused(self, error: BaseException) -> None:
-        """An ERR packet has come: nothing follows it."""
-        if self._discarding:
-            self.error = error
-        else:
-            result = self._reading()
-            result.refused = True
-            if result.error is None:
-                result.error = error
+        """An ERR packet has come: nothing follows it.
+
+        `error` is for whoever looks after the connection, until somebody has been told: the
+        reader of the result may never come to its end.
+        """
+        self.error = error
+        result = self._reading()
+        if result.error is None:
+            result.error = error
         self._end_result(Ok())
 
     def _end_result(self, ok: Ok) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-#: Comments that the server doesn't execute, and that are no hints.
-_GAP = rb"(?>\s++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/)*+"
+#: Comments that the server doesn't execute, and that are no hints; and parentheses.
+_GAP = rb"(?>[\s(]++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/|(?:--(?=\s)|\#)[^\n]*+\n)*+"
 
 _SIMPLE = re.compile(
     _GAP + rb"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|SHOW|DO|VALUES|TABLE"
@@ -21,20 +21,23 @@ _END = re.compile(rb";\s*+")
 #: of quotes, without bytes that are the second of a character perhaps.  Backslashes within quotes
 #: escape or don't, as the session's sql_mode has it.
 _QUOTED = (
-    rb"""(?>[^;'"`\\#/\-\x80-\xff]++|'(?>[^'%b]|''%b)*+'|"(?>[^"%b]|""%b)*+"|`[^`]*+`"""
+    rb"""(?>[^;'"`\\#/\-\x80-\xff]++|'(?>[^'%b]|''%b)*+'|"(?>[^"%b]|""%b)*+"|`[^`\x80-\xff]*+`"""
     rb"""|-(?!-)|/(?!\*))*+(?:;\s*+)?"""
 )
 _ESCAPING = re.compile(_QUOTED % ((rb"\\", rb"|\\.") * 2), re.DOTALL)
 _NOT_ESCAPING = re.compile(_QUOTED % ((b"", b"") * 2), re.DOTALL)
 
 
-def is_simple_statement(statement: bytes, start: int, /) -> bool:
+def is_simple_statement(statement: bytes | str, start: int, /) -> bool:
     """Is statement[start:] one that can neither begin a transaction which outlives it in autocommit
     mode, nor change what later ones mean (modes, character set, default database)?
 
+    start: in bytes; a str is looked at in UTF-8.
     Only what is known for certain counts: one statement that begins with one of some words, behind
     comments perhaps.
     """
+    if isinstance(statement, str):
+        statement = statement.encode()
     first = _SIMPLE.match(statement, start)
     if first is None:
         return False
