@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
 from pymysql.err import Warning as MySQLWarning
 
 from aiomysql_core import (
@@ -19,10 +21,13 @@ from aiomysql_core import (
     DeserializationCursor,
     DictCursor,
     IntegrityError,
+    InterfaceError,
     NotSupportedError,
+    OperationalError,
     ProgrammingError,
     SSCursor,
     SSDictCursor,
+    connect,
 )
 
 NUMBERS = "SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3"
@@ -447,3 +452,49 @@ async def test_streaming_cursor_methods(connection: Connection) -> None:
         assert await cursor.fetchone() == (1,)
         assert await cursor.nextset()
         assert list(await cursor.fetchall()) == [(2,)]
+
+
+@pytest.mark.parametrize("deed", ["fetchone", "fetchmany", "fetchall", "close"])
+async def test_rows_taken_while_a_batch_is_read(connect_args: dict[str, Any], deed: str) -> None:
+    """By a converter here, as by a finalizer: no row is lost without a word."""
+    taken: list[Any] = []
+    seen = 0
+
+    def convert(text: str) -> str:
+        nonlocal seen
+        seen += 1
+        if seen == 1000:
+            step = getattr(cursor, deed)()
+            try:
+                step.send(None)
+            except StopIteration as stop:
+                if stop.value is not None:
+                    taken.extend(stop.value if deed != "fetchone" else [stop.value])
+            except InterfaceError:
+                pass
+            finally:
+                step.close()
+        return text
+
+    conv = {**conversions, FIELD_TYPE.VAR_STRING: convert}
+    statement = " UNION ALL ".join(f"SELECT {number}, 'text'" for number in range(3000))
+    async with connect(**connect_args, conv=conv) as connection:
+        cursor = await connection.cursor(SSCursor)
+        try:
+            await cursor.execute(statement)
+            rows = list(await cursor.fetchall())
+        except (InterfaceError, ProgrammingError, OperationalError):
+            return  # it says so
+        assert sorted(row[0] for row in [*taken, *rows]) == list(range(3000))
+
+
+async def test_a_cursor_closed_by_a_value(connection: Connection) -> None:
+    class Closing(list[int]):
+        def __iter__(self) -> Any:
+            cursor.close().close()  # takes effect at once; nothing is to be awaited
+            return super().__iter__()
+
+    cursor = await connection.cursor()
+    with pytest.raises(ProgrammingError, match="Cursor closed"):
+        await cursor.execute("SELECT 1 IN %s", (Closing([1]),))
+    assert await connection.query("SELECT 1") == 1

@@ -56,3 +56,61 @@ async def test_parent_goes_on(server: Server, how: str, tls: bool, uvloop: bool)
         "uvloop": uvloop,
     }
     await run_program(SCRIPT, arguments, how)
+
+
+UNDER_WAY = """
+import asyncio, os, signal, sys, warnings
+from aiomysql_core import Cursor, InterfaceError, OperationalError, SSCursor, connect
+
+async def main(arguments):
+    connection = await connect(**arguments)
+    streams = sys.argv[2] == "rows"
+    cursor = await connection.cursor(SSCursor if streams else Cursor)
+    if streams:
+        numbers = " UNION ALL ".join(f"SELECT {number}, SLEEP(0.01)" for number in range(60))
+        await cursor.execute(numbers)
+        task = asyncio.ensure_future(cursor.fetchall())
+    else:
+        task = asyncio.ensure_future(cursor.execute("SELECT 7, SLEEP(0.3)"))
+    await asyncio.sleep(0.1)
+    child = os.fork()
+    if not child:
+        warnings.simplefilter("ignore")
+        signal.alarm(10)
+        code = 1
+        try:
+            await task
+        except (InterfaceError, OperationalError) as error:
+            code = 0 if "forked" in str(error) else 2
+        try:
+            if not code:
+                await cursor.execute("SELECT 1")
+        except (InterfaceError, OperationalError):
+            pass
+        os._exit(code)
+    async with asyncio.timeout(10):
+        if streams:
+            found = [number for number, _ in await task]
+            assert found == list(range(60)), found
+        else:
+            await task
+            assert await cursor.fetchone() == (7, 0)
+        await connection.ensure_closed()
+    status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status[1]) == 0
+    print("fine")
+"""
+
+
+@pytest.mark.parametrize("what", ["rows", "statement"])
+async def test_the_child_reads_nothing(server: Server, what: str) -> None:
+    """What the server has to say is for the parent."""
+    arguments: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "ssl_mode": "DISABLED",
+        "uvloop": False,
+    }
+    await run_program(UNDER_WAY, arguments, what)

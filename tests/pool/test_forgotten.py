@@ -257,3 +257,39 @@ async def test_closed_pool_leaves_no_cycle(connect_args: dict[str, Any]) -> None
         assert watched() is None
     finally:
         gc.enable()
+
+
+class Session:
+    """Gives its connection back when it is forgotten."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.me = pool, self
+        self.connection: Connection | None = None
+
+    def __del__(self) -> None:
+        if self.connection is not None:
+            self.pool.release(self.connection)
+
+
+@pytest.mark.parametrize("waiting", [0, 2])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+async def test_given_back_while_it_is_collected(make_pool: MakePool, waiting: int) -> None:
+    """Nobody gets a connection that goes at the same time, and none is counted twice."""
+    pool = await make_pool(minsize=0, maxsize=1)
+    session: Session | None = Session(pool)  # older than the connection: its finalizer comes first
+    assert session is not None
+    session.connection = await pool.acquire()
+
+    async def ask() -> Any:
+        async with pool.acquire() as connection:
+            return await one(connection, "SELECT 7")
+
+    asking = [asyncio.ensure_future(ask()) for _ in range(waiting)]
+    await asyncio.sleep(0.01)
+    session = None
+    gc.collect()
+    await asyncio.sleep(0.01)
+    asking += [asyncio.ensure_future(ask()) for _ in range(2)]
+    assert await asyncio.wait_for(asyncio.gather(*asking), 5) == [7] * len(asking)
+    await wait_until(lambda: (pool.size, pool.freesize) == (1, 1))
+    assert pool.get_stats()["lent"] == 0

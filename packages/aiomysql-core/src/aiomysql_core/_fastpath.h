@@ -132,7 +132,8 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         fine = fast_request(self, state, cursor, args[1], args[2], &request);
     }
     /* Nor has the conversion of a value begun or closed something meanwhile. */
-    if (fine > 0 && fast_claim(self, state) > 0) {
+    if (fine > 0 && (ends_transaction(state, cursor) || cursor->_connection != Py_None) &&
+        fast_claim(self, state) > 0) {
         both = fast_start(self, state, args[1], &request);
         if (both == NULL || both == Py_None) {
             set_claimed(self, state, Py_False);

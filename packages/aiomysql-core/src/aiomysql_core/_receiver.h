@@ -13,6 +13,7 @@ typedef struct {
     PyObject *stream;
     PyObject *session;
     PyObject *settle; /* the waiter's method */
+    PyObject *forks;  /* how often the process had forked when the stream was made */
     int descriptor;
     vectorcallfunc vectorcall;
 } Receiver;
@@ -138,6 +139,7 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
     Receiver *self = (Receiver *)callable;
     const State *state = PyType_GetModuleState(Py_TYPE(self));
     PyObject *buffer, *sock, *done = NULL;
+    int same;
 
     if (PyVectorcall_NARGS(nargsf) != 0 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
         PyErr_SetString(PyExc_TypeError, "a Receiver takes no arguments");
@@ -151,12 +153,16 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
     if (sock == NULL || sock == Py_None || buffer == NULL) {
         Py_RETURN_NONE; /* the descriptor may be another's by now */
     }
+    same = attribute_is(state->forks, state->names.count, self->forks);
+    if (same < 0) {
+        return NULL;
+    }
     Py_INCREF(buffer);
     Py_INCREF(self);
-    if (PyByteArray_Check(buffer)) {
+    if (same && PyByteArray_Check(buffer)) {
         done = receive(self, state, buffer);
     }
-    else { /* the session lends memory of its own for a long payload */
+    else { /* in a forked process, or the session lends memory of its own for a long payload */
         done = PyObject_CallMethodNoArgs(self->stream, state->names._readable);
     }
     Py_DECREF(self);
@@ -189,7 +195,8 @@ Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->stream = Py_NewRef(stream);
     self->session = Py_NewRef(session);
     self->settle = PyObject_GetAttr(waiter, state->names.settle);
-    if (self->settle == NULL) {
+    self->forks = PyObject_GetAttr(state->forks, state->names.count);
+    if (self->settle == NULL || self->forks == NULL) {
         Py_DECREF(self);
         return NULL;
     }
@@ -205,6 +212,7 @@ Receiver_traverse(Receiver *self, visitproc visit, void *arg)
     Py_VISIT(self->stream);
     Py_VISIT(self->session);
     Py_VISIT(self->settle);
+    Py_VISIT(self->forks);
     return 0;
 }
 
@@ -214,6 +222,7 @@ Receiver_clear(Receiver *self)
     Py_CLEAR(self->stream);
     Py_CLEAR(self->session);
     Py_CLEAR(self->settle);
+    Py_CLEAR(self->forks);
     return 0;
 }
 

@@ -311,6 +311,8 @@ class Link(LinkState):
 
     async def read_rows(self, result: Result) -> list[tuple[Any, ...]]:
         """The next rows of a streamed result, at least one; empty at its end."""
+        if self._stopping is None:
+            self.check_free()  # who waits for the next rows is to get them
         while True:
             rows = result.exchange.take_rows(result)
             if rows:
@@ -443,6 +445,8 @@ class Link(LinkState):
         if exchange.take_news():
             return
         stream = self.stream()
+        if stream.foreign:
+            self._refuse()
         wait = partial(stream.wait, exchange)
         await self._interruptible(stream, wait, self._read_timeout, "read_timeout", kills=kills)
         self.last_usage = monotonic()

@@ -216,6 +216,10 @@ class SocketStream(Stream):
         sock = self._sock
         if sock is None:
             return
+        if self._forks != Forks.count:
+            # What is there to be read is for the other process.
+            self.connection_lost(ConnectionError("the process was forked"))
+            return
         try:
             count = sock.recv_into(self._view[self._end :] if self._end else self._view)
         except (BlockingIOError, InterruptedError):

@@ -175,7 +175,7 @@ class Stream(ABC):
 
     def resume(self) -> None:
         """Read on after a pause."""
-        if self._reading_paused:
+        if self._reading_paused and not self.foreign:
             self._reading_paused = False
             self._resume_reading()
 

@@ -54,9 +54,13 @@ class Borrowing(Returning):
         Raises PoolClosed after `terminate`, OperationalError when a new one is closed already.
         """
         place = self._places.get(id(connection))
-        if place is None:  # `terminate` closed it between the hand-over and now
+        if place is None:
+            # Between the hand-over and now `terminate` closed it, or it was collected with the
+            # object whose finalizer gave it back.
             self._terminated.pop(id(connection), None)
-            raise PoolClosed
+            if self._closing:
+                raise PoolClosed
+            return False
         fresh, place.fresh = place.fresh, False
         if place.link.at_rest():
             return True

@@ -172,6 +172,8 @@ class Supply(PoolState):
             del self._terminated[key]
         elif (place := self._places.get(key)) is not None and place.reference is reference:
             del self._places[key]
+            if place.held is not None:  # a finalizer gave it back while it was being collected
+                self._idle.remove(place)
             self._counters.closed["forgotten"] += 1
             logger.warning(
                 "%r: a connection was garbage-collected without having been released%s",

@@ -268,13 +268,16 @@ class Query(Exchange):
         assert result.column_set is not None
         if self._discarding or result.unwanted:
             return position  # frame by frame, undecoded
-        rows = result.rows
-        before = len(rows)
+        # In a list of its own: a converter, or a finalizer, may take the result's rows meanwhile.
+        decoded: list[Row] = []
         try:
-            stop = result.column_set.decoder.decode(buffer, position, end, self.sequence_id, rows)
+            stop = result.column_set.decoder.decode(
+                buffer, position, end, self.sequence_id, decoded
+            )
         except MalformedPacket:
             raise
         except BaseException as error:
+            self._add_rows(result, decoded)
             # A value that can't be converted is the caller's affair: the rows that follow are read
             # and dropped, frame by frame from here, and the connection stays in step.  Whatever a
             # converter raises is for who waits, also CancelledError and KeyboardInterrupt.
@@ -282,11 +285,19 @@ class Query(Exchange):
             if self.streamed:
                 self.notify()
             return position
-        self.sequence_id = (self.sequence_id + len(rows) - before) & 0xFF
+        self.sequence_id = (self.sequence_id + len(decoded)) & 0xFF
+        self._add_rows(result, decoded)
         if self.streamed and stop > position:
             self._stored += stop - position
             self.notify()
         return stop
+
+    def _add_rows(self, result: Result, rows: list[Row]) -> None:
+        if not (self._discarding or result.skipped):
+            if result.rows:
+                result.rows += rows
+            else:
+                result.rows = rows
 
     def _reading(self) -> Result:
         """The result being read."""
