@@ -67,7 +67,8 @@ async def main(arguments):
     streams = sys.argv[2] == "rows"
     cursor = await connection.cursor(SSCursor if streams else Cursor)
     if streams:
-        numbers = " UNION ALL ".join(f"SELECT {number}, SLEEP(0.01)" for number in range(60))
+        rows = (f"SELECT {number}, SLEEP(0.01), REPEAT('x', 9000)" for number in range(60))
+        numbers = " UNION ALL ".join(rows)
         await cursor.execute(numbers)
         task = asyncio.ensure_future(cursor.fetchall())
     else:
@@ -90,7 +91,7 @@ async def main(arguments):
         os._exit(code)
     async with asyncio.timeout(10):
         if streams:
-            found = [number for number, _ in await task]
+            found = [row[0] for row in await task]
             assert found == list(range(60)), found
         else:
             await task
