@@ -29,9 +29,9 @@ workspace := .hatch/ready-$(here)
 compiled := packages/aiomysql-protocol packages/aiomysql-core
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-demo: $(workspace) ## Run the README's quickstart on a throw-away MariaDB
+demo: $(workspace) ## Run the programs of all READMEs on a throw-away MariaDB
 	@$(HATCH) run demo
 
 test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
@@ -69,7 +69,7 @@ clean: ## Remove the environments and everything built
 
 $(tools): .ci/bootstrap
 	@.ci/bootstrap
-	@mkdir -p .hatch && touch $(HATCH_CONFIG)
+	@mkdir -p .hatch && touch "$(HATCH_CONFIG)"
 	@rm -f .hatch/ready-* && touch $@
 
 # Made anew when a requirement, a version, or the C code changes: it takes seconds.

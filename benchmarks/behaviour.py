@@ -31,10 +31,17 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "classic": ("aiomysql==0.3.2", "PyMySQL==1.1.2", "cryptography"),
     "asyncmy": ("asyncmy==0.2.18", "cryptography"),
     "connector": ("mysql-connector-python==26.10.0",),
-    "mariadb": ("mariadb[binary,pool]==2.0.0rc2",),
+    "mariadb": ("mariadb[pool]==2.0.0rc2",),
+    "mariadb-binary": ("mariadb[binary,pool]==2.0.0rc2",),
     "pyro": ("pyro-mysql==0.2.16",),
 }
-DISTRIBUTIONS = {"ours": "aiomysql", "classic": "aiomysql", "connector": "mysql-connector-python"}
+DISTRIBUTIONS = {
+    "ours": "aiomysql",
+    "classic": "aiomysql",
+    "connector": "mysql-connector-python",
+    "mariadb-binary": "mariadb",
+    "pyro": "pyro-mysql",
+}
 USER, PASSWORD = "behaviour", "some-password"
 SLOW = "SELECT SLEEP(4), 'slow'"
 
@@ -63,7 +70,7 @@ class Adapter:
                 return await import_module("asyncmy").connect(**arguments)
             case "connector":
                 return await import_module("mysql.connector.aio").connect(**arguments)
-            case "mariadb":
+            case "mariadb" | "mariadb-binary":
                 return await import_module("mariadb").asyncConnect(**arguments)
             case _:
                 options = import_module("pyro_mysql").Opts(self.url)
@@ -97,6 +104,15 @@ async def _outcome(work: Awaitable[Any], seconds: float = 8.0) -> str:
         return f"TimeoutError: {error}" if str(error) else f"no answer within {seconds} s"
     except BaseException as error:  # whatever it may be: this only tells
         return f"{type(error).__name__}: {str(error)[:90]}"
+
+
+async def _with(adapter: Adapter, statement: str, **options: Any) -> Any:
+    """The rows of a statement on a new connection with these options."""
+    connection = await adapter.open(**options)
+    try:
+        return await adapter.query(connection, statement)
+    finally:
+        await adapter.close(connection)
 
 
 async def _sleepers(adapter: Adapter) -> int:
@@ -158,6 +174,44 @@ async def encrypted(adapter: Adapter) -> str:
     return str(rows[0][1]) or "no"
 
 
+async def limited(adapter: Adapter) -> str:
+    """`SELECT SLEEP(4)` with each of the driver's options for a limit of one second."""
+    named = {
+        "ours": ("read_timeout",),
+        "classic": (),
+        "asyncmy": ("read_timeout",),
+        "connector": ("read_timeout",),
+        "pyro": (),
+    }
+    said = []
+    for option in named.get(adapter.driver, ("socket_timeout", "read_timeout", "query_timeout")):
+        began = time.monotonic()
+        outcome = await _outcome(_with(adapter, SLOW, **{option: 1}))
+        said.append(f"{option}: {outcome} after {time.monotonic() - began:.1f} s")
+    return "; ".join(said) or "no option"
+
+
+async def compressed(adapter: Adapter) -> str:
+    """Does `compress=True`, where there is such an option, compress?"""
+    if adapter.driver in ("ours", "classic", "asyncmy", "pyro"):
+        return "-"
+    return await _outcome(_with(adapter, "SHOW STATUS LIKE 'Compression'", compress=True))
+
+
+async def several_hosts(adapter: Adapter) -> str:
+    """Two hosts are named, of which the first refuses."""
+    host, port = adapter.address["host"], adapter.address["port"]
+    options: dict[str, Any]
+    if adapter.driver == "connector":
+        refuses = {"host": "127.0.0.1", "port": 1, "priority": 9}
+        options = {"failover": [refuses, {"host": host, "port": port, "priority": 8}]}
+    elif adapter.driver.startswith("mariadb"):
+        options = {"host": f"127.0.0.9:1,{host}"}
+    else:
+        return "-"
+    return await _outcome(_with(adapter, "SELECT 1", **options))
+
+
 async def silent(adapter: Adapter) -> str:
     """A peer that takes the connection and says nothing, with the driver's defaults, for 15 s."""
     held: list[asyncio.StreamWriter] = []
@@ -208,7 +262,7 @@ async def pooled(adapter: Adapter) -> str:
             async with pool.acquire() as connection:
                 return (await adapter.query(connection, query))[0][0]
 
-    elif driver == "mariadb":
+    elif driver.startswith("mariadb"):
         pool = await import_module("mariadb").create_async_pool(**address, min_size=1, max_size=1)
 
         async def use() -> Any:
@@ -245,6 +299,9 @@ TRIALS: dict[str, Callable[[Adapter], Awaitable[str]]] = {
         killed_on_request,
         shared,
         encrypted,
+        limited,
+        compressed,
+        several_hosts,
         silent,
         refused,
         pooled,
@@ -254,7 +311,7 @@ TRIALS: dict[str, Callable[[Adapter], Awaitable[str]]] = {
 
 
 async def _try_all(driver: str, dsn: str) -> None:
-    name = DISTRIBUTIONS.get(driver, {"pyro": "pyro-mysql"}.get(driver, driver))
+    name = DISTRIBUTIONS.get(driver, driver)
     print(f"\n## {driver}: {name} {version(name)}\n")
     adapter = Adapter(driver, dsn)
     for name, trial in TRIALS.items():

@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import pytest
 
+import aiomysql
+from aiomysql_core.implementation import REBUILD
 from tests.layers import LAYERS, PACKAGES
 from tests.servers import Server
 
@@ -371,7 +373,8 @@ def test_the_core_without_its_module(
     )
     if shutil.which(os.environ.get("CC", "cc")) is not None:  # else the protocol says it first
         said = everything.run(insisting, AIOMYSQL_IMPL="c")
-        assert said == "AIOMYSQL_IMPL is 'c', but aiomysql_core._speedups was not built\n"
+        assert said.startswith("AIOMYSQL_IMPL is 'c', but aiomysql_core._speedups was not built")
+        assert ("/nonexistent/cc" in said) == (setting == NO_COMPILER)
 
 
 # -- From source, by the commands of the README ----------------------------------------------------
@@ -402,10 +405,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "All of it"]):
-        identity = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
-        run("git", *identity, *arguments, cwd=folder)
+    run("git", "init", "-q", cwd=folder)
+    commit(folder)
     return folder
+
+
+def commit(repository: Path) -> None:
+    """Commit all that a repository's folder holds."""
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    run("git", "add", "-A", cwd=repository)
+    run("git", *identity, "commit", "-q", "-m", "All of it", cwd=repository)
 
 
 @pytest.fixture(
@@ -506,15 +515,15 @@ def test_wheels_for_several_interpreters_do_not_confuse(
         if "none-any" not in wheel.name:
             for tag in ("cp39-cp39-linux_x86_64", "cp399-cp399-linux_x86_64", "cp313-cp313-win32"):
                 (tmp_path / f"{name}-{number}-{tag}.whl").write_bytes(b"for another interpreter")
+    for name in ("aiomysql-1.0.0+bundle.g0.tar.gz", "aiomysql_core-1.9.tar.gz"):
+        (tmp_path / name).write_bytes(b"would be newer")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "dist").symlink_to(tmp_path)
     environment = Environment.make(tmp_path / "e", pip=True)
     # Whatever this machine adds to the places that pip looks in.
     bare = {"PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
     environment.shell(command("pip install PyMySQL"), checkout)
-    environment.shell(
-        command("pip install --no-index --find-links dist"), tmp_path / "folder", bare
-    )
+    environment.shell(command("pip install --no-index"), tmp_path / "folder", bare)
     ours = {name for name in environment.distributions() if name.startswith("aiomysql")}
     assert ours == {layer.folder for layer in LAYERS}
     said = environment.run("import aiomysql; print(aiomysql.implementation)")
@@ -542,6 +551,163 @@ def test_without_a_compiler_the_driver_says_what_is_missing(
     failed = environment.shell(install, checkout, NO_COMPILER | {SWITCH: "yes"}, check=False)
     assert f"{SWITCH} is 'yes', but aiomysql_protocol._speedups cannot be built" in failed
     assert "apt install gcc python3-dev" in failed
+
+
+FAILING_COMPILER = """#!/bin/sh
+case "$*" in *_speedups.c*) echo "first words" >&2; echo "the disk is on fire" >&2;; esac
+exit 1
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the compiler is a shell script")
+def test_what_a_failing_compiler_says_is_told(built: Distributions, tmp_path: Path) -> None:
+    """And nothing of compilers that are not there."""
+    compiler = tmp_path / "cc"
+    compiler.write_text(FAILING_COMPILER, "utf-8")
+    compiler.chmod(0o755)
+    wheel = build(built.protocol_sdist, tmp_path, "--wheel", CC=str(compiler))
+    with zipfile.ZipFile(wheel) as archive:
+        noted = archive.read("aiomysql_protocol/_speedups_missing.txt").decode()
+    assert noted.endswith(", after: first words / the disk is on fire\n")
+    assert noted.startswith("CompileError: ")
+    failed = run(
+        *(*UV, "build", "--python", sys.executable, "--wheel", "--out-dir", tmp_path / "out"),
+        built.protocol_sdist,
+        env={"CC": str(compiler), SWITCH: "yes"},
+        check=False,
+    )
+    assert failed.returncode != 0
+    assert "\nthe disk is on fire\n" in failed.stderr
+    assert "apt install" not in failed.stderr + noted
+
+
+@needs_compiler
+def test_missing_headers_are_told(built: Distributions, tmp_path: Path) -> None:
+    compiler = tmp_path / "cc"
+    real = shutil.which(os.environ.get("CC", "cc"))
+    compiler.write_text(
+        f"""#!/bin/sh
+for item do shift; case "$item" in -I*) ;; *) set -- "$@" "$item";; esac; done
+exec {real} -nostdinc "$@"
+""",
+        "utf-8",
+    )
+    compiler.chmod(0o755)
+    wheel = build(built.protocol_sdist, tmp_path, "--wheel", CC=str(compiler))
+    with zipfile.ZipFile(wheel) as archive:
+        noted = archive.read("aiomysql_protocol/_speedups_missing.txt").decode()
+    assert "Python.h" in noted
+    assert "apt install gcc python3-dev" in noted
+    assert noted.count("\n") == 1
+
+
+def test_a_missing_setuptools_is_not_a_missing_compiler(checkout: Path, tmp_path: Path) -> None:
+    environment = Environment.make(tmp_path / "e")
+    environment.shell("uv pip install hatchling", checkout)
+    install = "uv pip install --no-cache --no-deps --no-build-isolation ."
+    failed = environment.shell(install, checkout, {SWITCH: "yes"}, check=False)
+    assert "cannot be built: ModuleNotFoundError: No module named 'setuptools'" in failed
+    assert "apt install" not in failed
+
+
+# -- Installing again ------------------------------------------------------------------------------
+
+
+IMPLEMENTATION = "import aiomysql_core.implementation as i; print(i.IMPLEMENTATION)"
+
+
+PROJECT = """
+[project]
+name = "project"
+version = "0"
+requires-python = ">=3.11"
+dependencies = {names}
+[tool.uv.sources]
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("names", [["aiomysql"], ["aiomysql-core", "aiomysql-protocol"]])
+def test_uv_builds_a_path_anew_when_the_switch_changes(
+    checkout: Path, tmp_path: Path, names: list[str]
+) -> None:
+    """In a project, which has what is cached; `uv pip install PATH` always builds."""
+    text = PROJECT.format(names=json.dumps(names))
+    for name in names:
+        folder = checkout if name == "aiomysql" else checkout / "packages" / name
+        text += f"{name} = {{ path = {json.dumps(str(folder))} }}\n"
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    environment = Environment(tmp_path / ".venv")
+    for switch, expected in (("no", "python\n"), ("yes", "c\n"), ("no", "python\n")):
+        command = (*UV, "sync", "--python", sys.executable)
+        run(*command, cwd=tmp_path, env={SWITCH: switch})
+        assert environment.run(IMPLEMENTATION) == expected
+
+
+@needs_compiler
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_the_options_that_the_driver_tells_build_again(
+    checkout: Path, tmp_path: Path, tool: str
+) -> None:
+    """Without them the installers keep what is there, or in their caches."""
+    environment = Environment.make(tmp_path / "e", pip=tool == "pip")
+    pip, uv = (alternative.partition(" (")[0] for alternative in REBUILD.split(" or "))
+    told = {"pip": pip, "uv": uv}
+    install = {"pip": "pip install", "uv": "uv pip install"}[tool] + ' "git+$URL"'
+    settings = {"URL": checkout.as_uri(), "PIP_CACHE_DIR": str(tmp_path / "cache")}
+    environment.shell(install, checkout, settings | {"CC": "/nonexistent/cc"})
+    assert environment.run(IMPLEMENTATION) == "python\n"
+    environment.shell(install, checkout, settings | {SWITCH: "yes"})
+    assert environment.run(IMPLEMENTATION) == "python\n"
+    environment.shell(f"{install} {told[tool]}", checkout, settings | {SWITCH: "yes"})
+    assert environment.run(IMPLEMENTATION) == "c\n"
+
+
+@pytest.mark.parametrize(
+    "install", ["pip install", "pip install --upgrade", "uv pip install --upgrade"]
+)
+def test_a_new_commit_is_installed_over_an_old_one(
+    checkout: Path, tmp_path: Path, install: str
+) -> None:
+    repository = tmp_path / "repository"
+    run("git", "clone", "-q", checkout, repository)
+    environment = Environment.make(tmp_path / "e", pip=install.startswith("pip"))
+    seen = []
+    for number in range(2):
+        (repository / "packages/aiomysql/src/aiomysql/_marked.py").write_text(f"N = {number}\n")
+        commit(repository)
+        settings = {"URL": repository.as_uri(), SWITCH: "no"}
+        environment.shell(f'{install} "git+$URL"', tmp_path, settings)
+        assert environment.run("import aiomysql._marked as m; print(m.N)") == f"{number}\n"
+        head = run("git", "rev-parse", "--short=12", "HEAD", cwd=repository).stdout.strip()
+        seen.append(head)
+        described = run(environment.python, "-m", "aiomysql").stdout
+        assert f", all in one distribution, {aiomysql.__version__}+bundle.g{head}\n" in described
+    assert len(set(seen)) == 2
+
+
+def test_the_version_of_the_bundle(checkout: Path, tmp_path: Path) -> None:
+    """It tells the commit where there is one, and is right without git or a repository."""
+    told = "import runpy, sys; print(runpy.run_path(sys.argv[1])['bundle_version']())"
+
+    def version(folder: Path, **env: str) -> str:
+        path = folder / "packages" / "aiomysql" / "bundle_version.py"
+        return run(sys.executable, "-c", told, path, env=env).stdout.strip()
+
+    repository = tmp_path / "repository"
+    run("git", "clone", "-q", checkout, repository)
+    head = run("git", "rev-parse", "--short=12", "HEAD", cwd=repository).stdout.strip()
+    bundle = f"{aiomysql.__version__}+bundle"
+    assert version(repository) == f"{bundle}.g{head}"
+    with (repository / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write("\n")
+    assert version(repository) == f"{bundle}.g{head}.dirty"
+    assert version(repository, PATH="/nonexistent") == bundle
+    inside = repository / "unpacked"  # another repository's commit is not ours
+    shutil.copytree(repository / "packages", inside / "packages")
+    assert version(inside) == bundle
+    (inside / ".git").write_text("gitdir: /nonexistent\n", "utf-8")
+    assert version(inside) == bundle
 
 
 CONNECT_IN_VAIN = """

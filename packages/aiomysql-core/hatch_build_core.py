@@ -20,9 +20,13 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
+import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,14 @@ _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _WERROR = "AIOMYSQL_BUILD_WERROR"
 _UNIX_FLAGS = ["-O3", "-Wall", "-Wextra"]
 _MISSING = "_speedups_missing.txt"
+_OUTPUT = "output.txt"
+#: As many of the compiler's lines are told.
+_LINES = 6
+#: What is said when the compiler, the linker, or a header is not there.
+_NOT_THERE = re.compile(
+    r"No such file|not found|cannot find|Cannot open include|Python\.h|Visual C\+\+ .* required",
+    re.IGNORECASE,
+)
 _NEEDED = (
     "a C compiler and Python's headers are needed (Debian, Ubuntu: apt install gcc python3-dev; "
     "Fedora: dnf install gcc python3-devel; macOS: xcode-select --install)"
@@ -63,6 +75,7 @@ class SpeedupsHook(BuildHookInterface[Any]):
         suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
         module, folder = f"{package.name}._speedups", self._folder / package.name
         folder.mkdir()
+        (folder / _OUTPUT).touch()
         if editable:
             (package / f"_speedups{suffix}").unlink(missing_ok=True)
             (package / _MISSING).unlink(missing_ok=True)
@@ -73,8 +86,7 @@ class SpeedupsHook(BuildHookInterface[Any]):
             try:
                 made = _build_extension(module, package / "_speedups.c", folder)
             except Exception as exc:  # whatever setuptools and the compiler make of their trouble
-                problem = f"{type(exc).__name__}: {exc}".replace("\n", " ")
-                problem = f"{problem}; {_NEEDED}"
+                problem = _explained(exc, (folder / _OUTPUT).read_text("utf-8", "replace"))
         if problem and switch == "yes":
             shutil.rmtree(self._folder, ignore_errors=True)
             raise RuntimeError(f"{_SWITCH} is 'yes', but {module} cannot be built: {problem}")
@@ -102,6 +114,42 @@ def _why_not(switch: str) -> str:
     return ""
 
 
+def _explained(error: Exception, output: str) -> str:
+    """What went wrong, in one line: the error, what the compiler said, and what may help."""
+    said = [line.strip() for line in output.splitlines() if line.strip()]
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    if said:
+        # The last lines, or the first error where warnings follow that.
+        errors = [n for n, line in enumerate(said) if "error" in line.lower()]
+        start = min(max(len(said) - _LINES, 0), *errors[:1], len(said))
+        reason = f"{reason}, after: {' / '.join(said[start : start + _LINES])}"
+    missing = not isinstance(error, ImportError) and _NOT_THERE.search(reason)
+    return f"{reason}; {_NEEDED}" if missing else reason
+
+
+@contextmanager
+def _output_kept(path: Path) -> Iterator[None]:
+    """Write what programs print to a file, and then also where it was meant to go."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    try:
+        with path.open("wb") as file:
+            for number, _ in kept:
+                os.dup2(file.fileno(), number)
+            try:
+                yield
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                for number, copy in kept:
+                    os.dup2(copy, number)
+    finally:
+        for _, copy in kept:
+            os.close(copy)
+        sys.stderr.write(path.read_text("utf-8", "replace"))
+
+
 def _build_extension(module: str, source: Path, folder: Path) -> Path:
     """Compile `module` in `folder`, and return the library's path."""
     # Not needed, and possibly not there, for a pure wheel.
@@ -120,5 +168,6 @@ def _build_extension(module: str, source: Path, folder: Path) -> Path:
     command.build_lib = str(folder / "lib")
     command.build_temp = str(folder / "temp")
     command.ensure_finalized()
-    command.run()
+    with _output_kept(folder / _OUTPUT):
+        command.run()
     return Path(command.get_ext_fullpath(module))

@@ -105,9 +105,11 @@ def test_a_failed_build_is_a_warning_once(without_c: list[Path], failed: str) ->
     assert printed == "python"
     (line,) = logged
     assert line.startswith(
-        "WARNING aiomysql implementation: python, which takes 1.5 to 7 times the processor time of "
-        f"the C one: {failed}._speedups was not built: no compiler. "
+        "WARNING aiomysql implementation: python, which takes more processor time than the C one: "
+        f"{failed}._speedups was not built: no compiler. To build it anew, add --force-reinstall "
     )
+    described, _ = run("import aiomysql.__main__ as m; print(m.describe())", *without_c)
+    assert f"\nTo build C:     install again with {implementation.REBUILD}\n" in described
 
 
 def test_a_warning_is_seen_without_any_logging_set_up(without_c: list[Path]) -> None:
@@ -116,7 +118,28 @@ def test_a_warning_is_seen_without_any_logging_set_up(without_c: list[Path]) -> 
         "print(", "import sys; sys.stderr = sys.stdout; print("
     )
     printed, _ = run(quiet, *without_c)
-    assert "takes 1.5 to 7 times the processor time" in printed
+    assert "takes more processor time than the C one" in printed
+
+
+def test_the_command_tells_what_it_insists_on_without_a_traceback(without_c: list[Path]) -> None:
+    (without_c[0] / "aiomysql_protocol" / "_speedups_missing.txt").write_text("no cc\n", "utf-8")
+    env = {"PYTHONPATH": str(without_c[0]), "AIOMYSQL_IMPL": "c"}
+    told = "AIOMYSQL_IMPL is 'c', but aiomysql_protocol._speedups was not built: no cc"
+    for arguments, expected in (
+        (["-m", "aiomysql"], f"aiomysql can't be used: {told}\n"),
+        (["-c", "import aiomysql"], f"ImportError: {told}\n"),
+    ):
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            env=os.environ | env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert result.returncode == 1
+        assert result.stderr.endswith(expected)
+        assert ("Traceback" in result.stderr) == ("-c" in arguments)
 
 
 def test_the_logger_is_the_classic_one() -> None:

@@ -113,7 +113,17 @@ async def test_over_a_given_socket(server: Server) -> None:
     address = server.connect_args["host"], server.connect_args["port"]
     with socket.create_connection(address) as sock:
         said = await message(connect, 1045, user="nobody_here", password="wrong", sock=sock)
+    assert said.endswith(f" (connecting to {address_text(*address)})")
+
+
+async def test_over_a_given_socket_that_is_no_tcp_connection() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    said = await message(connect, 2013, sock=ours)
     assert said.endswith(" (connecting to the socket of option 'sock')")
+    with socket.socket() as unconnected:
+        said = await message(connect, 2003, sock=unconnected)
+    assert said.startswith("Can't connect to MySQL server on \"the socket of option 'sock'\" (")
 
 
 async def test_an_error_of_the_password_function_is_left_alone() -> None:

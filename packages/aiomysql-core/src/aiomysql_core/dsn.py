@@ -95,7 +95,10 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
     try:
         port = parts.port
     except ValueError:
-        raise ValueError("the port of the data source name is not a number up to 65535") from None
+        raise ValueError(
+            "the port of the data source name is not a number up to 65535 "
+            "(is the password quoted, for example '?' as %3F?)"
+        ) from None
     if port is not None:
         found["port"] = port
     if parts.username is not None:

@@ -69,7 +69,8 @@ def _chosen() -> _Parts:
         if exc.name != _C_MODULE:
             raise
         if os.environ.get("AIOMYSQL_IMPL") == "c":
-            raise ImportError(f"AIOMYSQL_IMPL is 'c', but {_C_MODULE} was not built") from exc
+            reason = protocol.missing("aiomysql_core")
+            raise ImportError(f"AIOMYSQL_IMPL is 'c', but {reason}") from exc
         return python
     return _Parts(
         _speedups.CursorState,
@@ -95,22 +96,32 @@ def reason() -> str:
     return protocol.reason_for("aiomysql_core", built=IMPLEMENTATION == "c")
 
 
+def build_failed() -> bool:
+    """Does Python run only because a build could not compile the C modules?"""
+    by_choice = IMPLEMENTATION == "c" or os.environ.get("AIOMYSQL_IMPL") == "python"
+    layers = ("aiomysql_protocol", "aiomysql_core")
+    return not by_choice and any(map(protocol.build_trouble, layers))
+
+
+#: What makes installers build again what is installed, and may be in their caches.
+REBUILD = "--force-reinstall --no-deps --no-cache-dir (pip) or --reinstall --no-cache (uv)"
+
+
 @cache
 def announce() -> None:
     """Log, once, which implementation runs: at level debug, or as a warning if a build failed.
 
     pip and uv show nothing of what a build says, so this is where a missing compiler is noticed.
     """
-    by_choice = IMPLEMENTATION == "c" or os.environ.get("AIOMYSQL_IMPL") == "python"
-    layers = ("aiomysql_protocol", "aiomysql_core")
-    if by_choice or not any(map(protocol.build_trouble, layers)):
+    if not build_failed():
         logger.debug("implementation: %s (%s)", IMPLEMENTATION, reason())
         return
     logger.warning(
-        "implementation: python, which takes 1.5 to 7 times the processor time of the C one: %s."
-        " Then install again, without the installer's cache. (AIOMYSQL_IMPL=python says that Python"
-        " is meant.)",
+        "implementation: python, which takes more processor time than the C one: %s. To build it"
+        " anew, add %s to the command that installed it. (AIOMYSQL_IMPL=python says that Python is"
+        " meant.)",
         reason(),
+        REBUILD,
     )
 
 

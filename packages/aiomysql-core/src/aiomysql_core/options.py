@@ -76,6 +76,17 @@ def address_text(host: str, port: int, unix_socket: str | None = None) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _peer_text(sock: socket.socket) -> str:
+    """The address that a socket is connected to, for messages."""
+    try:
+        peer = sock.getpeername()
+    except OSError:  # it is not connected
+        peer = ""
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and peer:
+        return address_text(peer[0], peer[1])
+    return "the socket of option 'sock'"
+
+
 @dataclass
 class Options:
     """Where to connect, as whom, and how; checked by `resolve` or `find`."""
@@ -109,6 +120,8 @@ class Options:
     factor_passwords: Sequence[str | bytes] = field(repr=False)
     tls: TlsOptions
     tcp: TcpOptions
+    #: What `sock` was connected to when it was given: afterwards it may be closed.
+    _peer: str = field(default="", init=False, repr=False, compare=False)
     #: What `login` has made before; shared by all copies.
     _logins: dict[tuple[Any, ...], LoginOptions] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -185,6 +198,8 @@ class Options:
                 raise ValueError(f"option {name!r} must not hold a NUL character")
         if self.sock is not None and not self.sock.type & socket.SOCK_STREAM:
             raise ValueError("option 'sock' must be a stream socket")
+        if self.sock is not None:
+            self._peer = _peer_text(self.sock)
         attributes = [text for pair in (self.conn_attrs or {}).items() for text in pair]
         if not all(isinstance(text, str) for text in attributes):
             raise TypeError(f"option 'conn_attrs' must map str to str, not {self.conn_attrs!r}")
@@ -212,7 +227,7 @@ class Options:
     def where(self) -> str:
         """The server's address, for messages."""
         if self.sock is not None:
-            return "the socket of option 'sock'"
+            return self._peer
         return address_text(self.host, self.port, self.unix_socket)
 
     @property

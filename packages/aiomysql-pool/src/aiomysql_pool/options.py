@@ -13,10 +13,15 @@ from aiomysql_core import Connection
 Callback = Callable[[Connection], Awaitable[object] | object]
 
 
+def _wrong_type(name: str, wanted: str, value: object) -> TypeError:
+    """Which does not show the value: what was given in the wrong place may be a secret."""
+    return TypeError(f"{name} should be {wanted}, not {type(value).__name__}")
+
+
 def check_count(name: str, value: object) -> None:
     """Raise TypeError or ValueError, naming the option, unless `value` is a number of things."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} should be an int, not {value!r}")
+        raise _wrong_type(name, "an int", value)
     if value < 0:
         raise ValueError(f"{name} should be zero or greater, not {value!r}")
 
@@ -35,7 +40,7 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
     zero: may it be 0?
     """
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} should be a number of seconds, not {value!r}")
+        raise _wrong_type(name, "a number of seconds", value)
     if math.isnan(value) or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} should be {'at least' if zero else 'above'} 0 s, not {value!r}")
 
@@ -72,13 +77,11 @@ class PoolOptions:
             if (value := getattr(self, name)) is not None:
                 check_seconds(name, value)
         if self.reset_session not in (None, "rollback", "full"):
-            raise ValueError(
-                f"reset_session should be None, 'rollback' or 'full', not {self.reset_session!r}"
-            )
+            raise ValueError("reset_session should be None, 'rollback' or 'full'")
         for name in ("configure", "check", "reset"):
             callback = getattr(self, name)
             if callback is not None and not callable(callback):
-                raise TypeError(f"{name} should be a function, not {callback!r}")
+                raise _wrong_type(name, "a function", callback)
 
     @classmethod
     def split(cls, keywords: dict[str, Any]) -> tuple[Self, dict[str, Any]]:

@@ -122,6 +122,12 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
             raise TypeError("with a data source name the other arguments must be named")
         kwargs = parse_dsn(args[0], pool=True) | kwargs
         args = ()
+    elif args and isinstance(args[0], (str, bytes, bytearray)):
+        # It is not shown: a password may stand in it.
+        raise (ValueError if isinstance(args[0], str) else TypeError)(
+            "the first argument must be minsize, an int, or a data source name, "
+            "a str that begins with mysql://"
+        )
     elif is_dsn(dsn := kwargs.get("host")):  # as `connect` takes it; messages must not show it
         kwargs = parse_dsn(dsn) | {name: kwargs[name] for name in kwargs if name != "host"}
     options = _SIGNATURE.bind(*args, **kwargs).arguments

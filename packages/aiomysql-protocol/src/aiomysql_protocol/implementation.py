@@ -79,6 +79,23 @@ def _literals(
     return tuple([other(arg) for arg in args])
 
 
+def build_trouble(package: str) -> str:
+    """What kept the C module of `package` from being compiled, as its build noted; or ""."""
+    from pkgutil import get_data  # takes a millisecond, and hardly anybody asks
+
+    try:
+        noted = get_data(package, "_speedups_missing.txt")
+    except OSError:
+        return ""
+    return noted.decode().strip() if noted is not None else ""
+
+
+def missing(package: str) -> str:
+    """That `package` has no C module, and why if that is known: a clause for messages."""
+    trouble = build_trouble(package)
+    return f"{package}._speedups was not built" + (f": {trouble}" if trouble else "")
+
+
 def _chosen() -> _Parts:
     python = _Parts(
         "python",
@@ -119,7 +136,8 @@ def _chosen() -> _Parts:
         if exc.name != _C_MODULE:
             raise
         if wanted == "c":
-            raise ImportError(f"{_VARIABLE} is 'c', but {_C_MODULE} was not built") from exc
+            reason = missing("aiomysql_protocol")
+            raise ImportError(f"{_VARIABLE} is 'c', but {reason}") from exc
         return python
     return _Parts(
         "c",
@@ -157,17 +175,6 @@ IMPLEMENTATION: Literal["c", "python"] = _parts.name
 """The implementation that runs."""
 
 
-def build_trouble(package: str) -> str:
-    """What kept the C module of `package` from being compiled, as its build noted; or ""."""
-    from pkgutil import get_data  # takes a millisecond, and hardly anybody asks
-
-    try:
-        noted = get_data(package, "_speedups_missing.txt")
-    except OSError:
-        return ""
-    return noted.decode().strip() if noted is not None else ""
-
-
 def reason_for(package: str, *, built: bool) -> str:
     """Why `package`, which chose as this module did, runs in C (`built`) or in Python."""
     if wanted := os.environ.get(_VARIABLE):
@@ -176,8 +183,7 @@ def reason_for(package: str, *, built: bool) -> str:
         return f"{package}._speedups was built"
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} runs Python code faster"
-    trouble = build_trouble(package)
-    return f"{package}._speedups was not built" + (f": {trouble}" if trouble else "")
+    return missing(package)
 
 
 def reason() -> str:

@@ -5,9 +5,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
-from aiomysql import log, utils  # noqa: F401  (reachable as attributes)
+try:
+    from aiomysql import log, utils  # noqa: F401  (reachable as attributes)
+except ImportError as error:
+    # `python -m aiomysql`, which imports this first, says what is wrong without a traceback.
+    if sys.argv[:1] == ["-m"] and "aiomysql" in sys.orig_argv:
+        raise SystemExit(f"aiomysql can't be used: {error}") from None
+    raise
 from aiomysql._version import __version__
 from aiomysql.connection import Connection, connect
 from aiomysql.cursors import Cursor, DictCursor, SSCursor, SSDictCursor

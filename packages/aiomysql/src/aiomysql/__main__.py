@@ -14,7 +14,7 @@ import aiomysql_core
 import aiomysql_pool
 import aiomysql_protocol
 import aiomysql_sa
-from aiomysql_core.implementation import IMPLEMENTATION, reason
+from aiomysql_core.implementation import IMPLEMENTATION, REBUILD, build_failed, reason
 from aiomysql_protocol.implementation import IMPLEMENTATION as ROWS
 
 _NAMES = {"c": "C", "python": "Python"}
@@ -35,6 +35,8 @@ def describe() -> str:
         f"TLS:            {ssl.OPENSSL_VERSION}",
         f"Event loops:    {', '.join(_event_loops())}",
     ]
+    if build_failed():
+        lines.insert(3, f"To build C:     install again with {REBUILD}")
     if ROWS != IMPLEMENTATION:
         lines.insert(3, f"Rows, values:   {_NAMES[ROWS]}")
     return "\n".join(lines)
@@ -51,9 +53,9 @@ def _version(distribution: str) -> str:
 
 
 def _installed_as() -> str:
-    """Is it the one distribution that a checkout's root builds?"""
-    bundled = _version("aiomysql").endswith("+bundle")
-    return ", all in one distribution" if bundled else ""
+    """Is it the one distribution that a checkout's root builds, and of which commit?"""
+    found = _version("aiomysql")
+    return f", all in one distribution, {found}" if "+bundle" in found else ""
 
 
 def _event_loops() -> list[str]:
