@@ -329,6 +329,11 @@ async def procedure(server: Server, table_name: str) -> AsyncIterator[str]:
         ("DO 1; SET NAMES latin1", "latin1"),
         ("SELECT 1; SELECT 2; SET NAMES latin1", "latin1"),
         ("PREPARE x FROM 'SET NAMES latin1'; EXECUTE x", "latin1"),
+        ("SET CHAR SET latin1", "latin1"),
+        ("--\nSET NAMES latin1", "latin1"),
+        ("--\x01 c\nSET NAMES latin1", "latin1"),
+        ("/*!999999 c */ SET NAMES latin1", "latin1"),
+        ("/*!40101SET NAMES latin1*/", "latin1"),
     ],
 )
 async def test_a_statement_that_changes_it(
@@ -348,6 +353,33 @@ async def test_a_statement_that_changes_it(
     await check_values(connection, LATIN)
     await connection.set_charset("utf8mb4")
     await check_values(connection)
+
+
+@pytest.mark.parametrize("size", [0, 4])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "BEGIN NOT ATOMIC SET NAMES latin1; END",
+        "IF 1 THEN SET NAMES latin1; END IF",
+        "FOR i IN 1..1 DO SET NAMES latin1; END FOR",
+    ],
+)
+async def test_a_compound_statement_that_changes_it(
+    connect_args: dict[str, Any], server: Server, statement: str, size: int
+) -> None:
+    if server.kind == "mysql":
+        pytest.skip("only within routines there")
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
+        cursor = await connection.cursor()
+        await cursor.execute(statement, ())
+        assert await row(connection, "SELECT %s, @@character_set_client", ("é",)) == (
+            ("é", "latin1")
+        )
+        await connection.query("SET NAMES utf8mb4")
+        async with await connection.prepare(statement) as prepared:
+            await prepared.execute()
+        assert await row(connection, "SELECT %s", ("é",)) == ("é",)
+        assert connection.charset == "latin1"
 
 
 @pytest.mark.parametrize("first", ["DO 1", "SELECT 1", "SELECT 1; DO 1; SELECT 2"])
@@ -495,7 +527,20 @@ async def test_a_change_that_is_none_costs_nothing(connection: Connection) -> No
     [
         ("SET NAMES x", True, True),
         ("(SELECT 1);\n/**/ # c\nset\tcharacter set x", True, False),
+        ("SET CHAR SET x", True, True),
+        ("--\nSET NAMES x", True, False),
+        ("--\x01 c\nSET NAMES x", True, False),
+        ("/*!999999 c */ SET NAMES x", True, False),
+        ("/*!999999\\- enable the sandbox mode */\nSET NAMES x", True, False),
+        ("/*M!999999 c */ SET NAMES x", True, False),
+        ("/*!40101SET NAMES x*/", True, False),
+        ("\xa0SET NAMES x", True, False),
+        ("BEGIN NOT ATOMIC SET NAMES x; END", True, False),
+        ("IF 1 THEN SET NAMES x; END IF", True, False),
+        ("SET/**/@@sql_mode = ''", True, True),
+        ("EXECUTE IMMEDIATE 'DO 1'", True, False),
         ("SELECT 'SET NAMES x'", False, False),
+        ("CREATE TABLE t (a CHAR(9) CHARACTER SET x)", False, False),
         ("UPDATE t SET names = 1", False, False),
         ("CREATE TABLE t (a INT) CHARSET=latin1", False, False),
         ("SET autocommit = 0", False, True),
@@ -506,5 +551,119 @@ async def test_a_change_that_is_none_costs_nothing(connection: Connection) -> No
     ],
 )
 def test_what_may_change_it(statement: str, may: bool, ignores: bool) -> None:
-    text = statement.encode()
+    text = statement.encode("latin-1", "xmlcharrefreplace")
     assert (may_change_charset(text), ignores_charset(text)) == (may, ignores)
+
+
+# NO_BACKSLASH_ESCAPES: the flag of the server stays where a routine has set the mode and the server
+# has undone that.
+
+#: Values that end their literal where backslashes are read in the other way.
+ESCAPES = ("\\' UNION SELECT 43 -- ", "x' UNION SELECT 44 -- ", "\\", ", (SELECT USER())) -- ")
+
+
+@pytest.fixture
+async def routines(server: Server, table_name: str) -> AsyncIterator[str]:
+    """Ends of the names of routines: p and f set the mode, q takes it away, and a trigger of t."""
+    name, mode = table_name, "SET sql_mode = 'NO_BACKSLASH_ESCAPES'"
+    server.execute(f"CREATE PROCEDURE p{name}() {mode}")
+    server.execute(f"CREATE PROCEDURE q{name}() SET sql_mode = ''")
+    server.execute(f"CREATE FUNCTION f{name}() RETURNS INT NO SQL BEGIN {mode}; RETURN 1; END")
+    server.execute(f"CREATE TABLE {name} (a TEXT)")
+    server.execute(f"CREATE TRIGGER t{name} BEFORE INSERT ON {name} FOR EACH ROW {mode}")
+    yield name
+    for kind, first in (("PROCEDURE", "p"), ("PROCEDURE", "q"), ("FUNCTION", "f")):
+        server.execute(f"DROP {kind} {first}{name}")
+
+
+async def check_escapes(connection: Connection) -> None:
+    cursor = await connection.cursor()
+    for value in ESCAPES:
+        await cursor.execute("SELECT %s", (value,))
+        assert await cursor.fetchall() == ((value,),)
+        await cursor.execute(f"SELECT {connection.escape(value)}")
+        assert await cursor.fetchall() == ((value,),)
+        await cursor.execute(f"SELECT '{connection.escape_string(value)}'")
+        assert await cursor.fetchall() == ((value,),)
+    await connection.query("CREATE TEMPORARY TABLE kept_too (a TEXT, b TEXT)")
+    await cursor.executemany("INSERT INTO kept_too VALUES (%s, %s)", [(v, v) for v in ESCAPES])
+    await cursor.execute("SELECT * FROM kept_too")
+    assert await cursor.fetchall() == tuple((value, value) for value in ESCAPES)
+    await connection.query("DROP TEMPORARY TABLE kept_too")
+    async with await connection.prepare("SELECT '\\\\', %s") as prepared:
+        cursor = await prepared.execute(("x",))
+        assert await cursor.fetchone() == ("\\\\" if connection.no_backslash_escapes else "\\", "x")
+
+
+@pytest.mark.parametrize("size", [0, 4])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CALL p{0}()"],
+        ["SELECT f{0}()"],
+        ["DO f{0}()"],
+        ["SET @a = f{0}()"],
+        ["INSERT INTO {0} VALUES ('a')"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES'"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "CALL q{0}()"],
+        ["CALL p{0}()", "DO 1", "COMMIT"],
+        ["CALL p{0}()", "SET sql_mode = @@sql_mode"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "SET sql_mode = ''", "SET @a = f{0}()"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'; SELECT 1"],
+        ["PREPARE x FROM \"SET sql_mode = 'NO_BACKSLASH_ESCAPES'\"", "EXECUTE x"],
+    ],
+)
+async def test_backslashes_as_the_session_reads_them(
+    connect_args: dict[str, Any], routines: str, statements: list[str], size: int
+) -> None:
+    async with connect(**connect_args, stmt_cache_size=size, autocommit=True) as connection:
+        for statement in statements:
+            await connection.query(statement.format(routines))
+        await check_escapes(connection)
+        await connection.set_charset("utf8mb4")
+        await check_escapes(connection)
+        await connection.reset()
+        assert not connection.no_backslash_escapes
+        await check_escapes(connection)
+
+
+@pytest.mark.parametrize("autocommit", [None, True, False])
+async def test_backslashes_after_init_command(
+    connect_args: dict[str, Any], routines: str, autocommit: bool | None
+) -> None:
+    options = {**connect_args, "autocommit": autocommit}
+    async with connect(**options, init_command=f"CALL p{routines}()") as connection:
+        await check_escapes(connection)
+    command = "SET sql_mode = 'NO_BACKSLASH_ESCAPES'"
+    async with connect(**options, init_command=command) as connection:
+        assert connection.no_backslash_escapes
+        await check_escapes(connection)
+
+
+async def test_set_statement(connection: Connection, server: Server) -> None:
+    if server.kind == "mysql":
+        pytest.skip("MariaDB's alone")
+    await connection.query("SET STATEMENT sql_mode = 'NO_BACKSLASH_ESCAPES' FOR SELECT 1")
+    await check_escapes(connection)
+
+
+async def test_the_mode_and_then_the_character_set(connection: Connection) -> None:
+    """`set_charset` settles only the one, so it asks for the other."""
+    await connection.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    await connection.set_charset("latin1")
+    assert connection.no_backslash_escapes
+    await check_escapes(connection)
+
+
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES"])
+@pytest.mark.parametrize("lie", [lambda flags: flags | 512, lambda flags: flags & ~512])
+async def test_a_flag_that_lies(
+    server: Server, connect_args: dict[str, Any], mode: str, lie: Callable[[int], int]
+) -> None:
+    async with FlagProxy(server.host, server.port, lambda flags: flags) as proxy:
+        options = {**connect_args, "port": proxy.port, "sql_mode": mode}
+        async with connect(**options) as connection:
+            proxy.flags = lie
+            await connection.query("DO 1")
+            assert connection.no_backslash_escapes == bool(mode)
+            await check_escapes(connection)

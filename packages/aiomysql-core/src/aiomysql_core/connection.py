@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import COMMAND, CR
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.awaitable import AwaitableContextManager
@@ -56,12 +56,11 @@ from aiomysql_protocol.session import Session
 
 C = TypeVar("C", bound=Cursor)
 
-#: What the session reads literals in, turns them into, and gives text in.
+#: What the session reads literals in, turns them into, and gives text in; and how it reads them.
 _ASK_CHARSETS = (
-    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results"
+    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results,"
+    b" @@sql_mode"
 )
-
-_NO_BACKSLASH_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 
 #: Not in pymysql.constants.COMMAND.
 _COM_RESET_CONNECTION = 0x1F
@@ -246,7 +245,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
-        #: For cursors: may the session's character set be another than `encoding` is for?
+        #: For cursors: may the session's character set be another than `encoding` is for, or
+        #: NO_BACKSLASH_ESCAPES have changed?
         self.charset_in_doubt = False
         #: For cursors: the exchanges with the server.
         self._killer = Killer(options) if options.on_cancel == "kill" else None
@@ -353,6 +353,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
         await self._set(settings)
+        # Of a statement's answers this is the one whose flag is believed: after a routine that sets
+        # sql_mode, which the server undoes, the flag stays.
+        self.link.no_backslash_escapes = self.link.stream().session.no_backslash_escapes
         if db is not None:
             await self.select_db(db)
         if self.init_command is not None:
@@ -514,10 +517,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.note_charset(statement)
 
     def note_charset(self, statement: bytes) -> None:
-        """For cursors: this is run; if it may change the character set, the next one asks."""
+        """For cursors: this is run; if it may change how literals are read, the next one asks."""
         if may_change_charset(statement) and not sets_names_to(statement, self._charset):
-            self.charset_in_doubt = True
-            self.link.fast_path = None
+            self._doubt_charset()
 
     def local_file_names(
         self, query: str | bytes | bytearray, args: object = None
@@ -671,9 +673,13 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     async def set_charset(self, charset: str) -> None:
         """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
         found = find_charset(charset)
+        in_doubt = self.charset_in_doubt
         with self._known_state():
             await self.query(f"SET NAMES {found.server_name}")
-        self._use_charset(found)
+            self._use_charset(found)
+            if in_doubt:  # so the sql_mode is, too
+                self._doubt_charset()
+                await self.settle_charset()
 
     def _use_charset(self, charset: Charset) -> None:
         """The session has this character set now."""
@@ -682,6 +688,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.link.stream().session.columns = self._column_cache()
         self.statements.forget(self.encoding)
         self._charset_known()
+
+    def _doubt_charset(self) -> None:
+        """The next statement asks; one that does not ask may not be sent."""
+        self.charset_in_doubt = True
+        self.link.fast_path = None
 
     def _charset_known(self) -> None:
         """The session has the connection's character set."""
@@ -696,11 +707,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.settle_charset()
 
     async def settle_charset(self, query: object = None, args: object = None) -> None:
-        """For cursors: find out which character set the session has, to run `query` with `args`.
+        """For cursors: find out how the session reads literals, to run `query` with `args`.
 
-        It may be another since a statement has set it: the connection goes over to it then, as by
-        `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked when it does
-        not matter to the statement.
+        A statement may have set sql_mode or the character set: the connection goes over to that
+        then, as by `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked
+        when it does not matter to the statement.
         """
         if args is None and isinstance(query, (str, bytes, bytearray)):
             text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
@@ -724,7 +735,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def _ask_charsets(self) -> tuple[str | None, ...]:
         """The names of the session's character sets: of statements, literals and, if the connection
-        decodes text, results.
+        decodes text, results.  Finds out about NO_BACKSLASH_ESCAPES, too.
         """
         session = self.link.stream().session
         columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
@@ -732,11 +743,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             rows = await self.link.fetch(_ASK_CHARSETS)
         finally:
             session.columns = columns
-        if len(rows) != 1 or len(rows[0]) != 3:
+        if len(rows) != 1 or len(rows[0]) != 4:
             raise err.InternalError(0, "the server did not tell the session's character sets")
+        # Results in UTF-16 or UTF-32 are these names with NULs between.
+        *charsets, modes = [
+            cell.replace(b"\0", b"").decode("latin-1") if isinstance(cell, bytes) else None
+            for cell in rows[0]
+        ]
+        self.link.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
         return tuple(
-            reported_charset(name.decode("latin-1")) if isinstance(name, bytes) else None
-            for name in rows[0][: 3 if self.use_unicode else 2]
+            None if name is None else reported_charset(name)
+            for name in charsets[: 3 if self.use_unicode else 2]
         )
 
     @contextlib.contextmanager
@@ -804,10 +821,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     def current_literals(self) -> Literals:
         """For cursors: what writes literals as the session reads them now."""
-        session, literals = self.link.session, self._literals
-        literals.no_backslash_escapes = session is not None and bool(
-            session.server_status & _NO_BACKSLASH_ESCAPES
-        )
+        literals = self._literals
+        literals.no_backslash_escapes = self.no_backslash_escapes
         return literals
 
 
