@@ -667,3 +667,118 @@ async def test_a_flag_that_lies(
             await connection.query("DO 1")
             assert connection.no_backslash_escapes == bool(mode)
             await check_escapes(connection)
+
+
+# Statements that aren't preceded by the question, and those that are refused
+
+
+@pytest.mark.parametrize(
+    ("before", "question", "answer"),
+    [
+        ("INSERT INTO numbers VALUES (1), (2), (3)", "SELECT ROW_COUNT()", ((3,),)),
+        ("SELECT SQL_CALC_FOUND_ROWS * FROM two LIMIT 1", "SELECT FOUND_ROWS()", ((2,),)),
+        ("SELECT CAST('x' AS SIGNED)", "SHOW COUNT(*) WARNINGS", ((1,),)),
+        ("SELECT CAST('x' AS SIGNED)", "SELECT @@warning_count", ((1,),)),
+    ],
+)
+async def test_questions_about_the_statement_before(
+    connection: Connection, before: str, question: str, answer: Any
+) -> None:
+    connection.get_warnings = False
+    await connection.query("CREATE TEMPORARY TABLE numbers (n INT)")
+    await connection.query("CREATE TEMPORARY TABLE two AS SELECT 1 AS n UNION SELECT 2")
+    cursor = await connection.cursor()
+    for way in (cursor.execute, connection.query):
+        await way(f"SET NAMES latin1; {before}")
+        await connection.discard_results()
+        if way == connection.query:
+            await way(question)
+            assert connection.link.result is not None
+            assert tuple(connection.link.result.rows or ()) == answer
+        else:
+            await way(question)
+            assert await cursor.fetchall() == answer
+        assert await row(connection, "SELECT %s", ("é",)) == ("é",)
+        assert connection.charset == "latin1"
+        await connection.set_charset("utf8mb4")
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("SET NAMES latin1", True),
+        ("SET sql_mode = 'NO_BACKSLASH_ESCAPES'", True),
+        ("SET character_set_results = NULL", False),
+        ("SET character_set_client = latin1", False),
+    ],
+)
+async def test_what_a_pool_hands_on(
+    connect_args: dict[str, Any], statement: str, kept: bool, ended: bool, autocommit: bool
+) -> None:
+    """A connection whose character set is known."""
+    async with create_pool(**connect_args, minsize=1, maxsize=1, autocommit=autocommit) as pool:
+        for _ in range(2):
+            async with pool.acquire() as first:
+                await first.query(statement)
+                if ended:
+                    await first.commit()
+            async with pool.acquire() as second:
+                assert not second.charset_in_doubt
+                assert (second is first) == kept
+                assert await row(second, "SELECT %s", ("\\'é",)) == ("\\'é",)
+
+
+@pytest.mark.parametrize("size", [0, 4])
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("SET NAMES gbk; SELECT %s", True),
+        ("DO 1; SET @a = 'x;y', NAMES gbk; SELECT %s", True),
+        ("SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT %s", True),
+        ("SET NAMES utf8mb4; SELECT %s", False),
+        ("SET names utf8mb4 COLLATE utf8mb4_bin; SELECT %s; ", False),
+        ("SELECT %s; SET NAMES gbk;", False),
+        ("SELECT %s; SET NAMES gbk; DO '%%s'", False),
+        ("SELECT %s; UPDATE charnames SET names = 'a;b'; DO 1", False),
+    ],
+)
+async def test_values_behind_a_change_in_the_same_text(
+    connect_args: dict[str, Any], statement: str, refused: bool, size: int
+) -> None:
+    value = "誠\\' OR 1=1 -- "
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
+        await connection.query("CREATE TEMPORARY TABLE charnames (names TEXT)")
+        cursor = await connection.cursor()
+        if refused:
+            with pytest.raises(ProgrammingError, match="by itself"):
+                await cursor.execute(statement, (value,))
+            assert not connection.charset_in_doubt
+        else:
+            await cursor.execute(statement, (value,))
+            while cursor.description is None:
+                await cursor.nextset()
+            assert await cursor.fetchall() == ((value,),)
+        assert await row(connection, "SELECT %s", (value,)) == (value,)
+
+
+async def test_prepare_after_a_change(connection: Connection) -> None:
+    """Which strings a statement has, and so which marks, is known only then."""
+    await connection.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    async with await connection.prepare("SELECT '\\', %s, '\\'") as prepared:
+        cursor = await prepared.execute(("x",))
+        assert await cursor.fetchone() == ("\\", "x", "\\")
+
+
+@pytest.mark.parametrize("name", [None, 5, b"utf8mb4"])
+async def test_a_name_that_is_none(connection: Connection, name: Any) -> None:
+    with pytest.raises(ProgrammingError, match="'charset'"):
+        await connection.set_charset(name)
+    await check_values(connection)
+
+
+async def test_names_in_another_character_set(connection: Connection) -> None:
+    await connection.query("SET character_set_results = utf16")
+    with pytest.raises(ProgrammingError, match="utf8mb4, utf8mb4, utf16 for client"):
+        await connection.query("SELECT 1")

@@ -38,6 +38,7 @@ from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.charsets import (
     Charset,
+    changes_charset_within,
     find_charset,
     ignores_charset,
     may_change_charset,
@@ -500,9 +501,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """For cursors: what the link is to run for `statement`.
 
         files: those that it may load; default: those that it names itself.  source: the text that
-        values were written into; default: none were.
+        values were written into; default: none were.  Raises ProgrammingError when that changes how
+        the session reads them.
         """
         written = None if source is None else source.encode("utf-8", "replace")
+        if written is not None and changes_charset_within(written, self._charset):
+            raise err.ProgrammingError(
+                "the statement changes the character set or sql_mode for values behind it in the "
+                "same text: run that SET by itself"
+            )
         self.note_statement(statement if written is None else written)
         if files is None:
             files = self.local_files(statement)
@@ -552,10 +559,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
         mark stands where no value can, and what the server says.
         """
+        await self.settle()  # which tells how strings in it are read
         handle = self.statements.new_handle(query)
         if handle.template is None and "%" in query:
             raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
-        await self.settle()
         await self.statements.prepare(handle)
         return PreparedStatement(self, query, handle)
 
@@ -636,6 +643,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             else:
                 await self.query(statement)
             link.record_mode(mode)
+            if self.charset_in_doubt:
+                link.transaction_possible = True  # no pool lends it as it is
         if unread is not None:
             try:
                 raise unread

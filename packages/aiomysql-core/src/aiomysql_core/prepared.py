@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pymysql import err
 
 from aiomysql_core.awaitable import DONE
+from aiomysql_protocol.charsets import ASKS_BEFORE
 from aiomysql_protocol.implementation import is_simple_statement
 from aiomysql_protocol.literals import encode_statement
 from aiomysql_protocol.parameters import NO_PARAMETERS, NeedsTextError, ParameterWriter
@@ -37,22 +38,15 @@ _STALE = frozenset({1615, 1243})
 _PASSING = frozenset({1317, 1205})
 
 #: Statements after which others may mean something else, because a prepared one keeps the database
-#: and the modes it was prepared under: those are prepared again.
-#: Those are the ones that have such a word, wherever; in front of it may stand a digit, of the
-#: version in a comment that the server executes.
+#: and the modes it was prepared under: those are prepared again.  They have such a word, wherever;
+#: in front of it may stand a digit, of the version in a comment that the server executes.
 _CHANGE = re.compile(rb"(?<![A-Z_])(?:USE|CALL|SET|EXECUTE)\b", re.IGNORECASE)
 _NO_CHANGE = re.compile(
     rb"\s*SET\s+(?:SESSION\s+)?(?:AUTOCOMMIT\s*=\s*\w+|TRANSACTION\s[\w\s,]+);?\s*", re.IGNORECASE
 )
 
-#: What asks about the statement before, of which a preparation in between would leave nothing; and
-#: what may ask for a file.
-_TEXT_ONLY = re.compile(
-    r"\b(?:ROW_COUNT|FOUND_ROWS)\s*\(|@@(?:\w+\.)?(?:WARNING|ERROR)_COUNT\b"
-    r"|\b(?:SHOW|GET)\s.*?\b(?:WARNINGS|ERRORS|DIAGNOSTICS)\b|\bLOAD\s+(?:DATA|XML)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-
+#: What may ask for a file.
+_LOADS = re.compile(rb"\bLOAD\s+(?:DATA|XML)\b", re.IGNORECASE)
 
 _UTF8 = ("utf8", "utf-8")
 
@@ -195,7 +189,12 @@ class Statements:
         handle.statement = encode_statement(handle.text, self._encoding)
         handle.is_simple = is_simple_statement(handle.statement, 0)
         handle.changes_meaning = _changes_meaning(handle.statement)
-        if cached and (handle.changes_meaning or _TEXT_ONLY.search(query)):
+        # Of the statement before, a preparation in between would leave nothing to ask about.
+        if cached and (
+            handle.changes_meaning
+            or ASKS_BEFORE.search(handle.statement)
+            or _LOADS.search(handle.statement)
+        ):
             handle.template = None
         return handle
 

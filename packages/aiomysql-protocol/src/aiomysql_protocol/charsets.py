@@ -70,6 +70,9 @@ def find_charset(name: str) -> Charset:
     Raises ProgrammingError, which names it, when it is unknown, when a client may not use it, or
     when Python has no codec for it.
     """
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        raise ProgrammingError(f"a character set (option 'charset') has a str for name, not {kind}")
     server_name = name.lower()
     if server_name == "utf8":
         server_name = "utf8mb4"
@@ -127,10 +130,32 @@ def sets_names_to(statement: bytes, charset: Charset) -> bool:
     return found is not None and found[2].lower() == charset.server_name.encode()
 
 
+def changes_charset_within(statement: bytes, charset: Charset) -> bool:
+    """May one of several statements in this text change how the session, which has `charset`, reads
+    the values of those behind it, which are marks here?
+    """
+    if not may_change_charset(statement):
+        return False
+    marks = [mark.start() for mark in _MARK.finditer(statement)]
+    parts = statement[: marks[-1]].split(b";")[:-1] if marks else []
+    # Where semicolons stand in quotes, the parts say together what is in them.
+    return _changes_charset(
+        b";".join(
+            part
+            for part in parts
+            if not sets_names_to(part, charset) and not is_simple_statement(part, 0)
+        )
+    )
+
+
 def ignores_charset(statement: bytes) -> bool:
-    """Is this one statement that means the same in every character set, and gives no rows?"""
+    """Is this one statement that means the same in every character set, and gives no rows?  Or one
+    about the statement before, of which a question in between would leave nothing?
+    """
     return (
-        statement.isascii() and b";" not in statement and _WITHOUT_ROWS.match(statement) is not None
+        statement.isascii()
+        and b";" not in statement
+        and (_WITHOUT_ROWS.match(statement) or ASKS_BEFORE.search(statement)) is not None
     )
 
 
@@ -142,6 +167,14 @@ _SET = re.compile(
 _CHARSET_WORD = re.compile(rb"NAMES|CHAR|COLLATION_CONNECTION|SQL_MODE|EXECUTE", re.IGNORECASE)
 _SET_NAMES = re.compile(
     rb"""\s*SET\s+NAMES\s+(['"]?)(\w+)\1(?:\s+COLLATE\s+(['"]?)\w+\3)?\s*;?\s*""", re.IGNORECASE
+)
+_MARK = re.compile(rb"(?<!%)%(?:\([^()]*\))?s")
+
+#: What asks about the statement before.
+ASKS_BEFORE = re.compile(
+    rb"\b(?:ROW_COUNT|FOUND_ROWS)\s*\(|@@(?:\w+\.)?(?:WARNING|ERROR)_COUNT\b"
+    rb"|\b(?:SHOW|GET)\s.*?\b(?:WARNINGS|ERRORS|DIAGNOSTICS)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _WITHOUT_ROWS = re.compile(
     rb"\s*+(?:SET|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|KILL)\b", re.IGNORECASE
