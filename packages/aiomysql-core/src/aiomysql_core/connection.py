@@ -85,7 +85,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         port: int = 3306,
         unix_socket: str | None = None,
         charset: str = "",
-        sql_mode: str | None = None,
+        sql_mode: str | int | None = None,
         read_default_file: str | None = None,
         conv: Mapping[Any, Any] | None = default_decoders,
         use_unicode: bool | None = None,
@@ -151,7 +151,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         tcp_user_timeout: seconds that what was sent may remain without acknowledgement (Linux).
         None for either: as the system has it.
         max_allowed_packet: bytes, from 262,144; a longer packet from the server is refused.
-        sql_mode, init_command: set and run on connecting.
+        sql_mode, init_command: set and run on connecting.  sql_mode: names of modes with commas
+        between, or an expression of SQL that gives them (DEFAULT, a number).
         autocommit: the session's autocommit mode; None leaves the server's default.
         cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
         stmt_cache_size: how many of the statements that cursors run with arguments are kept
@@ -231,6 +232,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.skip_idle_commits = skip_idle_commits
         self.cursorclass = cursorclass
         self.use_unicode = True if use_unicode is None else use_unicode
+        modes: object = sql_mode
+        if not isinstance(modes, (str, int, type(None))) or isinstance(modes, bool):
+            kind = type(modes).__name__
+            raise TypeError(f"option 'sql_mode' must be of type str, int, None, not {kind}")
         self.sql_mode = sql_mode
         self.init_command = init_command
         #: The autocommit mode asked for; None for the server's default.
@@ -350,8 +355,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             settings += autocommit
         if self.sql_mode is not None:
             # A list of modes, or else an expression, which may be quoted itself.
-            modes = self.sql_mode
+            modes = str(self.sql_mode)
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
+            plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
         await self._set(settings)
         # Of a statement's answers this is the one whose flag is believed: after a routine that sets
