@@ -329,6 +329,11 @@ async def procedure(server: Server, table_name: str) -> AsyncIterator[str]:
         ("DO 1; SET NAMES latin1", "latin1"),
         ("SELECT 1; SELECT 2; SET NAMES latin1", "latin1"),
         ("PREPARE x FROM 'SET NAMES latin1'; EXECUTE x", "latin1"),
+        ("SET CHAR SET latin1", "latin1"),
+        ("--\nSET NAMES latin1", "latin1"),
+        ("--\x01 c\nSET NAMES latin1", "latin1"),
+        ("/*!999999 c */ SET NAMES latin1", "latin1"),
+        ("/*!40101SET NAMES latin1*/", "latin1"),
     ],
 )
 async def test_a_statement_that_changes_it(
@@ -348,6 +353,33 @@ async def test_a_statement_that_changes_it(
     await check_values(connection, LATIN)
     await connection.set_charset("utf8mb4")
     await check_values(connection)
+
+
+@pytest.mark.parametrize("size", [0, 4])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "BEGIN NOT ATOMIC SET NAMES latin1; END",
+        "IF 1 THEN SET NAMES latin1; END IF",
+        "FOR i IN 1..1 DO SET NAMES latin1; END FOR",
+    ],
+)
+async def test_a_compound_statement_that_changes_it(
+    connect_args: dict[str, Any], server: Server, statement: str, size: int
+) -> None:
+    if server.kind == "mysql":
+        pytest.skip("only within routines there")
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
+        cursor = await connection.cursor()
+        await cursor.execute(statement, ())
+        assert await row(connection, "SELECT %s, @@character_set_client", ("é",)) == (
+            ("é", "latin1")
+        )
+        await connection.query("SET NAMES utf8mb4")
+        async with await connection.prepare(statement) as prepared:
+            await prepared.execute()
+        assert await row(connection, "SELECT %s", ("é",)) == ("é",)
+        assert connection.charset == "latin1"
 
 
 @pytest.mark.parametrize("first", ["DO 1", "SELECT 1", "SELECT 1; DO 1; SELECT 2"])
@@ -495,7 +527,20 @@ async def test_a_change_that_is_none_costs_nothing(connection: Connection) -> No
     [
         ("SET NAMES x", True, True),
         ("(SELECT 1);\n/**/ # c\nset\tcharacter set x", True, False),
+        ("SET CHAR SET x", True, True),
+        ("--\nSET NAMES x", True, False),
+        ("--\x01 c\nSET NAMES x", True, False),
+        ("/*!999999 c */ SET NAMES x", True, False),
+        ("/*!999999\\- enable the sandbox mode */\nSET NAMES x", True, False),
+        ("/*M!999999 c */ SET NAMES x", True, False),
+        ("/*!40101SET NAMES x*/", True, False),
+        ("\xa0SET NAMES x", True, False),
+        ("BEGIN NOT ATOMIC SET NAMES x; END", True, False),
+        ("IF 1 THEN SET NAMES x; END IF", True, False),
+        ("SET/**/@@sql_mode = ''", True, True),
+        ("EXECUTE IMMEDIATE 'DO 1'", True, False),
         ("SELECT 'SET NAMES x'", False, False),
+        ("CREATE TABLE t (a CHAR(9) CHARACTER SET x)", False, False),
         ("UPDATE t SET names = 1", False, False),
         ("CREATE TABLE t (a INT) CHARSET=latin1", False, False),
         ("SET autocommit = 0", False, True),
@@ -506,5 +551,234 @@ async def test_a_change_that_is_none_costs_nothing(connection: Connection) -> No
     ],
 )
 def test_what_may_change_it(statement: str, may: bool, ignores: bool) -> None:
-    text = statement.encode()
+    text = statement.encode("latin-1", "xmlcharrefreplace")
     assert (may_change_charset(text), ignores_charset(text)) == (may, ignores)
+
+
+# NO_BACKSLASH_ESCAPES: the flag of the server stays where a routine has set the mode and the server
+# has undone that.
+
+#: Values that end their literal where backslashes are read in the other way.
+ESCAPES = ("\\' UNION SELECT 43 -- ", "x' UNION SELECT 44 -- ", "\\", ", (SELECT USER())) -- ")
+
+
+@pytest.fixture
+async def routines(server: Server, table_name: str) -> AsyncIterator[str]:
+    """Ends of the names of routines: p and f set the mode, q takes it away, and a trigger of t."""
+    name, mode = table_name, "SET sql_mode = 'NO_BACKSLASH_ESCAPES'"
+    server.execute(f"CREATE PROCEDURE p{name}() {mode}")
+    server.execute(f"CREATE PROCEDURE q{name}() SET sql_mode = ''")
+    server.execute(f"CREATE FUNCTION f{name}() RETURNS INT NO SQL BEGIN {mode}; RETURN 1; END")
+    server.execute(f"CREATE TABLE {name} (a TEXT)")
+    server.execute(f"CREATE TRIGGER t{name} BEFORE INSERT ON {name} FOR EACH ROW {mode}")
+    yield name
+    for kind, first in (("PROCEDURE", "p"), ("PROCEDURE", "q"), ("FUNCTION", "f")):
+        server.execute(f"DROP {kind} {first}{name}")
+
+
+async def check_escapes(connection: Connection) -> None:
+    cursor = await connection.cursor()
+    for value in ESCAPES:
+        await cursor.execute("SELECT %s", (value,))
+        assert await cursor.fetchall() == ((value,),)
+        await cursor.execute(f"SELECT {connection.escape(value)}")
+        assert await cursor.fetchall() == ((value,),)
+        await cursor.execute(f"SELECT '{connection.escape_string(value)}'")
+        assert await cursor.fetchall() == ((value,),)
+    await connection.query("CREATE TEMPORARY TABLE kept_too (a TEXT, b TEXT)")
+    await cursor.executemany("INSERT INTO kept_too VALUES (%s, %s)", [(v, v) for v in ESCAPES])
+    await cursor.execute("SELECT * FROM kept_too")
+    assert await cursor.fetchall() == tuple((value, value) for value in ESCAPES)
+    await connection.query("DROP TEMPORARY TABLE kept_too")
+    async with await connection.prepare("SELECT '\\\\', %s") as prepared:
+        cursor = await prepared.execute(("x",))
+        assert await cursor.fetchone() == ("\\\\" if connection.no_backslash_escapes else "\\", "x")
+
+
+@pytest.mark.parametrize("size", [0, 4])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CALL p{0}()"],
+        ["SELECT f{0}()"],
+        ["DO f{0}()"],
+        ["SET @a = f{0}()"],
+        ["INSERT INTO {0} VALUES ('a')"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES'"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "CALL q{0}()"],
+        ["CALL p{0}()", "DO 1", "COMMIT"],
+        ["CALL p{0}()", "SET sql_mode = @@sql_mode"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "SET sql_mode = ''", "SET @a = f{0}()"],
+        ["SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'; SELECT 1"],
+        ["PREPARE x FROM \"SET sql_mode = 'NO_BACKSLASH_ESCAPES'\"", "EXECUTE x"],
+    ],
+)
+async def test_backslashes_as_the_session_reads_them(
+    connect_args: dict[str, Any], routines: str, statements: list[str], size: int
+) -> None:
+    async with connect(**connect_args, stmt_cache_size=size, autocommit=True) as connection:
+        for statement in statements:
+            await connection.query(statement.format(routines))
+        await check_escapes(connection)
+        await connection.set_charset("utf8mb4")
+        await check_escapes(connection)
+        await connection.reset()
+        assert not connection.no_backslash_escapes
+        await check_escapes(connection)
+
+
+@pytest.mark.parametrize("autocommit", [None, True, False])
+async def test_backslashes_after_init_command(
+    connect_args: dict[str, Any], routines: str, autocommit: bool | None
+) -> None:
+    options = {**connect_args, "autocommit": autocommit}
+    async with connect(**options, init_command=f"CALL p{routines}()") as connection:
+        await check_escapes(connection)
+    command = "SET sql_mode = 'NO_BACKSLASH_ESCAPES'"
+    async with connect(**options, init_command=command) as connection:
+        assert connection.no_backslash_escapes
+        await check_escapes(connection)
+
+
+async def test_set_statement(connection: Connection, server: Server) -> None:
+    if server.kind == "mysql":
+        pytest.skip("MariaDB's alone")
+    await connection.query("SET STATEMENT sql_mode = 'NO_BACKSLASH_ESCAPES' FOR SELECT 1")
+    await check_escapes(connection)
+
+
+async def test_the_mode_and_then_the_character_set(connection: Connection) -> None:
+    """`set_charset` settles only the one, so it asks for the other."""
+    await connection.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    await connection.set_charset("latin1")
+    assert connection.no_backslash_escapes
+    await check_escapes(connection)
+
+
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES"])
+@pytest.mark.parametrize("lie", [lambda flags: flags | 512, lambda flags: flags & ~512])
+async def test_a_flag_that_lies(
+    server: Server, connect_args: dict[str, Any], mode: str, lie: Callable[[int], int]
+) -> None:
+    async with FlagProxy(server.host, server.port, lambda flags: flags) as proxy:
+        options = {**connect_args, "port": proxy.port, "sql_mode": mode}
+        async with connect(**options) as connection:
+            proxy.flags = lie
+            await connection.query("DO 1")
+            assert connection.no_backslash_escapes == bool(mode)
+            await check_escapes(connection)
+
+
+# Statements that aren't preceded by the question, and those that are refused
+
+
+@pytest.mark.parametrize(
+    ("before", "question", "answer"),
+    [
+        ("INSERT INTO numbers VALUES (1), (2), (3)", "SELECT ROW_COUNT()", ((3,),)),
+        ("SELECT SQL_CALC_FOUND_ROWS * FROM two LIMIT 1", "SELECT FOUND_ROWS()", ((2,),)),
+        ("SELECT CAST('x' AS SIGNED)", "SHOW COUNT(*) WARNINGS", ((1,),)),
+        ("SELECT CAST('x' AS SIGNED)", "SELECT @@warning_count", ((1,),)),
+    ],
+)
+async def test_questions_about_the_statement_before(
+    connection: Connection, before: str, question: str, answer: Any
+) -> None:
+    connection.get_warnings = False
+    await connection.query("CREATE TEMPORARY TABLE numbers (n INT)")
+    await connection.query("CREATE TEMPORARY TABLE two AS SELECT 1 AS n UNION SELECT 2")
+    cursor = await connection.cursor()
+    for way in (cursor.execute, connection.query):
+        await way(f"SET NAMES latin1; {before}")
+        await connection.discard_results()
+        if way == connection.query:
+            await way(question)
+            assert connection.link.result is not None
+            assert tuple(connection.link.result.rows or ()) == answer
+        else:
+            await way(question)
+            assert await cursor.fetchall() == answer
+        assert await row(connection, "SELECT %s", ("é",)) == ("é",)
+        assert connection.charset == "latin1"
+        await connection.set_charset("utf8mb4")
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("SET NAMES latin1", True),
+        ("SET sql_mode = 'NO_BACKSLASH_ESCAPES'", True),
+        ("SET character_set_results = NULL", False),
+        ("SET character_set_client = latin1", False),
+    ],
+)
+async def test_what_a_pool_hands_on(
+    connect_args: dict[str, Any], statement: str, kept: bool, ended: bool, autocommit: bool
+) -> None:
+    """A connection whose character set is known."""
+    async with create_pool(**connect_args, minsize=1, maxsize=1, autocommit=autocommit) as pool:
+        for _ in range(2):
+            async with pool.acquire() as first:
+                await first.query(statement)
+                if ended:
+                    await first.commit()
+            async with pool.acquire() as second:
+                assert not second.charset_in_doubt
+                assert (second is first) == kept
+                assert await row(second, "SELECT %s", ("\\'é",)) == ("\\'é",)
+
+
+@pytest.mark.parametrize("size", [0, 4])
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("SET NAMES gbk; SELECT %s", True),
+        ("DO 1; SET @a = 'x;y', NAMES gbk; SELECT %s", True),
+        ("SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT %s", True),
+        ("SET NAMES utf8mb4; SELECT %s", False),
+        ("SET names utf8mb4 COLLATE utf8mb4_bin; SELECT %s; ", False),
+        ("SELECT %s; SET NAMES gbk;", False),
+        ("SELECT %s; SET NAMES gbk; DO '%%s'", False),
+        ("SELECT %s; UPDATE charnames SET names = 'a;b'; DO 1", False),
+    ],
+)
+async def test_values_behind_a_change_in_the_same_text(
+    connect_args: dict[str, Any], statement: str, refused: bool, size: int
+) -> None:
+    value = "誠\\' OR 1=1 -- "
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
+        await connection.query("CREATE TEMPORARY TABLE charnames (names TEXT)")
+        cursor = await connection.cursor()
+        if refused:
+            with pytest.raises(ProgrammingError, match="by itself"):
+                await cursor.execute(statement, (value,))
+            assert not connection.charset_in_doubt
+        else:
+            await cursor.execute(statement, (value,))
+            while cursor.description is None:
+                await cursor.nextset()
+            assert await cursor.fetchall() == ((value,),)
+        assert await row(connection, "SELECT %s", (value,)) == (value,)
+
+
+async def test_prepare_after_a_change(connection: Connection) -> None:
+    """Which strings a statement has, and so which marks, is known only then."""
+    await connection.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    async with await connection.prepare("SELECT '\\', %s, '\\'") as prepared:
+        cursor = await prepared.execute(("x",))
+        assert await cursor.fetchone() == ("\\", "x", "\\")
+
+
+@pytest.mark.parametrize("name", [None, 5, b"utf8mb4"])
+async def test_a_name_that_is_none(connection: Connection, name: Any) -> None:
+    with pytest.raises(ProgrammingError, match="'charset'"):
+        await connection.set_charset(name)
+    await check_values(connection)
+
+
+async def test_names_in_another_character_set(connection: Connection) -> None:
+    await connection.query("SET character_set_results = utf16")
+    with pytest.raises(ProgrammingError, match="utf8mb4, utf8mb4, utf16 for client"):
+        await connection.query("SELECT 1")

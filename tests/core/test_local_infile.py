@@ -232,6 +232,17 @@ async def test_rogue_server_gets_no_file(allowed: bool, query: str, tmp_path: Pa
         (r"""DO 'a\', '; LOAD DATA LOCAL INFILE "x" INTO TABLE t; -- '""", []),
         (r"""DO "a\", '; LOAD DATA LOCAL INFILE "x" INTO TABLE t; -- '""", []),
         ("LOAD DATA LOCAL INFILE '%s' INTO TABLE t", ["%s"]),
+        ("LOAD DATA /*!40000 CONCURRENT */ LOCAL INFILE 'x' INTO TABLE t", ["x"]),
+        ("--\n--\x01 it's\nLOAD DATA LOCAL INFILE 'x' INTO TABLE t --", ["x"]),
+        ("DO 5--3; DO 5 --é\n; LOAD DATA LOCAL INFILE 'x' INTO TABLE t", ["x"]),
+        # Nor where a comment is one for some servers only.
+        ("/*!40000 DO '*/; LOAD DATA LOCAL INFILE \"x\" INTO TABLE t -- ' */", []),
+        ("/*M!40000 DO '*/; LOAD DATA LOCAL INFILE \"x\" INTO TABLE t -- ' */", []),
+        ("SELECT /*+ SET_VAR(a='*/; LOAD DATA LOCAL INFILE \"x\" INTO TABLE t -- ') */ 1", []),
+        ("DO 1 /*!99999 ' */, '; LOAD DATA LOCAL INFILE \"x\" INTO TABLE t -- '", []),
+        ("DO 1 --\x01 it's\n, '; LOAD DATA LOCAL INFILE \"x\" INTO TABLE t; -- '", []),
+        ("DO 1 --\xa0'\n, '; LOAD DATA LOCAL INFILE \"x\" INTO TABLE t; -- '", []),
+        ("/*!40000 LOAD DATA LOCAL INFILE 'x' INTO TABLE t */", []),
     ],
 )
 def test_names_in_the_statement(statement: str, names: list[str | tuple[str, ...]]) -> None:
@@ -395,5 +406,6 @@ def test_search_for_names_takes_no_time() -> None:
     began = time.perf_counter()
     assert local_file_names("/*a*/ " * 5000 + "INFILE '" + "\\'" * 50_000) == []
     assert local_file_names("LOAD DATA LOCAL INFILE '" + "''" * 50_000) == []
+    assert local_file_names("/*!1 /*" * 50_000 + "INFILE" + "*/" * 50_000) == []
     assert local_file_names("INFILE" + "%s" * 50_000, ("x",) * 50_000) == []
     assert time.perf_counter() - began < 2

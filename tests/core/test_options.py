@@ -378,6 +378,36 @@ async def test_bad_data_source_name(dsn: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("DEFAULT", None),
+        (" default ", None),
+        ("@@GLOBAL.sql_mode", None),
+        ("0", ""),
+        (0, ""),
+        ("4", "ANSI_QUOTES"),
+        (4, "ANSI_QUOTES"),
+        ("", ""),
+        ("ANSI_QUOTES,PIPES_AS_CONCAT", "PIPES_AS_CONCAT,ANSI_QUOTES"),
+        ("'ANSI_QUOTES'", "ANSI_QUOTES"),
+    ],
+)
+async def test_sql_mode(connect_args: dict[str, Any], given: str | int, wanted: str | None) -> None:
+    if wanted is None:
+        async with connect(**connect_args) as plain:
+            wanted = await one(plain, "SELECT @@GLOBAL.sql_mode")
+    async with connect(**connect_args, sql_mode=given) as connection:
+        assert await one(connection, "SELECT @@sql_mode") == wanted
+        assert connection.sql_mode == given
+
+
+@pytest.mark.parametrize("given", [b"ANSI", True, 1.5, ["ANSI"]])
+async def test_bad_sql_mode(given: Any) -> None:
+    with pytest.raises(TypeError, match="'sql_mode'"):
+        await connect(sql_mode=given)
+
+
+@pytest.mark.parametrize(
     "given",
     [
         "mysql:/root:hunter2@db.example/test",
@@ -411,6 +441,13 @@ async def test_a_slip_in_a_data_source_name(given: str) -> None:
         "mysqlx://root:hunter2@db.example/test",
         "root:hunter2@db.example://",
         "mysql://root:x@%68unter2%40db.example/test",
+        "mysql://root:12?charset=hunter2@db.example/test",
+        "mysql://root:12?hunter2=x@db.example/test",
+        "mysql://root:x@db.example/test?init_command=hunter2@db.example",
+        "mysql://root:12?hunter2",
+        "mysql://db.example/test?hunter2=1",
+        "mysql://db.example/test?password=hunter2",
+        "mysql://db.example/test?password%3Dhunter2",
     ],
 )
 async def test_a_password_that_is_not_quoted(dsn: str) -> None:

@@ -559,6 +559,9 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("SET time_zone = '+05:00'", "SELECT FROM_UNIXTIME(86400), %s", (1,)),
     ("SET sql_select_limit = 2", "SELECT n, %s FROM numbered", (1,)),
     ("USE information_schema", "SELECT DATABASE(), %s", (1,)),
+    ("--\nUSE information_schema", "SELECT DATABASE(), %s", (1,)),
+    ("/*!999999 c */ USE information_schema", "SELECT DATABASE(), %s", (1,)),
+    ("SET autocommit = 1, sql_mode = 'PIPES_AS_CONCAT'", "SELECT 1 || %s", (0,)),
     ("USE information_schema", "SELECT COUNT(*) > 2, %s FROM schemata", (1,)),
 ]
 

@@ -5,7 +5,7 @@
 #include "_names.h"
 
 /* Status flags, and the fields of packets.Ok. */
-enum { MORE_RESULTS = 0x0008, NO_BACKSLASH_ESCAPES = 0x0200 };
+enum { MORE_RESULTS = 0x0008 };
 enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT };
 
 #define CURSOR_OBJECTS(X)                                                                          \

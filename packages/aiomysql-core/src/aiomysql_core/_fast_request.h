@@ -174,31 +174,29 @@ ready_statement(FastPath *self, const State *state, PyObject *handle, PyObject *
 static PyObject *
 statement_text(FastPath *self, const State *state, PyObject *query, PyObject *args)
 {
-    PyObject *escapes, *literals, *text = NULL, *bytes = NULL;
+    PyObject *literals, *text = NULL, *bytes = NULL;
     const char *start;
     Py_ssize_t size;
-    long flags;
 
     if (args == Py_None) {
         text = Py_NewRef(query);
     }
     else {
-        PyObject *status = SLOT(state, self->session, session_server_status);
-        flags = status == NULL ? -1 : PyLong_AsLong(status);
-        if (flags == -1) {
-            if (!PyErr_Occurred()) {
-                PyErr_SetString(PyExc_AttributeError, "server_status");
-            }
+        PyObject *escapes = SLOT(state, self->link, link_no_backslash_escapes);
+        if (escapes == NULL) {
+            PyErr_SetString(PyExc_AttributeError, "no_backslash_escapes");
             return NULL;
         }
-        escapes = flags & NO_BACKSLASH_ESCAPES ? Py_True : Py_False;
+        Py_INCREF(escapes); /* what is called here may change it */
         if (PyObject_SetAttr(self->literals, state->names.no_backslash_escapes, escapes) < 0) {
+            Py_DECREF(escapes);
             return NULL;
         }
         PyObject *arguments[3] = {args, escapes, self->literal};
         literals = PyObject_Vectorcall(state->literals, arguments, 3, NULL);
         text = literals == NULL ? NULL : PyUnicode_Format(query, literals);
         Py_XDECREF(literals);
+        Py_DECREF(escapes);
     }
     if (text != NULL && PyUnicode_CheckExact(text)) {
         start = PyUnicode_AsUTF8AndSize(text, &size);

@@ -13,14 +13,14 @@
 
 #define SLOTS(X)                                                                                   \
     X(link, _claimed) X(link, affected_rows) X(link, autocommit) X(link, last_usage)               \
-    X(link, result) X(link, transaction_possible)                                                  \
+    X(link, no_backslash_escapes) X(link, result) X(link, transaction_possible)                    \
     X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, follower) X(stream, received)    \
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
     X(handle, generation) X(handle, positional) X(handle, prepared)     \
     X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
-    X(session, error) X(session, exchanges) X(session, server_status)                              \
+    X(session, error) X(session, exchanges)                                                        \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, wake)                    \
     X(result, column_set) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 

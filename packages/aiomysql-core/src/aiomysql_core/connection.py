@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import COMMAND, CR
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.awaitable import AwaitableContextManager
@@ -38,6 +38,7 @@ from aiomysql_protocol.auth import AuthMethod, Dialog
 from aiomysql_protocol.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.charsets import (
     Charset,
+    changes_charset_within,
     find_charset,
     ignores_charset,
     may_change_charset,
@@ -56,12 +57,11 @@ from aiomysql_protocol.session import Session
 
 C = TypeVar("C", bound=Cursor)
 
-#: What the session reads literals in, turns them into, and gives text in.
+#: What the session reads literals in, turns them into, and gives text in; and how it reads them.
 _ASK_CHARSETS = (
-    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results"
+    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results,"
+    b" @@sql_mode"
 )
-
-_NO_BACKSLASH_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 
 #: Not in pymysql.constants.COMMAND.
 _COM_RESET_CONNECTION = 0x1F
@@ -85,7 +85,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         port: int = 3306,
         unix_socket: str | None = None,
         charset: str = "",
-        sql_mode: str | None = None,
+        sql_mode: str | int | None = None,
         read_default_file: str | None = None,
         conv: Mapping[Any, Any] | None = default_decoders,
         use_unicode: bool | None = None,
@@ -151,7 +151,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         tcp_user_timeout: seconds that what was sent may remain without acknowledgement (Linux).
         None for either: as the system has it.
         max_allowed_packet: bytes, from 262,144; a longer packet from the server is refused.
-        sql_mode, init_command: set and run on connecting.
+        sql_mode, init_command: set and run on connecting.  sql_mode: names of modes with commas
+        between, or an expression of SQL that gives them (DEFAULT, a number).
         autocommit: the session's autocommit mode; None leaves the server's default.
         cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
         stmt_cache_size: how many of the statements that cursors run with arguments are kept
@@ -231,6 +232,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.skip_idle_commits = skip_idle_commits
         self.cursorclass = cursorclass
         self.use_unicode = True if use_unicode is None else use_unicode
+        modes: object = sql_mode
+        if not isinstance(modes, (str, int, type(None))) or isinstance(modes, bool):
+            kind = type(modes).__name__
+            raise TypeError(f"option 'sql_mode' must be of type str, int, None, not {kind}")
         self.sql_mode = sql_mode
         self.init_command = init_command
         #: The autocommit mode asked for; None for the server's default.
@@ -246,7 +251,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
-        #: For cursors: may the session's character set be another than `encoding` is for?
+        #: For cursors: may the session's character set be another than `encoding` is for, or
+        #: NO_BACKSLASH_ESCAPES have changed?
         self.charset_in_doubt = False
         #: For cursors: the exchanges with the server.
         self._killer = Killer(options) if options.on_cancel == "kill" else None
@@ -349,10 +355,14 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             settings += autocommit
         if self.sql_mode is not None:
             # A list of modes, or else an expression, which may be quoted itself.
-            modes = self.sql_mode
+            modes = str(self.sql_mode)
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
+            plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
         await self._set(settings)
+        # Of a statement's answers this is the one whose flag is believed: after a routine that sets
+        # sql_mode, which the server undoes, the flag stays.
+        self.link.no_backslash_escapes = self.link.stream().session.no_backslash_escapes
         if db is not None:
             await self.select_db(db)
         if self.init_command is not None:
@@ -497,9 +507,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """For cursors: what the link is to run for `statement`.
 
         files: those that it may load; default: those that it names itself.  source: the text that
-        values were written into; default: none were.
+        values were written into; default: none were.  Raises ProgrammingError when that changes how
+        the session reads them.
         """
         written = None if source is None else source.encode("utf-8", "replace")
+        if written is not None and changes_charset_within(written, self._charset):
+            raise err.ProgrammingError(
+                "the statement changes the character set or sql_mode for values behind it in the "
+                "same text: run that SET by itself"
+            )
         self.note_statement(statement if written is None else written)
         if files is None:
             files = self.local_files(statement)
@@ -514,10 +530,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.note_charset(statement)
 
     def note_charset(self, statement: bytes) -> None:
-        """For cursors: this is run; if it may change the character set, the next one asks."""
+        """For cursors: this is run; if it may change how literals are read, the next one asks."""
         if may_change_charset(statement) and not sets_names_to(statement, self._charset):
-            self.charset_in_doubt = True
-            self.link.fast_path = None
+            self._doubt_charset()
 
     def local_file_names(
         self, query: str | bytes | bytearray, args: object = None
@@ -550,10 +565,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
         mark stands where no value can, and what the server says.
         """
+        await self.settle()  # which tells how strings in it are read
         handle = self.statements.new_handle(query)
         if handle.template is None and "%" in query:
             raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
-        await self.settle()
         await self.statements.prepare(handle)
         return PreparedStatement(self, query, handle)
 
@@ -634,6 +649,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             else:
                 await self.query(statement)
             link.record_mode(mode)
+            if self.charset_in_doubt:
+                link.transaction_possible = True  # no pool lends it as it is
         if unread is not None:
             try:
                 raise unread
@@ -671,9 +688,13 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     async def set_charset(self, charset: str) -> None:
         """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
         found = find_charset(charset)
+        in_doubt = self.charset_in_doubt
         with self._known_state():
             await self.query(f"SET NAMES {found.server_name}")
-        self._use_charset(found)
+            self._use_charset(found)
+            if in_doubt:  # so the sql_mode is, too
+                self._doubt_charset()
+                await self.settle_charset()
 
     def _use_charset(self, charset: Charset) -> None:
         """The session has this character set now."""
@@ -682,6 +703,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self.link.stream().session.columns = self._column_cache()
         self.statements.forget(self.encoding)
         self._charset_known()
+
+    def _doubt_charset(self) -> None:
+        """The next statement asks; one that does not ask may not be sent."""
+        self.charset_in_doubt = True
+        self.link.fast_path = None
 
     def _charset_known(self) -> None:
         """The session has the connection's character set."""
@@ -696,11 +722,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.settle_charset()
 
     async def settle_charset(self, query: object = None, args: object = None) -> None:
-        """For cursors: find out which character set the session has, to run `query` with `args`.
+        """For cursors: find out how the session reads literals, to run `query` with `args`.
 
-        It may be another since a statement has set it: the connection goes over to it then, as by
-        `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked when it does
-        not matter to the statement.
+        A statement may have set sql_mode or the character set: the connection goes over to that
+        then, as by `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked
+        when it does not matter to the statement.
         """
         if args is None and isinstance(query, (str, bytes, bytearray)):
             text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
@@ -724,7 +750,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def _ask_charsets(self) -> tuple[str | None, ...]:
         """The names of the session's character sets: of statements, literals and, if the connection
-        decodes text, results.
+        decodes text, results.  Finds out about NO_BACKSLASH_ESCAPES, too.
         """
         session = self.link.stream().session
         columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
@@ -732,11 +758,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             rows = await self.link.fetch(_ASK_CHARSETS)
         finally:
             session.columns = columns
-        if len(rows) != 1 or len(rows[0]) != 3:
+        if len(rows) != 1 or len(rows[0]) != 4:
             raise err.InternalError(0, "the server did not tell the session's character sets")
+        # Results in UTF-16 or UTF-32 are these names with NULs between.
+        *charsets, modes = [
+            cell.replace(b"\0", b"").decode("latin-1") if isinstance(cell, bytes) else None
+            for cell in rows[0]
+        ]
+        self.link.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
         return tuple(
-            reported_charset(name.decode("latin-1")) if isinstance(name, bytes) else None
-            for name in rows[0][: 3 if self.use_unicode else 2]
+            None if name is None else reported_charset(name)
+            for name in charsets[: 3 if self.use_unicode else 2]
         )
 
     @contextlib.contextmanager
@@ -804,10 +836,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     def current_literals(self) -> Literals:
         """For cursors: what writes literals as the session reads them now."""
-        session, literals = self.link.session, self._literals
-        literals.no_backslash_escapes = session is not None and bool(
-            session.server_status & _NO_BACKSLASH_ESCAPES
-        )
+        literals = self._literals
+        literals.no_backslash_escapes = self.no_backslash_escapes
         return literals
 
 

@@ -65,6 +65,9 @@ _POOL_QUERY: dict[str, Callable[[str], Any]] = {
     "debug": _boolean,
 }
 
+#: What is written before the query, or not in a data source name at all.
+_ELSEWHERE = frozenset({"host", "port", "user", "password", "passwd", "db"})
+
 
 def is_dsn(text: object) -> TypeGuard[str]:
     """Is this a data source name rather than a host?"""
@@ -83,10 +86,10 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
         raise ValueError("the data source name is not a URL (is the password quoted?)") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
-    if parts.fragment or "@" in parts.path:
-        # Of which what follows would be shown as a database, or lost.
+    if parts.fragment or "@" in parts.path or "@" in parts.query:
+        # Of which what follows would be shown as a database or an option, or lost.
         raise ValueError(
-            "the data source name has a part behind '#', or an '@' in the database: "
+            "the data source name has a part behind '#', or an '@' in the database or the options: "
             "are the special characters of user, password and database quoted (%23, %40, %2F)?"
         )
     found: dict[str, Any] = {}
@@ -111,7 +114,9 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         convert = known.get(name)
         if convert is None:
-            shown = repr(name) if name.isidentifier() else "(is the password quoted?)"
+            # Behind a user the password is over; else this may be the rest of it.
+            harmless = parts.username is not None or name in _POOL_QUERY or name in _ELSEWHERE
+            shown = repr(name) if harmless and name.isidentifier() else "(is the password quoted?)"
             raise ValueError(f"the data source name has an unknown option {shown}")
         try:
             found[name] = convert(text)

@@ -18,6 +18,8 @@ class ConnectionInfo:
 
     #: For cursors: the exchanges with the server.
     link: Link
+    #: For cursors: see Connection.
+    charset_in_doubt: bool
     #: How the server is reached, in words.
     host_info: str
 
@@ -171,7 +173,13 @@ class ConnectionInfo:
 
     @property
     def no_backslash_escapes(self) -> bool:
-        """Did the server last say that backslashes are ordinary characters in strings?"""
+        """Are backslashes ordinary characters in the session's strings?
+
+        Behind a statement that may have changed that, and before the next, by the server's flag.
+        """
+        session = self.link.session
+        if self.charset_in_doubt and session is not None:
+            return session.no_backslash_escapes
         return self.link.no_backslash_escapes
 
     @property

@@ -74,6 +74,7 @@ class Link(LinkState):
         self._stream = stream
         self.session = stream.session
         self._close_reason = None
+        self.no_backslash_escapes = False
         self.record_session()
 
     def hasten(self, statements: Statements, literals: Literals, *, text: bool) -> None:

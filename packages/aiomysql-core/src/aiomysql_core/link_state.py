@@ -43,6 +43,7 @@ class LinkState:
         "affected_rows",
         "autocommit",
         "last_usage",
+        "no_backslash_escapes",
         "result",
         "session",
         "transaction_possible",
@@ -81,6 +82,9 @@ class LinkState:
         #: May a transaction be open, by what was run since the last COMMIT or ROLLBACK?  Whatever
         #: the server's flags say: a proxy may not know of them.
         self.transaction_possible = False
+        #: Are backslashes ordinary characters in the session's strings?  What the connection knows,
+        #: not what the server's flag says.
+        self.no_backslash_escapes = False
         # May COMMIT and ROLLBACK begin another one (variable completion_type)?
         self._chains = False
         #: Rows changed or found by the last statement that succeeded.
@@ -115,11 +119,6 @@ class LinkState:
     def server_status(self) -> int:
         """The last status flags of the server; 0 when closed."""
         return self.session.server_status & 0xFFFF if self.session is not None else 0
-
-    @property
-    def no_backslash_escapes(self) -> bool:
-        """Did the server last say that backslashes are ordinary characters in strings?"""
-        return self.session is not None and self.session.no_backslash_escapes
 
     @property
     def outstanding(self) -> bool:

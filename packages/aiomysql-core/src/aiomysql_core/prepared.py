@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pymysql import err
 
 from aiomysql_core.awaitable import DONE
+from aiomysql_protocol.charsets import ASKS_BEFORE
 from aiomysql_protocol.implementation import is_simple_statement
 from aiomysql_protocol.literals import encode_statement
 from aiomysql_protocol.parameters import NO_PARAMETERS, NeedsTextError, ParameterWriter
@@ -37,29 +38,25 @@ _STALE = frozenset({1615, 1243})
 _PASSING = frozenset({1317, 1205})
 
 #: Statements after which others may mean something else, because a prepared one keeps the database
-#: and the modes it was prepared under: those are prepared again.
-_CHANGE = (
-    rb"(?:\s+|/\*(?!M?!).*?\*/|/\*M?!\d*|\*/|(?:--\s|\#)[^\n]*\n)*+"
-    rb"(?:USE|CALL|SET(?!\s+(?:SESSION\s+)?(?:AUTOCOMMIT|TRANSACTION)\b))\b"
-)
-# Apart, because each finds its place in a long statement at once.
-_CHANGE_FIRST = re.compile(_CHANGE, re.IGNORECASE | re.DOTALL)
-_CHANGE_LATER = re.compile(rb";" + _CHANGE, re.IGNORECASE | re.DOTALL)
-
-#: What asks about the statement before, of which a preparation in between would leave nothing; and
-#: what may ask for a file.
-_TEXT_ONLY = re.compile(
-    r"\b(?:ROW_COUNT|FOUND_ROWS)\s*\(|@@(?:\w+\.)?(?:WARNING|ERROR)_COUNT\b"
-    r"|\b(?:SHOW|GET)\s.*?\b(?:WARNINGS|ERRORS|DIAGNOSTICS)\b|\bLOAD\s+(?:DATA|XML)\b",
-    re.IGNORECASE | re.DOTALL,
+#: and the modes it was prepared under: those are prepared again.  They have such a word, wherever;
+#: in front of it may stand a digit, of the version in a comment that the server executes.
+_CHANGE = re.compile(rb"(?<![A-Z_])(?:USE|CALL|SET|EXECUTE)\b", re.IGNORECASE)
+_NO_CHANGE = re.compile(
+    rb"\s*SET\s+(?:SESSION\s+)?(?:AUTOCOMMIT\s*=\s*\w+|TRANSACTION\s[\w\s,]+);?\s*", re.IGNORECASE
 )
 
+#: What may ask for a file.
+_LOADS = re.compile(rb"\bLOAD\s+(?:DATA|XML)\b", re.IGNORECASE)
 
 _UTF8 = ("utf8", "utf-8")
 
 
 def _changes_meaning(statement: bytes) -> bool:
-    return bool(_CHANGE_FIRST.match(statement) or _CHANGE_LATER.search(statement))
+    return (
+        not is_simple_statement(statement, 0)
+        and _CHANGE.search(statement) is not None
+        and _NO_CHANGE.fullmatch(statement) is None
+    )
 
 
 class Handle:
@@ -191,8 +188,13 @@ class Statements:
         handle = Handle(template.statement if template is not None else query, template, cached)
         handle.statement = encode_statement(handle.text, self._encoding)
         handle.is_simple = is_simple_statement(handle.statement, 0)
-        handle.changes_meaning = not handle.is_simple and _changes_meaning(handle.statement)
-        if cached and (handle.changes_meaning or _TEXT_ONLY.search(query)):
+        handle.changes_meaning = _changes_meaning(handle.statement)
+        # Of the statement before, a preparation in between would leave nothing to ask about.
+        if cached and (
+            handle.changes_meaning
+            or ASKS_BEFORE.search(handle.statement)
+            or _LOADS.search(handle.statement)
+        ):
             handle.template = None
         return handle
 

@@ -142,7 +142,11 @@ def _log_unread(connection: Connection, error: MySQLError) -> None:
 
 
 async def _end_transaction(connection: Connection) -> None:
-    """Roll back what may be open, and have the connection know its autocommit mode again."""
+    """Roll back what may be open, and have the connection know its autocommit mode again, and its
+    character set: ProgrammingError if that can't be.
+    """
+    if connection.charset_in_doubt:
+        await connection.settle_charset()
     link = connection.link
     if not link.nothing_to_end():
         await connection.rollback()

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from pymysql.charset import charset_by_name
 from pymysql.err import ProgrammingError
 
+from aiomysql_protocol.implementation import is_simple_statement
+
 #: Collation id that marks a column's bytes as bytes (MySQL: collation `binary`).
 BINARY_COLLATION = 63
 
@@ -68,6 +70,9 @@ def find_charset(name: str) -> Charset:
     Raises ProgrammingError, which names it, when it is unknown, when a client may not use it, or
     when Python has no codec for it.
     """
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        raise ProgrammingError(f"a character set (option 'charset') has a str for name, not {kind}")
     server_name = name.lower()
     if server_name == "utf8":
         server_name = "utf8mb4"
@@ -103,14 +108,20 @@ def reported_charset(name: str) -> str:
 
 
 def may_change_charset(statement: bytes) -> bool:
-    """May this text, perhaps of several statements, change the session's character set?
+    """May this text, perhaps of several statements, change how the session reads literals, by its
+    character set or its sql_mode?
 
-    It may if there is a SET with a word of those that do it, or an EXECUTE of what PREPARE has
-    prepared.  (What a procedure sets of character_set_client and character_set_connection is undone
-    at its end, by the server.)
+    It may if it has, anywhere, SET with a word of those that do it, or EXECUTE, which runs what
+    PREPARE has prepared: to tell a comment from what is none, servers differ too much.  (What a
+    procedure sets of sql_mode, character_set_client and character_set_connection is undone at its
+    end, by the server.)
     """
-    found = _SET.match(statement) or _LATER_SET.search(statement)
-    return found is not None and _CHARSET_WORD.search(statement, found.start()) is not None
+    return not is_simple_statement(statement, 0) and _changes_charset(statement)
+
+
+def _changes_charset(statement: bytes) -> bool:
+    found = _SET.search(statement)
+    return found is not None and _CHARSET_WORD.search(statement) is not None
 
 
 def sets_names_to(statement: bytes, charset: Charset) -> bool:
@@ -119,23 +130,51 @@ def sets_names_to(statement: bytes, charset: Charset) -> bool:
     return found is not None and found[2].lower() == charset.server_name.encode()
 
 
-def ignores_charset(statement: bytes) -> bool:
-    """Is this one statement that means the same in every character set, and gives no rows?"""
-    return (
-        statement.isascii() and b";" not in statement and _WITHOUT_ROWS.match(statement) is not None
+def changes_charset_within(statement: bytes, charset: Charset) -> bool:
+    """May one of several statements in this text change how the session, which has `charset`, reads
+    the values of those behind it, which are marks here?
+    """
+    if not may_change_charset(statement):
+        return False
+    marks = [mark.start() for mark in _MARK.finditer(statement)]
+    parts = statement[: marks[-1]].split(b";")[:-1] if marks else []
+    # Where semicolons stand in quotes, the parts say together what is in them.
+    return _changes_charset(
+        b";".join(
+            part
+            for part in parts
+            if not sets_names_to(part, charset) and not is_simple_statement(part, 0)
+        )
     )
 
 
-# Possessive quantifiers: no text takes longer than its length.
-_GAP = rb"(?:\s|/\*(?!M?!).*?\*/|/\*M?!\d*|\*/|(?:--\s|\#)[^\n]*\n)*+"
-# Apart, because each finds its place in a long statement at once.
-_SET = re.compile(_GAP + rb"(?:SET|EXECUTE)\b", re.IGNORECASE | re.DOTALL)
-_LATER_SET = re.compile(rb";" + _SET.pattern, re.IGNORECASE | re.DOTALL)
-_CHARSET_WORD = re.compile(
-    rb"\bNAMES\b|\bCHARSET\b|CHARACTER|COLLATION_CONNECTION|\bEXECUTE\b", re.IGNORECASE
+def ignores_charset(statement: bytes) -> bool:
+    """Is this one statement that means the same in every character set, and gives no rows?  Or one
+    about the statement before, of which a question in between would leave nothing?
+    """
+    return (
+        statement.isascii()
+        and b";" not in statement
+        and (_WITHOUT_ROWS.match(statement) or ASKS_BEFORE.search(statement)) is not None
+    )
+
+
+# In front may stand a digit: of the version in a comment that the server executes.  The second word
+# of CHARACTER SET, as of a column, is none.
+_SET = re.compile(
+    rb"(?<![A-Z_])(?:SET\b(?<!CHARACTER.SET)(?<!CHAR.SET)|EXECUTE\b)", re.IGNORECASE | re.DOTALL
 )
+_CHARSET_WORD = re.compile(rb"NAMES|CHAR|COLLATION_CONNECTION|SQL_MODE|EXECUTE", re.IGNORECASE)
 _SET_NAMES = re.compile(
     rb"""\s*SET\s+NAMES\s+(['"]?)(\w+)\1(?:\s+COLLATE\s+(['"]?)\w+\3)?\s*;?\s*""", re.IGNORECASE
+)
+_MARK = re.compile(rb"(?<!%)%(?:\([^()]*\))?s")
+
+#: What asks about the statement before.
+ASKS_BEFORE = re.compile(
+    rb"\b(?:ROW_COUNT|FOUND_ROWS)\s*\(|@@(?:\w+\.)?(?:WARNING|ERROR)_COUNT\b"
+    rb"|\b(?:SHOW|GET)\s.*?\b(?:WARNINGS|ERRORS|DIAGNOSTICS)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _WITHOUT_ROWS = re.compile(
     rb"\s*+(?:SET|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|KILL)\b", re.IGNORECASE

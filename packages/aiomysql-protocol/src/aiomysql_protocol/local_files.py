@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
+from itertools import product
 
 # Possessive quantifiers: no text takes longer than its length.
-_COMMENT = r"/\*(?>(?:(?!\*/).)*)\*/ | (?:--(?=\s)|\#)[^\n]*+"
-_GAP = rf"(?>(?:\s++|{_COMMENT})+)"
+_BLOCK = r"(?>(?:(?!\*/).)*)\*/"
+
+#: What begins a comment that a server may execute: then only this and its end are none of the text.
+_EXECUTED = r"/\*(?:M?!\d*+|\+)"
 
 #: Stands for a mark's value; no statement that can be sent has it.
 _VALUE = "\ud800"
@@ -21,14 +25,27 @@ _MARK = re.compile(r"%(?:%|s|\(([^()]*)\)s|(?P<other>.?))", re.DOTALL)
 
 
 class _Reading:
-    """One of the ways in which a server may read literals, by its sql_mode."""
+    """One of the ways in which a server may read a text, by its sql_mode, version and character
+    set.
+    """
 
-    def __init__(self, in_single: str, in_double: str) -> None:
-        """in_single, in_double: a pattern for a character within such quotes."""
+    def __init__(self, in_single: str, in_double: str, *, executes: bool, spaces: str) -> None:
+        """in_single, in_double: a pattern for a character within such quotes.
+
+        executes: are comments executed that some servers execute?  spaces: behind which two dashes
+        begin a comment.
+        """
+        line = rf"(?:--(?=[{spaces}]|\Z)|\#)[^\n]*+"
+        if executes:
+            comment = rf"{_EXECUTED} | /\*(?!M?!|\+){_BLOCK} | {line}"
+            gap = rf"(?>(?:\s++|{comment}|\*/)+)"
+        else:
+            comment = rf"/\*{_BLOCK} | {line}"
+            gap = rf"(?>(?:\s++|{comment})+)"
         #: One statement up to its semicolon, which may not stand in a literal, a name or a comment.
         self.statement = re.compile(
             rf"""
-            (?> (?: {_COMMENT}
+            (?> (?: {comment}
                   | '(?>(?:{in_single})*)'? | "(?>(?:{in_double})*)"? | `[^`]*+`?
                   | [^;'"`] )* )
             """,
@@ -36,8 +53,8 @@ class _Reading:
         )
         self.load_local = re.compile(
             rf"""
-            (?:{_GAP})? LOAD {_GAP} (?:DATA|XML) {_GAP} (?: (?:LOW_PRIORITY|CONCURRENT) {_GAP} )?
-            LOCAL {_GAP} INFILE (?:{_GAP})?
+            (?:{gap})? LOAD {gap} (?:DATA|XML) {gap} (?: (?:LOW_PRIORITY|CONCURRENT) {gap} )?
+            LOCAL {gap} INFILE (?:{gap})?
             (?P<name> '(?>(?:{in_single}|'')*)' | "(?>(?:{in_double}|"")*)" | {_VALUE} )
             """,
             re.IGNORECASE | re.DOTALL | re.VERBOSE,
@@ -56,12 +73,21 @@ class _Reading:
         return found
 
 
-# As by default, with ANSI_QUOTES (where double quotes hold a name), with NO_BACKSLASH_ESCAPES.
-_READINGS = (
-    _Reading(r"[^'\\]|\\.", r'[^"\\]|\\.'),
-    _Reading(r"[^'\\]|\\.", r'[^"]'),
-    _Reading(r"[^']", r'[^"]'),
-)
+#: As by default, with ANSI_QUOTES (where double quotes hold a name), with NO_BACKSLASH_ESCAPES.
+_QUOTES = ((r"[^'\\]|\\.", r'[^"\\]|\\.'), (r"[^'\\]|\\.", r'[^"]'), (r"[^']", r'[^"]'))
+
+#: White space and control characters; and what may be some in one character set or another.
+_SPACES = (r"\x00-\x20\x7f", r"\x00-\x20\x7f-\ud7ff\ue000-\U0010ffff")
+
+
+@cache
+def _readings() -> list[_Reading]:
+    """All of them; made when they are needed, because that takes a while."""
+    return [
+        _Reading(*quotes, executes=executes, spaces=spaces)
+        for quotes, executes, spaces in product(_QUOTES, (False, True), _SPACES)
+    ]
+
 
 _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 _ESCAPES |= {"%": "\\%", "_": "\\_"}  # the backslash stays
@@ -74,7 +100,8 @@ def local_file_names(sql: str, args: object = None) -> list[tuple[str, ...]]:
     names, or the one value that stands in the place of its name; nothing that is written into the
     text with another value names one.  Where the name depends on the session's sql_mode, which a
     server may be lying about, a file has two names, with backslashes as escapes and as they stand;
-    and where the mode decides what is a name at all, there is none.
+    and where the mode decides what is a name at all, there is none; nor where it is one for some
+    servers only, which execute what is in a comment.
     """
     if "infile" not in sql.lower():
         return []
@@ -84,7 +111,7 @@ def local_file_names(sql: str, args: object = None) -> list[tuple[str, ...]]:
         if filled is None:
             return []
         sql = filled
-    places = set.intersection(*[reading.names(sql) for reading in _READINGS])
+    places = set.intersection(*[reading.names(sql) for reading in _readings()])
     names = [_names(sql, start, end, values) for start, end in sorted(places)]
     return [found for found in names if found]
 
