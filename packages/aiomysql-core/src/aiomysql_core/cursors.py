@@ -211,7 +211,8 @@ class Cursor(CursorState, ErrorClasses):
             else:
                 marks = query if isinstance(query, str) else query.decode(connection.encoding)
                 files = connection.local_files(marks, args)
-                await self._query_with(self.mogrify(marks, args), files, marks)
+                query = self.mogrify(marks, args)
+                await self._query_with(query, files, marks)
         if self._echo:
             self._log(query, args)
         return self._rowcount
