@@ -660,10 +660,13 @@ async def test_the_mode_and_then_the_character_set(connection: Connection) -> No
 async def test_a_flag_that_lies(
     server: Server, connect_args: dict[str, Any], mode: str, lie: Callable[[int], int]
 ) -> None:
-    async with FlagProxy(server.host, server.port, lambda flags: flags) as proxy:
+    lies: list[Callable[[int], int]] = []
+    async with FlagProxy(
+        server.host, server.port, lambda flags: lies[0](flags) if lies else flags
+    ) as proxy:
         options = {**connect_args, "port": proxy.port, "sql_mode": mode}
         async with connect(**options) as connection:
-            proxy.flags = lie
+            lies.append(lie)
             await connection.query("DO 1")
             assert connection.no_backslash_escapes == bool(mode)
             await check_escapes(connection)

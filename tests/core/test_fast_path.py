@@ -152,6 +152,8 @@ async def test_bad_values_are_told_the_general_way(
 async def test_backslashes_as_the_session_has_them(connection: Connection) -> None:
     cursor = await connection.cursor()
     await cursor.execute("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    assert connection.link.fast_path is None  # the next one asks
+    assert await one(cursor, "SELECT %s", ("a\\'b",)) == ("a\\'b",)
     begun = watch(connection)
     assert await one(cursor, "SELECT %s", ("a\\'b",)) == ("a\\'b",)
     assert begun == [True]

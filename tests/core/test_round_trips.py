@@ -254,10 +254,10 @@ async def test_statements_around_an_init_command() -> None:
     """What it has changed is right again, and it is committed."""
     seen: list[bytes] = []
     charsets = scripted.frames(
-        b"\x03",
-        *[b"\x03def\0\0\0\x01a\0\x0c\x2d\0\xff\0\0\0\xfd\0\0\0\0\0"] * 3,
+        b"\x04",
+        *[b"\x03def\0\0\0\x01a\0\x0c\x2d\0\xff\0\0\0\xfd\0\0\0\0\0"] * 4,
         b"\xfe\0\0\x02\0",
-        b"\x07utf8mb4" * 3,
+        b"\x07utf8mb4" * 3 + b"\0",
         b"\xfe\0\0\x02\0",
     )
 
@@ -275,7 +275,13 @@ async def test_statements_around_an_init_command() -> None:
         )
         connection.close()
     asked = b"\x03SELECT " + b", ".join(
-        b"@@character_set_" + what for what in (b"client", b"connection", b"results")
+        b"@@" + what
+        for what in (
+            b"character_set_client",
+            b"character_set_connection",
+            b"character_set_results",
+            b"sql_mode",
+        )
     )
     assert seen == [b"\x03INSERT", b"\x03COMMIT", asked, b"\x03SET autocommit = 1"]
 

@@ -362,7 +362,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         await self._set(settings)
         # Of a statement's answers this is the one whose flag is believed: after a routine that sets
         # sql_mode, which the server undoes, the flag stays.
-        self.link.no_backslash_escapes = self.link.stream().session.no_backslash_escapes
+        session = self.link.session
+        self.link.no_backslash_escapes = session is not None and session.no_backslash_escapes
         if db is not None:
             await self.select_db(db)
         if self.init_command is not None:
