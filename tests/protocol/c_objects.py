@@ -82,7 +82,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "Shelf": new_shelf,
     "Turn": new_turn,
     "Loan": new_loan,
-    "Rule": lambda held: speedups().resting("claimed", 1).__self__,
+    "Rule": lambda held: speedups().resting("claimed", "pending", 1).__self__,
 }
 
 #: Those that refer to nothing of the caller's.
