@@ -350,7 +350,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             settings[0] += f" COLLATE {self._options.collation}"
         autocommit = []
         if self.autocommit_mode is not None:
-            autocommit = [f"autocommit = {int(bool(self.autocommit_mode))}"]
+            autocommit = [f"autocommit = {int(self.autocommit_mode)}"]
         if self.init_command is None:
             settings += autocommit
         if self.sql_mode is not None:
@@ -376,7 +376,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     async def _set(self, settings: list[str]) -> None:
         """Set character set, mode and the like, after which the character set is known."""
         if settings:
-            await self.query(f"SET {', '.join(settings)}")
+            # Not by `query`, which looks for what a caller's text may change.
+            statement = encode_statement(f"SET {', '.join(settings)}", self.encoding)
+            await self.link.query(statement)
         self._charset_known()
 
     async def reset(self) -> None:
