@@ -37,6 +37,8 @@ typedef struct {
     PyObject *known_query;
     PyObject *known_handle;
     PyObject *known_prepared;
+    /* The text run last, if it is simple: mostly the very same object is run again. */
+    PyObject *simple_query;
 } FastPath;
 
 /* What is to be run, as far as it is known. */
@@ -251,7 +253,10 @@ fast_text_request(FastPath *self, const State *state, const CursorState *cursor,
             !(args == Py_None || PyTuple_CheckExact(args) || PyList_CheckExact(args))) {
             return 0;
         }
-        int simple = is_simple(state, cursor, query);
+        int simple = query == self->simple_query ? 1 : is_simple(state, cursor, query);
+        if (simple > 0 && query != self->simple_query && !ends_transaction(state, cursor)) {
+            Py_XSETREF(self->simple_query, Py_NewRef(query));
+        }
         if (simple > 0) {
             request->statement = statement_text(self, state, query, args);
         }

@@ -438,7 +438,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(arm)           \
     X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
     X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
-    X(known_prepared)
+    X(known_prepared) X(simple_query)
 
 static int
 FastPath_traverse(FastPath *self, visitproc visit, void *arg)
