@@ -365,7 +365,7 @@ def test_parts_of_a_data_source_name() -> None:
     [
         ("postgres://u:topsecret@h/d", "postgres"),
         ("mysql://u:topsecret@h:99999/d", "port"),
-        ("mysql://u:topsecret?x@h/d", "is the password quoted"),
+        ("mysql://u:topsecret?x@h/d", "characters of user, password and database quoted"),
         ("mysql://u:topsecret@h/d?colour=red", "colour"),
         ("mysql://u:topsecret@h/d?ssl=perhaps", "perhaps"),
         ("mysql://u:topsecret@h/d?minsize=2", "minsize"),

@@ -275,6 +275,7 @@ class Query(Exchange):
                 buffer, position, end, self.sequence_id, decoded
             )
         except MalformedPacket:
+            self._add_rows(result, decoded)
             raise
         except BaseException as error:
             self._add_rows(result, decoded)
