@@ -305,7 +305,7 @@ async def test_data_source_name(server: Server) -> None:
             assert await one(connection, "SELECT DATABASE()") == server.database
     with pytest.raises(TypeError, match="must be named"):
         create_pool(dsn, 5)  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="reset_session.*'fully'"):
+    with pytest.raises(ValueError, match="reset_session should be None, 'rollback' or 'full'"):
         await create_pool(dsn, reset_session="fully")
 
 
