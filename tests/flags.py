@@ -19,7 +19,7 @@ from typing import Self
 
 from pymysql.constants import CLIENT, COMMAND, SERVER_STATUS
 
-from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF, MAX_FRAME
+from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF, MAX_FRAME
 
 _OK, _LOCAL_INFILE, _EOF, _ERR = 0x00, 0xFB, 0xFE, 0xFF
 _UNANSWERED = (COMMAND.COM_QUIT, COMMAND.COM_STMT_CLOSE, COMMAND.COM_STMT_SEND_LONG_DATA)

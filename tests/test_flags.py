@@ -9,7 +9,7 @@ import pytest
 from pymysql.constants import SERVER_STATUS
 
 from aiomysql_core import Connection, IntegrityError, SSCursor, connect
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
+from aiomysql_protocol.wire.capabilities import DEPRECATE_EOF
 from tests.flags import FlagProxy
 from tests.servers import Server
 
@@ -33,7 +33,7 @@ async def changed(proxy: FlagProxy, server: Server) -> AsyncIterator[Connection]
 
 
 def flags(connection: Connection) -> int:
-    return connection.link.server_status & CHANGED
+    return connection.runner.server_status & CHANGED
 
 
 IN_TRANS = SERVER_STATUS.SERVER_STATUS_IN_TRANS

@@ -351,7 +351,7 @@ def test_the_built_wheel_of_the_core_has_its_module(
     assert library.startswith("aiomysql_core/_speedups")
     program = "from aiomysql_core.implementation import CursorState; print(CursorState.__module__)"
     assert everything.run(program) == "aiomysql_core._speedups\n"
-    assert everything.run(program, AIOMYSQL_IMPL="python") == "aiomysql_core.cursor_state\n"
+    assert everything.run(program, AIOMYSQL_IMPL="python") == "aiomysql_core.engine.cursor_state\n"
 
 
 @pytest.mark.parametrize("setting", [NO_COMPILER, {SWITCH: "no"}], ids=["no compiler", "no"])

@@ -14,7 +14,7 @@ import pymysql
 import pytest
 
 from aiomysql_core import Connection, NotSupportedError, OperationalError, connect
-from aiomysql_protocol.auth import AUTH_METHODS, AuthContext, AuthMethod
+from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext, AuthMethod
 from tests import scripted
 from tests.servers import DSN_NAME, Server, serving
 
@@ -321,7 +321,7 @@ async def test_without_cryptography(
     """Where RSA can't be had, TLS is used if it is offered; else the error names the extra."""
     need(server, plugin)
     account = make_user(plugin, "secret")
-    monkeypatch.setattr("aiomysql_protocol.login.rsa_available", lambda: False)
+    monkeypatch.setattr("aiomysql_protocol.login.login.rsa_available", lambda: False)
     for name in [name for name in sys.modules if name.split(".")[0] == "cryptography"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "cryptography", None)

@@ -76,11 +76,11 @@ async def test_closed_while_it_waits(way: Way, connect_args: dict[str, Any], siz
     work = cursor.execute(SLEEP, LONG)
     waits_for = work.send(None)
     assert asyncio.isfuture(waits_for)
-    assert connection.link.busy
+    assert connection.runner.busy
     assert way.taken == way.expects(True)
     work.close()
     assert connection.closed
-    assert not connection.link.busy
+    assert not connection.runner.busy
     with pytest.raises(RuntimeError, match="already awaited"):
         await work
     with pytest.raises(InterfaceError):
@@ -104,7 +104,7 @@ async def test_dropped_while_it_waits(way: Way, connect_args: dict[str, Any], si
         del cursor, work
         assert gone[0]() is None
         assert connection.closed
-        assert not connection.link.busy
+        assert not connection.runner.busy
         del connection
         await asyncio.sleep(0)  # the stream says so in the loop's next turn
         await asyncio.sleep(0)
@@ -148,7 +148,7 @@ async def test_thrown_into(
     assert caught.value is error
     assert way.taken == way.expects(True)
     assert connection.closed
-    assert not connection.link.busy
+    assert not connection.runner.busy
     with pytest.raises(InterfaceError, match=reason):
         await cursor.execute("SELECT 1")
     await connection.ping()
@@ -168,7 +168,7 @@ async def test_stop_iteration_is_no_answer(
     with pytest.raises(RuntimeError, match="raised StopIteration"):
         work.throw(stop)
     assert connection.closed
-    assert not connection.link.busy
+    assert not connection.runner.busy
 
 
 async def test_stop_iteration_thrown_into_a_context(connection: Connection) -> None:
@@ -225,7 +225,7 @@ async def test_resumed_too_early(way: Way, connect_args: dict[str, Any], size: i
     with pytest.raises(RuntimeError, match="woken by someone else"):
         work.send(None)
     assert connection.closed
-    assert not connection.link.busy
+    assert not connection.runner.busy
 
 
 @both_ways
@@ -244,7 +244,7 @@ async def test_driven_by_hand(way: Way, connect_args: dict[str, Any], size: int)
         work.send(None)
     assert stopped.value.value == 1
     assert await cursor.fetchall() == ((0,),)
-    assert not connection.link.busy
+    assert not connection.runner.busy
     assert way.taken == way.expects(True)
     assert await rows(cursor, SLEEP, SHORT) == [(0,)]
     await connection.ensure_closed()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymysql.err import DataError
 
-from aiomysql_core.batching import InsertTemplate, insert_statements, split_insert
-from aiomysql_protocol.literals import Literals
+from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
+from aiomysql_protocol.values.literals import Literals
 
 
 @pytest.mark.parametrize(

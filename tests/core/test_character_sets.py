@@ -23,7 +23,7 @@ from aiomysql_core import (
     connect,
 )
 from aiomysql_pool import create_pool
-from aiomysql_protocol.charsets import ignores_charset, may_change_charset
+from aiomysql_protocol.sql.character_sets import ignores_charset, may_change_charset
 from tests import scripted
 from tests.flags import FlagProxy
 from tests.servers import DSN_NAME, Server
@@ -696,8 +696,8 @@ async def test_questions_about_the_statement_before(
         await connection.discard_results()
         if way == connection.query:
             await way(question)
-            assert connection.link.result is not None
-            assert tuple(connection.link.result.rows or ()) == answer
+            assert connection.runner.result is not None
+            assert tuple(connection.runner.result.rows or ()) == answer
         else:
             await way(question)
             assert await cursor.fetchall() == answer

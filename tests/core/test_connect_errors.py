@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aiomysql_core import MySQLError, OperationalError, connect
-from aiomysql_core.options import address_text
+from aiomysql_core.options.options import address_text
 from aiomysql_pool import PoolTimeout, create_pool
 from tests import scripted
 from tests.servers import Server

@@ -11,10 +11,11 @@ from typing import Any, Self
 import pytest
 from pymysql.constants import SERVER_STATUS
 
-from aiomysql_core import Connection, Cursor, connect, cursor_state, implementation
-from aiomysql_core.awaitable import AwaitableContextManager, Ready
-from aiomysql_protocol.packets import Ok
-from aiomysql_protocol.query import Query, Result
+from aiomysql_core import Connection, Cursor, connect, implementation
+from aiomysql_core.engine import cursor_state
+from aiomysql_core.engine.awaitable import AwaitableContextManager, Ready
+from aiomysql_protocol.commands.query import Query, Result
+from aiomysql_protocol.wire.packets import Ok
 
 CLASSES = {"python": cursor_state.CursorState}
 if implementation.fast_path is not None:

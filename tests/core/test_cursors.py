@@ -77,8 +77,8 @@ async def test_rows_belong_to_whoever_fetched_them(
         await cursor.execute(NUMBERS)
         rows = await cursor.fetchall()
     assert len(rows) == 3
-    assert connection.link.result is not None
-    assert connection.link.result.rows == []
+    assert connection.runner.result is not None
+    assert connection.runner.result.rows == []
 
 
 async def test_values_and_parameters(connection: Connection) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from aiomysql_core import Connection, Cursor, connect
 from aiomysql_core.implementation import fast_path, new_cursor, receiver
-from aiomysql_core.socket_stream import SocketStream
+from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_pool import create_pool
 from aiomysql_protocol.implementation import Waiter
 from tests.core.programs import run_program
@@ -28,14 +28,14 @@ Make = Callable[[dict[str, Any], Loud], Awaitable[Any]]
 async def closed(arguments: dict[str, Any], loud: Loud) -> Connection:
     connection = await connect(**arguments)
     await connection.ensure_closed()
-    vars(connection.link)["loud"] = loud
+    vars(connection.runner)["loud"] = loud
     return connection
 
 
 async def new_fast_path(arguments: dict[str, Any], loud: Loud) -> Any:
     connection = await connect(**arguments)
-    found = connection.link.fast_path
-    vars(connection.link)["loud"] = loud
+    found = connection.runner.fast_path
+    vars(connection.runner)["loud"] = loud
     await connection.ensure_closed()
     return found
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiomysql_core import Connection, DataError, ProgrammingError, connect
-from aiomysql_protocol.charsets import find_charset
+from aiomysql_protocol.wire.charsets import find_charset
 from tests.servers import Server
 
 # Those in which a character may end with a byte that is an ASCII character, and some others.

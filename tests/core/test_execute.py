@@ -24,7 +24,7 @@ from aiomysql_core import (
     QueryTimeout,
     connect,
 )
-from aiomysql_protocol.exchanges import Command
+from aiomysql_protocol.commands.exchange import Command
 from tests import scripted
 from tests.core.programs import run_program
 from tests.core.ways import Way, both_ways, rows, sizes
@@ -141,7 +141,7 @@ async def test_without_a_task(way: Way, connect_args: dict[str, Any]) -> None:
 
         asyncio.get_running_loop().call_soon(callback)
         _, coroutine = await begun
-        assert connection.link.busy
+        assert connection.runner.busy
         coroutine.close()
         assert connection.closed
         assert way.taken == way.expects(True)
@@ -287,7 +287,7 @@ async def test_cancelled(way: Way, connect_args: dict[str, Any], size: int) -> N
         await cancelled(cursor.execute(SLEEP, LONG))
         assert way.taken[1:] == way.expects(True)
         assert connection.closed
-        assert not connection.link.busy
+        assert not connection.runner.busy
         for work in (cursor.execute("SELECT 1"), connection.query("SELECT 1")):
             with pytest.raises(InterfaceError, match="Cancelled during execution"):
                 await work
@@ -330,7 +330,7 @@ async def test_cancelled_when_the_answer_is_there(way: Way, connection: Connecti
     cursor = await connection.cursor()
     task = asyncio.ensure_future(cursor.execute("SELECT SLEEP(0.05)"))
     await asyncio.sleep(0)
-    assert connection.link.busy
+    assert connection.runner.busy
     hold_up_the_loop()  # the answer comes, and nobody reads it
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -494,7 +494,7 @@ async def test_forgotten_statements(way: Way, connect_args: dict[str, Any]) -> N
                 assert way.taken == way.expects(False, False)
                 way.taken.clear()
             if number % 2:
-                await connection.link.run(Command(COM_RESET_CONNECTION))
+                await connection.runner.run(Command(COM_RESET_CONNECTION))
         # Those that were stale had begun there all the same.
         assert way.taken == way.expects(*[True] * 10)
         await statement.close()

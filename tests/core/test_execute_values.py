@@ -315,7 +315,7 @@ async def test_refused_values(
         for args in (("a", make()), [make(), "a"], ((make(), "a"), "b")):
             with pytest.raises(error, match=match):
                 await cursor.execute(query, args)
-            assert not connection.link.busy
+            assert not connection.runner.busy
         assert way.taken == way.expects(False, False, False)
         assert await rows(cursor, query, ("a", "b")) == [("a", "b")]
         assert way.taken[-1:] == way.expects(True)
@@ -450,14 +450,14 @@ async def test_closed_while_values_are_converted(
     """Nothing is sent, least of all to whatever has the socket's number by then."""
     connection = way.choose(await connect(**connect_args, stmt_cache_size=size))
     cursor = await connection.cursor()
-    descriptor = connection.link.stream().extra_info("socket").fileno()
+    descriptor = connection.runner.stream().extra_info("socket").fileno()
     others: list[socket.socket] = []
 
     def close() -> None:
         if goodbye:
             connection.close()
         else:
-            connection.link.abort()
+            connection.runner.abort()
         others.extend(socket.socketpair())
 
     try:
@@ -472,7 +472,7 @@ async def test_closed_while_values_are_converted(
         for other in others:
             other.close()
     assert connection.closed
-    assert not connection.link.busy
+    assert not connection.runner.busy
 
 
 @both_ways

@@ -1,4 +1,4 @@
-"""`Link.fast_path`: which statements take it, and that the others go the general way, and right."""
+"""`fast_path`: which statements take it, and that the others go the general way, and right."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.skipif(fast_path is None, reason="the Python implementa
 
 
 def fast_of(connection: Connection) -> FastPath:
-    fast = connection.link.fast_path
+    fast = connection.runner.fast_path
     assert fast is not None
     return fast
 
 
 def watch(connection: Connection) -> list[bool]:
     begun: list[bool] = []
-    connection.link.fast_path = Watched(fast_of(connection), begun)
+    connection.runner.fast_path = Watched(fast_of(connection), begun)
     return begun
 
 
@@ -152,7 +152,7 @@ async def test_bad_values_are_told_the_general_way(
 async def test_backslashes_as_the_session_has_them(connection: Connection) -> None:
     cursor = await connection.cursor()
     await cursor.execute("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
-    assert connection.link.fast_path is None  # the next one asks
+    assert connection.runner.fast_path is None  # the next one asks
     assert await one(cursor, "SELECT %s", ("a\\'b",)) == ("a\\'b",)
     begun = watch(connection)
     assert await one(cursor, "SELECT %s", ("a\\'b",)) == ("a\\'b",)
@@ -164,7 +164,7 @@ async def test_a_closed_connection_has_none(connect_args: dict[str, Any]) -> Non
     cursor = await connection.cursor()
     fast = fast_of(connection)
     await connection.ensure_closed()
-    assert connection.link.fast_path is None
+    assert connection.runner.fast_path is None
     assert fast.begin(cursor, "SELECT 1", None) is False
 
 

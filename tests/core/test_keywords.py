@@ -74,7 +74,7 @@ def test_process_without_a_name() -> None:
         pytest.skip("only root can take another uid")
     # The code is loaded first: another uid may not be able to read it.
     program = (
-        "import importlib.util, os, aiomysql_core.options as options\n"
+        "import importlib.util, os, aiomysql_core.options.options as options\n"
         "name = options.__name__\n"
         "code = importlib.util.find_spec(name).loader.get_code(name)\n"
         "os.setuid(54321)\n"

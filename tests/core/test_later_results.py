@@ -381,7 +381,7 @@ async def test_a_value_that_cannot_be_read_is_nobodys(connection: Connection) ->
     await cursor.execute("SELECT 1; SELECT CAST('x' AS BINARY), 'ok'; SELECT 3")
     await asyncio.sleep(0.05)
     await connection.commit()
-    assert not connection.link.outstanding
+    assert not connection.runner.outstanding
 
 
 async def test_a_connection_lost_meanwhile(

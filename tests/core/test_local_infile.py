@@ -22,7 +22,7 @@ from aiomysql_core import (
     SSCursor,
     connect,
 )
-from aiomysql_protocol.local_files import local_file_names
+from aiomysql_protocol.sql.local_infile import local_file_names
 from tests import scripted
 from tests.servers import Server
 

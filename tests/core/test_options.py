@@ -15,10 +15,10 @@ import pytest
 
 from aiomysql_core import Connection, OperationalError, connect
 from aiomysql_core import connection as connection_module
-from aiomysql_core.dsn import parse_dsn
-from aiomysql_core.option_files import read_option_file
-from aiomysql_core.options import OPTION_NAMES, Options, find_options
-from aiomysql_core.tls import TlsOptions
+from aiomysql_core.options.dsn import parse_dsn
+from aiomysql_core.options.option_files import read_option_file
+from aiomysql_core.options.options import OPTION_NAMES, Options, find_options
+from aiomysql_core.options.tls import TlsOptions
 from aiomysql_pool import create_pool
 from tests import scripted
 from tests.servers import Server
@@ -138,8 +138,8 @@ async def test_tls_preferred_by_default_away_from_loopback() -> None:
         writer.write(scripted.frame(hello, 0))
         seen.append(await reader.readexactly(36))
 
-    from aiomysql_core.options import Options
-    from aiomysql_protocol.login import Tls
+    from aiomysql_core.options.options import Options
+    from aiomysql_protocol.login.login import Tls
 
     def policy(**options: Any) -> Tls:
         return Connection(**options)._options.login(Connection()._charset, b"x").tls

@@ -29,7 +29,7 @@ from aiomysql_core import (
     SSDictCursor,
     connect,
 )
-from aiomysql_protocol.exchanges import Command
+from aiomysql_protocol.commands.exchange import Command
 from tests import scripted
 from tests.protocol.test_prepared import EXPRESSIONS, TYPED
 from tests.servers import Server
@@ -325,16 +325,16 @@ async def test_a_statement_the_server_has_forgotten(
 ) -> None:
     """ER_UNKNOWN_STMT_HANDLER: it is prepared again, and nobody notices."""
     statement = await connection.prepare("SELECT %s")
-    await connection.link.run(Command(COM_RESET_CONNECTION))
+    await connection.runner.run(Command(COM_RESET_CONNECTION))
     assert await (await statement.execute(("1",))).fetchone() == ("1",)
-    await connection.link.run(Command(COM_RESET_CONNECTION))
+    await connection.runner.run(Command(COM_RESET_CONNECTION))
     async with connection.cursor(SSCursor) as cursor:
         await cursor.execute(statement, ("2",))
         assert await cursor.fetchall() == [("2",)]
     await statement.close()
     await connection.ping()
     assert await run(caching, "SELECT %s", ("1",)) == [("1",)]
-    await caching.link.run(Command(COM_RESET_CONNECTION))
+    await caching.runner.run(Command(COM_RESET_CONNECTION))
     assert await run(caching, "SELECT %s", ("2",)) == [("2",)]
     assert (await settled(caching))["held"] == 1
 

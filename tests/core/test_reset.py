@@ -49,9 +49,9 @@ async def test_what_the_session_forgets(connection: Connection, server: Server) 
     await connection.query("DO GET_LOCK('reset', 0)")
     await connection.begin()
     await connection.query("USE information_schema")
-    assert not connection.reusable
+    assert not connection.is_reusable
     await connection.reset()
-    assert connection.reusable
+    assert connection.is_reusable
     assert await row(connection, "SELECT @b, DATABASE(), IS_FREE_LOCK('reset')") == (
         None,
         server.database,
@@ -65,10 +65,10 @@ async def test_what_the_session_forgets(connection: Connection, server: Server) 
 async def test_reset_with_rows_left_unread(connection: Connection) -> None:
     cursor = await connection.cursor(SSCursor)
     await cursor.execute("SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100")
-    assert not connection.reusable
+    assert not connection.is_reusable
     with pytest.warns(UserWarning, match="left incomplete"):
         await connection.reset()
-    assert connection.reusable
+    assert connection.is_reusable
     assert await row(connection, "SELECT 3") == (3,)
 
 
@@ -84,4 +84,4 @@ async def test_a_server_that_cannot_reset() -> None:
         with pytest.raises(OperationalError, match="1047"):
             await connection.reset()
         assert connection.closed
-        assert not connection.reusable
+        assert not connection.is_reusable

@@ -140,17 +140,17 @@ async def test_after_an_error(
         with pytest.raises(IntegrityError):
             await connection.query(f"INSERT INTO {table} VALUES (1)")
         assert locked(server, table)
-        assert not connection.reusable
+        assert not connection.is_reusable
         await end()
         assert not locked(server, table)
-        assert connection.reusable
+        assert connection.is_reusable
     server.execute(
         f"CREATE PROCEDURE p_{table}() BEGIN START TRANSACTION; INSERT INTO {table} VALUES (7);"
         f" INSERT INTO {table} VALUES (1); END"
     )
     with pytest.raises(IntegrityError):
         await committing.query(f"CALL p_{table}()")
-    assert not committing.reusable
+    assert not committing.is_reusable
     await committing.rollback()
     server.execute(f"DROP PROCEDURE p_{table}")
     assert not locked(server, table)
@@ -158,7 +158,7 @@ async def test_after_an_error(
     with pytest.raises(IntegrityError):
         await committing.query(f"INSERT INTO {table} VALUES (1)")
     await committing.query("DO 0")  # whose flags say how it is
-    assert committing.reusable
+    assert committing.is_reusable
     assert committing.server_status < 1 << 16
 
 

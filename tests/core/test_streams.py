@@ -23,10 +23,10 @@ from aiomysql_core import (
     SSCursor,
     connect,
 )
-from aiomysql_core.socket_stream import SocketStream
-from aiomysql_core.stream import Stream
-from aiomysql_core.transport_stream import TransportStream
-from aiomysql_protocol.exchanges import Command
+from aiomysql_core.transport.socket_stream import SocketStream
+from aiomysql_core.transport.stream import Stream
+from aiomysql_core.transport.transport_stream import TransportStream
+from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
 from tests.protocol.test_waiting import LOOPS, new_loop
@@ -68,7 +68,7 @@ async def open_it(request: pytest.FixtureRequest, server: Server) -> AsyncIterat
 
         async def open_it(**more: Any) -> Connection:
             connection = await connect(**options, **more)
-            assert type(connection.link.stream()) is KINDS[kind]
+            assert type(connection.runner.stream()) is KINDS[kind]
             return connection
 
         yield open_it
@@ -89,7 +89,7 @@ async def test_statements(open_it: Open) -> None:
         await cursor.execute("SELECT 1; SELECT 2")
         assert await cursor.nextset()
         assert await cursor.fetchall() == ((2,),)
-        stream = connection.link.stream()
+        stream = connection.runner.stream()
         assert stream.extra_info("socket") is not None
         assert stream.extra_info("peername") is not None
         assert stream.extra_info("no such thing") is None
@@ -166,7 +166,7 @@ async def test_closed_within_a_long_cell() -> None:
 async def test_streaming_pauses(open_it: Open) -> None:
     """What nobody takes is not read from the socket."""
     async with await open_it() as connection, connection.cursor(SSCursor) as cursor:
-        stream = connection.link.stream()
+        stream = connection.runner.stream()
         await cursor.execute(LONG)
         await asyncio.sleep(0.1)
         paused_at = stream.received
@@ -205,18 +205,18 @@ async def test_killed_by_the_server(open_it: Open, server: Server) -> None:
 
 async def test_ways_to_close(open_it: Open, server: Server) -> None:
     connection = await open_it()
-    stream = connection.link.stream()
+    stream = connection.runner.stream()
     connection.close()
     assert connection.closed
     await stream.wait_closed()
     assert stream.closed
     assert stream.extra_info("socket") is None
     connection = await open_it()
-    stream = connection.link.stream()
+    stream = connection.runner.stream()
     await connection.ensure_closed()
     assert stream.closed
     connection = await open_it()
-    stream = connection.link.stream()
+    stream = connection.runner.stream()
     stream.abort()
     stream.abort()
     stream.close()
@@ -252,7 +252,7 @@ async def test_two_tasks(open_it: Open) -> None:
 async def test_forgotten(open_it: Open, server: Server) -> None:
     """A connection that is collected warns, and leaves neither session nor socket."""
     connection = await open_it()
-    stream = weakref.ref(connection.link.stream())
+    stream = weakref.ref(connection.runner.stream())
     with pytest.warns(ResourceWarning, match="Unclosed connection"):
         del connection
         gc.collect()
@@ -276,7 +276,7 @@ def test_the_loop_closed_first(server: Server, blind: bool) -> None:
     with pytest.warns(ResourceWarning) if blind else contextlib.nullcontext():
         connection = asyncio.run(opened())
         gc.collect()
-        sock = connection.link.stream().extra_info("socket")
+        sock = connection.runner.stream().extra_info("socket")
         assert sock.fileno() > 0
         connection.close()
         assert connection.closed
@@ -301,10 +301,10 @@ async def narrow(server: Server, size: int = 4096) -> socket.socket:
 
 async def test_parts_of_a_request(server: Server) -> None:
     async with connect(**server.connect_args, ssl=False, sock=await narrow(server)) as connection:
-        assert type(connection.link.stream()) is SocketStream
+        assert type(connection.runner.stream()) is SocketStream
         for size in (10, 5_000, 300_000, 5_000_000):
             assert await one(connection, "SELECT LENGTH(%s)", ("q" * size,)) == size
-            assert not connection.link.stream().writing_paused
+            assert not connection.runner.stream().writing_paused
         assert await one(connection, "SELECT 1") == 1
 
 
@@ -313,7 +313,7 @@ async def test_cancelled_while_sending(server: Server) -> None:
     connection = await connect(**server.connect_args, ssl=False, sock=sock)
     task = asyncio.ensure_future(connection.query("SELECT LENGTH('" + "q" * 50_000_000 + "')"))
     await asyncio.sleep(0)
-    assert connection.link.stream().writing_paused
+    assert connection.runner.stream().writing_paused
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -336,7 +336,7 @@ async def test_closed_with_bytes_unsent() -> None:
     statement = b"SELECT '" + b"q" * 10_000_000 + b"'"
     async with scripted.scripted_server(handler) as port:
         connection = await connect(host="127.0.0.1", port=port, autocommit=None)
-        stream = connection.link.stream()
+        stream = connection.runner.stream()
         exchange = connection.new_query(statement)
         stream.start(exchange)
         async with asyncio.timeout(5):
@@ -475,7 +475,7 @@ async def test_ipv6() -> None:
     async with server:
         port = listening.getsockname()[1]
         connection = await connect(host="::1", port=port, autocommit=None)
-        peer = connection.link.stream().extra_info("peername")
+        peer = connection.runner.stream().extra_info("peername")
         assert peer[:2] == ("::1", port)
         await connection.ensure_closed()
 
@@ -518,13 +518,13 @@ def test_interrupted_while_it_reads(server: Server, ssl_mode: str, loop_name: st
     loop = new_loop(loop_name)
     try:
         connection = loop.run_until_complete(connect(**server.connect_args, ssl_mode=ssl_mode))
-        task = loop.create_task(connection.link.run(Interrupted(COMMAND.COM_PING)))
+        task = loop.create_task(connection.runner.run(Interrupted(COMMAND.COM_PING)))
         with contextlib.suppress(KeyboardInterrupt):  # which uvloop's SSL transports keep
             loop.run_until_complete(asyncio.wait([task], timeout=5))
         with pytest.raises((InternalError, OperationalError)):
             loop.run_until_complete(asyncio.wait_for(task, 5))
         assert connection.closed
-        assert not connection.link.busy
+        assert not connection.runner.busy
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

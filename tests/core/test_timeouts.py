@@ -254,7 +254,7 @@ async def test_init_command_stalls(connect_args: dict[str, Any]) -> None:
 async def test_keepalive(connect_args: dict[str, Any]) -> None:
     for given, wanted in ((7, (7, 7, 3)), ((30, 5, 2), (30, 5, 2))):
         async with connect(**connect_args, tcp_keepalive=given) as connection:
-            sock = connection.link.stream().extra_info("socket")
+            sock = connection.runner.stream().extra_info("socket")
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
             found = tuple(sock.getsockopt(socket.IPPROTO_TCP, option) for option in options)
@@ -264,7 +264,7 @@ async def test_keepalive(connect_args: dict[str, Any]) -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
 async def test_user_timeout(connect_args: dict[str, Any]) -> None:
     async with connect(**connect_args, tcp_user_timeout=2.5) as connection:
-        sock = connection.link.stream().extra_info("socket")
+        sock = connection.runner.stream().extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
 
 
@@ -329,5 +329,5 @@ async def test_options_in_a_dsn(server: Server) -> None:
     options = "max_allowed_packet=300000&tcp_keepalive=60&tcp_user_timeout=10"
     base = f"mysql://{server.user}:{server.password}@{server.host}:{server.port}/"
     async with connect(f"{base}?{options}") as connection:
-        sock = connection.link.stream().extra_info("socket")
+        sock = connection.runner.stream().extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60

@@ -19,8 +19,8 @@ import pytest
 
 from aiomysql_core import Connection, Cursor, connect
 from aiomysql_core.implementation import FastPath, fast_path
-from aiomysql_core.prepared import Handle
-from aiomysql_protocol.query import Query
+from aiomysql_core.statements import Statement
+from aiomysql_protocol.commands.query import Query
 
 
 class Watched:
@@ -39,7 +39,7 @@ class Watched:
         self.begun.append(begun)
         return begun
 
-    def rest(self) -> tuple[Query, Handle | None]:
+    def rest(self) -> tuple[Query, Statement | None]:
         return self.fast.rest()
 
     def __await__(self) -> Generator[Any, None, int | None]:
@@ -60,11 +60,11 @@ class Way:
     def choose(self, connection: Connection) -> Connection:
         """Have the statements of `connection` go this way until it is opened again."""
         self.taken.clear()
-        fast = connection.link.fast_path
+        fast = connection.runner.fast_path
         if self.name == "general":
-            connection.link.fast_path = None
+            connection.runner.fast_path = None
         elif fast is not None:
-            connection.link.fast_path = Watched(fast, self.taken)
+            connection.runner.fast_path = Watched(fast, self.taken)
         return connection
 
     @contextlib.asynccontextmanager

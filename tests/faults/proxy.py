@@ -128,10 +128,10 @@ class FaultProxy:
             upstream, down = await asyncio.open_connection(*self._target)
         except OSError:
             return
-        link = _Link()
+        runner = _Runner()
         lanes = (
-            _Lane(self, link, Direction.TO_CLIENT, upstream, writer),
-            _Lane(self, link, Direction.TO_SERVER, reader, down),
+            _Lane(self, runner, Direction.TO_CLIENT, upstream, writer),
+            _Lane(self, runner, Direction.TO_SERVER, reader, down),
         )
         runs = [asyncio.ensure_future(lane.run()) for lane in lanes]
         try:
@@ -164,7 +164,7 @@ def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
 
 
 @dataclass
-class _Link:
+class _Runner:
     """What the two directions of a connection know of each other."""
 
     encrypted: bool = False
@@ -176,13 +176,13 @@ class _Lane:
     def __init__(
         self,
         proxy: FaultProxy,
-        link: _Link,
+        runner: _Runner,
         direction: Direction,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self._proxy = proxy
-        self._link = link
+        self._runner = runner
         self._traffic = proxy.traffic[direction]
         self._fault = proxy.fault if proxy.fault.direction is direction else Fault()
         self._to_server = direction is Direction.TO_SERVER
@@ -220,7 +220,7 @@ class _Lane:
 
     async def _pass_on(self, data: bytes) -> None:
         if self._to_server and not self._seen:
-            self._link.encrypted = _is_ssl_request(data)
+            self._runner.encrypted = _is_ssl_request(data)
         self._traffic.bytes += len(data)
         start, self._seen = self._seen, self._seen + len(data)
         if self._fault.kind.by_packet or self._fault.kind is Kind.NONE:
@@ -253,7 +253,7 @@ class _Lane:
         self._incomplete += data
         while True:
             # The first packet of the client asks for TLS itself.
-            encrypted = self._link.encrypted and self._packets > 0
+            encrypted = self._runner.encrypted and self._packets > 0
             head = 5 if encrypted else 4
             if len(self._incomplete) < head:
                 return
@@ -283,7 +283,7 @@ class _Lane:
             return b""
         if fault.kind is Kind.DUPLICATE:
             return packet * 2
-        return _shortened(packet, fault.size, encrypted=self._link.encrypted and number > 0)
+        return _shortened(packet, fault.size, encrypted=self._runner.encrypted and number > 0)
 
 
 def _is_ssl_request(data: bytes) -> bool:

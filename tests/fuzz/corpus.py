@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from aiomysql_protocol.capabilities import CACHE_METADATA
-from aiomysql_protocol.parameters import NO_PARAMETERS
-from aiomysql_protocol.prepared import Execute
+from aiomysql_protocol.commands.prepared import Execute
+from aiomysql_protocol.values.parameters import NO_PARAMETERS
+from aiomysql_protocol.wire.capabilities import CACHE_METADATA
 from tests import scripted
 from tests.fuzz.sessions import (
     CACHED,
@@ -22,7 +22,7 @@ from tests.fuzz.sessions import (
     STREAMED,
     case,
 )
-from tests.hostile import answer_scripts, login_scripts
+from tests.hostile import login_scripts, response_scripts
 from tests.protocol.blocking import Client, converse, login_options
 from tests.servers import serving
 
@@ -47,7 +47,7 @@ def answers() -> Iterator[bytes]:
 def _all_answers() -> Iterator[bytes]:
     for script, _ in login_scripts.SCRIPTS.values():
         yield case(b"".join(script.steps), LOGIN)
-    for answer in answer_scripts.ANSWERS.values():
+    for answer in response_scripts.ANSWERS.values():
         eof = 0 if answer.deprecate_eof else OLD_EOF
         yield case(answer.data, eof)
         yield case(answer.data, eof | STREAMED)

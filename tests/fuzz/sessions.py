@@ -16,13 +16,13 @@ from typing import Any
 from pymysql.constants import COMMAND
 from pymysql.err import MySQLError
 
-from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
-from aiomysql_protocol.exchanges import Command, Exchange
-from aiomysql_protocol.login import Login
-from aiomysql_protocol.parameters import NO_PARAMETERS
-from aiomysql_protocol.prepared import Execute, Prepare
-from aiomysql_protocol.query import Query
+from aiomysql_protocol.commands.exchange import Command, Exchange
+from aiomysql_protocol.commands.prepared import Execute, Prepare
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.session import Session
+from aiomysql_protocol.values.parameters import NO_PARAMETERS
+from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from tests import scripted
 from tests.protocol.blocking import login_options, new_session
 
@@ -136,7 +136,7 @@ def _prepared(session: Session, *, streamed: bool) -> list[Exchange]:
                 exchanges.append(execution)
                 session.start(execution)
 
-    preparation.wake = go_on
+    preparation.on_progress = go_on
     session.start(preparation)
     return exchanges
 
@@ -177,7 +177,7 @@ def _outcome(exchange: Exchange) -> Any:
         return _name(exchange.error)
     return [
         (
-            result.column_set.description if result.column_set else None,
+            result.metadata.description if result.metadata else None,
             repr(result.rows),  # NaN is not equal to itself
             result.ok,
             _name(result.error),

@@ -107,7 +107,7 @@ async def close(conn: AsyncConnection, server: Server) -> None:
 
 async def cut(conn: AsyncConnection, server: Server) -> None:
     """The network is gone."""
-    (await driver_connection(conn)).link.abort()
+    (await driver_connection(conn)).runner.abort()
 
 
 async def wait_timeout(conn: AsyncConnection, server: Server) -> None:

@@ -10,14 +10,14 @@ from typing import Any, Self, TypeVar
 from pymysql.constants import COMMAND
 from pymysql.converters import decoders
 
-from aiomysql_protocol.columns import ColumnCache
-from aiomysql_protocol.exchanges import Command, Exchange
-from aiomysql_protocol.literals import Literals
-from aiomysql_protocol.login import Login, LoginOptions
-from aiomysql_protocol.parameters import NeedsTextError, ParameterWriter
-from aiomysql_protocol.prepared import Execute, Prepare, Prepared, close_statement
-from aiomysql_protocol.query import Query
+from aiomysql_protocol.commands.exchange import Command, Exchange
+from aiomysql_protocol.commands.prepared import Execute, Prepare, ServerStatement, close_statement
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.login.login import Login, LoginOptions
+from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
+from aiomysql_protocol.values.literals import Literals
+from aiomysql_protocol.values.parameters import NeedsTextError, ParameterWriter
 
 T = TypeVar("T", bound=Exchange)
 
@@ -84,7 +84,7 @@ def outcome(exchange: Exchange) -> Any:
     if isinstance(exchange, Query):
         return [
             (
-                result.column_set.description if result.column_set else None,
+                result.metadata.description if result.metadata else None,
                 result.rows,
                 result.ok,
                 repr(result.error),
@@ -171,7 +171,7 @@ class Client:
             statement %= self.literals.arguments(values)
         return self.run(Query(statement.encode(self._encoding)))
 
-    def prepare(self, statement: str) -> Prepared:
+    def prepare(self, statement: str) -> ServerStatement:
         """Prepare a statement with `?` marks; raises the server's error."""
         exchange = self.run(Prepare(statement.encode(self._encoding)))
         if exchange.error is not None:

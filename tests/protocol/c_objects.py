@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from aiomysql_protocol.binary_rows import BinaryPlan
-from aiomysql_protocol.rows import CellKind, CellPlan
+from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.text import CellKind, CellPlan
 
 
 class Loop:
@@ -76,7 +76,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "Ready": lambda held: speedups().Ready(held),
     "Waiter": lambda held: speedups().Waiter(held, asyncio.CancelledError),
     "LongPayload": new_payload,
-    "ExchangeState": new_state("ExchangeState", "wake"),
+    "ExchangeState": new_state("ExchangeState", "on_progress"),
     "ResultState": new_state("ResultState", "error"),
     "Item": lambda held: speedups().Item(held, held),
     "Shelf": new_shelf,

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from aiomysql_protocol import binary_rows, rows
-from aiomysql_protocol.binary_rows import FIXED_SIZES, BinaryPlan
-from aiomysql_protocol.rows import CellKind, CellPlan, RowDecoder
+from aiomysql_protocol.rows import binary as binary_rows
+from aiomysql_protocol.rows import text as rows
+from aiomysql_protocol.rows.binary import FIXED_SIZES, BinaryPlan
+from aiomysql_protocol.rows.text import CellKind, CellPlan, RowDecoder
 
 C_MODULE = "aiomysql_protocol._speedups"
 

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from pymysql.constants import CLIENT
 from pymysql.err import InternalError, MySQLError, NotSupportedError, OperationalError
 
-from aiomysql_protocol.auth import AUTH_METHODS, AuthContext
-from aiomysql_protocol.auth.ed25519 import sign
-from aiomysql_protocol.errors import MalformedPacket
-from aiomysql_protocol.login import Login, LoginOptions, Tls
+from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext
+from aiomysql_protocol.login.auth.ed25519 import sign
+from aiomysql_protocol.login.login import Login, LoginOptions, Tls
+from aiomysql_protocol.wire.errors import MalformedPacket
 from tests import scripted
 from tests.protocol.blocking import new_session
 
@@ -645,8 +645,8 @@ def test_imports_nothing_it_does_not_need() -> None:
     """The layer loads, and signs, without asyncio and without the cryptography library."""
     code = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "from aiomysql_protocol.login import Login\n"
-        "from aiomysql_protocol.auth.ed25519 import sign\n"
+        "from aiomysql_protocol.login.login import Login\n"
+        "from aiomysql_protocol.login.auth.ed25519 import sign\n"
         "assert len(sign(b'x', b'y')) == 64\n"
         "assert 'asyncio' not in sys.modules\n"
     )

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pymysql.constants import FIELD_TYPE
 from pymysql.err import DataError
 
-from aiomysql_protocol.binary_rows import NOT_FIXED, BinaryPlan, BinaryRowDecoder
-from aiomysql_protocol.errors import MalformedPacket
-from aiomysql_protocol.rows import CellKind, CellPlan
+from aiomysql_protocol.rows.binary import NOT_FIXED, BinaryPlan, BinaryRowDecoder
+from aiomysql_protocol.rows.text import CellKind, CellPlan
+from aiomysql_protocol.wire.errors import MalformedPacket
 
 from .row_bytes import (
     MakeBinaryDecoder,

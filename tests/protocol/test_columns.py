@@ -11,9 +11,9 @@ from pymysql.constants import FIELD_TYPE, FLAG
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.charsets import find_charset
-from aiomysql_protocol.columns import ColumnCache
-from aiomysql_protocol.errors import MalformedPacket
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.wire.charsets import find_charset
+from aiomysql_protocol.wire.errors import MalformedPacket
 
 
 def definition(

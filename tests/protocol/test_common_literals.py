@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymysql.err import DataError
 
-from aiomysql_protocol.literals import Literals
+from aiomysql_protocol.values.literals import Literals
 from tests.protocol.row_bytes import part
 
 WriteAll = Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]

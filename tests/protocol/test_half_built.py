@@ -19,10 +19,10 @@ WALK = """
 import datetime, faulthandler, gc, sys, threading
 from pymysql.converters import decoders
 from aiomysql_protocol import implementation
-from aiomysql_protocol.binary_rows import BinaryPlan
-from aiomysql_protocol.columns import ColumnCache
-from aiomysql_protocol.literals import Literals
-from aiomysql_protocol.rows import CellKind, CellPlan
+from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.values.literals import Literals
+from aiomysql_protocol.rows.text import CellKind, CellPlan
 
 faulthandler.enable()
 faulthandler.dump_traceback_later(100, exit=True)

@@ -610,7 +610,7 @@ def test_following(implementation: str, slots: bool) -> None:
 
     class Stream:
         if slots:
-            __slots__ = ("follower", "waking")
+            __slots__ = ("next_waiter", "waking")
 
     class User:
         if slots:
@@ -626,15 +626,15 @@ def test_following(implementation: str, slots: bool) -> None:
     follow = part(implementation, lending, "following")("stream")
     stream: Any = Stream()
     user: Any = User()
-    user.stream, stream.waking, stream.follower = stream, True, None
+    user.stream, stream.waking, stream.next_waiter = stream, True, None
     first, second, third, fourth = (Waiter() for _ in range(4))
     follow(user, first)
     follow(user, second)
-    assert stream.follower is first
+    assert stream.next_waiter is first
     assert (first.fired, second.fired) == ([], [False])
-    stream.follower, stream.waking = None, False
+    stream.next_waiter, stream.waking = None, False
     follow(user, third)
-    assert (stream.follower, third.fired) == (None, [False])
+    assert (stream.next_waiter, third.fired) == (None, [False])
     user.stream = None
     follow(user, fourth)
     assert fourth.fired == [False]

@@ -19,8 +19,8 @@ import pytest
 from pymysql import converters
 from pymysql.err import DataError, ProgrammingError
 
-from aiomysql_protocol.charsets import BINARY_COLLATION, find_charset
-from aiomysql_protocol.literals import Literals, encode_statement, escape_string
+from aiomysql_protocol.values.literals import Literals, encode_statement, escape_string
+from aiomysql_protocol.wire.charsets import BINARY_COLLATION, find_charset
 
 
 class Text(str):

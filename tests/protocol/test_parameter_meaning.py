@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pymysql.err import MySQLError
 
-from aiomysql_protocol.parameters import NeedsTextError
-from aiomysql_protocol.query import Query
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.values.parameters import NeedsTextError
 from tests.protocol.blocking import Client, login_options, rows_of
 from tests.servers import Server
 

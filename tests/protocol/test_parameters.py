@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymysql.err import DataError
 
-from aiomysql_protocol.literals import Literals
-from aiomysql_protocol.parameters import NeedsTextError, Parameters, ParameterWriter
+from aiomysql_protocol.values.literals import Literals
+from aiomysql_protocol.values.parameters import NeedsTextError, Parameters, ParameterWriter
 
 WRITER = ParameterWriter("utf8")
 

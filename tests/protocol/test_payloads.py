@@ -11,12 +11,13 @@ import pytest
 from pymysql.constants import FIELD_TYPE
 from pymysql.err import InternalError, MySQLError
 
-from aiomysql_protocol import handshake, payloads
-from aiomysql_protocol.binary_rows import BinaryPlan
-from aiomysql_protocol.errors import MalformedPacket
+from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.implementation import IMPLEMENTATION, LongPayload, whole_payload
-from aiomysql_protocol.query import Query
-from aiomysql_protocol.rows import CellKind
+from aiomysql_protocol.login import handshake
+from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.text import CellKind
+from aiomysql_protocol.wire import payloads
+from aiomysql_protocol.wire.errors import MalformedPacket
 from tests import scripted
 
 from .blocking import new_session

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiomysql_protocol.parameters import NeedsTextError
-from aiomysql_protocol.placeholders import Template, convert
+from aiomysql_protocol.sql.placeholders import ParsedStatement, convert
+from aiomysql_protocol.values.parameters import NeedsTextError
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,8 @@ def test_converted(statement: str, expected: str | None) -> None:
     template = convert(statement, no_backslash_escapes=False)
     if expected is None:
         expected = statement.replace("%s", "?")
-    assert template == Template(expected, expected.count("?") - literal_marks(expected), None)
+    count = expected.count("?") - literal_marks(expected)
+    assert template == ParsedStatement(expected, count, None)
 
 
 def literal_marks(statement: str) -> int:
@@ -111,7 +112,7 @@ def test_modes(
 
 def test_names() -> None:
     template = convert("SELECT %(a)s, %(b)s, %(a)s", no_backslash_escapes=False)
-    assert template == Template("SELECT ?, ?, ?", 3, ("a", "b", "a"))
+    assert template == ParsedStatement("SELECT ?, ?, ?", 3, ("a", "b", "a"))
     assert template.arrange({"a": 1, "b": None, "c": 3}) == [1, None, 1]
     for args in ({"a": 1}, (1, 2, 3), 1):
         with pytest.raises(NeedsTextError):
@@ -127,7 +128,8 @@ def test_positions() -> None:
         assert list(one.arrange(args)) == [5]
     assert one.arrange("ab") == ["ab"]
     assert two.arrange((1, 2)) == (1, 2)
-    wrong: list[tuple[Template, Any]] = [(one, ()), (one, {"a": 1}), (two, 1), (two, (1, 2, 3))]
+    wrong: list[tuple[ParsedStatement, Any]]
+    wrong = [(one, ()), (one, {"a": 1}), (two, 1), (two, (1, 2, 3))]
     for template, args in wrong:
         with pytest.raises(NeedsTextError):
             template.arrange(args)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pymysql.err import MySQLError
 
-from aiomysql_protocol.parameters import NeedsTextError
-from aiomysql_protocol.placeholders import convert
+from aiomysql_protocol.sql.placeholders import convert
+from aiomysql_protocol.values.parameters import NeedsTextError
 from tests.protocol.blocking import Client, login_options, rows_of
 from tests.servers import Server
 

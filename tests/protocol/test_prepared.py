@@ -10,13 +10,19 @@ import pytest
 from pymysql.converters import decoders
 from pymysql.err import MySQLError, ProgrammingError
 
-from aiomysql_protocol.capabilities import CACHE_METADATA, DEPRECATE_EOF
-from aiomysql_protocol.columns import ColumnCache
-from aiomysql_protocol.errors import MalformedPacket
-from aiomysql_protocol.exchanges import Exchange
-from aiomysql_protocol.parameters import NO_PARAMETERS, ParameterWriter
-from aiomysql_protocol.prepared import Execute, Prepare, Prepared, close_statement, reset_statement
-from aiomysql_protocol.query import Query
+from aiomysql_protocol.commands.exchange import Exchange
+from aiomysql_protocol.commands.prepared import (
+    Execute,
+    Prepare,
+    ServerStatement,
+    close_statement,
+    reset_statement,
+)
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.values.parameters import NO_PARAMETERS, ParameterWriter
+from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
+from aiomysql_protocol.wire.errors import MalformedPacket
 from tests import scripted
 from tests.protocol.blocking import (
     Client,
@@ -231,7 +237,7 @@ def test_reset_statement(plain: Client) -> None:
     prepared = plain.prepare("SELECT 1")
     assert plain.run(reset_statement(prepared)).error is None
     assert rows_of(plain.run(Execute(prepared, NO_PARAMETERS))) == [(1,)]
-    assert "1243" in str(plain.run(reset_statement(Prepared(12345, 0, 0, 0))).error)
+    assert "1243" in str(plain.run(reset_statement(ServerStatement(12345, 0, 0, 0))).error)
 
 
 def test_keeps_database_and_mode(plain: Client) -> None:
@@ -262,9 +268,9 @@ def test_unchanged_metadata_is_sent_once(plain: Client, server: Server) -> None:
         done = plain.run(Execute(prepared, plain.writer.write([value])))
         if server.kind == "mariadb":  # MySQL has decided that it is a string
             assert rows_of(done) == [(value, "x")]
-        column_set = done.results[0].column_set
-        assert column_set is not None
-        assert [item[0] for item in column_set.description] == ["a", "unchanged_column"]
+        metadata = done.results[0].metadata
+        assert metadata is not None
+        assert [item[0] for item in metadata.description] == ["a", "unchanged_column"]
         seen.append(b"unchanged_column" in plain.answer)
     assert seen[:4] == ([True, False, True, False] if caches else [True] * 4)
     assert rows_of(plain.query("SELECT 'text' AS a")) == [("text",)]
@@ -310,7 +316,7 @@ def test_metadata_of_several_results(plain: Client) -> None:
 
 @pytest.mark.parametrize("payloads", [[b"\1\0"], [b"\2\0"], [b"\1"], [b"\1\1\1"], [b"\1\2", b""]])
 def test_metadata_that_never_came(payloads: list[bytes]) -> None:
-    for exchange in (Query(b"SELECT 1"), Execute(Prepared(1, 0, 1, 0), NO_PARAMETERS)):
+    for exchange in (Query(b"SELECT 1"), Execute(ServerStatement(1, 0, 1, 0), NO_PARAMETERS)):
         done = answered(exchange, *payloads, capabilities=DEPRECATE_EOF | CACHE_METADATA)
         assert isinstance(done.error, MalformedPacket)
 
@@ -325,7 +331,7 @@ STATEMENTS: list[tuple[str, list[object]]] = [
 ]
 
 
-def exchanges(number: int, prepared: Prepared | None) -> Exchange:
+def exchanges(number: int, prepared: ServerStatement | None) -> Exchange:
     statement, values = STATEMENTS[number]
     if prepared is None:
         return Prepare(statement.encode())
@@ -348,7 +354,7 @@ def test_answers_in_pieces(plain: Client, number: int) -> None:
     for size in [1, *range(2, longest)]:
         session = new_session()
         session.capabilities = plain.session.capabilities
-        replayed: Prepared | None = None
+        replayed: ServerStatement | None = None
         for answer, expected in recorded:
             exchange = exchanges(number, replayed)
             session.start(exchange)
@@ -387,9 +393,9 @@ def answered(exchange: Exchange, *payloads: bytes, capabilities: int) -> Exchang
 
 
 def test_preparation_without_deprecate_eof() -> None:
-    blocks = [definition(8), definition(253), EOF, definition(3), EOF]
+    prefixes = [definition(8), definition(253), EOF, definition(3), EOF]
     exchange = Prepare(b"SELECT ?, ?")
-    answered(exchange, PREPARED, *blocks, capabilities=0)
+    answered(exchange, PREPARED, *prefixes, capabilities=0)
     assert exchange.done
     assert exchange.prepared is not None
     assert exchange.prepared.statement_id == 7
@@ -431,7 +437,7 @@ def test_malformed_answers_to_a_preparation(payloads: list[bytes]) -> None:
     ],
 )
 def test_long_packet_among_binary_rows(rows: list[bytes], right: bool, streamed: bool) -> None:
-    execution = Execute(Prepared(7, 0, 1, 0), NO_PARAMETERS, streamed=streamed)
+    execution = Execute(ServerStatement(7, 0, 1, 0), NO_PARAMETERS, streamed=streamed)
     answered(execution, b"\1", definition(3), EOF, *rows, capabilities=0)
     assert execution.done
     (result,) = execution.results
@@ -445,7 +451,7 @@ def test_long_packet_among_binary_rows(rows: list[bytes], right: bool, streamed:
 def test_every_truncation_and_byte_change_is_a_database_error(plain: Client) -> None:
     statement, values = STATEMENTS[0]
     prepared = plain.prepare(statement)
-    answers: list[tuple[Prepared | None, bytes]] = [(None, plain.answer)]
+    answers: list[tuple[ServerStatement | None, bytes]] = [(None, plain.answer)]
     plain.run(Execute(prepared, plain.writer.write(values)))
     answers.append((replace(prepared), plain.answer))
     plain.run(Execute(prepared, plain.writer.write(values)))

@@ -18,11 +18,11 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.err import OperationalError
 
 from aiomysql_protocol import implementation
-from aiomysql_protocol.capabilities import DEPRECATE_EOF
-from aiomysql_protocol.parameters import ParameterWriter
-from aiomysql_protocol.prepared import Execute, Prepared
-from aiomysql_protocol.query import Query, Result
+from aiomysql_protocol.commands.prepared import Execute, ServerStatement
+from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.session import Session
+from aiomysql_protocol.values.parameters import ParameterWriter
+from aiomysql_protocol.wire.capabilities import DEPRECATE_EOF
 from tests.protocol.blocking import new_session
 from tests.protocol.row_bytes import frames, length, part
 
@@ -51,9 +51,9 @@ def at_rest(capabilities: int = DEPRECATE_EOF) -> Session:
     return session
 
 
-def prepared_for(values: Sequence[object], number: int = 7) -> Prepared:
+def prepared_for(values: Sequence[object], number: int = 7) -> ServerStatement:
     """A statement that was run with values of these types."""
-    prepared = Prepared(number, len(values), 0, 0)
+    prepared = ServerStatement(number, len(values), 0, 0)
     assert prepared.accepts(WRITER.write(values))
     return prepared
 
@@ -69,7 +69,7 @@ def query_by(way: str, statement: bytes) -> Start:
     return start
 
 
-def execution_by(way: str, prepared: Prepared, values: tuple[object, ...]) -> Start:
+def execution_by(way: str, prepared: ServerStatement, values: tuple[object, ...]) -> Start:
     def start(session: Session) -> tuple[Any, bytes]:
         if way == "c":
             both: tuple[Any, bytes] = start_execution(session, Execute, prepared, values)
@@ -107,7 +107,7 @@ def state(exchange: Any) -> dict[str, object]:
             value = result_state(value)
         elif isinstance(value, Session):
             value = "the session"
-        elif callable(value) and name not in ("wake", "new_result"):
+        elif callable(value) and name not in ("on_progress", "new_result"):
             continue
         elif isinstance(value, BaseException):
             value = repr(value)
@@ -276,8 +276,8 @@ def test_values_that_are_others(values: tuple[object, ...]) -> None:
 
 def test_a_statement_that_was_never_run() -> None:
     session = at_rest()
-    assert start_execution(session, Execute, Prepared(1, 1, 0, 0), ("a",)) is None
-    both = start_execution(session, Execute, Prepared(1, 0, 0, 0), ())
+    assert start_execution(session, Execute, ServerStatement(1, 1, 0, 0), ("a",)) is None
+    both = start_execution(session, Execute, ServerStatement(1, 0, 0, 0), ())
     assert both[1] == b"\x0a\0\0\0\x17\1\0\0\0\0\1\0\0\0"
 
 
@@ -379,17 +379,17 @@ def test_attributes_after_an_answer(answer: str, binary: bool, size: int) -> Non
                 return
             exchange, _ = start(session)
             woken: list[int] = []
-            exchange.wake = lambda woken=woken: woken.append(1)
+            exchange.on_progress = lambda woken=woken: woken.append(1)
             feed(session, data, size)
             found.append((state(exchange), len(woken), repr(session.error), len(session.exchanges)))
         made, written = found
         # Each of two sessions compiles metadata of its own.
         for states in (made[0], written[0]):
-            for name in ("columns", "blocks", "own_blocks", "compiled_by", "own_prepared"):
+            for name in ("columns", "prefixes", "own_prefixes", "compiled_by", "own_prepared"):
                 states.pop(name, None)
             for result in states["results"]:  # type: ignore[attr-defined]
-                if result["column_set"] is not None:
-                    result["column_set"] = result["column_set"].description
+                if result["metadata"] is not None:
+                    result["metadata"] = result["metadata"].description
         assert made == written
         for session in sessions:
             session.exchanges.clear()
@@ -427,7 +427,7 @@ def test_the_connection_is_lost(binary: bool) -> None:
 def test_nothing_is_held(binary: bool) -> None:
     """An exchange that is done, or whose session is gone, goes without the garbage collector."""
 
-    class Statement(Prepared):
+    class Statement(ServerStatement):
         __slots__ = ("__weakref__",)
 
     gc.collect()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pymysql.err import DataError, ProgrammingError
 
 from aiomysql_protocol.implementation import IMPLEMENTATION
-from aiomysql_protocol.literals import Literals
+from aiomysql_protocol.values.literals import Literals
 
 IN_C = IMPLEMENTATION == "c"
 ROOM = 1 << 30

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pymysql.err import DataError
 
-from aiomysql_protocol.errors import MalformedPacket
-from aiomysql_protocol.rows import CellKind
+from aiomysql_protocol.rows.text import CellKind
+from aiomysql_protocol.wire.errors import MalformedPacket
 
 from .row_bytes import (
     DrainRows,

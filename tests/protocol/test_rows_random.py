@@ -15,12 +15,12 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows import (
+from aiomysql_protocol.rows.text import (
     CellKind,
     CellPlan,
     RowDecoder,
     TextRowDecoder,
-    careful_reader,
+    general_reader,
 )
 
 from .row_bytes import decode_all, frames, implementation, length, need_c, payload, plan
@@ -267,7 +267,7 @@ def test_both_alike_on_an_odd_number_among_many(
     kind: CellKind, text: str, data: st.DataObject
 ) -> None:
     # Whichever way a value is read, it is what the careful reader says, or refused as that does it.
-    read = careful_reader(plan(kind))
+    read = general_reader(plan(kind))
     usual = data.draw(TEXTS[kind]).encode()
     body = frames(*map(payload, [usual] * 150 + [text.encode()] + [usual] * 150))
     found = outcome(need_c()([plan(kind)]), body, 0)

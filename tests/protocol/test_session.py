@@ -10,12 +10,12 @@ import pytest
 from pymysql.constants import COMMAND
 from pymysql.err import InternalError, MySQLError, OperationalError
 
-from aiomysql_protocol.errors import MalformedPacket
-from aiomysql_protocol.exchanges import Command
-from aiomysql_protocol.framing import LARGE_FRAME
-from aiomysql_protocol.login import Login, LoginOptions, Tls
-from aiomysql_protocol.query import STREAM_HIGH_WATER, Query
+from aiomysql_protocol.commands.exchange import Command
+from aiomysql_protocol.commands.query import STREAM_HIGH_WATER, Query
+from aiomysql_protocol.login.login import Login, LoginOptions, Tls
 from aiomysql_protocol.session import Session
+from aiomysql_protocol.wire.errors import MalformedPacket
+from aiomysql_protocol.wire.framing import LARGE_FRAME
 from tests import scripted
 from tests.protocol.blocking import (
     Recording,
@@ -171,7 +171,7 @@ def test_streamed_query_asks_for_a_pause() -> None:
     query = Query(b"SELECT ...", streamed=True)
     session.start(query)
     woken: list[int] = []
-    query.wake = lambda: woken.append(1)
+    query.on_progress = lambda: woken.append(1)
     feed(session, scripted.frames(b"\x01", column(), EOF))
     assert woken == [1]
     (result,) = query.results
@@ -265,7 +265,7 @@ def test_request_that_is_too_long() -> None:
         def __len__(self) -> int:
             return 1 << 31
 
-    from aiomysql_protocol.framing import frames
+    from aiomysql_protocol.wire.framing import frames
 
     with pytest.raises(OperationalError, match="larger than any server takes"):
         frames(Endless(), 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiomysql_protocol import statements
+from aiomysql_protocol.sql import statements
 
 from .row_bytes import part
 

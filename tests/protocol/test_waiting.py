@@ -31,18 +31,18 @@ def ready(request: pytest.FixtureRequest) -> NewReady:
     return found
 
 
-def settled(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
     future: asyncio.Future[None] = asyncio.Future(loop=loop)
     future.set_result(None)
     return future
 
 
-@pytest.fixture(params=["c", "c-settled", "python", "python-settled"])
+@pytest.fixture(params=["c", "c-done_future", "python", "python-done_future"])
 def new(request: pytest.FixtureRequest) -> NewWaiter:
     implementation, _, given = request.param.partition("-")
     waiter = part(implementation, waiting, "Waiter")
     if given:
-        return lambda loop: waiter(loop, asyncio.CancelledError, settled(loop))
+        return lambda loop: waiter(loop, asyncio.CancelledError, done_future(loop))
     return lambda loop: waiter(loop, asyncio.CancelledError)
 
 
@@ -67,7 +67,7 @@ def test_what_the_callback_gets(implementation: str) -> None:
 
     async def main() -> None:
         await check(None)
-        await check(settled(asyncio.get_running_loop()))
+        await check(done_future(asyncio.get_running_loop()))
 
     asyncio.run(main())
 

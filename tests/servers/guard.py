@@ -47,12 +47,12 @@ def main() -> None:
         # The data are thrown away: nothing would be gained by an orderly shutdown.
         servers[-1].kill()
 
-    follower = threading.Thread(target=follow_parent)
-    follower.start()
+    next_waiter = threading.Thread(target=follow_parent)
+    next_waiter.start()
     servers[0].wait()
     os.close(1)
     # When the server ended by itself, its parent still wants to read the log.
-    follower.join()
+    next_waiter.join()
     servers[-1].wait()
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -19,8 +19,8 @@ from typing import cast
 from pymysql.constants import COMMAND, FIELD_TYPE
 from pymysql.converters import decoders
 
-from aiomysql_protocol.columns import ColumnCache
-from aiomysql_protocol.login import Login, LoginOptions
+from aiomysql_protocol.login.login import Login, LoginOptions
+from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 from benchmarks.compare import data
 from benchmarks.compare.worker.jobs import Job, Opener, Setting, Wrong, same

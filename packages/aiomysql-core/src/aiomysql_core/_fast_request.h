@@ -8,14 +8,14 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *link;
-    PyObject *interrupted; /* the link's, called when the task is woken by an exception */
+    PyObject *runner;
+    PyObject *interrupted; /* the runner's, called when the task is woken by an exception */
     PyObject *stream;
     PyObject *loop;   /* the stream's */
     PyObject *unsent; /* the stream's, a bytearray */
     PyObject *forks;  /* how often the process had forked when the stream was made */
     PyObject *waiter;
-    PyObject *note; /* the waiter's methods */
+    PyObject *mark_progress; /* the waiter's methods */
     PyObject *arm;
     PyObject *session;
     PyObject *exchanges; /* the session's */
@@ -32,7 +32,7 @@ typedef struct {
     PyObject *handle;    /* if it is prepared */
     /* The result taken last: complete, and the only one of its statement. */
     PyObject *last_result;
-    /* The prepared statement run last, as long as `Statements.version` is the same object. */
+    /* The prepared statement run last, as long as `StatementCache.version` is the same object. */
     PyObject *version;
     PyObject *known_query;
     PyObject *known_handle;
@@ -87,17 +87,17 @@ is_free(const FastPath *self, const State *state)
     return outstanding < 0 ? -1
                            : outstanding == 0 && self->cursor == NULL &&
                                  PyByteArray_GET_SIZE(self->unsent) == 0 &&
-                                 SLOT(state, self->link, link__claimed) == Py_False &&
+                                 SLOT(state, self->runner, runner__busy) == Py_False &&
                                  is_open(self, state);
 }
 
 static void
-set_claimed(FastPath *self, const State *state, PyObject *claimed)
+set_busy(FastPath *self, const State *state, PyObject *claimed)
 {
-    Py_XSETREF(SLOT(state, self->link, link__claimed), Py_NewRef(claimed));
+    Py_XSETREF(SLOT(state, self->runner, runner__busy), Py_NewRef(claimed));
 }
 
-/* Claim the link if it is free, before anything else: to make an object may run code of anybody (of
+/* Claim the runner if it is free, before anything else: to make an object may run code of anybody (of
  * a finalizer), who finds it in use then.  As is_free. */
 static int
 fast_claim(FastPath *self, const State *state)
@@ -105,7 +105,7 @@ fast_claim(FastPath *self, const State *state)
     int fine = is_free(self, state);
 
     if (fine > 0) {
-        set_claimed(self, state, Py_True);
+        set_busy(self, state, Py_True);
     }
     return fine;
 }
@@ -114,7 +114,7 @@ fast_claim(FastPath *self, const State *state)
 static int
 fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
 {
-    PyObject *result = SLOT(state, self->link, link_result);
+    PyObject *result = SLOT(state, self->runner, runner_result);
     int fine = cursor->_echo || result == NULL ? 0 : is_free(self, state);
 
     if (fine <= 0) {
@@ -124,7 +124,7 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
         (fine = on_own_loop(self, state)) <= 0) {
         return fine;
     }
-    /* The last result of the link is complete; an older one of the cursor has nothing to come. */
+    /* The last result of the runner is complete; an older one of the cursor has nothing to come. */
     fine = result == Py_None || result == self->last_result || is_finished(state, result);
     return PyErr_Occurred() ? -1 : fine;
 }
@@ -184,7 +184,7 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
         text = Py_NewRef(query);
     }
     else {
-        PyObject *escapes = SLOT(state, self->link, link_no_backslash_escapes);
+        PyObject *escapes = SLOT(state, self->runner, runner_no_backslash_escapes);
         if (escapes == NULL) {
             PyErr_SetString(PyExc_AttributeError, "no_backslash_escapes");
             return NULL;
@@ -309,7 +309,7 @@ forget_known(FastPath *self)
     Py_CLEAR(self->known_prepared);
 }
 
-/* `query` is the statement `prepared` as long as `Statements.version` is what it is now. */
+/* `query` is the statement `prepared` as long as `StatementCache.version` is what it is now. */
 static void
 keep_known(FastPath *self, const State *state, PyObject *query, PyObject *handle,
            PyObject *prepared)

@@ -1,8 +1,8 @@
 /* `Cursor.execute` for what is done most: one statement on a connection at rest, from a buffered
  * cursor, whose whole answer comes at once.
  *
- * Python objects keep all state (connection, link, session, exchange, cursor): what is done here is
- * what cursors.py, link.py, prepared.py and socket_stream.py do, step by step.  Wherever something
+ * Python objects keep all state (connection, runner, session, exchange, cursor): what is done here is
+ * what cursors.py, runner.py, prepared.py and socket_stream.py do, step by step.  Wherever something
  * else is to be done `begin` changes nothing and says so, and awaiting leaves the result to be taken.
  */
 #ifndef AIOMYSQL_CORE_FASTPATH_H
@@ -16,7 +16,7 @@
 /* Longer requests are sent with the interpreter's lock released. */
 enum { SHORT_REQUEST = 1 << 14 };
 
-enum { COLUMN_SET_DESCRIPTION = 1 }; /* of columns.ColumnSet */
+enum { METADATA_DESCRIPTION = 1 }; /* of columns.ResultMetadata */
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -58,7 +58,7 @@ fast_send(FastPath *self, const State *state, PyObject *data)
 
 /* The exchange is queued: note that wherever it is to be known.  -1: exception. */
 static int
-fast_note(FastPath *self, const State *state)
+fast_mark_progress(FastPath *self, const State *state)
 {
     CursorState *cursor = self->cursor;
     PyObject *done;
@@ -74,11 +74,11 @@ fast_note(FastPath *self, const State *state)
         Py_DECREF(done);
     }
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
-    Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(Py_None));
-    if (SLOT(state, self->link, link_autocommit) != Py_True && !ends_transaction(state, cursor)) {
-        Py_XSETREF(SLOT(state, self->link, link_transaction_possible), Py_NewRef(Py_True));
+    Py_XSETREF(SLOT(state, self->runner, runner_result), Py_NewRef(Py_None));
+    if (SLOT(state, self->runner, runner_autocommit) != Py_True && !ends_transaction(state, cursor)) {
+        Py_XSETREF(SLOT(state, self->runner, runner_transaction_possible), Py_NewRef(Py_True));
     }
-    Py_XSETREF(SLOT(state, self->exchange, exchange_wake), Py_NewRef(self->note));
+    Py_XSETREF(SLOT(state, self->exchange, exchange_on_progress), Py_NewRef(self->mark_progress));
     done = PyObject_CallOneArg(self->arm, self->interrupted);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
@@ -123,7 +123,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_TypeError, "begin takes a cursor, a statement and arguments");
         return NULL;
     }
-    if (self->link == NULL || !PyObject_TypeCheck(args[0], state->cursor_state_type)) {
+    if (self->runner == NULL || !PyObject_TypeCheck(args[0], state->cursor_state_type)) {
         Py_RETURN_FALSE;
     }
     cursor = (CursorState *)args[0];
@@ -136,7 +136,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         fast_claim(self, state) > 0) {
         both = fast_start(self, state, args[1], &request);
         if (both == NULL || both == Py_None) {
-            set_claimed(self, state, Py_False);
+            set_busy(self, state, Py_False);
         }
     }
     if (both == NULL || both == Py_None) {
@@ -154,7 +154,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
     self->statement = request.statement;
     self->handle = request.handle;
     self->exchange = Py_NewRef(PyTuple_GET_ITEM(both, 0));
-    failed = fast_note(self, state) < 0 || fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
+    failed = fast_mark_progress(self, state) < 0 || fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
     Py_DECREF(both);
     if (failed) {
         fast_forget(self);
@@ -192,7 +192,7 @@ usual_result(FastPath *self, const State *state)
 
 /* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: exception. */
 static int
-fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *column_set,
+fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *metadata,
             PyObject *ok, PyObject *count)
 {
     CursorState *cursor = self->cursor;
@@ -202,7 +202,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
     Py_XSETREF(cursor->_result, Py_NewRef(result));
     Py_XSETREF(cursor->_rowcount, Py_NewRef(count));
     cursor->_rownumber = 0;
-    if (column_set == Py_None) {
+    if (metadata == Py_None) {
         Py_XSETREF(cursor->_lastrowid, Py_NewRef(PyTuple_GET_ITEM(ok, OK_INSERT_ID)));
         return 0;
     }
@@ -215,13 +215,13 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *colu
     Py_XSETREF(cursor->_rows, taken);
     Py_XSETREF(cursor->_lastrowid, Py_NewRef(Py_None));
     Py_XSETREF(cursor->_description,
-               Py_NewRef(PyTuple_GET_ITEM(column_set, COLUMN_SET_DESCRIPTION)));
+               Py_NewRef(PyTuple_GET_ITEM(metadata, METADATA_DESCRIPTION)));
     return 0;
 }
 
-/* What `Link.take` does, but that the claim stays.  -1: exception. */
+/* What `CommandRunner.take` does, but that the claim stays.  -1: exception. */
 static int
-take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *count)
+take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
     PyObject *now;
 
@@ -229,47 +229,47 @@ take_from_link(FastPath *self, const State *state, PyObject *result, PyObject *c
         (now = PyObject_CallNoArgs(state->monotonic)) == NULL) {
         return -1;
     }
-    Py_XSETREF(SLOT(state, self->link, link_last_usage), now);
-    Py_XSETREF(SLOT(state, self->link, link_result), Py_NewRef(result));
-    Py_XSETREF(SLOT(state, self->link, link_affected_rows), Py_NewRef(count));
+    Py_XSETREF(SLOT(state, self->runner, runner_last_usage), now);
+    Py_XSETREF(SLOT(state, self->runner, runner_result), Py_NewRef(result));
+    Py_XSETREF(SLOT(state, self->runner, runner_affected_rows), Py_NewRef(count));
     Py_XSETREF(SLOT(state, result, result_exchange), Py_NewRef(self->exchange));
     return 0;
 }
 
-/* The answer has come: hand it to link and cursor.  Returns the number of rows; None: something is
+/* The answer has come: hand it to runner and cursor.  Returns the number of rows; None: something is
  * unusual, nothing was done. */
 static PyObject *
 fast_finish(FastPath *self, const State *state)
 {
     PyObject *result = usual_result(self, state);
-    PyObject *column_set, *ok, *count = NULL, *rows;
+    PyObject *metadata, *ok, *count = NULL, *rows;
 
     if (result == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    column_set = Py_XNewRef(SLOT(state, result, result_column_set));
+    metadata = Py_XNewRef(SLOT(state, result, result_metadata));
     ok = Py_NewRef(SLOT(state, result, result_ok));
     rows = SLOT(state, result, result_rows);
-    if (column_set == Py_None) {
+    if (metadata == Py_None) {
         count = Py_NewRef(PyTuple_GET_ITEM(ok, OK_AFFECTED_ROWS));
     }
-    else if (column_set != NULL && rows != NULL && PyList_Check(rows)) {
+    else if (metadata != NULL && rows != NULL && PyList_Check(rows)) {
         count = PyLong_FromSsize_t(PyList_GET_SIZE(rows));
     }
     else {
         PyErr_SetString(PyExc_TypeError, "a result without rows");
     }
-    if (count != NULL && (take_from_link(self, state, result, count) < 0 ||
-                          fill_cursor(self, state, result, column_set, ok, count) < 0)) {
+    if (count != NULL && (take_from_runner(self, state, result, count) < 0 ||
+                          fill_cursor(self, state, result, metadata, ok, count) < 0)) {
         Py_CLEAR(count);
     }
-    Py_XDECREF(column_set);
+    Py_XDECREF(metadata);
     Py_DECREF(ok);
     if (count != NULL) {
         Py_XSETREF(self->last_result, Py_NewRef(result));
     }
     fast_forget(self);
-    set_claimed(self, state, Py_False); /* last: what came before may run code of anybody */
+    set_busy(self, state, Py_False); /* last: what came before may run code of anybody */
     Py_DECREF(result);
     return count;
 }
@@ -385,31 +385,31 @@ FastPath_self(PyObject *self)
 static PyObject *
 FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"link",    "interrupted", "stream",     "unsent",   "waiter",
+    static char *keywords[] = {"runner",    "interrupted", "stream",     "unsent",   "waiter",
                                "session", "statements",  "literals", "descriptor", "text", NULL};
     State *state = PyType_GetModuleState(type);
     const Names *names = &state->names;
-    PyObject *link, *interrupted, *stream, *unsent, *waiter, *session, *statements, *literals;
+    PyObject *runner, *interrupted, *stream, *unsent, *waiter, *session, *statements, *literals;
     int descriptor, text;
     FastPath *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!OOOOip:FastPath", keywords, &link,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!OOOOip:FastPath", keywords, &runner,
                                      &interrupted, &stream, &PyByteArray_Type, &unsent, &waiter,
                                      &session, &statements, &literals, &descriptor, &text) ||
         find_late_objects(state) < 0) {
         return NULL;
     }
-    if (!IS_OWNED(state, link, link) || !IS_OWNED(state, stream, stream) ||
+    if (!IS_OWNED(state, runner, runner) || !IS_OWNED(state, stream, stream) ||
         !IS_OWNED(state, session, session) || !IS_OWNED(state, statements, statements)) {
-        PyErr_SetString(PyExc_TypeError, "FastPath works on a Link, SocketStream, Session and "
-                                         "Statements");
+        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, Session and "
+                                         "StatementCache");
         return NULL;
     }
     self = (FastPath *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    self->link = Py_NewRef(link);
+    self->runner = Py_NewRef(runner);
     self->interrupted = Py_NewRef(interrupted);
     self->stream = Py_NewRef(stream);
     self->unsent = Py_NewRef(unsent);
@@ -422,11 +422,11 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->thread = PyThread_get_thread_ident();
     self->forks = PyObject_GetAttr(state->forks, names->count);
     self->loop = PyObject_GetAttr(stream, names->loop);
-    self->note = PyObject_GetAttr(waiter, names->note);
+    self->mark_progress = PyObject_GetAttr(waiter, names->mark_progress);
     self->arm = PyObject_GetAttr(waiter, names->arm);
     self->exchanges = Py_XNewRef(SLOT(state, session, session_exchanges));
     self->literal = PyObject_GetAttr(literals, names->literal);
-    if (self->forks == NULL || self->loop == NULL || self->note == NULL || self->arm == NULL ||
+    if (self->forks == NULL || self->loop == NULL || self->mark_progress == NULL || self->arm == NULL ||
         self->exchanges == NULL ||
         self->literal == NULL) {
         Py_CLEAR(self);
@@ -435,7 +435,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
-    X(link) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(note) X(arm)           \
+    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(mark_progress) X(arm)           \
     X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
     X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
     X(known_prepared) X(simple_query)

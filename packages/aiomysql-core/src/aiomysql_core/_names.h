@@ -3,26 +3,26 @@
 #define AIOMYSQL_CORE_NAMES_H
 
 #define SLOT_OWNERS(X)                                                                             \
-    X(link, "aiomysql_core.link_state", "LinkState")                                               \
-    X(stream, "aiomysql_core.socket_stream", "SocketStream")                                       \
-    X(statements, "aiomysql_core.prepared", "Statements")                                          \
-    X(handle, "aiomysql_core.prepared", "Handle")                                                  \
+    X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                               \
+    X(stream, "aiomysql_core.transport.socket_stream", "SocketStream")                                       \
+    X(statements, "aiomysql_core.statements", "StatementCache")                                          \
+    X(handle, "aiomysql_core.statements", "Statement")                                                  \
     X(session, "aiomysql_protocol.session", "Session")                                             \
-    X(exchange, "aiomysql_protocol.query", "Query")                                                \
-    X(result, "aiomysql_protocol.query", "Result")
+    X(exchange, "aiomysql_protocol.commands.query", "Query")                                                \
+    X(result, "aiomysql_protocol.commands.query", "Result")
 
 #define SLOTS(X)                                                                                   \
-    X(link, _claimed) X(link, affected_rows) X(link, autocommit) X(link, last_usage)               \
-    X(link, no_backslash_escapes) X(link, result) X(link, transaction_possible)                    \
-    X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, follower) X(stream, received)    \
+    X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)               \
+    X(runner, no_backslash_escapes) X(runner, result) X(runner, transaction_possible)                    \
+    X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received)    \
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
     X(handle, generation) X(handle, positional) X(handle, prepared)     \
     X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
     X(session, error) X(session, exchanges)                                                        \
-    X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, wake)                    \
-    X(result, column_set) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
+    X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)                    \
+    X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
 #include "_dealloc.h"
 #include "_slots.h"
@@ -31,7 +31,7 @@
 #define NAMES(X)                                                                                   \
     X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(arm)   \
     X(cached) X(close) X(connection_lost) X(count) X(fire) X(literal) X(loop)                      \
-    X(no_backslash_escapes) X(note) X(settle) X(throw) X(_usual_init) X(__aexit__)                 \
+    X(no_backslash_escapes) X(mark_progress) X(wake_if_progressed) X(throw) X(_usual_init) X(__aexit__)                 \
     X(_check_executed)
 
 typedef struct {
@@ -52,7 +52,7 @@ typedef struct {
     PyTypeObject *ready_context_type;
     PyObject *ready_type; /* of aiomysql_protocol.implementation, as the next four */
     PyObject *done;       /* Ready(None) */
-    PyObject *quick_answer;
+    PyObject *quick_response;
     PyObject *literals;
     PyObject *drain_rows;
     PyObject *is_simple_statement;

@@ -12,7 +12,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *stream;
     PyObject *session;
-    PyObject *settle; /* the waiter's method */
+    PyObject *wake_if_progressed; /* the waiter's method */
     PyObject *forks;  /* how often the process had forked when the stream was made */
     int descriptor;
     vectorcallfunc vectorcall;
@@ -47,7 +47,7 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
     }
     if (end == 0) {
         PyObject *args[4] = {self->session, buffer, SLOT(state, self->stream, stream__end), number};
-        done = PyObject_Vectorcall(state->quick_answer, args, 4, NULL);
+        done = PyObject_Vectorcall(state->quick_response, args, 4, NULL);
         if (done == NULL) {
             Py_DECREF(number);
             return receiver_lost(self, state); /* nobody knows how much of it was taken */
@@ -60,7 +60,7 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
         sum = PyNumber_Add(received, number);
         if (sum != NULL) {
             Py_XSETREF(SLOT(state, self->stream, stream_received), sum);
-            done = PyObject_CallOneArg(self->settle, Py_True);
+            done = PyObject_CallOneArg(self->wake_if_progressed, Py_True);
         }
     }
     else {
@@ -76,17 +76,17 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
 static void
 receiver_follow(Receiver *self, const State *state)
 {
-    PyObject *type, *value, *traceback, *follower, *done;
+    PyObject *type, *value, *traceback, *next_waiter, *done;
 
     Py_XSETREF(SLOT(state, self->stream, stream_waking), Py_NewRef(Py_False));
-    follower = SLOT(state, self->stream, stream_follower);
-    if (follower == NULL || follower == Py_None) {
+    next_waiter = SLOT(state, self->stream, stream_next_waiter);
+    if (next_waiter == NULL || next_waiter == Py_None) {
         return;
     }
     PyErr_Fetch(&type, &value, &traceback);
-    SLOT(state, self->stream, stream_follower) = Py_NewRef(Py_None);
-    done = PyObject_CallMethodOneArg(follower, state->names.fire, Py_True);
-    Py_DECREF(follower);
+    SLOT(state, self->stream, stream_next_waiter) = Py_NewRef(Py_None);
+    done = PyObject_CallMethodOneArg(next_waiter, state->names.fire, Py_True);
+    Py_DECREF(next_waiter);
     if (done == NULL && type != NULL) {
         PyErr_WriteUnraisable(self->stream); /* one exception can be told, the first */
     }
@@ -194,9 +194,9 @@ Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->stream = Py_NewRef(stream);
     self->session = Py_NewRef(session);
-    self->settle = PyObject_GetAttr(waiter, state->names.settle);
+    self->wake_if_progressed = PyObject_GetAttr(waiter, state->names.wake_if_progressed);
     self->forks = PyObject_GetAttr(state->forks, state->names.count);
-    if (self->settle == NULL || self->forks == NULL) {
+    if (self->wake_if_progressed == NULL || self->forks == NULL) {
         Py_DECREF(self);
         return NULL;
     }
@@ -211,7 +211,7 @@ Receiver_traverse(Receiver *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->stream);
     Py_VISIT(self->session);
-    Py_VISIT(self->settle);
+    Py_VISIT(self->wake_if_progressed);
     Py_VISIT(self->forks);
     return 0;
 }
@@ -221,7 +221,7 @@ Receiver_clear(Receiver *self)
 {
     Py_CLEAR(self->stream);
     Py_CLEAR(self->session);
-    Py_CLEAR(self->settle);
+    Py_CLEAR(self->wake_if_progressed);
     Py_CLEAR(self->forks);
     return 0;
 }

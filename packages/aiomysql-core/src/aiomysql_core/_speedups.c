@@ -13,10 +13,10 @@ find_late_objects(State *state)
     }
     if (state->prepared_statement_type == NULL) {
         state->prepared_statement_type =
-            import_name("aiomysql_core.prepared", "PreparedStatement");
+            import_name("aiomysql_core.statements", "PreparedStatement");
     }
     if (state->forks == NULL) {
-        state->forks = import_name("aiomysql_core.stream", "Forks");
+        state->forks = import_name("aiomysql_core.transport.stream", "Forks");
     }
     return state->prepared_statement_type == NULL || state->forks == NULL ? -1 : 0;
 }
@@ -40,7 +40,7 @@ import_objects(State *state)
     state->ready_type = import_name(implementation, "Ready");
     state->done = state->ready_type == NULL ? NULL : ready(state, Py_None);
     return state->done == NULL ||
-                   (state->quick_answer = import_name(implementation, "quick_answer")) == NULL ||
+                   (state->quick_response = import_name(implementation, "quick_response")) == NULL ||
                    (state->literals = import_name(implementation, "literals")) == NULL ||
                    (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
                    (state->is_simple_statement =
@@ -48,8 +48,8 @@ import_objects(State *state)
                    (state->start_query = import_name(implementation, "start_query")) == NULL ||
                    (state->start_execution = import_name(implementation, "start_execution")) ==
                        NULL ||
-                   (state->query_type = import_name("aiomysql_protocol.query", "Query")) == NULL ||
-                   (state->execute_type = import_name("aiomysql_protocol.prepared", "Execute")) ==
+                   (state->query_type = import_name("aiomysql_protocol.commands.query", "Query")) == NULL ||
+                   (state->execute_type = import_name("aiomysql_protocol.commands.prepared", "Execute")) ==
                        NULL ||
                    (state->monotonic = import_name("time", "monotonic")) == NULL ||
                    (state->running_loop = import_name("asyncio", "_get_running_loop")) == NULL
@@ -103,7 +103,7 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
-    X(done) X(quick_answer) X(literals) X(drain_rows) X(is_simple_statement) X(start_query)        \
+    X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement) X(start_query)        \
     X(start_execution)                                                                             \
     X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
     X(prepared_statement_type) X(context_manager)

@@ -3,15 +3,15 @@ from types import TracebackType
 from typing import Any, Generic, NoReturn, TypeVar, final
 
 from aiomysql_core.connection import Connection
-from aiomysql_core.cursor_state import CursorState as CursorState
 from aiomysql_core.cursors import Cursor
-from aiomysql_core.link import Link
-from aiomysql_core.prepared import Handle, Statements
-from aiomysql_core.stream import Stream
+from aiomysql_core.engine.cursor_state import CursorState as CursorState
+from aiomysql_core.engine.runner import CommandRunner
+from aiomysql_core.statements import Statement, StatementCache
+from aiomysql_core.transport.stream import Stream
+from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.implementation import Waiter
-from aiomysql_protocol.literals import Literals
-from aiomysql_protocol.query import Query
 from aiomysql_protocol.session import Session
+from aiomysql_protocol.values.literals import Literals
 
 _T = TypeVar("_T")
 
@@ -36,19 +36,19 @@ class ReadyContext(Coroutine[Any, Any, _T], Generic[_T]):
 class FastPath:
     def __init__(
         self,
-        link: Link,
+        runner: CommandRunner,
         interrupted: Callable[[BaseException], object],
         stream: Stream,
         unsent: bytearray,
         waiter: Waiter,
         session: Session,
-        statements: Statements,
+        statements: StatementCache,
         literals: Literals,
         descriptor: int,
         text: bool,
     ) -> None: ...
     def begin(self, cursor: Cursor, query: object, args: object, /) -> bool: ...
-    def rest(self) -> tuple[Query, Handle | None]: ...
+    def rest(self) -> tuple[Query, Statement | None]: ...
     def __await__(self) -> Generator[Any, None, int | None]: ...
     def send(self, value: Any, /) -> Any: ...
     def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...

@@ -17,43 +17,41 @@ from pymysql import err
 from pymysql.constants import COMMAND, CR
 from pymysql.converters import decoders as default_decoders
 
-from aiomysql_core.awaitable import AwaitableContextManager
-from aiomysql_core.classic import *  # noqa: F403  (names this module had in classic aiomysql)
-from aiomysql_core.classic import ClassicInternals
+from aiomysql_core.bulk.infile import LocalSource
+from aiomysql_core.compat.classic import *  # noqa: F403  (names this module had in classic aiomysql)
+from aiomysql_core.compat.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
-from aiomysql_core.dsn import is_dsn, parse_dsn
+from aiomysql_core.engine.awaitable import AwaitableContextManager
+from aiomysql_core.engine.cancellation import KillClient
+from aiomysql_core.engine.runner import CommandRunner, LocalFiles
+from aiomysql_core.engine.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import CursorState, announce, new_cursor
 from aiomysql_core.info import ConnectionInfo
-from aiomysql_core.link import Link, LocalFiles
-from aiomysql_core.local_data import LocalSource
-from aiomysql_core.opening import open_stream
-from aiomysql_core.option_files import read_option_file
-from aiomysql_core.options import OPTION_NAMES, Password, find_options
-from aiomysql_core.prepared import PreparedStatement, Statements
-from aiomysql_core.signatures import running_loop, takes_parameters_of
-from aiomysql_core.stopping import Killer
-from aiomysql_core.timeouts import ConnectTimeout, Deadline, check_timeout, in_time
-from aiomysql_protocol.auth import AuthMethod, Dialog
-from aiomysql_protocol.capabilities import MAX_PAYLOAD
-from aiomysql_protocol.charsets import (
-    Charset,
+from aiomysql_core.options.dsn import is_dsn, parse_dsn
+from aiomysql_core.options.option_files import read_option_file
+from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
+from aiomysql_core.options.signatures import running_loop, takes_parameters_of
+from aiomysql_core.statements import PreparedStatement, StatementCache
+from aiomysql_core.transport.connect import open_stream
+from aiomysql_protocol.commands.exchange import Command
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.login.auth import AuthMethod, Dialog
+from aiomysql_protocol.login.handshake import Greeting
+from aiomysql_protocol.login.login import Login
+from aiomysql_protocol.rows.metadata import ColumnCache, Converter
+from aiomysql_protocol.session import Session
+from aiomysql_protocol.sql.character_sets import (
     changes_charset_within,
-    find_charset,
     ignores_charset,
     may_change_charset,
-    reported_charset,
     sets_names_to,
 )
-from aiomysql_protocol.columns import ColumnCache, Converter
-from aiomysql_protocol.exchanges import Command
-from aiomysql_protocol.handshake import Greeting
-from aiomysql_protocol.literals import Literals, encode_statement
-from aiomysql_protocol.literals import escape_string as escape_text
-from aiomysql_protocol.local_files import local_file_names
-from aiomysql_protocol.login import Login
-from aiomysql_protocol.query import Query
-from aiomysql_protocol.session import Session
+from aiomysql_protocol.sql.local_infile import local_file_names
+from aiomysql_protocol.values.literals import Literals, encode_statement
+from aiomysql_protocol.values.literals import escape_string as escape_text
+from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
+from aiomysql_protocol.wire.charsets import Charset, find_charset, reported_charset
 
 C = TypeVar("C", bound=Cursor)
 
@@ -255,11 +253,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         #: NO_BACKSLASH_ESCAPES have changed?
         self.charset_in_doubt = False
         #: For cursors: the exchanges with the server.
-        self._killer = Killer(options) if options.on_cancel == "kill" else None
-        self.link = Link(read_timeout, write_timeout, self._killer)
-        self.link.last_usage = monotonic()
+        self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
+        self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
+        self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
-        self.statements = Statements(self.link, stmt_cache_size, self.encoding, conv)
+        self.statements = StatementCache(self.runner, stmt_cache_size, self.encoding, conv)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -278,17 +276,17 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """
         announce()
         options = self._options
-        self.link.check_free()
+        self.runner.check_free()
         if self._opening:
             raise err.InterfaceError(0, "another task is opening this connection")
         self._opening = True
         self._loop = loop = asyncio.get_running_loop()
-        self.link.abort()
+        self.runner.abort()
         deadline = Deadline(loop, options.connect_timeout)
         try:
             await self._open(loop)
         except BaseException as error:
-            self.link.abort()
+            self.runner.abort()
             reason, kind = str(error), err.OperationalError
             late = deadline.over(error)
             if late:
@@ -319,11 +317,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         session = Session(self._column_cache(), max_payload=options.max_allowed_packet)
         login = Login(options.login(self._charset, password))
         stream = await open_stream(options, session, login, loop)
-        if self._killer is not None:
-            await self._killer.note_server(stream)
-        self.link.attach(stream)
+        if self._kill_client is not None:
+            await self._kill_client.record_server(stream)
+        self.runner.attach(stream)
         self._last_greeting = session.require_greeting()
-        self._note_auth_plugins(login)
+        self._record_auth_plugins(login)
         if options.unix_socket is not None:
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
@@ -362,8 +360,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         await self._set(settings)
         # Of a statement's answers this is the one whose flag is believed: after a routine that sets
         # sql_mode, which the server undoes, the flag stays.
-        session = self.link.session
-        self.link.no_backslash_escapes = session is not None and session.no_backslash_escapes
+        session = self.runner.session
+        self.runner.no_backslash_escapes = session is not None and session.no_backslash_escapes
         if db is not None:
             await self.select_db(db)
         if self.init_command is not None:
@@ -371,14 +369,14 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.commit()
             changed = _common(await self._ask_charsets()) != self._charset.server_name
             await self._set(settings[:1] * changed + autocommit)
-        self.link.record_mode(self.autocommit_mode)
+        self.runner.record_mode(self.autocommit_mode)
 
     async def _set(self, settings: list[str]) -> None:
         """Set character set, mode and the like, after which the character set is known."""
         if settings:
             # Not by `query`, which looks for what a caller's text may change.
             statement = encode_statement(f"SET {', '.join(settings)}", self.encoding)
-            await self.link.query(statement)
+            await self.runner.query(statement)
         self._charset_known()
 
     async def reset(self) -> None:
@@ -391,16 +389,16 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         any error of its own the connection is closed, because nobody knows what the session is
         like.  The server's error in results that nobody has read is raised in the end.
         """
-        unread = await self.link.drop_outstanding()
-        self.link.check_free()
+        unread = await self.runner.drop_outstanding()
+        self.runner.check_free()
         options = self._options
         options.charset, options.collation, db, self.autocommit_mode = self._given
         self._charset = options.find_charset()
         try:
-            await self.link.run(Command(_COM_RESET_CONNECTION))
-            self.link.record_session()
+            await self.runner.run(Command(_COM_RESET_CONNECTION))
+            self.runner.record_session()
             self.statements.session_reset(self.encoding)
-            self.link.stream().session.columns = self._column_cache()
+            self.runner.stream().session.columns = self._column_cache()
             await self._prepare_session(db)
         except BaseException:
             self.close()
@@ -417,7 +415,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         What has come of results that nobody has read is dropped; an error of the server in it is
         logged.
         """
-        self.link.close()
+        self.runner.close()
 
     async def ensure_closed(self) -> None:
         """Say good-bye to the server and wait until it has closed the session.
@@ -425,7 +423,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         Returns after two seconds at most.  Does nothing when the connection is closed already.
         The server's error in results that nobody has read is raised after that.
         """
-        await self.link.quit()
+        await self.runner.quit()
 
     async def __aenter__(self) -> Self:
         return self
@@ -442,11 +440,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.ensure_closed()
 
     def __del__(self) -> None:
-        link = getattr(self, "link", None)  # there is none when __init__ failed
-        if link is None or link.closed or sys.is_finalizing():
+        runner = getattr(self, "runner", None)  # there is none when __init__ failed
+        if runner is None or runner.closed or sys.is_finalizing():
             return
         message = f"Unclosed connection {self!r}"
-        link.abort()
+        runner.abort()
         warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
     def _column_cache(self) -> ColumnCache:
@@ -466,11 +464,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         cursors: the cursor's class, or several to combine.  Raises TypeError for anything that is
         not a subclass of Cursor, InterfaceError when the connection is closed.
         """
-        link = self.link
-        session = link.session
+        runner = self.runner
+        session = runner.session
         if session is None or session.error is not None:
-            link.stream()  # says why
-        link.last_usage = monotonic()
+            runner.stream()  # says why
+        runner.last_usage = monotonic()
         cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
         context: AwaitableContextManager[Any] = new_cursor(cursor_class, self, self._echo)
         return context
@@ -489,7 +487,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """
         if timeout is not None:
             check_timeout("argument 'timeout'", timeout)
-            return await in_time(self.link, self.query(sql, unbuffered), timeout)
+            return await with_timeout(self.runner, self.query(sql, unbuffered), timeout)
         if self.charset_in_doubt:
             await self.settle_charset(sql)
         if isinstance(sql, str):
@@ -497,7 +495,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if not isinstance(sql, (bytes, bytearray, memoryview)):
             raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
-        return (await self.link.execute(exchange)).affected_rows
+        return (await self.runner.execute(exchange)).affected_rows
 
     def new_query(
         self,
@@ -507,7 +505,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         files: LocalFiles | None = None,
         source: str | None = None,
     ) -> Query:
-        """For cursors: what the link is to run for `statement`.
+        """For cursors: what the runner is to run for `statement`.
 
         files: those that it may load; default: those that it names itself.  source: the text that
         values were written into; default: none were.  Raises ProgrammingError when that changes how
@@ -519,20 +517,20 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
                 "the statement changes the character set or sql_mode for values behind it in the "
                 "same text: run that SET by itself"
             )
-        self.note_statement(statement if written is None else written)
+        self.record_statement(statement if written is None else written)
         if files is None:
             files = self.local_files(statement)
         query = Query(statement, streamed=unbuffered, local_files=files)
         query.source = written
         return query
 
-    def note_statement(self, statement: bytes) -> None:
+    def record_statement(self, statement: bytes) -> None:
         """For cursors: this is run as text; what does it change?"""
         if self.statements.size:
-            self.statements.note_text(statement)
-        self.note_charset(statement)
+            self.statements.record_text(statement)
+        self.record_charset(statement)
 
-    def note_charset(self, statement: bytes) -> None:
+    def record_charset(self, statement: bytes) -> None:
         """For cursors: this is run; if it may change how literals are read, the next one asks."""
         if may_change_charset(statement) and not sets_names_to(statement, self._charset):
             self._doubt_charset()
@@ -599,11 +597,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if len(names) != 1:
             raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
         files = self._local_files(names[0], source)
-        return (await self.link.query(statement, files=files)).affected_rows
+        return (await self.runner.query(statement, files=files)).affected_rows
 
     async def next_result(self) -> int:
         """Read the next result of the last statement; returns `affected_rows`."""
-        return (await self.link.next_result()).affected_rows
+        return (await self.runner.next_result()).affected_rows
 
     async def discard_results(self) -> None:
         """Read and drop what is left of the last statement's results.
@@ -612,7 +610,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         which failed, and the statements behind it were not run.  All methods that send something
         do this first.
         """
-        await self.link.settle()
+        await self.runner.settle()
 
     async def begin(self) -> None:
         """Begin a transaction."""
@@ -635,25 +633,25 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         return self._end_transaction("ROLLBACK")
 
     async def _end_transaction(self, statement: str) -> None:
-        link = self.link
+        runner = self.runner
         unread = None
-        if link.outstanding:
+        if runner.outstanding:
             if statement == "COMMIT":
-                await link.settle()
+                await runner.settle()
             else:
-                unread = await link.drop_outstanding()
-        if not (self.skip_idle_commits and link.nothing_to_end()):
-            mode = link.autocommit  # which this doesn't change
-            fast = link.fast_path
+                unread = await runner.drop_outstanding()
+        if not (self.skip_idle_commits and runner.nothing_to_end()):
+            mode = runner.autocommit  # which this doesn't change
+            fast = runner.fast_path
             unseen: Any = CursorState()  # what the fast path gives the result to
             if fast is not None and self._queries_usually and fast.begin(unseen, statement, None):
                 if await fast is None:
-                    link.take(fast.rest()[0])
+                    runner.take(fast.rest()[0])
             else:
                 await self.query(statement)
-            link.record_mode(mode)
+            runner.record_mode(mode)
             if self.charset_in_doubt:
-                link.transaction_possible = True  # no pool lends it as it is
+                runner.transaction_possible = True  # no pool lends it as it is
         if unread is not None:
             try:
                 raise unread
@@ -667,15 +665,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         it.
         """
         mode = bool(value)
-        link = self.link
-        if link.outstanding:
-            await link.settle()
-        if link.autocommit is not mode:
-            possible = link.transaction_possible
+        runner = self.runner
+        if runner.outstanding:
+            await runner.settle()
+        if runner.autocommit is not mode:
+            possible = runner.transaction_possible
             await self.query(f"SET AUTOCOMMIT = {int(mode)}")
-            link.autocommit = mode
+            runner.autocommit = mode
             # Even though it may have committed: what was said of the transaction may outlast it.
-            link.transaction_possible = possible
+            runner.transaction_possible = possible
         self.autocommit_mode = mode
 
     async def select_db(self, db: str) -> None:
@@ -684,7 +682,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             await self.settle_charset()
         command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
         with self._known_state():
-            await self.link.run(command)
+            await self.runner.run(command)
         self.statements.forget()
         self._options.db = db
 
@@ -703,24 +701,24 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """The session has this character set now."""
         self._charset = charset
         self._options.charset, self._options.collation = charset.name, None
-        self.link.stream().session.columns = self._column_cache()
+        self.runner.stream().session.columns = self._column_cache()
         self.statements.forget(self.encoding)
         self._charset_known()
 
     def _doubt_charset(self) -> None:
         """The next statement asks; one that does not ask may not be sent."""
         self.charset_in_doubt = True
-        self.link.fast_path = None
+        self.runner.fast_path = None
 
     def _charset_known(self) -> None:
         """The session has the connection's character set."""
         self.charset_in_doubt = False
-        if self.link.fast_path is None:
-            self.link.hasten(self.statements, self._literals, text=self._writes_usually())
+        if self.runner.fast_path is None:
+            self.runner.hasten(self.statements, self._literals, text=self._writes_usually())
 
     async def settle(self) -> None:
         """For cursors: read and drop what is outstanding; then it is known how to write values."""
-        await self.link.settle()
+        await self.runner.settle()
         if self.charset_in_doubt:
             await self.settle_charset()
 
@@ -735,7 +733,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
             if ignores_charset(text):
                 return
-        await self.link.settle()
+        await self.runner.settle()
         found = await self._ask_charsets()
         name = _common(found)
         if name == self._charset.server_name:
@@ -755,10 +753,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """The names of the session's character sets: of statements, literals and, if the connection
         decodes text, results.  Finds out about NO_BACKSLASH_ESCAPES, too.
         """
-        session = self.link.stream().session
+        session = self.runner.stream().session
         columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
         try:
-            rows = await self.link.fetch(_ASK_CHARSETS)
+            rows = await self.runner.fetch(_ASK_CHARSETS)
         finally:
             session.columns = columns
         if len(rows) != 1 or len(rows[0]) != 4:
@@ -768,7 +766,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             cell.replace(b"\0", b"").decode("latin-1") if isinstance(cell, bytes) else None
             for cell in rows[0]
         ]
-        self.link.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
+        self.runner.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
         return tuple(
             None if name is None else reported_charset(name)
             for name in charsets[: 3 if self.use_unicode else 2]
@@ -795,13 +793,13 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
         may not be reopened.
         """
-        if not self.link.opened:
+        if not self.runner.opened:
             if not reconnect:
                 raise err.Error("Already closed")
             await self._connect()
             return
         try:
-            await self.link.run(Command(COMMAND.COM_PING))
+            await self.runner.run(Command(COMMAND.COM_PING))
         except (err.OperationalError, err.InterfaceError):
             if not reconnect or not self.closed:
                 raise
@@ -812,11 +810,11 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
         Whatever uses the connection does so by itself.
         """
-        await self.link.wait_stopped()
+        await self.runner.wait_stopped()
 
     async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:
         """The rows of SHOW WARNINGS: (level, number, message)."""
-        return await self.link.fetch(b"SHOW WARNINGS")
+        return await self.runner.fetch(b"SHOW WARNINGS")
 
     # -- literals --------------------------------------------------------------------------------
 

@@ -22,23 +22,23 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
     Warning,  # noqa: A004
 )
 
-from aiomysql_core.awaitable import DONE, Ready
-from aiomysql_core.batching import RE_INSERT_VALUES as RE_INSERT_VALUES
-from aiomysql_core.batching import InsertTemplate, insert_statements, split_insert
+from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
+from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
+from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
+from aiomysql_core.engine.awaitable import DONE, Ready
+from aiomysql_core.engine.timeouts import check_timeout, with_timeout
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import CursorState
 from aiomysql_core.log import logger
-from aiomysql_core.prepared import Handle, PreparedStatement
-from aiomysql_core.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
-from aiomysql_core.timeouts import check_timeout, in_time
+from aiomysql_core.statements import PreparedStatement, Statement
 from aiomysql_protocol.implementation import drain_rows
-from aiomysql_protocol.literals import encode_statement
+from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
+    from aiomysql_core.bulk.infile import LocalSource
     from aiomysql_core.connection import Connection
-    from aiomysql_core.link import LocalFiles
-    from aiomysql_core.local_data import LocalSource
-    from aiomysql_protocol.query import Result
+    from aiomysql_core.engine.runner import LocalFiles
+    from aiomysql_protocol.commands.query import Result
 
 
 _T = TypeVar("_T")
@@ -56,7 +56,7 @@ class Cursor(CursorState, ErrorClasses):
     #: Must `_conv_row` be called for the rows of a buffered result?
     _converts_rows: ClassVar[bool] = False
 
-    #: May `Link.fast_path` be used, because results are taken as this class does?
+    #: May `CommandRunner.fast_path` be used, because results are taken as this class does?
     _usual: ClassVar[bool] = True
 
     #: What the statement that is being run may load; None: what its text names.
@@ -167,8 +167,8 @@ class Cursor(CursorState, ErrorClasses):
         connection = self._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
-        link = connection.link
-        fast = link.fast_path
+        runner = connection.runner
+        fast = runner.fast_path
         if fast is not None and self._usual and fast.begin(self, query, args):
             count = await fast
             if count is not None:
@@ -177,9 +177,9 @@ class Cursor(CursorState, ErrorClasses):
                 return self._rowcount
         if self._result is not None and self._unfinished:
             await self._finish_results()
-        if link.outstanding or link.stopping:
+        if runner.outstanding or runner.stopping:
             # What is outstanding may change how values must be written.
-            await link.settle()
+            await runner.settle()
         if connection.charset_in_doubt:
             await connection.settle_charset(query, args)
         # What follows is written out, without the coroutines that it could be parted in.
@@ -192,11 +192,11 @@ class Cursor(CursorState, ErrorClasses):
         if handle is not None:
             exchange = statements.execution(handle, args, streamed=self._unbuffered)
         if handle is not None and handle.changes_meaning:
-            connection.note_charset(handle.statement)
+            connection.record_charset(handle.statement)
         if exchange is not None and handle is not None:
             self._last_executed = handle.statement
             self._forget_result()
-            await link.begin(exchange)
+            await runner.begin(exchange)
             result = statements.take(handle, exchange)
             if result is not None:
                 await self._complete(connection, result)
@@ -220,11 +220,11 @@ class Cursor(CursorState, ErrorClasses):
     async def _in_time(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
         try:
             check_timeout("argument 'timeout'", seconds)
-            link = self._get_db().link
+            runner = self._get_db().runner
         except BaseException:
             work.close()
             raise
-        return await in_time(link, work, seconds)
+        return await with_timeout(runner, work, seconds)
 
     def _log(self, query: object, args: object) -> None:
         logger.info(query)
@@ -293,7 +293,7 @@ class Cursor(CursorState, ErrorClasses):
         self._clear_result()
         await connection.load_local(statement, source, names=names)
         self._executed = statement
-        if self._take_result(connection, connection.link.result):
+        if self._take_result(connection, connection.runner.result):
             await self._show_warnings(connection)
         return self._rowcount
 
@@ -323,13 +323,13 @@ class Cursor(CursorState, ErrorClasses):
         """Go on to the next result; None when there is none."""
         connection = self._get_db()
         result = self._result
-        if result is None or result is not connection.link.result:
+        if result is None or result is not connection.runner.result:
             return None
-        if not await connection.link.finish_result(result):
+        if not await connection.runner.finish_result(result):
             return None
         self._clear_result()
         await connection.next_result()
-        if self._take_result(connection, connection.link.result):
+        if self._take_result(connection, connection.runner.result):
             await self._show_warnings(connection)
         return True
 
@@ -445,16 +445,16 @@ class Cursor(CursorState, ErrorClasses):
         exchange = connection.new_query(
             statement, unbuffered=self._unbuffered, files=self._files, source=self._source
         )
-        await connection.link.begin(exchange)
-        await self._complete(connection, connection.link.take(exchange))
+        await connection.runner.begin(exchange)
+        await self._complete(connection, connection.runner.take(exchange))
 
     async def _take_rest(
-        self, connection: Connection, exchange: Any, handle: Handle | None
+        self, connection: Connection, exchange: Any, handle: Statement | None
     ) -> bool:
         """Take what the fast path left, an error perhaps; False: the statement was not run."""
         result: Result | None
         if handle is None:
-            result = connection.link.take(exchange)
+            result = connection.runner.take(exchange)
         else:
             result = connection.statements.take(handle, exchange)
         if result is not None:
@@ -467,7 +467,7 @@ class Cursor(CursorState, ErrorClasses):
         if self._take_result(connection, result):
             await self._show_warnings(connection)
 
-    async def _run_prepared(self, connection: Connection, handle: Handle, args: object) -> bool:
+    async def _run_prepared(self, connection: Connection, handle: Statement, args: object) -> bool:
         """Prepare a statement if need be, and run it; False: it must go as text."""
         self._last_executed = handle.statement
         self._forget_result()
@@ -496,7 +496,7 @@ class Cursor(CursorState, ErrorClasses):
         assert result is not None
         self._result = result
         self._rownumber = 0
-        columns, ok = result.column_set, result.ok
+        columns, ok = result.metadata, result.ok
         if columns is None:
             self._rowcount = ok.affected_rows
             self._lastrowid = ok.insert_id
@@ -510,7 +510,7 @@ class Cursor(CursorState, ErrorClasses):
             else:
                 rows = result.rows
                 self._rowcount = len(rows)
-                # The link may keep the result for long: without its rows.
+                # The runner may keep the result for long: without its rows.
                 if rows and self._converts_rows:
                     self._rows, result.rows = self._conv_rows(rows), []
                 else:
@@ -609,7 +609,7 @@ class SSCursor(Cursor):
         if result is None or not (result.unbuffered_active or result.error is not None):
             return False
         connection = self._get_db()
-        rows = await connection.link.read_rows(result)
+        rows = await connection.runner.read_rows(result)
         if rows:
             self._received += len(rows)
             self._batch = iter(self._conv_rows(rows) if self._converts_rows else rows)

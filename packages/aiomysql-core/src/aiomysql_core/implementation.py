@@ -12,16 +12,16 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from aiomysql_core import cursor_state
-from aiomysql_core.awaitable import AwaitableContextManager
+from aiomysql_core.engine import cursor_state
+from aiomysql_core.engine.awaitable import AwaitableContextManager
 from aiomysql_core.log import logger
 from aiomysql_protocol import implementation as protocol
 from aiomysql_protocol.implementation import Ready
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
-    from aiomysql_core.prepared import Handle
-    from aiomysql_protocol.query import Query
+    from aiomysql_core.statements import Statement
+    from aiomysql_protocol.commands.query import Query
 
 _C_MODULE = "aiomysql_core._speedups"
 
@@ -41,7 +41,7 @@ class FastPath(Awaitable[int | None], Protocol):
         returns the number of rows, or None when the result is still to be taken (see `rest`).
         """
 
-    def rest(self) -> tuple[Query, Handle | None]:
+    def rest(self) -> tuple[Query, Statement | None]:
         """What the result is to be taken from, and the statement, if it was a prepared one."""
 
 
@@ -126,7 +126,7 @@ def announce() -> None:
 
 
 if TYPE_CHECKING:
-    from aiomysql_core.cursor_state import CursorState as CursorState
+    from aiomysql_core.engine.cursor_state import CursorState as CursorState
 else:
     # See `cursor_state`.
     CursorState = _parts.cursor_state

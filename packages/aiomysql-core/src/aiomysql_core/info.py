@@ -7,17 +7,17 @@ import asyncio
 from pymysql import err
 from pymysql.constants import SERVER_STATUS
 
-from aiomysql_core.link import Link
-from aiomysql_core.options import Options
-from aiomysql_protocol.charsets import Charset
-from aiomysql_protocol.handshake import Greeting
+from aiomysql_core.engine.runner import CommandRunner
+from aiomysql_core.options.options import Options
+from aiomysql_protocol.login.handshake import Greeting
+from aiomysql_protocol.wire.charsets import Charset
 
 
 class ConnectionInfo:
     """Base of Connection: everything that is read without asking the server."""
 
     #: For cursors: the exchanges with the server.
-    link: Link
+    runner: CommandRunner
     #: For cursors: see Connection.
     charset_in_doubt: bool
     #: How the server is reached, in words.
@@ -74,7 +74,7 @@ class ConnectionInfo:
     @property
     def last_usage(self) -> float:
         """Time of the loop's clock (seconds) when the connection was last used."""
-        return self.link.last_usage
+        return self.runner.last_usage
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -94,12 +94,12 @@ class ConnectionInfo:
     @property
     def closed(self) -> bool:
         """Is the connection closed, by us or by the server?"""
-        return self.link.closed
+        return self.runner.closed
 
     @property
     def server_status(self) -> int:
         """The last status flags of the server (pymysql.constants.SERVER_STATUS)."""
-        return self.link.server_status
+        return self.runner.server_status
 
     def character_set_name(self) -> str:
         """The same as `charset`."""
@@ -109,8 +109,8 @@ class ConnectionInfo:
         """Is the session in autocommit mode: by what this side has set, or else by what the server
         has said last?
         """
-        if self.link.autocommit is not None:
-            return self.link.autocommit
+        if self.runner.autocommit is not None:
+            return self.runner.autocommit
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
 
     def get_transaction_status(self) -> bool:
@@ -149,27 +149,27 @@ class ConnectionInfo:
 
     def affected_rows(self) -> int:
         """Rows changed or found by the last statement."""
-        return self.link.affected_rows
+        return self.runner.affected_rows
 
     def insert_id(self) -> int:
         """AUTO_INCREMENT value of the last statement; 0 when there is none."""
-        result = self.link.result
+        result = self.runner.result
         return (result.insert_id or 0) if result is not None else 0
 
     @property
     def busy(self) -> bool:
         """Is a task waiting for an answer, or opening the connection?"""
-        return self._opening or self.link.busy
+        return self._opening or self.runner.busy
 
     @property
     def stopping(self) -> bool:
         """Is a cancelled statement being stopped (option `on_cancel`)?"""
-        return self.link.stopping
+        return self.runner.stopping
 
     @property
     def idle(self) -> bool:
         """Is no answer outstanding, and none left half read?"""
-        return self.link.idle
+        return self.runner.idle
 
     @property
     def no_backslash_escapes(self) -> bool:
@@ -177,12 +177,12 @@ class ConnectionInfo:
 
         Behind a statement that may have changed that, and before the next, by the server's flag.
         """
-        session = self.link.session
+        session = self.runner.session
         if self.charset_in_doubt and session is not None:
             return session.no_backslash_escapes
-        return self.link.no_backslash_escapes
+        return self.runner.no_backslash_escapes
 
     @property
-    def reusable(self) -> bool:
+    def is_reusable(self) -> bool:
         """Can another task use it as it is: open, nothing outstanding, no transaction open?"""
-        return self.link.at_rest()
+        return self.runner.at_rest()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from time import monotonic
 
 from aiomysql_core import Connection, OperationalError
-from aiomysql_core.lending import Turn
+from aiomysql_core.engine.lending import Turn
 from aiomysql_core.log import logger
 from aiomysql_pool.awaitable import PoolAcquireContextManager
 from aiomysql_pool.errors import PoolClosed, PoolTimeout, TooManyWaiters
@@ -62,7 +62,7 @@ class Borrowing(Returning):
                 raise PoolClosed
             return False
         fresh, place.fresh = place.fresh, False
-        if place.link.at_rest():
+        if place.runner.at_rest():
             return True
         self._give_up(connection, "lost")
         if fresh:
@@ -108,7 +108,7 @@ class Borrowing(Returning):
         found = None
         while self._idle and found is None:
             place = self._idle.popleft()
-            if not place.link.at_rest():
+            if not place.runner.at_rest():
                 self._dismiss_place(place, "lost")
             elif now >= place.expires or 0 <= options.pool_recycle < now - place.opened:
                 self._dismiss_place(place, "expired")
@@ -201,7 +201,7 @@ class Borrowing(Returning):
         try:
             async with limit:
                 await verify(connection, options, ping=ping)
-                if connection.reusable:
+                if connection.is_reusable:
                     return True
         except Exception as error:
             logger.warning("%r: dropping %r: %r", self, connection, error)

@@ -56,7 +56,7 @@ async def prepare(connection: Connection, options: PoolOptions) -> None:
         if options.configure is not None:
             await call(options.configure, connection)
             await connection.discard_results()
-            if not connection.reusable:
+            if not connection.is_reusable:
                 raise OperationalError(
                     "the pool's callback 'configure' left the connection in a transaction or closed"
                 )
@@ -92,10 +92,10 @@ def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
 
     Not with rows of a streamed result unread, of which there may be any number.
     """
-    link = connection.link
-    if connection.closed or connection.busy or link.streaming:
+    runner = connection.runner
+    if connection.closed or connection.busy or runner.streaming:
         return False
-    if link.outstanding:
+    if runner.outstanding:
         return True
     return connection.idle and (
         options.reset_session is not None or not connection.get_transaction_status()
@@ -147,8 +147,8 @@ async def _end_transaction(connection: Connection) -> None:
     """
     if connection.charset_in_doubt:
         await connection.settle_charset()
-    link = connection.link
-    if not link.nothing_to_end():
+    runner = connection.runner
+    if not runner.nothing_to_end():
         await connection.rollback()
         if connection.autocommit_mode:
             await connection.autocommit(True)

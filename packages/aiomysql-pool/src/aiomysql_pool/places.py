@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Self
 
 from aiomysql_core import Connection
-from aiomysql_core.lending import Item
+from aiomysql_core.engine.lending import Item
 
 #: Told when a connection is garbage-collected; may be called in any thread.
 Collected = Callable[[weakref.ref[Connection]], None]
@@ -38,10 +38,10 @@ class Place(Item[Connection]):
         "expires",
         "key",
         "lent_at",
-        "link",
         "opened",
         "reference",
         "reported",
+        "runner",
         "where",
     )
 
@@ -49,8 +49,8 @@ class Place(Item[Connection]):
         self, connection: Connection, collected: Collected, opened: float, expires: float
     ) -> None:
         #: What tells quickly whether the connection can be lent.
-        self.link = connection.link
-        super().__init__(connection, self.link)
+        self.runner = connection.runner
+        super().__init__(connection, self.runner)
         self.reference = Reference(connection, collected)
         #: Where the pool finds it.
         self.key = id(connection)

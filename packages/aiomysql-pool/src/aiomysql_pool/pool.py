@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
 from aiomysql_core import Connection, connect
-from aiomysql_core.dsn import is_dsn, parse_dsn
+from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_pool.awaitable import PoolConnectionContextManager, PoolContextManager
 from aiomysql_pool.borrowing import Borrowing
 from aiomysql_pool.errors import PoolClosed as PoolClosed

@@ -43,7 +43,7 @@ class Returning(Closing):
         place.where = ""
         place.fresh = False
         options = self._options
-        link = place.link
+        runner = place.runner
         if own.stopping and not own.closed:
             # In the background: who was cancelled is not to wait for that.
             self._start_cleaning(own, place)
@@ -53,8 +53,8 @@ class Returning(Closing):
         elif (
             options.reset_session == "full"
             or options.reset is not None
-            or link.outstanding
-            or not link.nothing_to_end()
+            or runner.outstanding
+            or not runner.nothing_to_end()
         ):
             if (reason := self._why_not_kept(place)) is None:
                 return self._start_cleaning(own, place)
@@ -87,7 +87,7 @@ class Returning(Closing):
 
         def finished(task: asyncio.Task[None]) -> None:
             self._cleaning.discard(task)
-            if connection.reusable:
+            if connection.is_reusable:
                 self._offer(connection, place)
             else:
                 self._dismiss(connection, "reset")

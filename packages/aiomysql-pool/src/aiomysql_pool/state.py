@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Any
 
 from aiomysql_core import Connection, InterfaceError
-from aiomysql_core.awaitable import settled_future
-from aiomysql_core.lending import Shelf
-from aiomysql_core.link_state import follow, nothing_to_end
-from aiomysql_core.options import address_text
+from aiomysql_core.engine.awaitable import done_future
+from aiomysql_core.engine.lending import Shelf
+from aiomysql_core.engine.runner_state import follow, nothing_to_end
+from aiomysql_core.options.options import address_text
 from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.places import Place
@@ -43,7 +43,7 @@ class PoolState:
         self._shelf: Shelf[Connection, Place] = Shelf(
             self._loop,
             asyncio.CancelledError,
-            settled_future(self._loop),
+            done_future(self._loop),
             get_ident=get_ident,
             fit=nothing_to_end,
             wake=follow,

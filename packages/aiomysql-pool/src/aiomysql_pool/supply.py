@@ -225,7 +225,7 @@ class Supply(PoolState):
         self._counters.usage_time += self._lent * (now - self._last_round)
         self._last_round = now
         for place in [*self._idle]:
-            lost = place.link.closed
+            lost = place.runner.closed
             if lost or now >= place.expires:
                 self._idle.remove(place)
                 self._dismiss_place(place, "lost" if lost else "expired")

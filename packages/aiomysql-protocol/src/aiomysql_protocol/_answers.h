@@ -5,11 +5,11 @@
 #include "_exchange_state.h"
 #include "_rows.h"
 
-enum { ANSWER_HEADER = 4, ANSWER_FULL_FRAME = 0xFFFFFF, ANSWER_OK = 0x00, ANSWER_EOF = 0xFE };
+enum { RESPONSE_HEADER = 4, RESPONSE_FULL_FRAME = 0xFFFFFF, RESPONSE_OK = 0x00, RESPONSE_EOF = 0xFE };
 
-/* Fields of columns.Block, and of the columns.ColumnSet in it. */
-enum { BLOCK_RAW, BLOCK_FRAMES, BLOCK_COLUMN_SET, BLOCK_FIELDS };
-enum { SET_COLUMNS, SET_DESCRIPTION, SET_DECODER, SET_PLAIN, SET_DEFINITIONS, SET_FIELDS };
+/* Fields of columns.MetadataPrefix, and of the columns.ResultMetadata in it. */
+enum { PREFIX_RAW, PREFIX_FRAMES, PREFIX_METADATA, PREFIX_FIELDS };
+enum { METADATA_COLUMNS, METADATA_DESCRIPTION, METADATA_DECODER, METADATA_PLAIN, SET_DEFINITIONS, METADATA_FIELDS };
 
 /* The payload of the frame at `pos` and its length; NULL if it is empty, incomplete, long or out
  * of order. */
@@ -17,14 +17,14 @@ static const unsigned char *
 answer_frame(const unsigned char *pos, const unsigned char *end, unsigned sequence_id,
              Py_ssize_t *length)
 {
-    if (end - pos <= ANSWER_HEADER || pos[3] != sequence_id) {
+    if (end - pos <= RESPONSE_HEADER || pos[3] != sequence_id) {
         return NULL;
     }
     *length = pos[0] | pos[1] << 8 | pos[2] << 16;
-    if (*length == 0 || *length == ANSWER_FULL_FRAME || *length > end - pos - ANSWER_HEADER) {
+    if (*length == 0 || *length == RESPONSE_FULL_FRAME || *length > end - pos - RESPONSE_HEADER) {
         return NULL;
     }
-    return pos + ANSWER_HEADER;
+    return pos + RESPONSE_HEADER;
 }
 
 /* A length-encoded integer at `*pos`, which is moved past it; 0 if it is not whole or not one. */
@@ -78,7 +78,7 @@ named_tuple(PyTypeObject *type, PyObject **items, Py_ssize_t count)
 
 /* The packets.Ok in `payload`. NULL with an exception, or without one if it is none. */
 static PyObject *
-answer_ok(const State *state, const unsigned char *payload, Py_ssize_t length)
+response_ok(const State *state, const unsigned char *payload, Py_ssize_t length)
 {
     const unsigned char *pos = payload + 1, *end = payload + length;
     uint64_t affected_rows, insert_id;
@@ -96,28 +96,28 @@ answer_ok(const State *state, const unsigned char *payload, Py_ssize_t length)
     return named_tuple((PyTypeObject *)state->ok_type, items, 5);
 }
 
-/* What answers.Answer has. */
+/* What answers.Response has. */
 typedef struct {
     Py_ssize_t position;
     unsigned sequence_id;
-    PyObject *column_set;
+    PyObject *metadata;
     PyObject *rows;
     PyObject *ok; /* NULL: its end has not come */
-} Answer;
+} Response;
 
-/* The answers.Answer of `answer`, whose references it takes over. */
+/* The answers.Response of `response`, whose references it takes over. */
 static PyObject *
-answer_tuple(const State *state, const Answer *answer)
+response_tuple(const State *state, const Response *response)
 {
     PyObject *items[5] = {
-        PyLong_FromSsize_t(answer->position),
-        PyLong_FromLong(answer->sequence_id & 0xFF),
-        answer->column_set,
-        answer->rows,
-        answer->ok == NULL ? Py_NewRef(Py_None) : answer->ok,
+        PyLong_FromSsize_t(response->position),
+        PyLong_FromLong(response->sequence_id & 0xFF),
+        response->metadata,
+        response->rows,
+        response->ok == NULL ? Py_NewRef(Py_None) : response->ok,
     };
 
-    return named_tuple((PyTypeObject *)state->answer_type, items, 5);
+    return named_tuple((PyTypeObject *)state->response_type, items, 5);
 }
 
 /* What `decoder.decode` does with `[start, end)`; the position where it stopped.  -1: exception. */
@@ -141,21 +141,21 @@ decode_rows(const State *state, PyObject *decoder, PyObject *buffer, const unsig
     return position;
 }
 
-/* The rows behind the metadata of `block`, at `start`, and the packet that ends them.  0: there are
+/* The rows behind the metadata of `prefix`, at `start`, and the packet that ends them.  0: there are
  * none of ours, or an exception. */
 static int
-answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigned char *base,
-            Py_ssize_t start, Py_ssize_t end, Answer *answer)
+response_rows(const State *state, PyObject *prefix, PyObject *buffer, const unsigned char *base,
+            Py_ssize_t start, Py_ssize_t end, Response *response)
 {
-    long frames = PyLong_AsLong(PyTuple_GET_ITEM(block, BLOCK_FRAMES));
-    PyObject *column_set = PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET);
+    long frames = PyLong_AsLong(PyTuple_GET_ITEM(prefix, PREFIX_FRAMES));
+    PyObject *metadata = PyTuple_GET_ITEM(prefix, PREFIX_METADATA);
     PyObject *ok = NULL, *rows = PyList_New(0);
     unsigned sequence_id = (unsigned)(1 + frames) & 0xFF;
     Py_ssize_t position = -1, length;
     const unsigned char *payload;
 
     if (rows != NULL && !(frames == -1 && PyErr_Occurred())) {
-        position = decode_rows(state, PyTuple_GET_ITEM(column_set, SET_DECODER), buffer, base, start,
+        position = decode_rows(state, PyTuple_GET_ITEM(metadata, METADATA_DECODER), buffer, base, start,
                                end, sequence_id, rows);
     }
     if (position < start || position > end) {
@@ -164,34 +164,34 @@ answer_rows(const State *state, PyObject *block, PyObject *buffer, const unsigne
     }
     sequence_id = (sequence_id + (unsigned)PyList_GET_SIZE(rows)) & 0xFF;
     payload = answer_frame(base + position, base + end, sequence_id, &length);
-    if (payload != NULL && payload[0] == ANSWER_EOF) {
-        ok = answer_ok(state, payload, length);
+    if (payload != NULL && payload[0] == RESPONSE_EOF) {
+        ok = response_ok(state, payload, length);
         if (ok == NULL && PyErr_Occurred()) {
             Py_DECREF(rows);
             return 0;
         }
     }
     if (ok != NULL) {
-        position += ANSWER_HEADER + length;
+        position += RESPONSE_HEADER + length;
         sequence_id++;
     }
-    *answer = (Answer){position, sequence_id, Py_NewRef(column_set), rows, ok};
+    *response = (Response){position, sequence_id, Py_NewRef(metadata), rows, ok};
     return 1;
 }
 
 static int
-is_block(PyObject *block)
+is_prefix(PyObject *prefix)
 {
-    return PyTuple_Check(block) && PyTuple_GET_SIZE(block) == BLOCK_FIELDS &&
-           PyBytes_Check(PyTuple_GET_ITEM(block, BLOCK_RAW)) &&
-           PyTuple_Check(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET)) &&
-           PyTuple_GET_SIZE(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET)) == SET_FIELDS;
+    return PyTuple_Check(prefix) && PyTuple_GET_SIZE(prefix) == PREFIX_FIELDS &&
+           PyBytes_Check(PyTuple_GET_ITEM(prefix, PREFIX_RAW)) &&
+           PyTuple_Check(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)) &&
+           PyTuple_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)) == METADATA_FIELDS;
 }
 
-/* The answer in `[start, end)`.  0: it is none of ours, or an exception. */
+/* The response in `[start, end)`.  0: it is none of ours, or an exception. */
 static int
-find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsigned char *base,
-            Py_ssize_t start, Py_ssize_t end, Answer *answer)
+find_response(const State *state, PyObject *prefixes, PyObject *buffer, const unsigned char *base,
+            Py_ssize_t start, Py_ssize_t end, Response *response)
 {
     Py_ssize_t length;
     const unsigned char *payload = answer_frame(base + start, base + end, 1, &length);
@@ -199,44 +199,44 @@ find_answer(const State *state, PyObject *blocks, PyObject *buffer, const unsign
     if (payload == NULL) {
         return 0;
     }
-    if (payload[0] == ANSWER_OK) {
-        PyObject *ok = answer_ok(state, payload, length);
+    if (payload[0] == RESPONSE_OK) {
+        PyObject *ok = response_ok(state, payload, length);
         PyObject *rows = ok == NULL ? NULL : PyList_New(0);
         if (rows == NULL) {
             Py_XDECREF(ok);
             return 0;
         }
-        *answer = (Answer){start + ANSWER_HEADER + length, 2, Py_NewRef(Py_None), rows, ok};
+        *response = (Response){start + RESPONSE_HEADER + length, 2, Py_NewRef(Py_None), rows, ok};
         return 1;
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(blocks); i++) {
-        PyObject *block = PyList_GET_ITEM(blocks, i), *raw;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(prefixes); i++) {
+        PyObject *prefix = PyList_GET_ITEM(prefixes, i), *raw;
         int found;
 
-        if (!is_block(block)) {
-            PyErr_SetString(PyExc_TypeError, "blocks must hold Blocks");
+        if (!is_prefix(prefix)) {
+            PyErr_SetString(PyExc_TypeError, "prefixes must hold Blocks");
             return 0;
         }
-        raw = PyTuple_GET_ITEM(block, BLOCK_RAW);
-        if (PyTuple_GET_ITEM(PyTuple_GET_ITEM(block, BLOCK_COLUMN_SET), SET_PLAIN) != Py_True ||
+        raw = PyTuple_GET_ITEM(prefix, PREFIX_RAW);
+        if (PyTuple_GET_ITEM(PyTuple_GET_ITEM(prefix, PREFIX_METADATA), METADATA_PLAIN) != Py_True ||
             PyBytes_GET_SIZE(raw) > end - start ||
             memcmp(PyBytes_AS_STRING(raw), base + start, (size_t)PyBytes_GET_SIZE(raw)) != 0) {
             continue;
         }
-        Py_INCREF(block);
-        found = answer_rows(state, block, buffer, base, start + PyBytes_GET_SIZE(raw), end, answer);
-        Py_DECREF(block);
+        Py_INCREF(prefix);
+        found = response_rows(state, prefix, buffer, base, start + PyBytes_GET_SIZE(raw), end, response);
+        Py_DECREF(prefix);
         return found;
     }
     return 0;
 }
 
-/* ---- The commonest case of all: one exchange, its whole answer, nothing else ---- */
+/* ---- The commonest case of all: one exchange, its whole response, nothing else ---- */
 
 /* Longer answers are read the other way, which does not begin anew when more is to come. */
 enum { QUICK_LIMIT = 1 << 14 };
 
-/* The exchange whose answer is due, if that may be read so; NULL with or without an exception. */
+/* The exchange whose response is due, if that may be read so; NULL with or without an exception. */
 static ExchangeState *
 quick_exchange(const State *state, PyObject *session)
 {
@@ -304,23 +304,23 @@ finish_exchange(const State *state, PyObject *session, ExchangeState *exchange, 
         return -1;
     }
     Py_DECREF(done);
-    wake = exchange->wake;
+    wake = exchange->on_progress;
     if (wake == NULL || wake == Py_None) {
-        Py_XSETREF(exchange->news, Py_NewRef(Py_True));
+        Py_XSETREF(exchange->has_progress, Py_NewRef(Py_True));
         return 0;
     }
-    exchange->wake = Py_NewRef(Py_None);
+    exchange->on_progress = Py_NewRef(Py_None);
     done = PyObject_CallNoArgs(wake);
     Py_DECREF(wake);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
-/* Hand the parts of `answer`, whose references it takes over, to `query` and `session`.  -1:
+/* Hand the parts of `response`, whose references it takes over, to `query` and `session`.  -1:
  * exception. */
 static int
 finish_query(const State *state, const QueryKind *kind, PyObject *session, ExchangeState *query,
-             const Answer *answer)
+             const Response *response)
 {
     ResultState *result = (ResultState *)new_state(kind->new_result);
     int failed;
@@ -330,14 +330,14 @@ finish_query(const State *state, const QueryKind *kind, PyObject *session, Excha
             PyErr_SetString(PyExc_TypeError, "results must be a list");
         }
         Py_XDECREF(result);
-        Py_DECREF(answer->rows);
-        Py_DECREF(answer->column_set);
-        Py_DECREF(answer->ok);
+        Py_DECREF(response->rows);
+        Py_DECREF(response->metadata);
+        Py_DECREF(response->ok);
         return -1;
     }
-    Py_XSETREF(result->rows, answer->rows);
-    Py_XSETREF(result->column_set, answer->column_set);
-    Py_XSETREF(result->ok, answer->ok);
+    Py_XSETREF(result->rows, response->rows);
+    Py_XSETREF(result->metadata, response->metadata);
+    Py_XSETREF(result->ok, response->ok);
     Py_XSETREF(result->complete, Py_NewRef(Py_True));
     failed = PyList_Append(query->results, (PyObject *)result) < 0 ||
              finish_exchange(state, session, query, PyTuple_GET_ITEM(result->ok, 2)) < 0;
@@ -356,10 +356,10 @@ take_ok(const State *state, PyObject *session, ExchangeState *exchange,
     PyObject *ok;
     int failed;
 
-    if (payload == NULL || payload[0] != ANSWER_OK || payload + length != bytes + size) {
+    if (payload == NULL || payload[0] != RESPONSE_OK || payload + length != bytes + size) {
         return 0;
     }
-    ok = answer_ok(state, payload, length);
+    ok = response_ok(state, payload, length);
     if (ok == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -368,17 +368,17 @@ take_ok(const State *state, PyObject *session, ExchangeState *exchange,
     return failed ? -1 : 1;
 }
 
-/* Whether `answer` ends at `end`, and with it the answers that are due. */
+/* Whether `response` ends at `end`, and with it the answers that are due. */
 static int
-is_all(const Answer *answer, Py_ssize_t end, unsigned more_results)
+is_all(const Response *response, Py_ssize_t end, unsigned more_results)
 {
-    return answer->ok != NULL && answer->position == end &&
-           !((unsigned long)PyLong_AsLong(PyTuple_GET_ITEM(answer->ok, 2)) & more_results);
+    return response->ok != NULL && response->position == end &&
+           !((unsigned long)PyLong_AsLong(PyTuple_GET_ITEM(response->ok, 2)) & more_results);
 }
 
-/* The metadata that the answer to `query` may begin with: its own, or the session's. */
+/* The metadata that the response to `query` may begin with: its own, or the session's. */
 static PyObject *
-quick_blocks(const State *state, const QueryKind *kind, PyObject *session, PyObject *query)
+quick_prefixes(const State *state, const QueryKind *kind, PyObject *session, PyObject *query)
 {
     PyObject *columns = SLOT(state, session, session_columns), *own, *wanted;
 
@@ -386,7 +386,7 @@ quick_blocks(const State *state, const QueryKind *kind, PyObject *session, PyObj
         return NULL;
     }
     if (!kind->binary) {
-        return PyObject_GetAttr(columns, state->names.blocks);
+        return PyObject_GetAttr(columns, state->names.prefixes);
     }
     wanted = PyObject_GetAttr(columns, state->names.for_binary);
     Py_XDECREF(wanted); /* the columns keep it */
@@ -395,9 +395,9 @@ quick_blocks(const State *state, const QueryKind *kind, PyObject *session, PyObj
     }
     own = ((ExchangeState *)query)->compiled_by;
     if (own == wanted) {
-        return Py_XNewRef(((ExchangeState *)query)->own_blocks);
+        return Py_XNewRef(((ExchangeState *)query)->own_prefixes);
     }
-    return PyObject_GetAttr(query, state->names.blocks);
+    return PyObject_GetAttr(query, state->names.prefixes);
 }
 
 /* Two numbers, `start` and `end` of a buffer.  -1: exception. */
@@ -409,22 +409,22 @@ range_arguments(PyObject *const *args, Py_ssize_t *start, Py_ssize_t *end)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* quick_answer(session, buffer, start, end) -> bool */
+/* quick_response(session, buffer, start, end) -> bool */
 static PyObject *
-quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+quick_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     enum { MORE_RESULTS = 0x0008 };
     State *state = PyModule_GetState(module);
-    PyObject *blocks = NULL;
+    PyObject *prefixes = NULL;
     ExchangeState *exchange;
     const QueryKind *kind = NULL;
-    Answer answer;
+    Response response;
     Py_ssize_t start, end;
     Py_buffer view;
     int found = 0, taken = 0;
 
     if (nargs != 4) {
-        PyErr_SetString(PyExc_TypeError, "quick_answer takes a session, a buffer, start and end");
+        PyErr_SetString(PyExc_TypeError, "quick_response takes a session, a buffer, start and end");
         return NULL;
     }
     if (range_arguments(args + 2, &start, &end) < 0 ||
@@ -437,7 +437,7 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     if (exchange->results != NULL && PyLong_AsLong(exchange->sequence_id) == 1 &&
         (kind = query_kind(state, (PyObject *)exchange)) != NULL) {
-        blocks = quick_blocks(state, kind, args[0], (PyObject *)exchange);
+        prefixes = quick_prefixes(state, kind, args[0], (PyObject *)exchange);
     }
     if (!PyErr_Occurred() && PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) == 0) {
         if (start < 0 || start > end || end > view.len) {
@@ -447,38 +447,38 @@ quick_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
             taken = take_ok(state, args[0], exchange, (unsigned char *)view.buf + start,
                             end - start) > 0;
         }
-        else if (blocks != NULL && PyList_Check(blocks)) {
-            found = find_answer(state, blocks, args[1], view.buf, start, end, &answer);
+        else if (prefixes != NULL && PyList_Check(prefixes)) {
+            found = find_response(state, prefixes, args[1], view.buf, start, end, &response);
         }
         PyBuffer_Release(&view);
     }
-    Py_XDECREF(blocks);
+    Py_XDECREF(prefixes);
     if (!found && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
         PyErr_Clear(); /* whoever reads frame by frame will meet it again */
     }
-    if (found && is_all(&answer, end, MORE_RESULTS)) {
-        taken = finish_query(state, kind, args[0], exchange, &answer) == 0;
+    if (found && is_all(&response, end, MORE_RESULTS)) {
+        taken = finish_query(state, kind, args[0], exchange, &response) == 0;
     }
     else if (found) {
-        Py_DECREF(answer.rows);
-        Py_DECREF(answer.column_set);
-        Py_XDECREF(answer.ok);
+        Py_DECREF(response.rows);
+        Py_DECREF(response.metadata);
+        Py_XDECREF(response.ok);
     }
     Py_DECREF(exchange);
     return PyErr_Occurred() ? NULL : PyBool_FromLong(taken);
 }
 
 static PyObject *
-read_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+read_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyModule_GetState(module);
     Py_ssize_t start, end;
-    Answer answer;
+    Response response;
     Py_buffer view;
     int found = 0;
 
     if (nargs != 4 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "read_answer takes a list of blocks, a buffer, start, end");
+        PyErr_SetString(PyExc_TypeError, "read_response takes a list of prefixes, a buffer, start, end");
         return NULL;
     }
     if (range_arguments(args + 2, &start, &end) < 0 ||
@@ -489,7 +489,7 @@ read_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_ValueError, "start and end must lie within the buffer");
     }
     else {
-        found = find_answer(state, args[0], args[1], view.buf, start, end, &answer);
+        found = find_response(state, args[0], args[1], view.buf, start, end, &response);
         if (!found && PyErr_Occurred() && PyErr_ExceptionMatches(state->error)) {
             PyErr_Clear(); /* whoever reads frame by frame will meet it again */
         }
@@ -498,7 +498,7 @@ read_answer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (!found) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    return answer_tuple(state, &answer);
+    return response_tuple(state, &response);
 }
 
 #endif

@@ -195,7 +195,7 @@ start_execution(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     execution = (ExchangeState *)new_exchange(state, args[1], args[0]);
     if (execution != NULL) {
-        Py_XSETREF(execution->own_blocks, Py_XNewRef(SLOT(state, args[2], prepared_blocks)));
+        Py_XSETREF(execution->own_prefixes, Py_XNewRef(SLOT(state, args[2], prepared_prefixes)));
         Py_XSETREF(execution->compiled_by, Py_XNewRef(SLOT(state, args[2], prepared_compiled_by)));
         Py_XSETREF(execution->own_prepared, Py_NewRef(args[2]));
     }

@@ -154,12 +154,12 @@ resting(PyObject *module, PyObject *args)
     return bind_rule(module, &at_rest_def, claimed, texts, PyLong_AsUnsignedLongMask(flags));
 }
 
-/* Has `waiter` become the follower of the stream of `user`?  Else it is to be fired.  -1: an
+/* Has `waiter` become the next_waiter of the stream of `user`?  Else it is to be fired.  -1: an
  * exception is set. */
 static int
 may_follow(Rule *rule, PyObject *user, PyObject *waiter)
 {
-    PyObject *stream = field_get(&rule->fields[FOLLOW_STREAM], user), *follower;
+    PyObject *stream = field_get(&rule->fields[FOLLOW_STREAM], user), *next_waiter;
     int follows;
 
     if (stream == NULL) {
@@ -167,9 +167,9 @@ may_follow(Rule *rule, PyObject *user, PyObject *waiter)
     }
     follows = stream == Py_None ? 0 : field_is_true(&rule->fields[FOLLOW_WAKING], stream);
     if (follows > 0) {
-        follower = field_get(&rule->fields[FOLLOW_FOLLOWER], stream);
-        follows = follower == NULL ? -1 : follower == Py_None;
-        Py_XDECREF(follower);
+        next_waiter = field_get(&rule->fields[FOLLOW_FOLLOWER], stream);
+        follows = next_waiter == NULL ? -1 : next_waiter == Py_None;
+        Py_XDECREF(next_waiter);
     }
     if (follows > 0 && field_set(&rule->fields[FOLLOW_FOLLOWER], stream, waiter) < 0) {
         follows = -1;
@@ -202,7 +202,7 @@ static PyMethodDef follow_def = {"follow", CALLS(follow), METH_FASTCALL,
 static PyObject *
 following(PyObject *module, PyObject *name)
 {
-    static const char *const texts[] = {"waking", "follower", NULL};
+    static const char *const texts[] = {"waking", "next_waiter", NULL};
 
     if (!PyUnicode_Check(name)) {
         PyErr_SetString(PyExc_TypeError, "following takes a name");

@@ -309,7 +309,7 @@ Shelf_traverse(Shelf *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->loop);
     Py_VISIT(self->cancelled_error);
-    Py_VISIT(self->settled);
+    Py_VISIT(self->done_future);
     Py_VISIT(self->fit);
     Py_VISIT(self->wake);
     Py_VISIT(self->borrow);
@@ -359,7 +359,7 @@ Shelf_dealloc(Shelf *self)
     (void)Shelf_clear(self);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->cancelled_error);
-    Py_CLEAR(self->settled);
+    Py_CLEAR(self->done_future);
     Py_CLEAR(self->fit);
     Py_CLEAR(self->wake);
     Py_CLEAR(self->borrow);
@@ -381,15 +381,15 @@ Shelf_dealloc(Shelf *self)
 static PyObject *
 Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"loop",   "cancelled_error", "settled",   "fit",       "wake",
+    static char *names[] = {"loop",   "cancelled_error", "done_future",   "fit",       "wake",
                             "borrow", "accept",          "give_back", "get_ident", NULL};
     const State *state = PyType_GetModuleState(type);
-    PyObject *loop, *cancelled_error, *settled = Py_None;
+    PyObject *loop, *cancelled_error, *done_future = Py_None;
     PyObject *fit = NULL, *wake = NULL, *borrow = NULL, *accept = NULL, *give_back = NULL, *get_ident = NULL;
     Shelf *self;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OOOOOO:Shelf", names, &loop,
-                                     &cancelled_error, &settled, &fit, &wake, &borrow, &accept,
+                                     &cancelled_error, &done_future, &fit, &wake, &borrow, &accept,
                                      &give_back, &get_ident)) {
         return NULL;
     }
@@ -408,7 +408,7 @@ Shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->loop = Py_NewRef(loop);
     self->cancelled_error = Py_NewRef(cancelled_error);
-    self->settled = settled == Py_None ? NULL : Py_NewRef(settled);
+    self->done_future = done_future == Py_None ? NULL : Py_NewRef(done_future);
     self->fit = Py_NewRef(fit);
     self->wake = Py_NewRef(wake);
     self->borrow = Py_NewRef(borrow);

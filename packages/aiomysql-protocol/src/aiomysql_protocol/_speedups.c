@@ -173,7 +173,7 @@ set_text_column(const State *state, Column *column, PyObject *plan)
         return -1;
     }
     column->read = text_reader(column);
-    column->careful = PyObject_CallOneArg(state->careful_reader, plan);
+    column->careful = PyObject_CallOneArg(state->general_reader, plan);
     return column->careful == NULL ? -1 : 0;
 }
 
@@ -194,7 +194,7 @@ set_binary_column(const State *state, Column *column, PyObject *plan)
         return -1;
     }
     set_binary_reader(column, numbers[0], numbers[1], numbers[2] != 0);
-    column->careful = PyObject_CallOneArg(state->careful_binary_reader, plan);
+    column->careful = PyObject_CallOneArg(state->general_binary_reader, plan);
     return column->careful == NULL ? -1 : 0;
 }
 
@@ -287,7 +287,7 @@ DECODER_TYPE(BinaryRowDecoder, BinaryDecoder_new,
 
 enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
-static const char *const name_texts[NAME_COUNT] = {"blocks", "new_result", "binary", "for_binary"};
+static const char *const name_texts[NAME_COUNT] = {"prefixes", "new_result", "binary", "for_binary"};
 
 static int
 intern_names(State *state)
@@ -308,18 +308,18 @@ module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    state->checked_plans = import_name("aiomysql_protocol.rows", "checked_plans");
-    state->careful_reader = import_name("aiomysql_protocol.rows", "careful_reader");
+    state->checked_plans = import_name("aiomysql_protocol.rows.text", "checked_plans");
+    state->general_reader = import_name("aiomysql_protocol.rows.text", "general_reader");
     state->checked_binary_plans =
-        import_name("aiomysql_protocol.binary_rows", "checked_binary_plans");
-    state->careful_binary_reader =
-        import_name("aiomysql_protocol.binary_rows", "careful_binary_reader");
-    state->malformed = import_name("aiomysql_protocol.errors", "malformed");
-    state->decimal = import_name("aiomysql_protocol.rows", "exact_decimal");
+        import_name("aiomysql_protocol.rows.binary", "checked_binary_plans");
+    state->general_binary_reader =
+        import_name("aiomysql_protocol.rows.binary", "general_binary_reader");
+    state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed");
+    state->decimal = import_name("aiomysql_protocol.rows.text", "exact_decimal");
     state->decimal_type = import_name("decimal", "Decimal");
     state->error = import_name("pymysql.err", "Error");
-    state->ok_type = import_name("aiomysql_protocol.packets", "Ok");
-    state->answer_type = import_name("aiomysql_protocol.answers", "Answer");
+    state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok");
+    state->response_type = import_name("aiomysql_protocol.commands.response", "Response");
     PyObject *deque = import_name("collections", "deque");
     if (deque != NULL) {
         state->deque_append = PyObject_GetAttrString(deque, "append");
@@ -330,11 +330,11 @@ module_exec(PyObject *module)
         return -1;
     }
     state->null = PyUnicode_InternFromString("NULL");
-    if (state->checked_plans == NULL || state->careful_reader == NULL ||
-        state->checked_binary_plans == NULL || state->careful_binary_reader == NULL ||
+    if (state->checked_plans == NULL || state->general_reader == NULL ||
+        state->checked_binary_plans == NULL || state->general_binary_reader == NULL ||
         state->malformed == NULL || state->decimal == NULL ||
         state->decimal_type == NULL || state->error == NULL ||
-        state->ok_type == NULL || state->answer_type == NULL ||
+        state->ok_type == NULL || state->response_type == NULL ||
         state->deque_append == NULL || state->deque_popleft == NULL ||
         state->null == NULL) {
         return -1;
@@ -391,15 +391,15 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->payload_type);
     Py_VISIT(state->binary_decoder_type);
     Py_VISIT(state->checked_plans);
-    Py_VISIT(state->careful_reader);
+    Py_VISIT(state->general_reader);
     Py_VISIT(state->checked_binary_plans);
-    Py_VISIT(state->careful_binary_reader);
+    Py_VISIT(state->general_binary_reader);
     Py_VISIT(state->malformed);
     Py_VISIT(state->decimal);
     Py_VISIT(state->decimal_type);
     Py_VISIT(state->error);
     Py_VISIT(state->ok_type);
-    Py_VISIT(state->answer_type);
+    Py_VISIT(state->response_type);
     Py_VISIT(state->deque_append);
     Py_VISIT(state->deque_popleft);
     for (int i = 0; i < 2; i++) {
@@ -426,15 +426,15 @@ module_clear(PyObject *module)
     Py_CLEAR(state->payload_type);
     Py_CLEAR(state->binary_decoder_type);
     Py_CLEAR(state->checked_plans);
-    Py_CLEAR(state->careful_reader);
+    Py_CLEAR(state->general_reader);
     Py_CLEAR(state->checked_binary_plans);
-    Py_CLEAR(state->careful_binary_reader);
+    Py_CLEAR(state->general_binary_reader);
     Py_CLEAR(state->malformed);
     Py_CLEAR(state->decimal);
     Py_CLEAR(state->decimal_type);
     Py_CLEAR(state->error);
     Py_CLEAR(state->ok_type);
-    Py_CLEAR(state->answer_type);
+    Py_CLEAR(state->response_type);
     Py_CLEAR(state->deque_append);
     Py_CLEAR(state->deque_popleft);
     for (int i = 0; i < 2; i++) {
@@ -461,7 +461,7 @@ static PyMethodDef module_methods[] = {
     {"following", following, METH_O, "See lending.following."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
-    {"quick_answer", METHOD(quick_answer), METH_FASTCALL, "See implementation.quick_answer."},
+    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See implementation.quick_response."},
     {"read_greeting", read_greeting, METH_O, "See implementation.read_greeting."},
     {"resting", resting, METH_VARARGS, "See lending.resting."},
     {"start_execution", METHOD(start_execution), METH_FASTCALL,
@@ -471,7 +471,7 @@ static PyMethodDef module_methods[] = {
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
     {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
-    {"read_answer", METHOD(read_answer), METH_FASTCALL, "See answers.read_answer."},
+    {"read_response", METHOD(read_response), METH_FASTCALL, "See answers.read_response."},
     {NULL, NULL, 0, NULL},
 };
 

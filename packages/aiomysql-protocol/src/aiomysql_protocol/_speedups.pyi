@@ -3,15 +3,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextvars import Context
 from typing import Any, Generic, NoReturn, TypeVar, final
 
-from .answers import Answer
-from .binary_rows import BinaryPlan
-from .columns import Block
-from .exchange_state import ExchangeState as ExchangeState
-from .exchange_state import ResultState as ResultState
-from .prepared import Execute, Prepared
-from .query import Query
-from .rows import CellPlan
-from .session import Session
+from aiomysql_protocol.commands.exchange_state import ExchangeState as ExchangeState
+from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
+from aiomysql_protocol.commands.prepared import Execute, ServerStatement
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.commands.response import Response
+from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.metadata import MetadataPrefix
+from aiomysql_protocol.rows.text import CellPlan
+from aiomysql_protocol.session import Session
 
 _T = TypeVar("_T")
 _I = TypeVar("_I", bound=Item[Any])
@@ -28,14 +28,14 @@ class Ready(Coroutine[Any, Any, _T], Generic[_T]):
 
 class Waiter:
     def __init__(
-        self, loop: Any, cancelled_error: type[BaseException], settled: Any = None
+        self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
     ) -> None: ...
     @property
     def armed(self) -> bool: ...
     def arm(self, interrupted: Callable[[BaseException], object] | None, /) -> None: ...
     def fire(self, at_once: bool, /) -> None: ...
-    def note(self) -> None: ...
-    def settle(self, at_once: bool, /) -> None: ...
+    def mark_progress(self) -> None: ...
+    def wake_if_progressed(self, at_once: bool, /) -> None: ...
     def __await__(self) -> Generator[Any]: ...
     def add_done_callback(
         self, callback: Callable[[Any], object], /, *, context: Context | None = None
@@ -70,7 +70,7 @@ class Shelf(Generic[_T, _I]):
         self,
         loop: Any,
         cancelled_error: type[BaseException],
-        settled: Any = None,
+        done_future: Any = None,
         *,
         get_ident: Callable[[], int],
         fit: Callable[[Any], bool],
@@ -145,9 +145,9 @@ def whole_payload(
 ) -> bytes | None: ...
 def is_simple_statement(statement: bytes | str, start: int, /) -> bool: ...
 def read_greeting(payload: bytes, /) -> tuple[int, str, int, int, int, int, bytes, str] | None: ...
-def read_answer(
-    blocks: list[Block], buffer: bytes | bytearray, start: int, end: int, /
-) -> Answer | None: ...
+def read_response(
+    prefixes: list[MetadataPrefix], buffer: bytes | bytearray, start: int, end: int, /
+) -> Response | None: ...
 def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None: ...
 def drain_rows(rows: list[_T], /) -> tuple[_T, ...]: ...
 def literals(
@@ -161,9 +161,9 @@ def start_query(
     session: Session, kind: type[Query], statement: bytes, /
 ) -> tuple[Query, bytes] | None: ...
 def start_execution(
-    session: Session, kind: type[Execute], prepared: Prepared, values: tuple[object, ...], /
+    session: Session, kind: type[Execute], prepared: ServerStatement, values: tuple[object, ...], /
 ) -> tuple[Execute, bytes] | None: ...
-def quick_answer(session: Session, buffer: bytearray, start: int, end: int, /) -> bool: ...
+def quick_response(session: Session, buffer: bytearray, start: int, end: int, /) -> bool: ...
 def write_rows(
     pieces: tuple[bytes, ...],
     rows: Sequence[object],

@@ -188,7 +188,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error;
-    PyObject *settled;
+    PyObject *done_future;
     PyObject *fit;
     PyObject *wake;
     PyObject *borrow;
@@ -222,7 +222,7 @@ new_turn(State *state, Shelf *shelf)
     if (self != NULL) {
         self->waiter.loop = Py_NewRef(shelf->loop);
         self->waiter.cancelled_error = Py_NewRef(shelf->cancelled_error);
-        self->waiter.settled = Py_XNewRef(shelf->settled);
+        self->waiter.done_future = Py_XNewRef(shelf->done_future);
         self->waiter.state = WAITER_ARMED;
     }
     return self;

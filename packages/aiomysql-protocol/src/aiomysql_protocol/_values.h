@@ -8,12 +8,12 @@
 
 #define SLOT_OWNERS(X)                                                                             \
     X(session, "aiomysql_protocol.session", "Session")                                             \
-    X(prepared, "aiomysql_protocol.prepared", "Prepared")
+    X(prepared, "aiomysql_protocol.commands.prepared", "ServerStatement")
 
 #define SLOTS(X)                                                                                   \
     X(session, _to_send) X(session, columns) X(session, error) X(session, exchanges)               \
     X(session, server_status)                                                                      \
-    X(prepared, accepted_last) X(prepared, blocks) X(prepared, compiled_by) X(prepared, head)      \
+    X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)      \
     X(prepared, parameter_count)
 
 #include "_slots.h"
@@ -42,7 +42,7 @@ enum { UTF8, ASCII_SUPERSET, OTHER_ENCODING };
 
 /* Names of attributes and methods; name_texts has them in the same order. */
 typedef struct {
-    PyObject *blocks;
+    PyObject *prefixes;
     PyObject *new_result;
     PyObject *binary;
     PyObject *for_binary;
@@ -86,15 +86,15 @@ typedef struct {
     PyTypeObject *exchange_state_type;
     PyTypeObject *result_state_type;
     PyObject *checked_plans;
-    PyObject *careful_reader;
+    PyObject *general_reader;
     PyObject *checked_binary_plans;
-    PyObject *careful_binary_reader;
+    PyObject *general_binary_reader;
     PyObject *malformed;
     PyObject *decimal; /* makes an exact Decimal of a str that holds nothing but a number */
     PyObject *decimal_type;
     PyObject *error;       /* pymysql.err.Error */
     PyObject *ok_type;     /* packets.Ok */
-    PyObject *answer_type; /* answers.Answer */
+    PyObject *response_type; /* answers.Response */
     PyObject *deque_append; /* collections.deque's methods */
     PyObject *deque_popleft;
     Names names;

@@ -219,7 +219,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error; /* asyncio.CancelledError */
-    PyObject *settled;         /* what the callback gets from `fire`; NULL: this object */
+    PyObject *done_future;         /* what the callback gets from `fire`; NULL: this object */
     PyObject *interrupted;     /* the owner's function, or NULL */
     PyObject *callback;        /* of the task that waits, or NULL */
     PyObject *context;
@@ -227,18 +227,18 @@ typedef struct {
     int state;
     int blocking; /* _asyncio_future_blocking */
     int waiting;  /* was the task suspended? */
-    int noted;    /* is there something to wake it for? */
+    int has_progress;    /* is there something to wake it for? */
 } Waiter;
 
 static PyObject *
 Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"loop", "cancelled_error", "settled", NULL};
-    PyObject *loop, *cancelled_error, *settled = Py_None;
+    static char *names[] = {"loop", "cancelled_error", "done_future", NULL};
+    PyObject *loop, *cancelled_error, *done_future = Py_None;
     Waiter *self;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:Waiter", names, &loop, &cancelled_error,
-                                     &settled)) {
+                                     &done_future)) {
         return NULL;
     }
     if (!PyExceptionClass_Check(cancelled_error)) {
@@ -249,7 +249,7 @@ Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self != NULL) {
         self->loop = Py_NewRef(loop);
         self->cancelled_error = Py_NewRef(cancelled_error);
-        self->settled = settled == Py_None ? NULL : Py_NewRef(settled);
+        self->done_future = done_future == Py_None ? NULL : Py_NewRef(done_future);
     }
     return (PyObject *)self;
 }
@@ -260,7 +260,7 @@ Waiter_traverse(Waiter *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->loop);
     Py_VISIT(self->cancelled_error);
-    Py_VISIT(self->settled);
+    Py_VISIT(self->done_future);
     Py_VISIT(self->interrupted);
     Py_VISIT(self->callback);
     Py_VISIT(self->context);
@@ -273,7 +273,7 @@ Waiter_clear(Waiter *self)
 {
     Py_CLEAR(self->loop);
     Py_CLEAR(self->cancelled_error);
-    Py_CLEAR(self->settled);
+    Py_CLEAR(self->done_future);
     Py_CLEAR(self->interrupted);
     Py_CLEAR(self->callback);
     Py_CLEAR(self->context);
@@ -297,16 +297,16 @@ static PyObject *
 Waiter_arm(Waiter *self, PyObject *interrupted)
 {
     self->state = WAITER_ARMED;
-    self->waiting = self->noted = 0;
+    self->waiting = self->has_progress = 0;
     Py_XSETREF(self->interrupted, interrupted == Py_None ? NULL : Py_NewRef(interrupted));
     Py_RETURN_NONE;
 }
 
 /* What a callback is given when the waiter has fired. */
 static PyObject *
-settled_future(Waiter *self)
+done_future(Waiter *self)
 {
-    return self->settled == NULL ? (PyObject *)self : self->settled;
+    return self->done_future == NULL ? (PyObject *)self : self->done_future;
 }
 
 /* Have the event loop call `callback(future)` later. Takes over the references to the other two. */
@@ -339,7 +339,7 @@ call_at_once(Waiter *self, PyObject *callback, PyObject *context)
         result = NULL;
     }
     else {
-        result = PyObject_CallOneArg(callback, settled_future(self));
+        result = PyObject_CallOneArg(callback, done_future(self));
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(result);
         }
@@ -347,7 +347,7 @@ call_at_once(Waiter *self, PyObject *callback, PyObject *context)
     if (result == NULL && PyErr_ExceptionMatches(PyExc_RuntimeError)) {
         /* Another task runs: the event loop was entered from within it. */
         PyErr_Clear();
-        return call_soon(self, settled_future(self), callback, context);
+        return call_soon(self, done_future(self), callback, context);
     }
     Py_DECREF(callback);
     Py_DECREF(context);
@@ -378,26 +378,26 @@ Waiter_fire(Waiter *self, PyObject *at_once)
             return NULL;
         }
     }
-    else if (call_soon(self, settled_future(self), callback, context) < 0) {
+    else if (call_soon(self, done_future(self), callback, context) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
 static PyObject *
-Waiter_note(Waiter *self, PyObject *Py_UNUSED(ignored))
+Waiter_mark_progress(Waiter *self, PyObject *Py_UNUSED(ignored))
 {
-    self->noted = 1;
+    self->has_progress = 1;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-Waiter_settle(Waiter *self, PyObject *at_once)
+Waiter_wake_if_progressed(Waiter *self, PyObject *at_once)
 {
-    if (!self->noted) {
+    if (!self->has_progress) {
         Py_RETURN_NONE;
     }
-    self->noted = 0;
+    self->has_progress = 0;
     return Waiter_fire(self, at_once);
 }
 
@@ -415,7 +415,7 @@ Waiter_add_done_callback(Waiter *self, PyObject *const *args, Py_ssize_t nargs, 
     }
     if (self->state != WAITER_ARMED) {
         PyObject *future =
-            self->state == WAITER_CANCELLED ? (PyObject *)self : settled_future(self);
+            self->state == WAITER_CANCELLED ? (PyObject *)self : done_future(self);
         if (call_soon(self, future, Py_NewRef(args[0]), context) < 0) {
             return NULL;
         }
@@ -578,8 +578,8 @@ Waiter_set_blocking(Waiter *self, PyObject *value, void *Py_UNUSED(closure))
 static PyMethodDef Waiter_methods[] = {
     {"arm", (PyCFunction)(void (*)(void))Waiter_arm, METH_O, NULL},
     {"fire", (PyCFunction)(void (*)(void))Waiter_fire, METH_O, NULL},
-    {"note", (PyCFunction)(void (*)(void))Waiter_note, METH_NOARGS, NULL},
-    {"settle", (PyCFunction)(void (*)(void))Waiter_settle, METH_O, NULL},
+    {"mark_progress", (PyCFunction)(void (*)(void))Waiter_mark_progress, METH_NOARGS, NULL},
+    {"wake_if_progressed", (PyCFunction)(void (*)(void))Waiter_wake_if_progressed, METH_O, NULL},
     {"add_done_callback", (PyCFunction)(void (*)(void))Waiter_add_done_callback,
      METH_FASTCALL | METH_KEYWORDS, NULL},
     {"cancel", (PyCFunction)(void (*)(void))Waiter_cancel, METH_VARARGS | METH_KEYWORDS, NULL},
@@ -610,7 +610,7 @@ static PyMemberDef Waiter_members[] = {
 };
 
 static PyType_Slot Waiter_slots[] = {
-    {Py_tp_doc, "Waiter(loop, cancelled_error, settled=None)\n--\n\nSee waiting.Waiter."},
+    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None)\n--\n\nSee waiting.Waiter."},
     {Py_tp_new, Waiter_new},
     {Py_tp_dealloc, Waiter_dealloc},
     {Py_tp_traverse, Waiter_traverse},

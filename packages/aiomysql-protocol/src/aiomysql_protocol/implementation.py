@@ -12,25 +12,22 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from . import (
-    answers,
-    binary_rows,
-    exchange_state,
-    lending,
-    payloads,
-    rows,
-    statements,
-    waiting,
-)
-from .binary_rows import BinaryPlan
-from .rows import CellPlan, RowDecoder
+from aiomysql_protocol import lending, waiting
+from aiomysql_protocol.commands import exchange_state
+from aiomysql_protocol.commands import response as answers
+from aiomysql_protocol.rows import binary as binary_rows
+from aiomysql_protocol.rows import text as rows
+from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.text import CellPlan, RowDecoder
+from aiomysql_protocol.sql import statements
+from aiomysql_protocol.wire import payloads
 
 if TYPE_CHECKING:
-    from .answers import Answer
-    from .columns import Block
-    from .prepared import Execute, Prepared
-    from .query import Query
-    from .session import Session
+    from aiomysql_protocol.commands.prepared import Execute, ServerStatement
+    from aiomysql_protocol.commands.query import Query
+    from aiomysql_protocol.commands.response import Response
+    from aiomysql_protocol.rows.metadata import MetadataPrefix
+    from aiomysql_protocol.session import Session
 
 _VARIABLE = "AIOMYSQL_IMPL"
 _C_MODULE = "aiomysql_protocol._speedups"
@@ -44,12 +41,12 @@ class _Parts(NamedTuple):
     binary_row_decoder: Callable[[Sequence[BinaryPlan]], RowDecoder]
     dict_rows: Callable[[tuple[str, ...], list[Any]], None]
     drain_rows: Callable[[list[Any]], tuple[Any, ...]]
-    read_answer: Callable[[list[Block], bytes | bytearray, int, int], Answer | None]
-    quick_answer: Callable[[Session, bytearray, int, int], bool] | None
+    read_response: Callable[[list[MetadataPrefix], bytes | bytearray, int, int], Response | None]
+    quick_response: Callable[[Session, bytearray, int, int], bool] | None
     literals: Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
     start_query: Callable[[Session, type[Query], bytes], tuple[Query, bytes] | None]
     start_execution: Callable[
-        [Session, type[Execute], Prepared, tuple[object, ...]], tuple[Execute, bytes] | None
+        [Session, type[Execute], ServerStatement, tuple[object, ...]], tuple[Execute, bytes] | None
     ]
     pack_parameters: Callable[[Sequence[object]], tuple[int, bytes, bytes, bytes] | None]
     write_rows: Callable[
@@ -103,7 +100,7 @@ def _chosen() -> _Parts:
         binary_rows.BinaryRowDecoder,
         rows.dict_rows,
         rows.drain_rows,
-        answers.read_answer,
+        answers.read_response,
         None,
         _literals,
         lambda session, kind, statement: None,
@@ -145,8 +142,8 @@ def _chosen() -> _Parts:
         _speedups.BinaryRowDecoder,
         _speedups.dict_rows,
         _speedups.drain_rows,
-        _speedups.read_answer,
-        _speedups.quick_answer,
+        _speedups.read_response,
+        _speedups.quick_response,
         _speedups.literals,
         _speedups.start_query,
         _speedups.start_execution,
@@ -207,12 +204,12 @@ read_greeting = _parts.read_greeting
 """The items of a ``handshake.Greeting`` for a payload such as all servers send; None: it is another
 one, and for ``handshake.parse_greeting`` to read or refuse."""
 
-read_answer = _parts.read_answer
-"""See ``answers.read_answer``."""
+read_response = _parts.read_response
+"""See ``answers.read_response``."""
 
-quick_answer = _parts.quick_answer
-"""``quick_answer(session, buffer, start, end)``: read all of buffer[start:end] as the answer to the
-session's only exchange, which ends with it as in ``Query.receive_rows`` or ``Login.receive``.
+quick_response = _parts.quick_response
+"""``quick_response(session, buffer, start, end)``: read all of buffer[start:end] as the response to
+the session's only exchange, which ends with it as in ``Query.receive_rows`` or ``Login.receive``.
 False: nothing was done.  None in Python, where it would be no quicker.
 """
 
@@ -229,15 +226,15 @@ in UTF-8, if they are of the usual types, and of those that the statement had th
 """
 
 if TYPE_CHECKING:
-    from .exchange_state import ExchangeState as ExchangeState
-    from .exchange_state import ResultState as ResultState
-    from .lending import Item as Item
-    from .lending import Loan as Loan
-    from .lending import Shelf as Shelf
-    from .lending import Turn as Turn
-    from .payloads import LongPayload as LongPayload
-    from .waiting import Ready as Ready
-    from .waiting import Waiter as Waiter
+    from aiomysql_protocol.commands.exchange_state import ExchangeState as ExchangeState
+    from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
+    from aiomysql_protocol.lending import Item as Item
+    from aiomysql_protocol.lending import Loan as Loan
+    from aiomysql_protocol.lending import Shelf as Shelf
+    from aiomysql_protocol.lending import Turn as Turn
+    from aiomysql_protocol.waiting import Ready as Ready
+    from aiomysql_protocol.waiting import Waiter as Waiter
+    from aiomysql_protocol.wire.payloads import LongPayload as LongPayload
 else:
     # See `waiting`, `exchange_state`, `lending` and `payloads`.
     Ready, Waiter, LongPayload = _parts.ready, _parts.waiter, _parts.long_payload

@@ -15,7 +15,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from .waiting import Ready, Waiter
+from aiomysql_protocol.waiting import Ready, Waiter
 
 T = TypeVar("T")
 ItemT = TypeVar("ItemT", bound="Item[Any]")
@@ -43,8 +43,8 @@ class Turn(Waiter, Generic[T]):
 
     __slots__ = ("_error", "item", "thing")
 
-    def __init__(self, loop: Any, cancelled_error: type[BaseException], settled: Any) -> None:
-        super().__init__(loop, cancelled_error, settled)
+    def __init__(self, loop: Any, cancelled_error: type[BaseException], done_future: Any) -> None:
+        super().__init__(loop, cancelled_error, done_future)
         self.arm(None)
         #: What was given, and what stands for it; None before.
         self.thing: T | None = None
@@ -80,7 +80,7 @@ class Shelf(Generic[T, ItemT]):
         self,
         loop: Any,
         cancelled_error: type[BaseException],
-        settled: Any = None,
+        done_future: Any = None,
         *,
         get_ident: Callable[[], int],
         fit: Callable[[Any], bool],
@@ -89,7 +89,7 @@ class Shelf(Generic[T, ItemT]):
         accept: Callable[[Any, T], Awaitable[T]],
         give_back: Callable[[Any, T], Awaitable[None]],
     ) -> None:
-        """loop, cancelled_error, settled: those of a Waiter, see there.
+        """loop, cancelled_error, done_future: those of a Waiter, see there.
 
         get_ident: threading.get_ident.
         fit: may a thing change hands now?  It gets its item's subject, as wake does, which fires
@@ -98,7 +98,7 @@ class Shelf(Generic[T, ItemT]):
         a time-out in seconds or None; accept, with a thing that came from the queue and is not fit,
         or came while the shelf was not open; give_back.
         """
-        self._waiters = loop, cancelled_error, settled
+        self._waiters = loop, cancelled_error, done_future
         self._fit, self._wake = fit, wake
         self._borrow, self._accept, self._give_back = borrow, accept, give_back
         self._runs = loop.is_running
@@ -380,14 +380,14 @@ def following(stream: str, /) -> Callable[[Any, Waiter], None]:
     """A function that wakes the task that is to use a stream next, given a user of it and a waiter.
 
     The user has the stream, or None, in its attribute `stream` names.  While that is `waking` a
-    task, its `follower` is the waiter to be fired next, or None: then this one becomes it.
+    task, its `next_waiter` is the waiter to be fired next, or None: then this one becomes it.
     """
     look = attrgetter(stream)
 
     def follow(user: Any, waiter: Waiter, /) -> None:
         found = look(user)
-        if found is not None and found.waking and found.follower is None:
-            found.follower = waiter
+        if found is not None and found.waking and found.next_waiter is None:
+            found.next_waiter = waiter
         else:
             waiter.fire(False)
 

@@ -17,14 +17,14 @@ from copy import copy
 from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
 
-from aiomysql_protocol.capabilities import MAX_FRAME, MAX_PAYLOAD
-from aiomysql_protocol.columns import ColumnCache
-from aiomysql_protocol.errors import malformed
-from aiomysql_protocol.exchanges import Exchange
-from aiomysql_protocol.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
-from aiomysql_protocol.handshake import Greeting
-from aiomysql_protocol.implementation import quick_answer, whole_payload
-from aiomysql_protocol.packets import ERR_HEADER, Ok, parse_error
+from aiomysql_protocol.commands.exchange import Exchange
+from aiomysql_protocol.implementation import quick_response, whole_payload
+from aiomysql_protocol.login.handshake import Greeting
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.wire.capabilities import MAX_FRAME, MAX_PAYLOAD
+from aiomysql_protocol.wire.errors import malformed
+from aiomysql_protocol.wire.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
+from aiomysql_protocol.wire.packets import ERR_HEADER, Ok, parse_error
 
 # Above the server's 16 flags, so that its next ones take it away.
 _IN_DOUBT = 1 << 16
@@ -55,7 +55,8 @@ class Session:
         self.greeting: Greeting | None = None
         #: The capabilities in force, once the handshake response was sent.
         self.capabilities = 0
-        #: The last status flags (pymysql.constants.SERVER_STATUS); above them, see `note_error`.
+        #: The last status flags (pymysql.constants.SERVER_STATUS); above them, see
+        #: `mark_transaction_unknown`.
         self.server_status = 0
         #: Why the session is broken; None while it works.
         self.error: BaseException | None = None
@@ -105,18 +106,18 @@ class Session:
             raise InterfaceError(0, "Not connected")
         return self.greeting
 
-    def note_status(self, ok: Ok) -> Ok:
+    def record_status(self, ok: Ok) -> Ok:
         """Remember the status flags of an OK packet (for exchanges); returns it."""
         self.server_status = ok.server_status
         return ok
 
-    def note_error(self) -> None:
+    def mark_transaction_unknown(self) -> None:
         """A statement failed (for exchanges): ERR packets have no status flags, yet it may have
         opened a transaction.
         """
         self.server_status |= _IN_DOUBT
 
-    def to_raise(self, error: BaseException) -> BaseException:
+    def copy_error(self, error: BaseException) -> BaseException:
         """`error`, or a copy of it if the session keeps it.
 
         An exception that was raised holds its frames, and they the session: a reference cycle.
@@ -189,7 +190,7 @@ class Session:
         """
         position = start
         try:
-            if quick_answer is not None and quick_answer(self, buffer, start, end):
+            if quick_response is not None and quick_response(self, buffer, start, end):
                 return end
             while position < end and self.error is None:
                 if not self.exchanges:

@@ -54,32 +54,32 @@ class Waiter:
         "_callback",
         "_cancelled_error",
         "_context",
+        "_done_future",
+        "_has_progress",
         "_interrupted",
         "_loop",
         "_message",
-        "_noted",
-        "_settled",
         "_state",
     )
 
     def __init__(
-        self, loop: Any, cancelled_error: type[BaseException], settled: Any = None
+        self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
     ) -> None:
         """`loop`: an event loop, of which `call_soon` is used; `cancelled_error`: what it throws
         into cancelled tasks.
 
-        `settled`: a future of the loop's own kind with the result None, which the task gets from
-        `fire` in the place of this object: it asks that one for its result without look-ups.
+        `done_future`: a future of the loop's own kind with the result None, which the task gets
+        from `fire` in the place of this object: it asks that one for its result without look-ups.
         """
         self._loop = loop
         self._cancelled_error = cancelled_error
-        self._settled = self if settled is None else settled
+        self._done_future = self if done_future is None else done_future
         self._interrupted: Callable[[BaseException], object] | None = None
         self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
         self._message: Any = None
         self._state = _FIRED
-        self._noted = False
+        self._has_progress = False
         # The mark by which asyncio knows what a task can wait for (see asyncio.isfuture).
         self._asyncio_future_blocking = False
 
@@ -89,7 +89,7 @@ class Waiter:
         `interrupted`: called with the exception when the task gets one instead.
         """
         self._state = _ARMED
-        self._noted = False
+        self._has_progress = False
         self._interrupted = interrupted
 
     @property
@@ -112,21 +112,21 @@ class Waiter:
             return
         if at_once and context is not None:
             try:
-                context.run(callback, self._settled)
+                context.run(callback, self._done_future)
                 del callback  # the task's: its error may hold this frame (Python 3.13)
                 return
             except RuntimeError:
                 pass  # another task runs: the event loop was entered from within it
-        self._loop.call_soon(callback, self._settled, context=context)
+        self._loop.call_soon(callback, self._done_future, context=context)
 
-    def note(self) -> None:
-        """There is something to wake the task for: the next `settle` does."""
-        self._noted = True
+    def mark_progress(self) -> None:
+        """There is something to wake the task for: the next `wake_if_progressed` does."""
+        self._has_progress = True
 
-    def settle(self, at_once: bool, /) -> None:
-        """`fire`, if `note` was called since `arm`."""
-        if self._noted:
-            self._noted = False
+    def wake_if_progressed(self, at_once: bool, /) -> None:
+        """`fire`, if `mark_progress` was called since `arm`."""
+        if self._has_progress:
+            self._has_progress = False
             self.fire(at_once)
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -156,7 +156,7 @@ class Waiter:
         if self._state is _ARMED:
             self._callback, self._context = callback, context
         else:
-            future = self if self._state is _CANCELLED else self._settled
+            future = self if self._state is _CANCELLED else self._done_future
             self._loop.call_soon(callback, future, context=context)
 
     def cancel(self, msg: Any = None) -> bool:

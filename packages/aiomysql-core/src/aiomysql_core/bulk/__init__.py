@@ -1,0 +1,1 @@
+"""Many rows at once: INSERT of many, and LOAD DATA LOCAL INFILE."""

@@ -1,0 +1,1 @@
+"""What only code written for classic aiomysql, and tracers, reach for."""

@@ -1,0 +1,1 @@
+"""What runs commands: the runner, cancellation, time-outs, and what tasks wait for."""

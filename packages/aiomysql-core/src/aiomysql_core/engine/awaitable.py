@@ -1,0 +1,87 @@
+"""Results that may be awaited or used with `async with`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from aiomysql_protocol.implementation import Ready as Ready
+from aiomysql_protocol.implementation import Waiter as Waiter
+
+T = TypeVar("T")
+
+
+def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A future with the result None: see Waiter."""
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
+
+
+class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
+    """Wraps a coroutine (or future) that gives an object with an `__aexit__` of its own.
+
+    `await` gives the object; `async with` gives it too and leaves through the object's `__aexit__`.
+    """
+
+    __slots__ = ("_coro", "_obj", "_steps")
+
+    def __init__(self, coro: Awaitable[T]) -> None:
+        self._coro = coro
+        self._obj: Any = None
+        self._steps: Generator[Any, Any, T] | None = None
+
+    def send(self, value: Any) -> Any:
+        """Part of the coroutine protocol: tasks run what they are given by it."""
+        return self._running().send(value)
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
+        """Part of the coroutine protocol."""
+        error = typ if val is None else val
+        if tb is not None and isinstance(error, BaseException):
+            error = error.with_traceback(tb)
+        try:
+            return self._running().throw(error)
+        finally:
+            del error, typ, val, tb  # what is thrown comes back, and holds this frame
+
+    def _running(self) -> Generator[Any, Any, T]:
+        if self._steps is None:
+            self._steps = self._coro.__await__()
+        return self._steps
+
+    def close(self) -> None:
+        """Part of the coroutine protocol: nobody will await this."""
+        close = getattr(self._coro, "close", None)
+        if close is not None:
+            close()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._coro.__await__()
+
+    def __aenter__(self) -> Coroutine[Any, Any, T]:
+        coro = self._coro
+        if isinstance(coro, Ready):
+            self._obj = coro.value
+            return coro
+        return self._enter()
+
+    async def _enter(self) -> T:
+        self._obj = obj = await self._coro
+        return obj
+
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Coroutine[Any, Any, Any]:
+        obj, self._obj = self._obj, None
+        leaving: Coroutine[Any, Any, Any] = obj.__aexit__(exc_type, exc, traceback)
+        return leaving
+
+
+#: Nothing, at once.
+DONE: Ready[None] = Ready(None)

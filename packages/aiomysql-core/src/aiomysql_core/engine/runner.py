@@ -1,0 +1,575 @@
+"""The runner of commands: one stream to a server, and the exchanges that run over it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import warnings
+from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from copy import copy
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pymysql import err
+from pymysql.constants import CR
+
+from aiomysql_core.bulk.infile import LocalSource, chunks, open_local_file
+from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
+from aiomysql_core.engine.runner_state import RunnerState
+from aiomysql_core.engine.timeouts import QueryTimeout
+from aiomysql_core.log import logger
+from aiomysql_core.transport.stream import Stream
+from aiomysql_protocol.commands.exchange import Exchange, Quit
+from aiomysql_protocol.commands.query import Query, Result
+
+if TYPE_CHECKING:
+    from aiomysql_core.statements import StatementCache
+    from aiomysql_protocol.values.literals import Literals
+
+#: Seconds that `quit` waits for the server to close the connection.
+_QUIT_TIMEOUT = 2.0
+
+_Wait = Callable[[], Awaitable[None]]
+
+#: The files that a statement may load.  Name as it is sent -> its path, and where the bytes come
+#: from: None for the file itself.
+LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
+
+
+class CommandRunner(RunnerState):
+    """Runs one exchange at a time, and keeps the stream in step or closes it.
+
+    Whatever happens to a request, its answer never reaches another one: it is read to its end, or
+    the stream is closed.
+    """
+
+    # -- opening and closing ---------------------------------------------------------------------
+
+    def stream(self) -> Stream:
+        """The stream.
+
+        Raises InterfaceError when this side closed it, OperationalError when it was lost.
+        """
+        stream = self._stream
+        if stream is None:
+            raise err.InterfaceError(0, self._close_reason or "Not connected")
+        if stream.closed:
+            error = stream.session.error
+            self.abort()
+            if isinstance(error, err.OperationalError):
+                raise err.OperationalError(*error.args) from error
+            raise err.OperationalError(CR.CR_SERVER_GONE_ERROR, "MySQL server has gone away")
+        return stream
+
+    def record_reason(self, reason: str) -> None:
+        """If it is closed: `reason` is what later uses are told."""
+        if self._stream is None:
+            self._close_reason = reason
+
+    def attach(self, stream: Stream) -> None:
+        """Use `stream`, which is logged in, from now on."""
+        self.abort()
+        self._stream = stream
+        self.session = stream.session
+        self._close_reason = None
+        self.no_backslash_escapes = False
+        self.record_session()
+
+    def hasten(self, statements: StatementCache, literals: Literals, *, text: bool) -> None:
+        """Have the connection's commonest statements run by `fast_path`; text: also as text."""
+        if self._stream is not None and self._read_timeout is None and self._write_timeout is None:
+            self.fast_path = self._stream.fast_path(
+                self, self._interrupted, statements, literals, text=text
+            )
+
+    def abort(self, reason: str | None = None) -> None:
+        """Close the stream at once; `reason` is what later uses are told."""
+        stream, self._stream = self._stream, None
+        self.session = self.result = self.fast_path = None
+        if self._stopping is not None:
+            stopping, self._stopping = self._stopping, None
+            self._busy = False
+            stopping.cancel()
+        if stream is not None:
+            self._close_reason = reason
+            stream.abort()
+
+    def close(self) -> None:
+        """Close without waiting; a COM_QUIT is sent along if no answer is outstanding."""
+        stream = self._stream
+        if stream is None or stream.closed or stream.from_parent_process or stream.loop.is_closed():
+            self.abort()
+            return
+        claimed, self._stream = self._busy, None  # so nothing more is begun
+        result = self.result
+        self.session = self.result = self.fast_path = None
+        stopping, self._stopping = self._stopping, None
+        if stopping is not None:
+            self._detach(stopping)
+        elif claimed or not stream.session.idle:
+            stream.abort()
+        else:
+            if result is not None:
+                result.exchange.discard()
+                error = result.exchange.take_error()
+                if error is not None:
+                    logger.warning("closed with an error that nobody has read: %r", error)
+            stream.start(Quit())
+            stream.close()
+
+    def _detach(self, stopping: StatementCancellation) -> None:
+        """Leave the stream to what stops a statement on it, which then closes it."""
+        self._busy = False
+        self._leaving = stopping.task
+        self._leaving.add_done_callback(self._left)
+        stopping.detach()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        if self._leaving is task:
+            self._leaving = None
+
+    async def quit(self) -> None:
+        """Send COM_QUIT and wait, two seconds at most, until the server has closed the session.
+
+        A statement that is being stopped has its own time before.  Raises the server's error in
+        what is outstanding, of which nobody has been told, after that.
+        """
+        if self._stopping is not None:
+            self.close()
+        if self._leaving is not None and self._leaving.get_loop() is running_loop():
+            await asyncio.wait([self._leaving])
+        stream = self._stream
+        if (
+            stream is None
+            or stream.closed
+            or stream.from_parent_process
+            or stream.loop is not running_loop()
+            or self._busy
+        ):
+            self.abort()
+            return
+        self._stream = None  # so nothing more is begun
+        last = self.result.exchange if self.result is not None and self.outstanding else None
+        self._give_up_result()
+        self.session = self.fast_path = None
+        if last is not None and not last.done and last.local_files:
+            # A later statement may ask for a file, and would take the good-bye for it.
+            logger.warning("closed with statements unread that may load a local file")
+            stream.abort()
+            return
+        goodbye = Quit()
+        timer = stream.loop.call_later(_QUIT_TIMEOUT, stream.abort)
+        try:
+            stream.resume()
+            if stream.start(goodbye):
+                while not goodbye.done:
+                    await stream.wait(goodbye)
+        finally:
+            timer.cancel()
+            stream.abort()
+        error = last.take_error() if last is not None else None
+        if error is not None and error is not stream.session.error:
+            try:
+                raise error
+            finally:
+                del error
+
+    # -- exchanges -------------------------------------------------------------------------------
+
+    async def wait_stopped(self) -> None:
+        """Wait until no cancelled statement is being stopped on this stream.
+
+        Raises InterfaceError on another event loop than the stream's.
+        """
+        while self._stopping is not None:
+            if self._stopping.task.get_loop() is not running_loop():
+                self._refuse()
+            await asyncio.wait([self._stopping.task])
+
+    async def run(self, exchange: Exchange) -> None:
+        """Run a command that has no results.
+
+        Raises its error, and InterfaceError when another task uses the runner.
+        """
+        if self._stopping is not None or self.outstanding:
+            await self.settle()
+        with _Claim(self):
+            stream = self._start(exchange)
+            if stream.writing_paused:
+                await self._drain(stream)
+            while not exchange.done:
+                await self._wait(exchange)
+        self._raise(exchange.take_error())
+
+    def query(
+        self, statement: bytes, *, streamed: bool = False, files: LocalFiles | None = None
+    ) -> Coroutine[Any, Any, Result]:
+        """Run `statement` and read its first result.
+
+        files: what the server may ask for (LOAD DATA LOCAL).  A file that can't be opened is loaded
+        as an empty one, and its error raised; what another source raises is raised again and closes
+        the runner, because the server must not take a part for the whole.
+        """
+        return self.execute(Query(statement, streamed=streamed, local_files=files))
+
+    async def execute(self, exchange: Query) -> Result:
+        """Run `exchange` and read its first result."""
+        await self.begin(exchange)
+        return self.take(exchange)
+
+    def begin(self, exchange: Query) -> Awaitable[None]:
+        """Send the request of `exchange`.
+
+        What is returned must be awaited at once, and `take` called after it.  Raises InterfaceError
+        when another task uses the runner, and what `settle` raises.
+        """
+        if self._busy:
+            if self._stopping is not None:
+                return self._begin_later(exchange)
+            self.check_free()
+        # First of all: whatever is done from here on may run code that wants to use the runner.
+        self._busy = True
+        try:
+            if self.outstanding:
+                self.release()
+                return self._begin_later(exchange)
+            self.result = None
+            self.record_statement(exchange)
+            stream = self._stream
+            if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
+                self._refuse()
+        except BaseException as error:
+            self._not_begun(exchange, error)
+            raise
+        if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
+            return stream.wait(exchange, self._interrupted)
+        return self._begin_slowly(stream, exchange)
+
+    def _not_begun(self, exchange: Exchange, error: BaseException) -> None:
+        """Sending the request of `exchange` failed: if it is under way, nobody will wait for it."""
+        stream = self._stream
+        if stream is not None and stream.session.newest is exchange:
+            self._interrupted(error)
+        else:
+            self.release()
+
+    def take(self, exchange: Query) -> Result:
+        """The result that `exchange` has; raises its error."""
+        self.result = result = exchange.results.pop(0)
+        result.exchange = exchange
+        self.last_usage = monotonic()
+        self._busy = False  # the runner says what is unread by now
+        if result.error is not None and not (result.streamed and result.metadata is not None):
+            self._raise_for(result)
+        if result.metadata is None:
+            self.affected_rows = result.ok.affected_rows
+        elif result.streamed:
+            result.unbuffered_active = True
+            self.affected_rows = result.affected_rows
+        else:
+            self.affected_rows = len(result.rows)
+        return result
+
+    async def _begin_later(self, exchange: Query) -> None:
+        """Begin once what is outstanding has been read."""
+        await self.settle()
+        await self.begin(exchange)
+
+    async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
+        """What `begin` does where sending takes longer, or more than one wait may be needed."""
+        try:
+            if stream.writing_paused:
+                await self._drain(stream)
+            await self._until_result(exchange)
+        except BaseException:
+            self.release()
+            raise
+
+    async def _until_result(self, exchange: Query) -> None:
+        """Wait until `take` has a result to give; files are sent meanwhile."""
+        file_error: Exception | None = None
+        while not exchange.results:
+            if exchange.file_wanted is not None:
+                file_error = await self._send_file(exchange)
+            elif exchange.done:
+                raise err.ProgrammingError("the further results were given up")
+            else:
+                await self._wait(exchange)
+        if file_error is not None:
+            self.take(exchange)
+            raise file_error
+
+    async def next_result(self) -> Result:
+        """Read the next result of the last statement; ProgrammingError when there is none."""
+        with _Claim(self):
+            if self.result is None or not self.result.has_next:
+                raise err.ProgrammingError("the last statement has no further result")
+            exchange, self.result = self.result.exchange, None
+            await self._until_result(exchange)
+            return self.take(exchange)
+
+    async def read_rows(self, result: Result) -> list[tuple[Any, ...]]:
+        """The next rows of a streamed result, at least one; empty at its end."""
+        if self._stopping is None:
+            self.check_free()  # who waits for the next rows is to get them
+        while True:
+            rows = result.exchange.take_rows(result)
+            if rows:
+                return rows
+            if result.complete:
+                result.unbuffered_active = False
+            if result.complete or result.error is not None:
+                self._raise_for(result)
+                return []
+            with _Claim(self):
+                await self._wait(result.exchange)
+
+    async def finish_result(self, result: Result) -> bool:
+        """Read the rest of a result and drop it; returns whether another one follows."""
+        if result.unbuffered_active:
+            with _Claim(self):
+                result.exchange.skip(result)
+                while not result.complete:
+                    await self._wait(result.exchange)
+            result.unbuffered_active = False
+        if not (result.has_next or self.closed):
+            # Rows may be dropped, what the server says may not.
+            result.error = None
+            self._raise(result.exchange.take_error())
+        return result.has_next
+
+    async def fetch(self, statement: bytes) -> tuple[tuple[Any, ...], ...]:
+        """The rows of `statement`, run beside: the current result stays, without those after it."""
+        result = self.result
+        rows = (await self.query(statement)).rows
+        self.result = None if result is None or result.has_next else result
+        return tuple(rows)
+
+    async def settle(self) -> None:
+        """Read and drop what is outstanding, so that the session's state is what the server has.
+
+        Raises the server's error in it, of which nobody has been told: whatever was to be done
+        next was meant to come after a success.
+        """
+        self._raise(await self.drop_outstanding())
+
+    async def drop_outstanding(self) -> BaseException | None:
+        """Read and drop what is outstanding; returns the server's error in it.
+
+        Raises InterfaceError when another task uses the runner, OperationalError when it is lost.
+        """
+        if self._stopping is not None:
+            await self.wait_stopped()
+        result = self.result
+        if result is None or not self.outstanding:
+            return None
+        file_error: Exception | None = None
+        with _Claim(self):
+            exchange = result.exchange
+            self._forget_result()
+            while not exchange.done:
+                if exchange.file_wanted is not None:
+                    file_error = await self._send_file(exchange)
+                else:
+                    # These statements are another's: they are not to be killed half-way.
+                    await self._wait(exchange, kills=False)
+        error = exchange.take_error()
+        if error is not None and result.error is error:
+            result.error = copy(error)  # whoever reads on is to be told, too
+        if self.closed:
+            self._raise(error)
+        return error or file_error
+
+    def _start(self, exchange: Exchange) -> Stream:
+        """Send the request of `exchange`, as far as the socket takes it."""
+        self.result = None
+        if exchange.runs_statement:
+            self.record_statement(exchange)
+        stream = self._stream
+        if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
+            self._refuse()
+        return stream
+
+    def _refuse(self) -> NoReturn:
+        """Raise why nothing can be sent."""
+        stream = self.stream()
+        if stream.from_parent_process:
+            raise err.InterfaceError(
+                0,
+                "the connection was opened before this process was forked: "
+                "two processes can't share one, open one in each",
+            )
+        if stream.loop is not running_loop():
+            raise err.InterfaceError(
+                0,
+                "the connection was opened on another event loop: "
+                "two loops can't share one, open one in each",
+            )
+        raise err.InterfaceError(0, f"{stream!r} can't be used")
+
+    async def _drain(self, stream: Stream) -> None:
+        """Wait until the whole request is sent, or nearly."""
+        await self._interruptible(stream, stream.drain, self._write_timeout, "write_timeout")
+
+    async def _send_file(self, exchange: Query) -> Exception | None:
+        """Send the file that is wanted; returns why it can't be opened, if so."""
+        stream = self.stream()
+        error: Exception | None = None
+        path, source = exchange.take_file()
+        try:
+            with contextlib.ExitStack() as opened:
+                if source is None:
+                    try:
+                        source = opened.enter_context(await open_local_file(path))
+                    except err.OperationalError as failure:
+                        source, error = b"", failure
+                await self._send_pieces(stream, exchange, source)
+        except BaseException as failure:
+            self.abort(f"LOAD DATA LOCAL failed: {failure!r}")
+            raise
+        return error
+
+    async def _send_pieces(self, stream: Stream, exchange: Query, source: LocalSource) -> None:
+        async with contextlib.aclosing(chunks(source)) as pieces:
+            async for piece in pieces:
+                exchange.send_file(piece)
+                stream.flush()
+                if stream.writing_paused:
+                    await self._in_time(stream, stream.drain, self._write_timeout, "write_timeout")
+        exchange.send_file(b"")
+        stream.flush()
+
+    async def _wait(self, exchange: Exchange, *, kills: bool = True) -> None:
+        """Wait until `exchange` has news; kills: may it be killed when that is cancelled?"""
+        if exchange.consume_progress():
+            return
+        stream = self.stream()
+        if stream.from_parent_process:
+            self._refuse()
+        wait = partial(stream.wait, exchange)
+        await self._interruptible(stream, wait, self._read_timeout, "read_timeout", kills=kills)
+        self.last_usage = monotonic()
+
+    async def _interruptible(
+        self,
+        stream: Stream,
+        wait: _Wait,
+        seconds: float | None,
+        option: str,
+        *,
+        kills: bool = True,
+    ) -> None:
+        """Wait, and close the stream when that is interrupted: nobody will read the answer."""
+        try:
+            if seconds is None:
+                await wait()
+            else:
+                await self._in_time(stream, wait, seconds, option)
+        except BaseException as error:
+            self._interrupted(error, kills=kills)
+            raise
+
+    def _interrupted(self, error: BaseException, *, kills: bool = True) -> None:
+        """Nobody will read the answer: have the statement stopped, or close the stream."""
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if kills and cancelled and self._kill_client is not None and self._stop(self._kill_client):
+            return
+        self.abort("Cancelled during execution" if cancelled else str(error))
+        self.release()
+
+    def _stop(self, kill_client: KillClient) -> bool:
+        """Have what is outstanding stopped; False: that can't be done."""
+        stream = self._stream
+        if stream is None or stream.closed or not is_cancellable(stream.session):
+            return False
+        self._give_up_result("its reader was cancelled")
+        self._busy = not stream.session.idle
+        if self._busy:
+            self._stopping = StatementCancellation(stream, kill_client, self._stopped)
+        return True
+
+    def _stopped(self, stopping: StatementCancellation) -> None:
+        self._stopping = None
+        self.last_usage = monotonic()
+        if stopping.failure is not None:
+            self.abort(stopping.failure)
+        self._busy = False
+
+    @staticmethod
+    async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
+        """Wait, as long as no `seconds` pass without a byte from the server."""
+        while seconds is not None:
+            received = stream.received
+            try:
+                async with asyncio.timeout(seconds):
+                    return await wait()
+            except TimeoutError:
+                if stream.received == received:
+                    raise QueryTimeout.after(seconds, f"option '{option}'") from None
+        return await wait()
+
+    def _forget_result(self) -> None:
+        """Give up the last statement's result; warn if rows of it are unread."""
+        if self._give_up_result():
+            warnings.warn("Previous unbuffered result was left incomplete", stacklevel=5)
+
+    def _give_up_result(self, why: str = "it was given up for another statement") -> bool:
+        """What the last statement has not delivered yet is not wanted any more.
+
+        why: what its reader is told.  Returns whether it was a streamed result with rows unread.
+        """
+        result, self.result = self.result, None
+        if result is None:
+            return False
+        incomplete = result.unbuffered_active and not result.complete
+        result.exchange.discard()
+        if incomplete:
+            # Whoever still reads this result is to know that its rest was dropped.
+            result.error = result.error or err.InterfaceError(
+                0, f"the rest of this result was dropped: {why}"
+            )
+            result.unbuffered_active = False
+        return incomplete
+
+    def _raise_for(self, result: Result) -> None:
+        error = result.take_error()
+        if result is self.result and error is not None and not self.outstanding:
+            self.result = None
+        try:
+            self._raise(error)
+        finally:
+            del error
+
+    def _raise(self, error: BaseException | None) -> None:
+        """Raise `error`, unless it is None; a broken session closes the stream first.
+
+        No frame and no other object holds on to the error, so that it makes no reference cycle.
+        """
+        if error is None:
+            return
+        stream = self._stream
+        if stream is not None and stream.session.error is not None:
+            error = stream.session.copy_error(error)
+            self.abort(str(error))
+        try:
+            raise error
+        finally:
+            del error
+
+
+class _Claim:
+    """Within a `with` block the runner is used by one task; a second one gets InterfaceError."""
+
+    __slots__ = ("_runner",)
+
+    def __init__(self, runner: CommandRunner) -> None:
+        self._runner = runner
+
+    def __enter__(self) -> None:
+        while not self._runner.claim():
+            self._runner.check_free()
+
+    def __exit__(self, *exc: object) -> None:
+        self._runner.release()

@@ -1,0 +1,104 @@
+"""Errors of time-outs, and the limit of a single statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
+
+from pymysql.constants import CR
+from pymysql.err import OperationalError
+
+if TYPE_CHECKING:
+    from aiomysql_core.engine.runner import CommandRunner
+
+T = TypeVar("T")
+
+
+class ConnectTimeout(OperationalError, TimeoutError):
+    """Error 2003: the connection was not open within `connect_timeout`."""
+
+    __str__ = Exception.__str__  # OSError has a form of its own
+
+
+class QueryTimeout(OperationalError, TimeoutError):
+    """Error 2013: a statement's `timeout`, `read_timeout` or `write_timeout` is over."""
+
+    __str__ = Exception.__str__
+
+    @classmethod
+    def after(cls, seconds: float, what: str, *, lost: bool = True) -> QueryTimeout:
+        """The error for `what`, an option or argument, of so many seconds.
+
+        lost: is the connection closed for it?
+        """
+        timed_out = f"timed out after {seconds} s, {what}"
+        if lost:
+            timed_out = f"Lost connection to MySQL server during query ({timed_out})"
+        return cls(CR.CR_SERVER_LOST, timed_out)
+
+
+def check_timeout(name: str, seconds: object) -> None:
+    """Raise TypeError or ValueError, naming the option, for what is no time above 0."""
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(f"{name} must be of type int, float, not {type(seconds).__name__}")
+    if not seconds > 0:
+        raise ValueError(f"{name} must be above 0 s, not {seconds}")
+
+
+class Deadline:
+    """What `asyncio.timeout` does, for a function that ends it by itself: a third of the time."""
+
+    __slots__ = ("_cancelling", "_expired", "_task", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
+        """Have the running task cancelled in `seconds`; None: never.
+
+        loop: the running one.  Raises RuntimeError outside of a task.  `over` must be called.
+        """
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a time-out needs a task that can be cancelled")
+        self._task = task
+        self._expired = False
+        self._cancelling = task.cancelling()
+        self._timer = None if seconds is None else loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._timer = None
+        self._task.cancel()
+
+    def over(self, error: BaseException | None) -> bool:
+        """End it, with what the task was told; was that the end of the time, and nothing else?"""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._expired:
+            return False
+        self._expired = False
+        others = self._task.uncancel() > self._cancelling
+        return isinstance(error, asyncio.CancelledError) and not others
+
+
+async def with_timeout(runner: CommandRunner, work: Awaitable[T], seconds: float) -> T:
+    """What `work` gives, which uses `runner` and may take so many seconds.
+
+    When they are over it is cancelled, which leaves the runner as a cancellation does, and
+    QueryTimeout is raised.
+    """
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            return await work
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        error = QueryTimeout.after(seconds, "argument 'timeout'", lost=runner.closed)
+        runner.record_reason(str(error.args[1]))
+        try:
+            raise error from None
+        finally:
+            del error
+    finally:
+        del deadline  # it holds the task, a task holds its error, and that holds this frame

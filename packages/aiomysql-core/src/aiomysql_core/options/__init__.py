@@ -1,0 +1,1 @@
+"""The options of `connect`: their names, values and sources."""

@@ -1,0 +1,435 @@
+"""The options of a connection: read, checked and put in the form the protocol wants."""
+
+from __future__ import annotations
+
+import getpass
+import inspect
+import ipaddress
+import os
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Self
+
+from pymysql.constants import CLIENT
+from pymysql.err import NotSupportedError
+
+from aiomysql_core._version import __version__
+from aiomysql_core.engine.timeouts import check_timeout
+from aiomysql_core.implementation import same_items
+from aiomysql_core.options.tcp import TcpOptions
+from aiomysql_core.options.tls import TlsOptions
+from aiomysql_protocol.login.auth import AuthMethod, Dialog
+from aiomysql_protocol.login.login import LoginOptions
+from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED
+from aiomysql_protocol.wire.charsets import Charset, find_charset
+
+DEFAULT_CHARSET = "utf8mb4"
+
+try:
+    DEFAULT_USER = getpass.getuser()
+except (KeyError, ImportError, OSError):  # a uid without a passwd entry
+    DEFAULT_USER = "unknown"
+
+#: A password, or what gives one each time a connection is opened (for tokens that expire).
+Password = str | bytes | Callable[[], "str | bytes | Awaitable[str | bytes]"]
+
+#: Bytes of the least `max_allowed_packet`: shorter packets are read where they were received.
+_LEAST_PACKET = 1 << 18
+
+_NONE = type(None)
+
+#: The types an option may have.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "host": (str,),
+    "port": (int,),
+    "unix_socket": (str, _NONE),
+    "sock": (socket.socket, _NONE),
+    "user": (str,),
+    "db": (str, _NONE),
+    "charset": (str,),
+    "collation": (str, _NONE),
+    "connect_timeout": (int, float, _NONE),
+    "read_timeout": (int, float, _NONE),
+    "write_timeout": (int, float, _NONE),
+    "client_flag": (int,),
+    "stmt_cache_size": (int,),
+    "max_allowed_packet": (int,),
+    "on_cancel": (str,),
+    "kill_timeout": (int, float),
+    "auth_plugin": (str,),
+    "program_name": (str,),
+    "server_public_key": (str, bytes, _NONE),
+    "conn_attrs": (Mapping, _NONE),
+    "auth_methods": (Mapping, _NONE),
+    "factor_passwords": (list, tuple),
+}
+
+
+def address_text(host: str, port: int, unix_socket: str | None = None) -> str:
+    """A server's address as it is written: host:port, [IPv6 address]:port, or the socket's path."""
+    if unix_socket:
+        return unix_socket
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _peer_text(sock: socket.socket) -> str:
+    """The address that a socket is connected to, for messages."""
+    try:
+        peer = sock.getpeername()
+    except OSError:  # it is not connected
+        peer = ""
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and peer:
+        return address_text(peer[0], peer[1])
+    return "the socket of option 'sock'"
+
+
+@dataclass
+class Options:
+    """Where to connect, as whom, and how; checked by `resolve` or `find`."""
+
+    host: str
+    port: int
+    unix_socket: str | None
+    sock: socket.socket | None
+    user: str
+    password: Password = field(repr=False)
+    db: str | None
+    charset: str
+    collation: str | None
+    connect_timeout: float | None
+    read_timeout: float | None
+    write_timeout: float | None
+    client_flag: int
+    stmt_cache_size: int
+    max_allowed_packet: int
+    on_cancel: str
+    kill_timeout: float
+    local_infile: bool
+    auth_plugin: str
+    program_name: str
+    conn_attrs: Mapping[str, str] | None
+    server_public_key: str | bytes | None
+    allow_cleartext: bool
+    allow_old_password: bool
+    auth_methods: Mapping[str, type[AuthMethod]] | None
+    dialog: Dialog | None
+    factor_passwords: Sequence[str | bytes] = field(repr=False)
+    tls: TlsOptions
+    tcp: TcpOptions
+    #: What `sock` was connected to when it was given: afterwards it may be closed.
+    _peer: str = field(default="", init=False, repr=False, compare=False)
+    #: What `login` has made before; shared by all copies.
+    _logins: dict[tuple[Any, ...], LoginOptions] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def with_password(self, password: Password) -> Self:
+        """The same with another password.  Raises what `resolve` raises for it."""
+        _check_password(password)
+        same = object.__new__(type(self))
+        same.__dict__ = self.__dict__.copy()
+        same.password = password
+        return same
+
+    @classmethod
+    def resolve(cls, **given: Any) -> Self:
+        """From the keywords of connect().
+
+        Raises TypeError, ValueError or NotSupportedError, which name the option.
+        """
+        ssl_options = {
+            name.removeprefix("ssl_"): given.pop(name)
+            for name in list(given)
+            if name.startswith("ssl_")
+        }
+        options = cls(
+            tls=TlsOptions.resolve(given.pop("ssl"), **ssl_options),
+            tcp=TcpOptions.resolve(given.pop("tcp_keepalive"), given.pop("tcp_user_timeout")),
+            host=given.pop("host") or "localhost",
+            unix_socket=given.pop("unix_socket") or None,
+            user=given.pop("user") or DEFAULT_USER,
+            password=given.pop("password") or b"",
+            db=given.pop("db") or None,
+            charset=given.pop("charset") or DEFAULT_CHARSET,
+            **given,
+        )
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        for name, types in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, types) or isinstance(value, bool):
+                wanted = ", ".join("None" if t is _NONE else t.__name__ for t in types)
+                raise TypeError(
+                    f"option {name!r} must be of type {wanted}, not {type(value).__name__}"
+                )
+        _check_password(self.password)
+        if not 0 < self.port < 1 << 16:
+            raise ValueError(f"option 'port' must be from 1 to 65535, not {self.port}")
+        for name in ("connect_timeout", "read_timeout", "write_timeout", "kill_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None:
+                check_timeout(f"option {name!r}", seconds)
+        if self.stmt_cache_size < 0:
+            raise ValueError(
+                f"option 'stmt_cache_size' must be 0 or more, not {self.stmt_cache_size}"
+            )
+        if self.on_cancel not in ("close", "kill"):
+            raise ValueError(
+                f"option 'on_cancel' must be 'close' or 'kill', not {self.on_cancel!r}"
+            )
+        if self.on_cancel == "kill" and self.sock is not None:
+            raise ValueError("option 'on_cancel' can't be 'kill' with 'sock': it needs an address")
+        if not _LEAST_PACKET <= self.max_allowed_packet <= MAX_PAYLOAD:
+            raise ValueError(
+                f"option 'max_allowed_packet' must be from {_LEAST_PACKET} to {MAX_PAYLOAD} bytes, "
+                f"not {self.max_allowed_packet}"
+            )
+        _check_host(self.host)
+        if self.collation is not None and not _COLLATION.fullmatch(self.collation):
+            raise ValueError(f"option 'collation' can't be {self.collation!r}")
+        for name in ("user", "db", "unix_socket"):
+            if "\0" in (getattr(self, name) or ""):
+                raise ValueError(f"option {name!r} must not hold a NUL character")
+        if self.sock is not None and not self.sock.type & socket.SOCK_STREAM:
+            raise ValueError("option 'sock' must be a stream socket")
+        if self.sock is not None:
+            self._peer = _peer_text(self.sock)
+        attributes = [text for pair in (self.conn_attrs or {}).items() for text in pair]
+        if not all(isinstance(text, str) for text in attributes):
+            raise TypeError(f"option 'conn_attrs' must map str to str, not {self.conn_attrs!r}")
+        charset = self.find_charset()
+        for name, text, encoding in (
+            ("user", self.user, charset.encoding),
+            ("db", self.db, charset.encoding),
+            ("program_name", self.program_name, "utf-8"),
+            ("conn_attrs", "".join(attributes), "utf-8"),
+            ("host", self.host, "utf-8" if self.unix_socket else "idna"),
+        ):
+            if isinstance(text, str):
+                _check_encodable(name, text, encoding)
+        if self.client_flag & UNSUPPORTED:
+            raise NotSupportedError(
+                f"option 'client_flag' asks for {self.client_flag & UNSUPPORTED:#x}, "
+                "which this driver does not speak"
+            )
+
+    def find_charset(self) -> Charset:
+        """The character set.  Raises ProgrammingError for an unknown one."""
+        return find_charset(self.charset)
+
+    @property
+    def where(self) -> str:
+        """The server's address, for messages."""
+        if self.sock is not None:
+            return self._peer
+        return address_text(self.host, self.port, self.unix_socket)
+
+    @property
+    def secure(self) -> bool:
+        """Is the channel one that nobody else can listen to (a unix socket)?"""
+        if self.sock is not None:
+            return self.sock.family not in (socket.AF_INET, socket.AF_INET6)
+        return self.unix_socket is not None
+
+    async def ask_password(self) -> bytes:
+        """The password's bytes; a function is called, and awaited if need be.
+
+        Raises what the function raises, TypeError when it gives something else.
+        """
+        password: Any = self.password
+        if callable(password):
+            password = password()
+            if inspect.isawaitable(password):
+                password = await password
+            if not isinstance(password, (str, bytes, bytearray)):
+                raise TypeError(
+                    f"option 'password': the function gave {type(password).__name__}, "
+                    "not str or bytes"
+                )
+        return _to_bytes(password)
+
+    def login(self, charset: Charset, password: bytes) -> LoginOptions:
+        """The options as the protocol layer wants them."""
+        key = charset, self.db, os.getpid()
+        found = self._logins.get(key)
+        if found is None:
+            found = self._login(charset)
+            if self.sock is None:
+                self._logins.clear()
+                self._logins[key] = found
+        return found.with_password(password) if password else found
+
+    def _login(self, charset: Charset) -> LoginOptions:
+        """What `login` gives, without the password."""
+        attributes = {
+            "_client_name": "aiomysql",
+            "_client_version": __version__,
+            "_pid": str(os.getpid()),
+        }
+        if self.program_name:
+            attributes["program_name"] = self.program_name
+        attributes.update(self.conn_attrs or {})
+        flags = self.client_flag & ~(CLIENT.SSL | CLIENT.LOCAL_FILES)
+        if self.local_infile:
+            flags |= CLIENT.LOCAL_FILES
+        host = self.sock.getpeername()[0] if self.sock and not self.secure else self.host
+        local = self.secure or _is_loopback(host)
+        return LoginOptions(
+            user=self.user.encode(charset.encoding),
+            password=b"",
+            database=self.db.encode(charset.encoding) if self.db else None,
+            collation_id=charset.collation_id,
+            client_flags=flags,
+            attributes=attributes,
+            tls=self.tls.policy(local=local),
+            secure=self.secure,
+            auth_plugin=self.auth_plugin,
+            server_public_key=(
+                None if self.server_public_key is None else _to_bytes(self.server_public_key)
+            ),
+            allow_cleartext=self.allow_cleartext,
+            allow_old_password=self.allow_old_password,
+            auth_methods=self.auth_methods or {},
+            dialog=self.dialog,
+            factor_passwords=tuple(map(_to_bytes, self.factor_passwords)),
+            max_payload=self.max_allowed_packet,
+        )
+
+
+#: The keywords of connect() that make up Options; the secrets come last, to be cut off.
+OPTION_NAMES = (
+    "host",
+    "port",
+    "unix_socket",
+    "sock",
+    "user",
+    "db",
+    "charset",
+    "collation",
+    "connect_timeout",
+    "read_timeout",
+    "write_timeout",
+    "client_flag",
+    "stmt_cache_size",
+    "max_allowed_packet",
+    "on_cancel",
+    "kill_timeout",
+    "local_infile",
+    "auth_plugin",
+    "program_name",
+    "conn_attrs",
+    "server_public_key",
+    "allow_cleartext",
+    "allow_old_password",
+    "auth_methods",
+    "dialog",
+    "tcp_keepalive",
+    "tcp_user_timeout",
+    "ssl",
+    "ssl_mode",
+    "ssl_ca",
+    "ssl_cert",
+    "ssl_key",
+    "ssl_key_password",
+    "ssl_verify_cert",
+    "ssl_verify_identity",
+    "ssl_disabled",
+    "password",
+    "factor_passwords",
+)
+
+_COLLATION = re.compile(r"\w+", re.ASCII)
+
+_NEVER_IN_HOST = re.compile(r"[@/\\\s]")
+
+#: Types whose values can't change, and which mean the same if they are equal.
+_SIMPLE = frozenset({str, bytes, int, float, bool, _NONE, ssl.SSLContext})
+
+#: How many sets of options are remembered.
+_MOST_KNOWN = 64
+
+_known: dict[tuple[tuple[Any, ...], tuple[type, ...]], Options] = {}
+
+#: The last of them: mostly the same objects are given again.
+_last: list[tuple[tuple[Any, ...], Options]] = []
+
+
+def find_options(given: tuple[Any, ...]) -> Options:
+    """From values in the order of OPTION_NAMES.  Raises what `Options.resolve` raises.
+
+    To check them takes longer than to log in, so what was checked is remembered, without the
+    passwords, as long as all values are of simple types.
+    """
+    shown, password, factor_passwords = given[:-2], given[-2], given[-1]
+    if same_items is not None and _last and factor_passwords == ():
+        last, options = _last[0]
+        if same_items(shown, last):
+            return options.with_password(password or b"")
+    types = tuple(map(type, shown))  # because True == 1 == 1.0
+    if factor_passwords != () or not _SIMPLE.issuperset(types):
+        return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
+    found = _known.get((shown, types))
+    if found is None:
+        found = Options.resolve(**dict(zip(OPTION_NAMES, (*shown, b"", ()), strict=True)))
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[shown, types] = found
+    _last[:] = [(shown, found)]
+    return found.with_password(password or b"")
+
+
+def _check_password(password: Any) -> None:
+    if isinstance(password, str):
+        _check_encodable("password", password, "utf-8")
+    elif not isinstance(password, (bytes, bytearray)) and not callable(password):
+        raise TypeError(
+            "option 'password' must be str, bytes or a function that returns one, "
+            f"not {type(password).__name__}"
+        )
+
+
+def _check_host(host: str) -> None:
+    """Raise ValueError for a data source name with a slip of the pen, taken for a host."""
+    found = _NEVER_IN_HOST.search(host)
+    wrong = "" if found is None else found[0]
+    if not wrong and ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            wrong = ":"
+    if wrong:
+        # It is not shown: a password may stand in it.
+        raise ValueError(
+            f"option 'host' has {wrong!r} in it, which no host name or address has: "
+            "a port is given as option 'port', the path of a socket as 'unix_socket', "
+            "and a data source name begins with mysql://"
+        )
+
+
+def _check_encodable(name: str, text: str, encoding: str) -> None:
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        what = "is not a host name" if encoding == "idna" else f"can't be written in {encoding}"
+        shown = "" if name == "password" else f": {text!r}"
+        raise ValueError(f"option {name!r} {what}{shown}") from None
+
+
+def _to_bytes(value: str | bytes | bytearray) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

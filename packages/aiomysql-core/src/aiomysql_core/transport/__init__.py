@@ -1,0 +1,1 @@
+"""Connecting, and the streams of bytes."""

@@ -1,0 +1,95 @@
+"""A stream over an asyncio transport: for TLS, and for event loops that can't watch sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any, cast
+
+from aiomysql_core.transport.stream import Stream
+
+
+class TransportStream(Stream, asyncio.BufferedProtocol):
+    """The protocol object of an asyncio transport."""
+
+    _transport: asyncio.Transport | None = None
+
+    @property
+    def closed(self) -> bool:
+        transport = self._transport
+        return (
+            self._ended
+            or self.session.error is not None
+            or transport is None
+            or transport.is_closing()
+        )
+
+    def extra_info(self, name: str) -> Any:
+        return self._transport.get_extra_info(name) if self._transport is not None else None
+
+    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
+        assert self._transport is not None
+        if self._end:
+            raise ssl.SSLError("the server sent data before the TLS handshake")
+        transport = await self.loop.start_tls(
+            self._transport, self, context, server_hostname=server_hostname
+        )
+        if transport is None:
+            raise ConnectionResetError("connection closed during the TLS handshake")
+        self._transport = transport
+        return self
+
+    def close(self) -> None:
+        if self.from_parent_process:
+            self._transport = None
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._transport.close()
+
+    def abort(self) -> None:
+        if self.from_parent_process:
+            self._transport = None
+        if self._transport is not None:
+            with contextlib.suppress(RuntimeError):
+                self._transport.abort()
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # -- asyncio.BufferedProtocol ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._free_space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._take(nbytes)
+
+    def eof_received(self) -> bool:
+        self.session.connection_lost()
+        return False  # the transport closes itself
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None and not transport.is_closing():
+            transport.abort()
+        self._end_session(exc)
+
+    def pause_writing(self) -> None:
+        self._pause_writers()
+
+    def resume_writing(self) -> None:
+        self._resume_writers()

@@ -1,9 +1,0 @@
-"""Authentication methods: one small step function each.
-
-MySQL: "Authentication Methods".
-"""
-
-from aiomysql_protocol.auth.base import AuthContext, AuthMethod, Dialog
-from aiomysql_protocol.auth.registry import AUTH_METHODS
-
-__all__ = ["AUTH_METHODS", "AuthContext", "AuthMethod", "Dialog"]

@@ -1,0 +1,1 @@
+"""The commands of the protocol and the responses to them."""

@@ -1,0 +1,140 @@
+"""Exchanges: a request and the state machine that reads its answer.
+
+MySQL: "Command Phase".  An exchange lives in its session's queue from `Session.start` until it is
+done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from pymysql.constants import COMMAND
+
+from aiomysql_protocol.implementation import ExchangeState
+from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
+from aiomysql_protocol.wire.errors import malformed
+from aiomysql_protocol.wire.framing import wrong_sequence
+from aiomysql_protocol.wire.packets import ERR_HEADER, OK_HEADER, Ok, parse_error, parse_ok
+
+
+class Exchange(ExchangeState, ABC):
+    """Base of all exchanges.
+
+    Whoever waits for the response sets `on_progress`; the session calls it when there is something
+    new to look at: `done` has become true, or one of the subclass's own attributes says so.
+    """
+
+    #: What is under way, for the message when the connection is lost.
+    activity: ClassVar[str] = "query"
+
+    #: Bytes of the longest payload that can be a part of its answer.
+    max_payload: ClassVar[int] = MAX_PAYLOAD
+
+    #: Is `receive_rows` to be tried before frames are read one by one?
+    reads_rows: bool = False
+
+    #: May it run a statement, and so begin a transaction?
+    runs_statement: bool = False
+
+    #: The payload that opens the exchange; empty when the server speaks first.
+    request: bytes = b""
+
+    @property
+    def is_simple(self) -> bool:
+        """Is its statement one of ``statements.is_simple_statement``?"""
+        return False
+
+    @property
+    def paused(self) -> bool:
+        """Should no more be read from the socket until the waiter has taken what came?"""
+        return False
+
+    @abstractmethod
+    def receive(self, payload: bytes | bytearray) -> None:
+        """Read one whole payload of the answer.
+
+        An ERR packet ends the exchange with `error`; any exception raised here breaks the session.
+        """
+
+    def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
+        """Read as many complete row frames as there are; returns the next position."""
+        return position
+
+    def out_of_order(self, data: bytes, expected: int) -> Exception:
+        """The error for a frame, beginning with `data`, that doesn't carry the number
+        `expected`.
+        """
+        return wrong_sequence(data[3], expected)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more answers follow."""
+        self.done = True
+        if error is not None and self.error is None:
+            self.error = error
+        self.notify()
+
+    def discard(self) -> None:
+        """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
+        self.on_progress = None
+
+    def take_error(self) -> BaseException | None:
+        """Why the exchange failed; None the next time."""
+        error, self.error = self.error, None
+        return error
+
+    def consume_progress(self) -> bool:
+        """Is there something to look at: news since the last time, or the end?"""
+        if not (self.has_progress or self.done):
+            return False
+        self.has_progress = False
+        return True
+
+    def notify(self) -> None:
+        """Wake whoever waits; if nobody does, the next who wants to need not."""
+        on_progress = self.on_progress
+        if on_progress is None:
+            self.has_progress = True
+        else:
+            self.on_progress = None
+            on_progress()
+
+
+#: Commands that neither begin a transaction nor change a mode.
+_NO_STATEMENT = frozenset(
+    {COMMAND.COM_PING, COMMAND.COM_INIT_DB, COMMAND.COM_PROCESS_KILL, COMMAND.COM_STMT_RESET}
+)
+
+
+class Command(Exchange):
+    """A command that is answered by OK or ERR: COM_PING, COM_INIT_DB, COM_PROCESS_KILL."""
+
+    def __init__(self, command: int, argument: bytes = b"") -> None:
+        """`command`: one of pymysql.constants.COMMAND."""
+        self.request = bytes([command]) + argument
+        self.runs_statement = command not in _NO_STATEMENT
+        #: The answer; None until it came.
+        self.ok: Ok | None = None
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        header = payload[0] if payload else None
+        if header == OK_HEADER:
+            self.ok = self.session.record_status(parse_ok(payload))
+            self.finish()
+        elif header == ERR_HEADER:
+            self.finish(parse_error(payload))
+        else:
+            raise malformed(f"the answer to a command begins with {bytes(payload[:8])!r}")
+
+
+class Quit(Exchange):
+    """COM_QUIT: the server closes the connection and says nothing."""
+
+    request = bytes([COMMAND.COM_QUIT])
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        if payload[:1] == bytes([ERR_HEADER]):
+            self.finish(parse_error(payload))
+            return
+        raise malformed("an answer to COM_QUIT")

@@ -1,0 +1,1 @@
+"""The log-in: the greeting, the response to it, and the authentication methods."""

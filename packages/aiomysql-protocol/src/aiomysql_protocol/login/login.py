@@ -1,0 +1,368 @@
+"""The connection phase as an exchange: greeting, TLS, handshake response, authentication.
+
+MySQL: "Connection Phase".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import ClassVar, NamedTuple, Self
+
+from pymysql.constants import CLIENT, CR
+from pymysql.err import MySQLError, NotSupportedError, OperationalError
+
+from aiomysql_protocol.commands.exchange import Exchange
+from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext, AuthMethod, Dialog
+from aiomysql_protocol.login.auth.native import NativePassword
+from aiomysql_protocol.login.auth.rsa import rsa_available
+from aiomysql_protocol.login.handshake import (
+    MULTI_FACTOR,
+    AuthSwitch,
+    Greeting,
+    auth_response_field,
+    connection_attributes,
+    not_a_greeting,
+    parse_auth_switch,
+    parse_greeting,
+    rest_of_response,
+    ssl_request,
+)
+from aiomysql_protocol.wire.capabilities import (
+    CACHE_METADATA,
+    DEFAULT,
+    DEPRECATE_EOF,
+    MAX_PAYLOAD,
+    REQUIRED,
+)
+from aiomysql_protocol.wire.errors import malformed
+from aiomysql_protocol.wire.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_error, parse_ok
+
+_AUTH_MORE_DATA = 0x01
+_AUTH_NEXT_FACTOR = 0x02
+
+#: More steps than any method takes: a server that goes on and on is refused.
+_MOST_STEPS = 16
+
+#: Methods that need RSA when the channel is not secure and the server's cache is cold.
+_RSA_METHODS = frozenset({"caching_sha2_password", "sha256_password"})
+
+#: Methods that send the password, and are refused when the channel is not secure.
+_CLEARTEXT_METHODS = frozenset({"mysql_clear_password", "dialog"})
+
+
+class Tls(Enum):
+    """Whether to encrypt the connection (names as in MySQL's --ssl-mode)."""
+
+    DISABLED = auto()
+    IF_NEEDED = auto()  # only where a password could not be sent without: no RSA on this machine
+    PREFERRED = auto()  # when the server offers it
+    REQUIRED = auto()  # or fail before anything about the user is sent
+
+
+class _Plan(NamedTuple):
+    """What the options and a greeting make of a log-in, but for nonce and password."""
+
+    capabilities: int
+    #: The method to begin with.
+    plugin: str
+    method: type[AuthMethod] | None
+    #: The request for TLS, with which the handshake response begins too.
+    head: bytes
+    #: What stands in that before and behind the method's first bytes.
+    before: bytes
+    behind: bytes
+
+
+#: How many plans are kept: the servers behind one address are of a kind.
+_MOST_PLANS = 8
+
+
+@dataclass(frozen=True)
+class LoginOptions:
+    """What a log-in needs to know.
+
+    Raises NotSupportedError when `auth_plugin` is not known.
+    """
+
+    user: bytes
+    password: bytes = field(repr=False)
+    database: bytes | None
+    #: Collation number for the session (one byte).
+    collation_id: int
+    #: Further capability flags to ask for.
+    client_flags: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tls: Tls = Tls.DISABLED
+    #: Is the channel secure as it is (a unix socket)?
+    secure: bool = False
+    #: Method to begin with; empty for the server's default.
+    auth_plugin: str = ""
+    #: The server's RSA public key, PEM.
+    server_public_key: bytes | None = None
+    #: May mysql_clear_password and dialog send the password on a channel that is not secure?
+    allow_cleartext: bool = False
+    #: May mysql_old_password be used?  What it sends gives the password's hash away.
+    allow_old_password: bool = False
+    #: Answers the prompts of the method `dialog` after the one for the password; called from
+    #: within `Session.receive`, for which the connection waits.
+    dialog: Dialog | None = None
+    #: Further methods by their names on the wire; they come before the package's own.
+    auth_methods: Mapping[str, type[AuthMethod]] = field(default_factory=dict)
+    #: Passwords for an account's second and third factor.
+    factor_passwords: tuple[bytes, ...] = field(default=(), repr=False)
+    #: The longest payload that is accepted, in bytes, which the server is told.
+    max_payload: int = MAX_PAYLOAD
+    #: What `plan` has made before; shared by all copies.
+    _plans: dict[tuple[int, str, bool], _Plan] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.auth_plugin and self.find_method(self.auth_plugin) is None:
+            known = ", ".join(sorted({*AUTH_METHODS, *self.auth_methods}))
+            raise NotSupportedError(
+                f"option 'auth_plugin' names the unknown {self.auth_plugin!r}; known are {known}"
+            )
+
+    def plan(self, greeting: Greeting, encrypt: bool) -> _Plan:
+        """For a server with this greeting, and a channel that is to be encrypted, or not."""
+        key = greeting.capabilities, greeting.auth_plugin, encrypt
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = self._plan(greeting, encrypt)
+        return plan
+
+    def _plan(self, greeting: Greeting, encrypt: bool) -> _Plan:
+        wanted = DEFAULT | MULTI_FACTOR | self.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
+        if self.database is not None:
+            wanted |= CLIENT.CONNECT_WITH_DB
+        capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
+        if not capabilities & DEPRECATE_EOF:
+            capabilities &= ~CACHE_METADATA  # what stands in for its EOF is not known
+        if encrypt:
+            capabilities |= CLIENT.SSL
+        plugin = self.auth_plugin or greeting.auth_plugin
+        method = self.find_method(plugin)
+        if method is None:
+            # The server will switch to what the account needs.
+            plugin, method = NativePassword.name, self.find_method(NativePassword.name)
+        head = ssl_request(capabilities, self.max_payload, self.collation_id)
+        attributes = connection_attributes(self.attributes)
+        return _Plan(
+            capabilities,
+            plugin,
+            method,
+            head,
+            head + self.user + b"\0",
+            rest_of_response(capabilities, plugin, self.database, attributes),
+        )
+
+    def with_password(self, password: bytes) -> Self:
+        """The same with another password."""
+        same = object.__new__(type(self))
+        fields = self.__dict__.copy()
+        fields["password"] = password
+        object.__setattr__(same, "__dict__", fields)
+        return same
+
+    def find_method(self, plugin: str) -> type[AuthMethod] | None:
+        """The method for a plugin's name; None when there is none."""
+        return self.auth_methods.get(plugin) or AUTH_METHODS.get(plugin)
+
+
+class Login(Exchange):
+    """From the server's greeting to its OK.
+
+    When `tls_wanted` becomes true the caller encrypts the connection, with nothing left unread,
+    and calls `tls_started`.
+    """
+
+    activity: ClassVar[str] = "the handshake"
+
+    # No server needs more, and nobody knows yet who it is.
+    max_payload: ClassVar[int] = 1 << 20
+
+    def __init__(self, options: LoginOptions) -> None:
+        self._options = options
+        self._tls = False
+        self._plan: _Plan | None = None
+        self._method: AuthMethod | None = None
+        self._factor = 0  # 0 for the password, then 1 and 2
+        self._steps = 0
+        #: Is it the caller's turn to start TLS?
+        self.tls_wanted = False
+        #: The method that the greeting announced; empty before.
+        self.server_auth_plugin = ""
+        #: The method in use; empty before the greeting.
+        self.auth_plugin = ""
+
+    @property
+    def greeting(self) -> Greeting | None:
+        """The server's greeting, once it came."""
+        return self.session.greeting if self.session is not None else None
+
+    def tls_started(self) -> None:
+        """The channel is encrypted now: go on with the handshake response."""
+        self.tls_wanted = False
+        self._tls = True
+        self._respond()
+
+    def receive(self, payload: bytes | bytearray) -> None:
+        assert self.session is not None
+        header = payload[0] if payload else None
+        if header == ERR_HEADER:
+            self.finish(parse_error(payload))
+        elif self.session.greeting is None:
+            self._greeted(parse_greeting(payload))
+        elif self._method is None:
+            raise malformed("the server did not wait for the handshake response")
+        elif header == OK_HEADER:
+            self.session.record_status(parse_ok(payload))
+            self.finish()
+        elif header == EOF_HEADER:
+            self._switch(parse_auth_switch(payload))
+        elif header == _AUTH_NEXT_FACTOR and self.session.capabilities & MULTI_FACTOR:
+            self._factor += 1
+            self._switch(parse_auth_switch(payload))
+        else:
+            # MariaDB marks only what could be taken for another packet.
+            marked = header == _AUTH_MORE_DATA
+            self._step(self._method, bytes(payload[1:] if marked else payload))
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise malformed(f"authentication did not end after {_MOST_STEPS} steps")
+
+    def out_of_order(self, data: bytes, expected: int) -> Exception:
+        if self.greeting is None:
+            return not_a_greeting(data)
+        return super().out_of_order(data, expected)
+
+    def _greeted(self, greeting: Greeting) -> None:
+        assert self.session is not None
+        session = self.session
+        session.greeting = greeting
+        session.server_status = greeting.server_status
+        self.server_auth_plugin = greeting.auth_plugin
+        encrypt = self._decide_tls(greeting)
+        self._plan = plan = self._options.plan(greeting, encrypt)
+        session.capabilities = plan.capabilities
+        if encrypt:
+            session.send_payload(self, plan.head)
+            self.tls_wanted = True
+            self.notify()
+        else:
+            self._respond()
+
+    def _decide_tls(self, greeting: Greeting) -> bool:
+        """Encrypt?  Raises OperationalError 2026 when TLS is asked for and not to be had."""
+        options = self._options
+        if options.tls is Tls.DISABLED:
+            return False
+        offered = bool(greeting.capabilities & CLIENT.SSL)
+        if options.tls is Tls.REQUIRED and not offered:
+            raise OperationalError(
+                CR.CR_SSL_CONNECTION_ERROR,
+                "SSL connection error: SSL is required but the server doesn't support it",
+            )
+        if options.tls is Tls.IF_NEEDED:
+            return offered and not options.secure and self._needs_tls(greeting)
+        return offered
+
+    def _needs_tls(self, greeting: Greeting) -> bool:
+        """Is there a password that could not be sent in clear?"""
+        options = self._options
+        own, announced = options.auth_plugin, greeting.auth_plugin
+        if own in _CLEARTEXT_METHODS or announced in _CLEARTEXT_METHODS:
+            return not options.allow_cleartext
+        return (
+            bool(options.password)
+            and (own in _RSA_METHODS or announced in _RSA_METHODS)
+            and not rsa_available()
+        )
+
+    def _respond(self) -> None:
+        assert self.session is not None and self.session.greeting is not None
+        greeting, plan = self.session.greeting, self._plan
+        assert plan is not None
+        announced = plan.plugin == greeting.auth_plugin
+        first = self._begin(plan.plugin, plan.method, greeting.nonce, announced)
+        field = auth_response_field(plan.capabilities, first, plan.plugin)
+        self.session.send_payload(self, plan.before + field + plan.behind)
+        self.quick = True  # as a rule the OK comes next
+
+    def _switch(self, switch: AuthSwitch) -> None:
+        """The server wants another method, or one for the next factor."""
+        assert self.session is not None and self.session.greeting is not None
+        nonce = switch.nonce or self.session.greeting.nonce
+        method = self._options.find_method(switch.plugin)
+        self._reply(self._begin(switch.plugin, method, nonce, True))
+
+    def _begin(
+        self, plugin: str, method: type[AuthMethod] | None, nonce: bytes, announced: bool
+    ) -> bytes:
+        """Begin `method`, named `plugin`; returns its first bytes."""
+        options = self._options
+        if method is None:
+            asked = f" for factor {self._factor + 1}" if self._factor else ""
+            raise OperationalError(
+                CR.CR_AUTH_PLUGIN_CANNOT_LOAD,
+                f"Authentication plugin '{plugin}', which the server asks for{asked}, "
+                "is not supported",
+            )
+        self.auth_plugin = plugin
+        context = AuthContext(
+            password=options.password if self._factor == 0 else self._password(plugin),
+            nonce=nonce,
+            secure=self._tls or options.secure,
+            tls=self._tls,
+            server_public_key=options.server_public_key,
+            announced=announced,
+            allow_cleartext=options.allow_cleartext,
+            allow_old_password=options.allow_old_password,
+            dialog=options.dialog,
+        )
+        try:
+            self._method = method(context)
+            return self._method.start()
+        except MySQLError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _password(self, plugin: str) -> bytes:
+        """The password for the second or third factor, which the server asks for."""
+        options, factor = self._options, self._factor
+        if factor <= len(options.factor_passwords):
+            return options.factor_passwords[factor - 1]
+        raise OperationalError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"The account has several factors (multi-factor authentication): the server asks for "
+            f"factor {factor + 1} with the plugin '{plugin}', and the option "
+            "'factor_passwords' has no password for it",
+        )
+
+    def _step(self, method: AuthMethod, challenge: bytes) -> None:
+        try:
+            reply = method.step(challenge)
+        except MySQLError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
+        if reply is not None:
+            self._reply(reply)
+
+    def _failed(self, error: Exception) -> OperationalError:
+        """The error for one in a method, which may be the caller's code."""
+        # Without the error's text, in which a password may stand.
+        return OperationalError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"Authentication plugin '{self.auth_plugin}' failed ({type(error).__name__})",
+        )
+
+    def _reply(self, payload: bytes) -> None:
+        assert self.session is not None
+        self.session.send_payload(self, payload)

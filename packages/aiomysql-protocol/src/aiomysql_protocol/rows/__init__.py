@@ -1,0 +1,1 @@
+"""The rows of a result set: their metadata, and how values are made of their bytes."""

@@ -1,0 +1,293 @@
+"""Text result rows: from the bytes of a result set to tuples of Python values.
+
+A decoder is made once per set of columns and used for every packet of every result set that has
+those columns. ``TextRowDecoder`` here is the Python implementation; ``_speedups.c`` holds one
+that behaves the same. Which of the two runs is decided in ``implementation``.
+
+Wire format: MySQL: Protocol::Packet, ProtocolText::ResultsetRow, LengthEncodedInteger.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any, Protocol, TypeVar
+
+from aiomysql_protocol.rows.cells import UNREADABLE, column_reader, fast_reader
+from aiomysql_protocol.rows.cells import CellKind as CellKind
+from aiomysql_protocol.rows.cells import CellPlan as CellPlan
+from aiomysql_protocol.rows.cells import checked_plans as checked_plans
+from aiomysql_protocol.rows.cells import exact_decimal as exact_decimal
+from aiomysql_protocol.rows.cells import general_reader as general_reader
+from aiomysql_protocol.wire.errors import MalformedPacket, malformed
+
+_T = TypeVar("_T")
+
+_HEADER = 4  # three bytes of length, one of sequence id
+_FULL_FRAME = 0xFFFFFF  # a frame of this length is continued by the next one
+_NULL = 0xFB
+_FIRST_STOP = 0xFE  # EOF or OK; 0xFF is ERR
+
+#: The header of the frame at a position as one number: length plus 2**24 times the sequence id.
+unpack_header = struct.Struct("<I").unpack_from
+
+
+class RowDecoder(Protocol):
+    """Turns rows into tuples. Stateless: one decoder may serve any number of result sets.
+
+    Values of the kinds INT to TIMEDELTA are what PyMySQL's default converters make of the text
+    (dates out of range come back as str). Whatever is wrong with a row, the structure of all of
+    it is checked before any of its values is converted.
+    """
+
+    def decode(
+        self,
+        buffer: bytes | bytearray,
+        start: int,
+        end: int,
+        sequence_id: int,
+        rows: list[tuple[Any, ...]],
+        /,
+    ) -> int:
+        """Append a tuple to `rows` for each complete row frame in ``buffer[start:end]``.
+
+        `sequence_id` (0 to 255) is what the first frame must carry. Returns the position of the
+        first byte not consumed. That is where the bytes end, or a frame that is incomplete, empty
+        or 0xFFFFFF bytes long (continued in the next one), or has another sequence id than
+        expected, or begins with 0xFE (EOF, OK) or 0xFF (ERR).
+
+        Raises MalformedPacket for a row that does not have the columns' structure, DataError for
+        a value that cannot be read as its column's type, whatever a CONVERT column's converter
+        raises, and ValueError for a range outside of the buffer. Rows before the failing one are
+        in `rows` then.
+        """
+        ...
+
+    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]:
+        """The one row that makes up the whole `payload`, which may be of any size and may begin
+        with 0xFE or 0xFF. Raises what ``decode`` raises.
+        """
+        ...
+
+
+# So many bytes of rows are worth reading column by column; and so many fit into fast memory.
+_MANY_BYTES = 1024
+_AT_ONCE = 32768
+
+
+class FramedRows(ABC):
+    """What RowDecoders in Python share: the way from frame to frame."""
+
+    __slots__ = ("_converts",)
+
+    def __init__(self, plans: Iterable[CellPlan]) -> None:
+        # The fast way notices a broken row only after reading its values, which no user's function
+        # may see.
+        self._converts = any(plan.kind is CellKind.CONVERT for plan in plans)
+
+    def decode(
+        self,
+        buffer: bytes | bytearray,
+        start: int,
+        end: int,
+        sequence_id: int,
+        rows: list[tuple[Any, ...]],
+        /,
+    ) -> int:
+        """See ``RowDecoder.decode``."""
+        if not 0 <= start <= end <= len(buffer):
+            raise ValueError("start and end must lie within the buffer")
+        if not 0 <= sequence_id <= 255:
+            raise ValueError("sequence_id must be 0 to 255")
+        if type(buffer) is bytes:
+            return self._decode(buffer, start, end, sequence_id, rows)
+        if start + _HEADER + int.from_bytes(buffer[start : start + 3], "little") > end:
+            return start  # before copying, so that the head of a large row is not copied often
+        data = bytes(buffer[start:end])
+        return start + self._decode(data, 0, len(data), sequence_id, rows)
+
+    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]:
+        """See ``RowDecoder.decode_row``."""
+        data = bytes(payload)
+        return self._read_carefully(data, 0, len(data))
+
+    def _decode(
+        self, data: bytes, pos: int, end: int, sequence_id: int, rows: list[tuple[Any, ...]]
+    ) -> int:
+        read = self._read_carefully if self._converts else self._read
+        while end - pos >= _MANY_BYTES and not self._converts:
+            start, before = pos, len(rows)
+            pos = self._read_many(data, pos, min(end, pos + _AT_ONCE), sequence_id, rows)
+            sequence_id = (sequence_id + len(rows) - before) & 0xFF
+            if pos == start:
+                break
+        while end - pos > _HEADER and data[pos + _HEADER] < _FIRST_STOP:
+            # Negative, or too great, where the sequence id is another one.
+            length = unpack_header(data, pos)[0] - (sequence_id << 24)
+            row_end = pos + _HEADER + length
+            if not 0 < length < _FULL_FRAME or row_end > end:
+                break
+            rows.append(read(data, pos + _HEADER, row_end))
+            pos = row_end
+            sequence_id = (sequence_id + 1) & 0xFF
+        return pos
+
+    def _read_many(
+        self, data: bytes, pos: int, end: int, sequence_id: int, rows: list[tuple[Any, ...]]
+    ) -> int:
+        """Append as many rows as can be read the fastest way; return the position after them."""
+        return pos
+
+    @abstractmethod
+    def _read(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+        """The row in ``data[pos:end]``, the fast way; what it cannot do it leaves to the other."""
+
+    @abstractmethod
+    def _read_carefully(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+        """The row in ``data[pos:end]``: all of its structure is checked first."""
+
+
+class TextRowDecoder(FramedRows):
+    """The RowDecoder of text rows in Python.
+
+    Raises ValueError for a plan that lacks its encoding or its converter, LookupError for an
+    encoding that Python does not have.
+    """
+
+    __slots__ = ("_careful", "_columns", "_fast", "_plans")
+
+    def __init__(self, plans: Sequence[CellPlan]) -> None:
+        self._plans = checked_plans(plans)
+        super().__init__(self._plans)
+        self._fast = list(enumerate(map(fast_reader, self._plans)))
+        self._columns = [column_reader(plan) for plan in self._plans]
+        self._careful = [general_reader(plan) for plan in self._plans]
+
+    def _read(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+        start = pos
+        values: list[Any] = [None] * len(self._fast)
+        try:
+            for column, read in self._fast:
+                length = data[pos]
+                pos += 1
+                if length < _NULL:
+                    values[column] = read(data[pos : (pos := pos + length)])
+                elif length != _NULL:
+                    pos, length = long_length(data, pos, end)
+                    values[column] = read(data[pos : (pos := pos + length)])
+        except (MalformedPacket, *UNREADABLE):
+            return self._read_carefully(data, start, end)
+        if pos != end:
+            return self._read_carefully(data, start, end)
+        return tuple(values)
+
+    def _read_many(
+        self, data: bytes, pos: int, end: int, sequence_id: int, rows: list[tuple[Any, ...]]
+    ) -> int:
+        start = pos
+        cells, pos = self._split_many(data, pos, end, sequence_id)
+        if not cells:
+            return start
+        count = len(self._fast)
+        try:
+            columns = [read(cells[at::count]) for at, read in enumerate(self._columns)]
+        except UNREADABLE:
+            return start
+        rows.extend(zip(*columns, strict=True))
+        return pos
+
+    def _split_many(
+        self, data: bytes, pos: int, end: int, sequence_id: int
+    ) -> tuple[list[bytes | None], int]:
+        """The cells of all rows up to the first that is odd, and the position of that one.
+
+        That a row's cells run past its end is noticed by where the last one ends.
+        """
+        columns = range(len(self._fast))
+        cells: list[bytes | None] = []
+        append = cells.append
+        row, known = pos, 0
+        try:
+            while data[row + 3] == sequence_id and data[row + _HEADER] < _FIRST_STOP:
+                pos = row + _HEADER
+                row_end = pos + (data[row] | data[row + 1] << 8 | data[row + 2] << 16)
+                if row_end > end:
+                    break
+                for _ in columns:
+                    length = data[pos]
+                    pos += 1
+                    if length >= _NULL:
+                        if length == _NULL:
+                            append(None)
+                            continue
+                        pos, length = long_length(data, pos, end)
+                    append(data[pos : (pos := pos + length)])
+                if pos != row_end:
+                    break
+                row, known = row_end, len(cells)
+                sequence_id = (sequence_id + 1) & 0xFF
+        except (MalformedPacket, IndexError):
+            pass
+        del cells[known:]
+        return cells, row
+
+    def _read_carefully(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+        cells = _split(data, pos, end, len(self._plans))
+        return tuple(
+            [
+                None if cell is None else read(cell)
+                for read, cell in zip(self._careful, cells, strict=True)
+            ]
+        )
+
+
+def long_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """A length too great for one byte, of which `pos` is past the first; and the position after."""
+    first = data[pos - 1]
+    if first == 0xFF:
+        raise malformed("a value's length begins with 0xff")
+    width = {0xFC: 2, 0xFD: 3, 0xFE: 8}[first]
+    if width > end - pos:
+        raise malformed("a row ends within a value's length")
+    return pos + width, int.from_bytes(data[pos : pos + width], "little")
+
+
+def _split(data: bytes, pos: int, end: int, columns: int) -> list[bytes | None]:
+    """The values of the row in ``data[pos:end]`` as they were sent, None for NULL."""
+    cells: list[bytes | None] = []
+    for _ in range(columns):
+        if pos >= end:
+            raise malformed("a row ends before its last column")
+        length = data[pos]
+        pos += 1
+        if length == _NULL:
+            cells.append(None)
+            continue
+        if length > _NULL:
+            pos, length = long_length(data, pos, end)
+        if length > end - pos:
+            raise malformed("a value runs past the end of its row")
+        cells.append(data[pos : pos + length])
+        pos += length
+    if pos != end:
+        raise malformed("bytes are left over after the last column of a row")
+    return cells
+
+
+def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None:
+    """Turn each of `rows`, tuples, into a dict by `names`, in its place.
+
+    Of equal names the last one's value stays. Raises ValueError for a row of another length.
+    """
+    if not {len(names)}.issuperset(map(len, rows)):
+        raise ValueError("each row must be a tuple with a value for each name")
+    rows[:] = map(dict, map(zip, repeat(names), rows))
+
+
+def drain_rows(rows: list[_T], /) -> tuple[_T, ...]:
+    """All of `rows` as a tuple; the list is empty afterwards."""
+    drained = tuple(rows)
+    rows.clear()
+    return drained

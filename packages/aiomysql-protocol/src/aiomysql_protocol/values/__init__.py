@@ -1,0 +1,1 @@
+"""Values as a server takes them: as literals in a statement's text, or as parameters."""

@@ -1,0 +1,335 @@
+"""Hostile answers: a DB-API error within a second, and the connection closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymysql.constants import FIELD_TYPE
+
+from aiomysql_core import (
+    Connection,
+    Cursor,
+    DataError,
+    DictCursor,
+    MySQLError,
+    SSCursor,
+    SSDictCursor,
+    connect,
+)
+from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.wire.capabilities import DEPRECATE_EOF
+from tests.hostile.peer import FILE, PASSWORD, Peer, Script, assert_nothing_given_away, playing
+from tests.hostile.response_scripts import ANSWERS, EOF, MORE, column
+from tests.protocol.blocking import new_session
+from tests.scripted import CAPABILITIES, frame, frames, greeting, ok
+
+# Nothing here depends on them.
+PATIENT: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 5}
+
+
+def script(*answers: bytes, hang_up: bool = False, deprecate_eof: bool = False) -> Script:
+    """A good log-in and SET, then one answer for each request."""
+    flags = CAPABILITIES | (DEPRECATE_EOF if deprecate_eof else 0)
+    hello = frame(greeting(capabilities=flags), 0)
+    return Script([hello, frame(ok(), 2), frames(ok()), *answers], hang_up)
+
+
+async def opened(peer: Peer, **options: Any) -> Connection:
+    return await connect(
+        host="127.0.0.1",
+        port=peer.port,
+        user="u",
+        password=PASSWORD,
+        autocommit=None,
+        **{**PATIENT, **options},
+    )
+
+
+async def everything(connection: Connection, cursorclass: type[Cursor]) -> None:
+    """Ask, read all results, and ask again."""
+    async with connection.cursor(cursorclass) as cursor:
+        await cursor.execute("SELECT 'all' FROM t")
+        await cursor.fetchall()
+        while await cursor.nextset():
+            await cursor.fetchall()
+    await connection.ping(reconnect=False)
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_hostile_answer(name: str, cursorclass: type[Cursor]) -> None:
+    answer = ANSWERS[name]
+    plan = script(answer.data, hang_up=answer.hang_up, deprecate_eof=answer.deprecate_eof)
+    async with playing(plan) as peer:
+        # A file may be loaded, but no statement here names one.
+        connection = await opened(peer, local_infile=True)
+        begin = time.monotonic()
+        with pytest.raises(MySQLError, match=answer.words):
+            await everything(connection, cursorclass)
+        assert connection.closed
+        assert not connection.busy
+        await asyncio.wait_for(peer.ended.wait(), 2)
+        assert time.monotonic() - begin < 1
+        with pytest.raises(MySQLError):
+            await connection.ping(reconnect=False)
+    assert_nothing_given_away(peer)
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
+async def test_long_packet_at_the_end(cursorclass: type[Cursor]) -> None:
+    """With DEPRECATE_EOF an OK packet ends the rows, which may say as much as it likes."""
+    end = b"\xfe" + ok()[1:] + b"m" * 1000
+    plan = script(frames(b"\x01", column(), b"\x01x", end), hang_up=True, deprecate_eof=True)
+    async with playing(plan) as peer:
+        connection = await opened(peer)
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT 'x'")
+            assert list(await cursor.fetchall()) == [("x",)]
+        connection.close()
+
+
+# -- many columns ----------------------------------------------------------------------------
+
+MOST_COLUMNS = 1 << 16
+
+
+def many_columns(name: bytes) -> bytes:
+    """A result set of as many columns as are taken, each called `name % its number`."""
+    names = [name % number if b"%" in name else name for number in range(MOST_COLUMNS)]
+    head = b"\xfd" + MOST_COLUMNS.to_bytes(3, "little")
+    row = b"\x01x" * MOST_COLUMNS
+    return frames(head, *map(column, names), EOF, row, row, EOF)
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, DictCursor, SSCursor, SSDictCursor])
+@pytest.mark.parametrize("name", [b"%x", b"same"])
+async def test_as_many_columns_as_can_be(cursorclass: type[Cursor], name: bytes) -> None:
+    """Nothing takes a time that grows with the square of their count: that was 17 seconds."""
+    async with playing(script(many_columns(name), hang_up=True)) as peer:
+        connection = await opened(peer)
+        begin = time.process_time()
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT * FROM t")
+            rows = list(await cursor.fetchall())
+        assert time.process_time() - begin < 6
+        assert [len(row) for row in rows] == [len(rows[0])] * 2
+        if name == b"%x":
+            assert len(rows[0]) == MOST_COLUMNS
+        connection.close()
+
+
+# -- files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("/etc/passwd", True), ("NAME", False), ("NAME\0", True), ("", True)],
+)
+async def test_file_that_was_not_named(name: str, allowed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(FILE)
+    asked = name.replace("NAME", str(path)).encode()
+    async with playing(script(frames(b"\xfb" + asked))) as peer:
+        connection = await opened(peer, local_infile=allowed)
+        with pytest.raises(MySQLError, match="local file"):
+            await connection.query(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE t")
+        assert connection.closed
+        await asyncio.wait_for(peer.ended.wait(), 1)
+    assert_nothing_given_away(peer)
+
+
+async def test_file_that_is_asked_for_twice(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(FILE)
+    request = b"\xfb" + str(path).encode()
+    # The file takes packets 2 and 3.
+    async with playing(script(frame(request, 1), b"", frame(request, 4))) as peer:
+        connection = await opened(peer, local_infile=True)
+        with pytest.raises(MySQLError, match="local file"):
+            await connection.query(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE t")
+        assert connection.closed
+        await asyncio.wait_for(peer.ended.wait(), 1)
+    assert peer.received.count(FILE) == 1
+
+
+async def test_answer_before_the_end_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(FILE * 200_000)
+    request = frame(b"\xfb" + str(path).encode(), 1)
+    async with playing(script(request + frame(ok(), 2))) as peer:
+        connection = await opened(peer, local_infile=True)
+        with pytest.raises(MySQLError, match="did not wait|sequence"):
+            await connection.query(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE t")
+        assert connection.closed
+
+
+# -- values ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (FIELD_TYPE.LONGLONG, b"many"),
+        (FIELD_TYPE.LONGLONG, b""),
+        (FIELD_TYPE.LONGLONG, b"9" * 200),
+        (FIELD_TYPE.LONG, b"1\xff"),
+        (FIELD_TYPE.DOUBLE, b"1.2.3"),
+        (FIELD_TYPE.NEWDECIMAL, b"12,5"),
+        (FIELD_TYPE.VAR_STRING, b"caf\xe9"),
+        (FIELD_TYPE.VAR_STRING, b"\xed\xa0\x80"),
+        (FIELD_TYPE.JSON, b"\xff"),
+        (FIELD_TYPE.DATETIME, b"2026-13-45\xff"),
+        (FIELD_TYPE.DATE, b"\xff"),
+        (FIELD_TYPE.TIME, b"999999999999999:00:00"),
+        (FIELD_TYPE.TIME, b"\xfe\xff"),
+        (FIELD_TYPE.YEAR, b"now"),
+        (FIELD_TYPE.BIT, b"\x01" * 200),
+        (FIELD_TYPE.GEOMETRY, b"\xff"),
+        (250 - 40, b"type nobody knows"),
+    ],
+)
+async def test_values_nobody_can_read(kind: int, value: bytes, cursorclass: type[Cursor]) -> None:
+    """Some are read as text or bytes after all; in step the connection is in any case."""
+    cell = bytes([len(value)]) + value
+    answer = frames(b"\x01", column(kind=kind), EOF, cell, cell, EOF)
+    good = frames(b"\x01", column(), EOF, b"\x05right", EOF)
+    async with playing(script(answer, good, b"", hang_up=True)) as peer:
+        connection = await opened(peer)
+        async with connection.cursor(cursorclass) as cursor:
+            with contextlib.suppress(DataError):
+                await cursor.execute("SELECT 'value'")
+                assert len(await cursor.fetchall()) == 2
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT 'right'")
+            assert list(await cursor.fetchall()) == [("right",)]
+        await connection.ensure_closed()
+
+
+async def test_names_nobody_can_read() -> None:
+    answer = frames(b"\x01", column(b"\xff\xfe\xe9"), EOF, b"\x01x", EOF)
+    async with playing(script(answer, b"", hang_up=True)) as peer:
+        connection = await opened(peer)
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT 'x'")
+            assert await cursor.fetchone() == ("x",)
+            assert cursor.description is not None
+            assert cursor.description[0][0] == "\ufffd" * 3
+        await connection.ensure_closed()
+
+
+# -- without an end --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
+async def test_results_that_nobody_takes(cursorclass: type[Cursor]) -> None:
+    """The server is not listened to any more, before they fill the memory."""
+    plan = script(frames(*[ok(status=MORE)] * 256))
+    async with playing(Script(plan.steps, repeated=True)) as peer:
+        connection = await opened(peer)
+        async with connection.cursor(cursorclass) as cursor:
+            await cursor.execute("SELECT 1")
+            tracemalloc.start()
+            try:
+                sent = -1
+                async with asyncio.timeout(5):
+                    while sent != peer.sent:
+                        sent = peer.sent
+                        await asyncio.sleep(0.1)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert peak < 40_000_000
+            for _ in range(100_000):  # more than came before the pause
+                assert await cursor.nextset()
+            assert peer.sent > sent
+            connection.close()
+        await asyncio.wait_for(peer.ended.wait(), 1)
+
+
+async def test_statement_after_results_that_nobody_takes() -> None:
+    plan = script(frames(*[ok(status=MORE)] * 40_000, ok()), frames(ok(affected_rows=7)))
+    async with playing(plan) as peer:
+        connection = await opened(peer)
+        for rows in (0, 7):
+            assert await connection.query("UPDATE t") == rows
+            await asyncio.sleep(0.05)
+        connection.close()
+
+
+async def test_more_results_for_ever() -> None:
+    """Each is delivered; who has enough of them closes the connection, which ends in time."""
+    empty = [ok(status=MORE)] * 256
+    plan = script(frames(*empty))
+    async with playing(Script(plan.steps, repeated=True)) as peer:
+        connection = await opened(peer)
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+            for _ in range(500):
+                assert await cursor.nextset()
+            begin = time.monotonic()
+            await connection.ensure_closed()
+        assert time.monotonic() - begin < 3
+        await asyncio.wait_for(peer.ended.wait(), 1)
+
+
+def test_frames_of_16_mib_for_ever() -> None:
+    """A payload that goes on and on is refused at the limit, and held but once until then."""
+    limit = 40 << 20
+    session = new_session(limit)
+    query = Query(b"SELECT 1")
+    session.start(query)
+    pieces = 273
+    piece = bytearray(0xFFFFFF // pieces)
+    tracemalloc.start()
+    try:
+        fed = 0
+        for number in range(1, 20):
+            head = bytearray(b"\xff\xff\xff" + bytes([number]))
+            session.receive(head, 0, 4)
+            for _ in range(pieces):
+                session.receive(piece, 0, len(piece))
+                fed += len(piece)
+            if session.error is not None:
+                break
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(query.error, MySQLError)
+    assert "max_allowed_packet" in str(query.error)
+    assert fed < limit + 0xFFFFFF
+    assert peak < limit * 1.3
+
+
+async def test_flood_after_goodbye() -> None:
+    plan = script(b"x" * 100_000)
+    async with playing(Script(plan.steps, repeated=True)) as peer:
+        connection = await opened(peer)
+        begin = time.monotonic()
+        await connection.ensure_closed()
+        assert time.monotonic() - begin < 3
+        assert connection.closed
+        await asyncio.wait_for(peer.ended.wait(), 2)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ANSWERS if "endless" in name or "huge" in name or "million" in name]
+)
+async def test_nothing_is_allocated_for_a_promise(name: str) -> None:
+    answer = ANSWERS[name]
+    async with playing(script(answer.data, deprecate_eof=answer.deprecate_eof)) as peer:
+        connection = await opened(peer)
+        tracemalloc.start()
+        try:
+            with pytest.raises(MySQLError):
+                await everything(connection, Cursor)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 2_000_000
