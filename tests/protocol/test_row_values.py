@@ -12,7 +12,8 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.text import CellKind, TextRowDecoder
+from aiomysql_protocol.rows.cells import CellKind
+from aiomysql_protocol.rows.text import TextRowDecoder
 
 from .row_bytes import MakeDecoder, decode_all, frames, payload, plan
 

@@ -15,13 +15,8 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.text import (
-    CellKind,
-    CellPlan,
-    RowDecoder,
-    TextRowDecoder,
-    general_reader,
-)
+from aiomysql_protocol.rows.cells import CellKind, CellPlan, general_reader
+from aiomysql_protocol.rows.text import RowDecoder, TextRowDecoder
 
 from .row_bytes import decode_all, frames, implementation, length, need_c, payload, plan
 

@@ -40,14 +40,14 @@ import_objects(State *state)
     state->ready_type = import_name(implementation, "Ready");
     state->done = state->ready_type == NULL ? NULL : ready(state, Py_None);
     return state->done == NULL ||
-                   (state->quick_response = import_name(implementation, "quick_response")) == NULL ||
-                   (state->literals = import_name(implementation, "literals")) == NULL ||
-                   (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
+                   (state->quick_response = import_name("aiomysql_protocol.session", "quick_response")) == NULL ||
+                   (state->literals = import_name("aiomysql_protocol.values.literals", "literals")) == NULL ||
+                   (state->drain_rows = import_name("aiomysql_protocol.rows.text", "drain_rows")) == NULL ||
                    (state->is_simple_statement =
-                        import_name(implementation, "is_simple_statement")) == NULL ||
-                   (state->start_query = import_name(implementation, "start_query")) == NULL ||
-                   (state->start_execution = import_name(implementation, "start_execution")) ==
-                       NULL ||
+                        import_name("aiomysql_protocol.sql.statements", "is_simple_statement")) == NULL ||
+                   (state->start_query = import_name("aiomysql_protocol.commands.query", "start_query")) == NULL ||
+                   (state->start_execution =
+                        import_name("aiomysql_protocol.commands.prepared", "start_execution")) == NULL ||
                    (state->query_type = import_name("aiomysql_protocol.commands.query", "Query")) == NULL ||
                    (state->execute_type = import_name("aiomysql_protocol.commands.prepared", "Execute")) ==
                        NULL ||

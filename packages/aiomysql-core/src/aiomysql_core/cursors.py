@@ -31,7 +31,7 @@ from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import CursorState
 from aiomysql_core.log import logger
 from aiomysql_core.statements import PreparedStatement, Statement
-from aiomysql_protocol.implementation import drain_rows
+from aiomysql_protocol.rows.text import drain_rows
 from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
