@@ -25,6 +25,7 @@ find_late_objects(State *state)
 #include "_fastpath.h"
 #include "_ready_context.h"
 #include "_receiver.h"
+#include "_waiter.h"
 
 static const char *const name_texts[NAME_COUNT] = {
 #define X(name) #name,
@@ -35,14 +36,12 @@ static const char *const name_texts[NAME_COUNT] = {
 static int
 import_objects(State *state)
 {
-    static const char implementation[] = "aiomysql_protocol.implementation";
-
-    state->ready_type = import_name(implementation, "Ready");
-    state->done = state->ready_type == NULL ? NULL : ready(state, Py_None);
-    return state->done == NULL ||
-                   (state->quick_response = import_name("aiomysql_protocol.session", "quick_response")) == NULL ||
-                   (state->literals = import_name("aiomysql_protocol.values.literals", "literals")) == NULL ||
-                   (state->drain_rows = import_name("aiomysql_protocol.rows.text", "drain_rows")) == NULL ||
+    return (state->quick_response = import_name("aiomysql_protocol.session", "quick_response")) ==
+                       NULL ||
+                   (state->literals = import_name("aiomysql_protocol.values.literals", "literals")) ==
+                       NULL ||
+                   (state->drain_rows = import_name("aiomysql_protocol.rows.text", "drain_rows")) ==
+                       NULL ||
                    (state->is_simple_statement =
                         import_name("aiomysql_protocol.sql.statements", "is_simple_statement")) == NULL ||
                    (state->start_query = import_name("aiomysql_protocol.commands.query", "start_query")) == NULL ||
@@ -90,11 +89,18 @@ module_exec(PyObject *module)
     else if (!PyDict_Check(state->current_tasks)) {
         Py_CLEAR(state->current_tasks);
     }
+    state->ready_type = add_type(module, &Ready_spec);
+    state->waiter_type = add_type(module, &Waiter_spec);
+    if (state->ready_type == NULL || state->waiter_type == NULL) {
+        return -1;
+    }
+    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    state->done = new_ready(state->ready_type, Py_None);
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);
     state->cursor_state_type = add_type(module, &CursorState_spec);
     state->ready_context_type = add_type(module, &ReadyContext_spec);
-    if (state->fast_path_type == NULL || state->receiver_type == NULL ||
+    if (state->done == NULL || state->fast_path_type == NULL || state->receiver_type == NULL ||
         state->cursor_state_type == NULL || state->ready_context_type == NULL) {
         return -1;
     }
@@ -103,8 +109,8 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
-    X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement) X(start_query)        \
-    X(start_execution)                                                                             \
+    X(waiter_type) X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement)      \
+    X(start_query) X(start_execution)                                                              \
     X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
     X(prepared_statement_type) X(context_manager)
 

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from aiomysql_protocol import lending, waiting
+from aiomysql_protocol import lending
 from aiomysql_protocol._accelerator import (
     VARIABLE,
     accelerator,
@@ -57,11 +57,8 @@ if TYPE_CHECKING:
     from aiomysql_protocol.lending import Turn as Turn
     from aiomysql_protocol.lending import following as following
     from aiomysql_protocol.lending import resting as resting
-    from aiomysql_protocol.waiting import Ready as Ready
-    from aiomysql_protocol.waiting import Waiter as Waiter
 else:
     _c = accelerator()
-    _waiting, _lending = (waiting, lending) if _c is None else (_c, _c)
-    Ready, Waiter = _waiting.Ready, _waiting.Waiter
+    _lending = lending if _c is None else _c
     Item, Turn, Shelf, Loan = _lending.Item, _lending.Turn, _lending.Shelf, _lending.Loan
     resting, following = _lending.resting, _lending.following
