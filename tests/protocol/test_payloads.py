@@ -83,7 +83,7 @@ def test_gathered_bytes(new: MakePayload) -> None:
 
 
 def test_nothing_is_lent_in_python() -> None:
-    made = payloads.LongPayload()
+    made = payloads.PyLongPayload()
     assert made.room(10) is None
     with pytest.raises(ValueError, match="no room"):
         made.fill(1)

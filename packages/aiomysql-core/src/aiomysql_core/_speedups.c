@@ -1,4 +1,4 @@
-/* What is worth writing in C between the event loop and the protocol session: see implementation.py.
+/* What is worth writing in C between the event loop and the protocol session: see _accelerator.py.
  *
  * POSIX systems only: sockets are read and written by their descriptors.
  */
@@ -169,8 +169,8 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef module_methods[] = {
-    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
-    {"same_items", METHOD(same_items), METH_FASTCALL, "See implementation.same_items."},
+    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See cursor_state.new_cursor."},
+    {"same_items", METHOD(same_items), METH_FASTCALL, "See options.same_items."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -188,7 +188,7 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiomysql_core._speedups",
-    .m_doc = "What is worth writing in C; see implementation.py.",
+    .m_doc = "What is worth writing in C; see _accelerator.py.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

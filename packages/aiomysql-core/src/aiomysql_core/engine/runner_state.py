@@ -16,7 +16,7 @@ from aiomysql_protocol.commands.query import Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
-    from aiomysql_core.implementation import FastPath
+    from aiomysql_core.engine.fast_path import FastPath
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
