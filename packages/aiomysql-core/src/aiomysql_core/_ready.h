@@ -1,4 +1,4 @@
-/* Ready: see engine/ready.py. */
+/* Ready: see waiting/ready.py. */
 #ifndef AIOMYSQL_CORE_READY_H
 #define AIOMYSQL_CORE_READY_H
 

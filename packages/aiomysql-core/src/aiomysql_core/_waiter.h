@@ -1,4 +1,4 @@
-/* Waiter: see engine/waiter.py. */
+/* Waiter: see waiting/waiter.py. */
 #ifndef AIOMYSQL_CORE_WAITER_H
 #define AIOMYSQL_CORE_WAITER_H
 
