@@ -1,7 +1,10 @@
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextvars import Context
-from typing import Any, Generic, NoReturn, TypeVar, final
+from types import GenericAlias
+from typing import Any, Generic, Self, TypeVar, final
+
+from typing_extensions import disjoint_base
 
 from aiomysql_protocol.commands.exchange_state import ExchangeState as ExchangeState
 from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
@@ -16,20 +19,10 @@ from aiomysql_protocol.session import Session
 _T = TypeVar("_T")
 _I = TypeVar("_I", bound=Item[Any])
 
-@final
-class Ready(Coroutine[Any, Any, _T], Generic[_T]):
-    def __init__(self, value: _T, /) -> None: ...
-    @property
-    def value(self) -> _T: ...
-    def __await__(self) -> Generator[Any, None, _T]: ...
-    def send(self, value: Any, /) -> NoReturn: ...
-    def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> NoReturn: ...
-    def close(self) -> None: ...
-
-class Waiter:
-    def __init__(
-        self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
-    ) -> None: ...
+class _Waiter:
+    def __new__(
+        cls, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
+    ) -> Self: ...
     @property
     def armed(self) -> bool: ...
     def arm(self, interrupted: Callable[[BaseException], object] | None, /) -> None: ...
@@ -43,7 +36,9 @@ class Waiter:
     def cancel(self, msg: Any = None) -> bool: ...
     def result(self) -> None: ...
 
+@disjoint_base
 class Item(Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     held: _T | None
     fresh: bool
     def __init__(self, thing: _T | None, subject: Any) -> None: ...
@@ -51,7 +46,8 @@ class Item(Generic[_T]):
     def subject(self) -> Any: ...
 
 @final
-class Turn(Waiter, Generic[_T]):
+class Turn(_Waiter, Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     @property
     def item(self) -> Item[_T] | None: ...
     @property
@@ -61,24 +57,25 @@ class Turn(Waiter, Generic[_T]):
 
 @final
 class Shelf(Generic[_T, _I]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     open: bool
     capacity: int
     lent: int
     waited: int
     wait_time: float
-    def __init__(
-        self,
+    def __new__(
+        cls,
         loop: Any,
         cancelled_error: type[BaseException],
         done_future: Any = None,
         *,
         get_ident: Callable[[], int],
         fit: Callable[[Any], bool],
-        wake: Callable[[Any, Waiter], object],
+        wake: Callable[[Any, _Waiter], object],
         borrow: Callable[[Any, float | None], Awaitable[_T]],
         accept: Callable[[Any, _T], Awaitable[_T]],
         give_back: Callable[[Any, _T], Awaitable[None]],
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def items(self) -> dict[int, _I]: ...
     @property
@@ -96,6 +93,7 @@ class Shelf(Generic[_T, _I]):
 
 @final
 class Loan(Coroutine[Any, Any, _T], Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, None, _T]: ...
     def __aenter__(self) -> Awaitable[_T]: ...
     def __aexit__(self, *args: object) -> Awaitable[None]: ...
@@ -104,7 +102,7 @@ class Loan(Coroutine[Any, Any, _T], Generic[_T]):
     def close(self) -> None: ...
 
 def resting(claimed: str, pending: str, flags: int, /) -> Callable[[Any], bool]: ...
-def following(stream: str, /) -> Callable[[Any, Waiter], None]: ...
+def following(stream: str, /) -> Callable[[Any, _Waiter], None]: ...
 
 @final
 class LongPayload(bytearray):
