@@ -19,6 +19,7 @@ import aiomysql_protocol
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(aiomysql_protocol.__file__).parent
+SHARED = TESTS.parent.parent / "shared"
 TESTED_BY = [
     *("test_row_values.py", "test_rows.py", "test_rows_random.py", "test_binary_rows.py"),
     *("test_responses.py", "test_common_literals.py", "test_parameters.py", "test_waiting.py"),
@@ -67,7 +68,8 @@ def compiler() -> str:
 
 def compile_library(compiler: str, source: Path, library: Path) -> None:
     include = sysconfig.get_path("include")
-    command = [compiler, *FLAGS, f"-I{include}", str(source), "-o", str(library)]
+    folders = [f"-I{include}", f"-I{SHARED}"]
+    command = [compiler, *FLAGS, *folders, str(source), "-o", str(library)]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 

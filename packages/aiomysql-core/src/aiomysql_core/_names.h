@@ -24,8 +24,8 @@
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)                    \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
-#include "_dealloc.h"
-#include "_slots.h"
+#include "dealloc.h"
+#include "slots.h"
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \

@@ -3,7 +3,7 @@
 #ifndef AIOMYSQL_PROTOCOL_EXCHANGE_STATE_H
 #define AIOMYSQL_PROTOCOL_EXCHANGE_STATE_H
 
-#include "_dealloc.h"
+#include "dealloc.h"
 #include "_values.h"
 
 #include <stddef.h>

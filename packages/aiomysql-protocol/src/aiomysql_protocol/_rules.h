@@ -2,7 +2,7 @@
 #ifndef AIOMYSQL_PROTOCOL_RULES_H
 #define AIOMYSQL_PROTOCOL_RULES_H
 
-#include "_dealloc.h"
+#include "dealloc.h"
 #include "_fields.h"
 #include "_values.h"
 

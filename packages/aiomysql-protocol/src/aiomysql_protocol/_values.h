@@ -16,7 +16,7 @@
     X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)      \
     X(prepared, parameter_count)
 
-#include "_slots.h"
+#include "slots.h"
 #include "_tuples.h"
 
 #include <datetime.h>

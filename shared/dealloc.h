@@ -1,6 +1,6 @@
 /* What every deallocator of an object that the garbage collector knows does first and last.
  *
- * Both C modules have this file, the same twice, because each source archive must build alone.
+ * Every C module includes this file.
  */
 #ifndef AIOMYSQL_DEALLOC_H
 #define AIOMYSQL_DEALLOC_H

@@ -1,8 +1,10 @@
 """Build hook: compiles the C modules of packages into the wheel, where that is wanted and possible.
 
 The hook's option `packages` lists the folders of the packages, each of which has a `_speedups.c`.
-Every distribution that has one carries this file, because it must be built from its own source
-archive alone.
+The headers beside this file are for all of them.
+
+This folder, `shared`, stands once in the repository, and goes into the source archive of every
+distribution that has a C module, which must build alone.
 
 AIOMYSQL_BUILD_SPEEDUPS  unset or empty: compile if that works, else build a pure wheel and say so;
                          "yes": fail unless it can be compiled; "no": do not try.
@@ -32,6 +34,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+#: This folder: the headers that C modules have in common, and what builds them.
+_SHARED = Path(__file__).resolve().parent
 _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _WERROR = "AIOMYSQL_BUILD_WERROR"
 _UNIX_FLAGS = ["-O3", "-Wall", "-Wextra"]
@@ -50,30 +54,47 @@ _NEEDED = (
 )
 
 
-class SpeedupsHook(BuildHookInterface[Any]):
+class CExtensionHook(BuildHookInterface[Any]):
     """Compiles each ``_speedups.c`` and adds the libraries to the wheel."""
+
+    _folder: Path | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Make the wheel a platform wheel with the libraries, or leave it pure.
 
+        A source archive gets the folder of this file.
+
         Raises ValueError for an unknown value of the switch, RuntimeError where the switch is
         "yes" and a library cannot be made.
         """
+        if self.target_name == "sdist":
+            build_data["force_include"][str(_SHARED)] = _SHARED.name
+            return
         switch = os.environ.get(_SWITCH, "")
         if switch not in ("", "yes", "no"):
             raise ValueError(f'{_SWITCH} must be "yes", "no" or unset, not {switch!r}')
         self._folder = Path(tempfile.mkdtemp(prefix="aiomysql-"))
-        for package in self.config["packages"]:
-            self._add(Path(self.root, package), switch, version == "editable", build_data)
+        for name in self.config["packages"]:
+            package = Path(self.root, name)
+            folder = self._folder / package.name
+            self._add(package, folder, switch, version == "editable", build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the folder that the libraries were compiled in."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _add(self, package: Path, switch: str, editable: bool, build_data: dict[str, Any]) -> None:
-        """Compile the module of one package, or write down why that can't be."""
+    def _add(
+        self,
+        package: Path,
+        folder: Path,
+        switch: str,
+        editable: bool,
+        build_data: dict[str, Any],
+    ) -> None:
+        """Compile the module of one package in a folder, or write down why that can't be."""
         suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
-        module, folder = f"{package.name}._speedups", self._folder / package.name
+        module = f"{package.name}._speedups"
         folder.mkdir()
         (folder / _OUTPUT).touch()
         if editable:
@@ -88,7 +109,7 @@ class SpeedupsHook(BuildHookInterface[Any]):
             except Exception as exc:  # whatever setuptools and the compiler make of their trouble
                 problem = _explained(exc, (folder / _OUTPUT).read_text("utf-8", "replace"))
         if problem and switch == "yes":
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(folder.parent, ignore_errors=True)
             raise RuntimeError(f"{_SWITCH} is 'yes', but {module} cannot be built: {problem}")
         if problem:
             self.app.display_warning(f"{module} is left out, Python does its work: {problem}")
@@ -162,6 +183,7 @@ def _build_extension(module: str, source: Path, folder: Path) -> Path:
     extension = Extension(
         module,
         [str(source)],
+        include_dirs=[str(_SHARED)],
         extra_compile_args=flags,
     )
     command = build_ext(Distribution({"name": module, "ext_modules": [extension]}))

@@ -1,7 +1,7 @@
 /* Attributes of Python objects that are slots of their classes: read and written where they stand in
  * the object.
  *
- * Both C modules have this file, each with tables of its own, which stand before it is included:
+ * Every C module includes this file, each with tables of its own, which stand before it is included:
  * SLOT_OWNERS(X) with X(owner, module, class), and SLOTS(X) with X(owner, attribute).
  */
 #ifndef AIOMYSQL_SLOTS_H
