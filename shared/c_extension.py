@@ -1,7 +1,7 @@
 """Build hook: compiles the C modules of packages into the wheel, where that is wanted and possible.
 
-The hook's option `packages` lists the folders of the packages, each of which has a `_speedups.c`.
-The headers beside this file are for all of them.
+The hook's option `packages` lists the folders of the packages, each of which has its C sources in the
+folder `c`, and their headers.  The headers beside this file are for all packages.
 
 This folder, `shared`, stands once in the repository, and goes into the source archive of every
 distribution that has a C module, which must build alone.
@@ -38,7 +38,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _SHARED = Path(__file__).resolve().parent
 _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _WERROR = "AIOMYSQL_BUILD_WERROR"
-_UNIX_FLAGS = ["-O3", "-Wall", "-Wextra"]
+#: Nothing but the module's initialization is visible: so the units do not call each other through
+#: the linker's tables.
+_UNIX_FLAGS = ["-O3", "-Wall", "-Wextra", "-fvisibility=hidden"]
 _MISSING = "_speedups_missing.txt"
 _OUTPUT = "output.txt"
 #: As many of the compiler's lines are told.
@@ -55,7 +57,7 @@ _NEEDED = (
 
 
 class CExtensionHook(BuildHookInterface[Any]):
-    """Compiles each ``_speedups.c`` and adds the libraries to the wheel."""
+    """Compiles each package's C sources and adds the libraries to the wheel."""
 
     _folder: Path | None = None
 
@@ -105,7 +107,7 @@ class CExtensionHook(BuildHookInterface[Any]):
         problem = refusal
         if not problem:
             try:
-                made = _build_extension(module, package / "_speedups.c", folder)
+                made = _build_extension(module, package / "c", folder)
             except Exception as exc:  # whatever setuptools and the compiler make of their trouble
                 problem = _explained(exc, (folder / _OUTPUT).read_text("utf-8", "replace"))
         if problem and switch == "yes":
@@ -171,8 +173,8 @@ def _output_kept(path: Path) -> Iterator[None]:
         sys.stderr.write(path.read_text("utf-8", "replace"))
 
 
-def _build_extension(module: str, source: Path, folder: Path) -> Path:
-    """Compile `module` in `folder`, and return the library's path."""
+def _build_extension(module: str, sources: Path, folder: Path) -> Path:
+    """Compile `module` of a folder of sources in `folder`, and return the library's path."""
     # Not needed, and possibly not there, for a pure wheel.
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
@@ -182,8 +184,8 @@ def _build_extension(module: str, source: Path, folder: Path) -> Path:
         flags.append("-Werror")
     extension = Extension(
         module,
-        [str(source)],
-        include_dirs=[str(_SHARED)],
+        sorted(str(source) for source in sources.rglob("*.c")),
+        include_dirs=[str(sources), str(sources.parent), str(_SHARED)],
         extra_compile_args=flags,
     )
     command = build_ext(Distribution({"name": module, "ext_modules": [extension]}))

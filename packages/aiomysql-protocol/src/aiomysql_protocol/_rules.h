@@ -4,7 +4,7 @@
 
 #include "dealloc.h"
 #include "_fields.h"
-#include "_values.h"
+#include "module.h"
 
 /* What the functions that `resting` and `following` make are bound to. */
 enum { RULE_FIELDS = 6 };
