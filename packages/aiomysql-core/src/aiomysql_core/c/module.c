@@ -7,7 +7,9 @@
 
 #include "engine/cursor_state.h"
 #include "engine/fast_path.h"
+#include "engine/ready.h"
 #include "engine/ready_context.h"
+#include "engine/waiter.h"
 #include "interpreter.h"
 #include "transport/receiver.h"
 
@@ -41,19 +43,17 @@ static const char *const name_texts[NAME_COUNT] = {
 static int
 import_objects(State *state)
 {
-    static const char implementation[] = "aiomysql_protocol.implementation";
-
-    state->ready_type = import_name(implementation, "Ready");
-    state->done = state->ready_type == NULL ? NULL : ready(state, Py_None);
-    return state->done == NULL ||
-                   (state->quick_response = import_name(implementation, "quick_response")) == NULL ||
-                   (state->literals = import_name(implementation, "literals")) == NULL ||
-                   (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
-                   (state->is_simple_statement =
-                        import_name(implementation, "is_simple_statement")) == NULL ||
-                   (state->start_query = import_name(implementation, "start_query")) == NULL ||
-                   (state->start_execution = import_name(implementation, "start_execution")) ==
+    return (state->quick_response = import_name("aiomysql_protocol.session", "quick_response")) ==
                        NULL ||
+                   (state->literals = import_name("aiomysql_protocol.values.literals", "literals")) ==
+                       NULL ||
+                   (state->drain_rows = import_name("aiomysql_protocol.rows.text", "drain_rows")) ==
+                       NULL ||
+                   (state->is_simple_statement =
+                        import_name("aiomysql_protocol.sql.statements", "is_simple_statement")) == NULL ||
+                   (state->start_query = import_name("aiomysql_protocol.commands.query", "start_query")) == NULL ||
+                   (state->start_execution =
+                        import_name("aiomysql_protocol.commands.prepared", "start_execution")) == NULL ||
                    (state->query_type = import_name("aiomysql_protocol.commands.query", "Query")) == NULL ||
                    (state->execute_type = import_name("aiomysql_protocol.commands.prepared", "Execute")) ==
                        NULL ||
@@ -89,11 +89,18 @@ module_exec(PyObject *module)
     if (import_objects(state) < 0) {
         return -1;
     }
+    state->ready_type = add_type(module, &Ready_spec);
+    state->waiter_type = add_type(module, &Waiter_spec);
+    if (state->ready_type == NULL || state->waiter_type == NULL) {
+        return -1;
+    }
+    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    state->done = new_ready(state->ready_type, Py_None);
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);
     state->cursor_state_type = add_type(module, &CursorState_spec);
     state->ready_context_type = add_type(module, &ReadyContext_spec);
-    if (state->fast_path_type == NULL || state->receiver_type == NULL ||
+    if (state->done == NULL || state->fast_path_type == NULL || state->receiver_type == NULL ||
         state->cursor_state_type == NULL || state->ready_context_type == NULL) {
         return -1;
     }
@@ -102,8 +109,8 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
-    X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement) X(start_query)        \
-    X(start_execution)                                                                             \
+    X(waiter_type) X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement)      \
+    X(start_query) X(start_execution)                                                              \
     X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
     X(prepared_statement_type) X(context_manager)
 
@@ -162,8 +169,8 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef module_methods[] = {
-    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
-    {"same_items", METHOD(same_items), METH_FASTCALL, "See implementation.same_items."},
+    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See cursor_state.new_cursor."},
+    {"same_items", METHOD(same_items), METH_FASTCALL, "See options.same_items."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -178,7 +185,7 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiomysql_core._speedups",
-    .m_doc = "What is worth writing in C; see implementation.py.",
+    .m_doc = "What is worth writing in C; see _accelerator.py.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

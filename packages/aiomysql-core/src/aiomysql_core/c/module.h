@@ -51,9 +51,10 @@ typedef struct {
     PyTypeObject *receiver_type;
     PyTypeObject *cursor_state_type;
     PyTypeObject *ready_context_type;
-    PyObject *ready_type; /* of aiomysql_protocol.implementation, as the next four */
-    PyObject *done;       /* Ready(None) */
-    PyObject *quick_response;
+    PyTypeObject *ready_type;
+    PyTypeObject *waiter_type;
+    PyObject *done;           /* Ready(None) */
+    PyObject *quick_response; /* of aiomysql_protocol, as the next five */
     PyObject *literals;
     PyObject *drain_rows;
     PyObject *is_simple_statement;

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pymysql import err
 
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
+from aiomysql_core.engine.waiter import Waiter
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.commands.query import Result
-from aiomysql_protocol.implementation import Waiter, following, resting
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
-    from aiomysql_core.implementation import FastPath
-
-#: What `CommandRunner.nothing_to_end` says, for those who ask it of many runners.
-nothing_to_end: Callable[[RunnerState], bool] = resting(
-    "_busy", "transaction_possible", MAYBE_IN_TRANSACTION
-)
-
-#: Wakes the task that is to use a runner next; one may follow the running task at once.
-follow: Callable[[RunnerState, Waiter], None] = following("_stream")
-
+    from aiomysql_core.engine.fast_path import FastPath
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -147,7 +137,15 @@ class RunnerState:
         locks without telling.  So nothing may have been run since the last one, but for statements
         that end by themselves in the autocommit mode that this side has set.
         """
-        return nothing_to_end(self)
+        session = self.session
+        return not (
+            session is None
+            or self._busy
+            or self.transaction_possible
+            or session.error is not None
+            or session.exchanges
+            or session.server_status & MAYBE_IN_TRANSACTION
+        )
 
     def record_statement(self, exchange: Exchange) -> None:
         """A statement is about to be sent: may it begin a transaction or change the mode?"""
@@ -181,6 +179,14 @@ class RunnerState:
     def release(self) -> None:
         """End the claim, unless a statement is being stopped: that keeps it."""
         self._busy = self._stopping is not None
+
+    def wake_next(self, waiter: Waiter) -> None:
+        """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""
+        stream = self._stream
+        if stream is None:
+            waiter.fire(False)
+        else:
+            stream.wake_next(waiter)
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""

@@ -47,18 +47,18 @@ module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    state->checked_plans = import_name("aiomysql_protocol.rows.text", "checked_plans");
-    state->general_reader = import_name("aiomysql_protocol.rows.text", "general_reader");
+    /* From modules that take nothing from this one, which they would find half made. */
+    state->checked_plans = import_name("aiomysql_protocol.rows.cells", "checked_plans");
+    state->general_reader = import_name("aiomysql_protocol.rows.cells", "general_reader");
     state->checked_binary_plans =
-        import_name("aiomysql_protocol.rows.binary", "checked_binary_plans");
+        import_name("aiomysql_protocol.rows.binary_cells", "checked_binary_plans");
     state->general_binary_reader =
-        import_name("aiomysql_protocol.rows.binary", "general_binary_reader");
+        import_name("aiomysql_protocol.rows.binary_cells", "general_binary_reader");
     state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed");
-    state->decimal = import_name("aiomysql_protocol.rows.text", "exact_decimal");
+    state->decimal = import_name("aiomysql_protocol.rows.cells", "exact_decimal");
     state->decimal_type = import_name("decimal", "Decimal");
     state->error = import_name("pymysql.err", "Error");
     state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok");
-    state->response_type = import_name("aiomysql_protocol.commands.response", "Response");
     PyObject *deque = import_name("collections", "deque");
     if (deque != NULL) {
         state->deque_append = PyObject_GetAttrString(deque, "append");
@@ -73,7 +73,7 @@ module_exec(PyObject *module)
         state->checked_binary_plans == NULL || state->general_binary_reader == NULL ||
         state->malformed == NULL || state->decimal == NULL ||
         state->decimal_type == NULL || state->error == NULL ||
-        state->ok_type == NULL || state->response_type == NULL ||
+        state->ok_type == NULL ||
         state->deque_append == NULL || state->deque_popleft == NULL ||
         state->null == NULL) {
         return -1;
@@ -108,9 +108,7 @@ module_exec(PyObject *module)
         return -1;
     }
     state->ready_type->tp_vectorcall = Ready_vectorcall;
-    if (PyModule_AddType(module, state->ready_type) < 0 ||
-        PyModule_AddType(module, state->waiter_type) < 0 ||
-        PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
+    if (PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -197,18 +195,18 @@ static PyMethodDef module_methods[] = {
     {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See text.dict_rows."},
     {"drain_rows", drain_rows, METH_O, "See text.drain_rows."},
     {"following", following, METH_O, "See lending.following."},
-    {"literals", METHOD(literals), METH_FASTCALL, "See implementation.literals."},
-    {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
-    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See implementation.quick_response."},
-    {"read_greeting", read_greeting, METH_O, "See implementation.read_greeting."},
+    {"literals", METHOD(literals), METH_FASTCALL, "See literals.literals."},
+    {"pack_parameters", pack_parameters, METH_O, "See parameters.pack_parameters."},
+    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See session.quick_response."},
+    {"read_greeting", read_greeting, METH_O, "See handshake.read_greeting."},
     {"resting", resting, METH_VARARGS, "See lending.resting."},
     {"start_execution", METHOD(start_execution), METH_FASTCALL,
-     "See implementation.start_execution."},
-    {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},
+     "See prepared.start_execution."},
+    {"start_query", METHOD(start_query), METH_FASTCALL, "See query.start_query."},
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
-    {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
+    {"write_rows", METHOD(write_rows), METH_FASTCALL, "See literals.write_rows."},
     {"read_response", METHOD(read_response), METH_FASTCALL, "See response.read_response."},
     {NULL, NULL, 0, NULL},
 };
@@ -224,7 +222,7 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiomysql_protocol._speedups",
-    .m_doc = "What is worth writing in C; see implementation.py.",
+    .m_doc = "What is worth writing in C; see _accelerator.py.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -80,7 +80,7 @@ typedef struct {
     PyObject *decimal_type;
     PyObject *error;       /* pymysql.err.Error */
     PyObject *ok_type;     /* packets.Ok */
-    PyObject *response_type; /* response.Response */
+    PyObject *response_type; /* response.Response; NULL before the first one */
     PyObject *deque_append; /* collections.deque's methods */
     PyObject *deque_popleft;
     Names names;

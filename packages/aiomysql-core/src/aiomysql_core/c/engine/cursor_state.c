@@ -1,6 +1,7 @@
 #include "engine/cursor_state.h"
 
 #include "dealloc.h"
+#include "engine/ready.h"
 
 #include <stddef.h>
 
@@ -40,7 +41,7 @@ CursorState_fetchone(CursorState *self, PyObject *Py_UNUSED(ignored))
         /* First, and with a reference: to make the object may run code that uses the cursor. */
         self->_rownumber++;
         Py_INCREF(row);
-        coming = ready(state, row);
+        coming = new_ready(state->ready_type, row);
         Py_DECREF(row);
         return coming;
     }
@@ -57,7 +58,7 @@ CursorState_aenter(CursorState *self, PyObject *Py_UNUSED(ignored))
 {
     const State *state = state_of((PyObject *)self);
 
-    return state == NULL ? NULL : ready(state, (PyObject *)self);
+    return state == NULL ? NULL : new_ready(state->ready_type, (PyObject *)self);
 }
 
 int

@@ -26,13 +26,6 @@ extern PyType_Spec CursorState_spec;
 
 PyObject *CursorState_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
-/* An awaitable that gives `value` at once. */
-static inline PyObject *
-ready(const State *state, PyObject *value)
-{
-    return PyObject_CallOneArg(state->ready_type, value);
-}
-
 /* Is the whole response there that `result` came in, no result behind it, and no error in it that
  * nobody was told of?  -1: an exception is set. */
 int is_finished(const State *state, PyObject *result);

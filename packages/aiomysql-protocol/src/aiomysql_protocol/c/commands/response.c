@@ -482,7 +482,7 @@ quick_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 PyObject *
 read_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyModule_GetState(module);
+    State *state = PyModule_GetState(module);
     Py_ssize_t start, end;
     Response response;
     Py_buffer view;
@@ -492,6 +492,12 @@ read_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_TypeError,
                         "read_response takes a list of prefixes, a buffer, start, end");
         return NULL;
+    }
+    if (state->response_type == NULL) { /* its module takes `read_response` from this one */
+        state->response_type = import_name("aiomysql_protocol.commands.response", "Response");
+        if (state->response_type == NULL) {
+            return NULL;
+        }
     }
     if (range_arguments(args + 2, &start, &end) < 0 ||
         PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {

@@ -1,6 +1,6 @@
 #include "login/handshake.h"
 
-#include "wire/ascii.h"
+#include "wire/bytes.h"
 
 #include <string.h>
 
@@ -9,19 +9,8 @@
  * bytes, and MariaDB's own flags.  Then the rest of the nonce. */
 enum { GREETING_FIXED = 31, NONCE_HEAD = 8, NONCE_TAIL = 13, NONCE_MOST = 255 };
 
-/* bytes[0:size] as a str; NULL without an exception: they are not ASCII. */
-static PyObject *
-checked_ascii(const unsigned char *bytes, Py_ssize_t size)
-{
-    for (Py_ssize_t i = 0; i < size; i++) {
-        if (bytes[i] > 0x7F) {
-            return NULL;
-        }
-    }
-    return ascii_string((const char *)bytes, size);
-}
-
-/* The items of a Greeting; NULL, perhaps without an exception. */
+/* The items of a Greeting; NULL, perhaps without an exception: it isn't whole, or not of this version
+ * of the protocol. */
 static PyObject *
 greeting_items(const unsigned char *bytes, Py_ssize_t size)
 {
@@ -53,10 +42,11 @@ greeting_items(const unsigned char *bytes, Py_ssize_t size)
     if (nonce[tail - 1] == 0) {
         tail--;
     }
-    version = checked_ascii(bytes + 1, fields - 1 - (bytes + 1));
-    name = version == NULL ? NULL : checked_ascii(plugin, plugin_size);
-    if (name == NULL) {
+    version = PyUnicode_DecodeASCII((const char *)bytes + 1, fields - 1 - (bytes + 1), "replace");
+    name = PyUnicode_DecodeASCII((const char *)plugin, plugin_size, "replace");
+    if (version == NULL || name == NULL) {
         Py_XDECREF(version);
+        Py_XDECREF(name);
         return NULL;
     }
     return Py_BuildValue("iNkKkky#N", 10, version, (unsigned long)load_4(fields), capabilities,
