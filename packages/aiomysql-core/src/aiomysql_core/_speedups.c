@@ -18,13 +18,22 @@ find_late_objects(State *state)
     if (state->forks == NULL) {
         state->forks = import_name("aiomysql_core.transport.stream", "Forks");
     }
-    return state->prepared_statement_type == NULL || state->forks == NULL ? -1 : 0;
+    if (state->maybe_in_transaction == 0) {
+        PyObject *flags = import_name("aiomysql_protocol.session", "MAYBE_IN_TRANSACTION");
+        if (flags != NULL) {
+            state->maybe_in_transaction = PyLong_AsUnsignedLongMask(flags);
+            Py_DECREF(flags);
+        }
+    }
+    return state->prepared_statement_type == NULL || state->forks == NULL || PyErr_Occurred() ? -1
+                                                                                              : 0;
 }
 
 #include "_cursor_state.h"
 #include "_fastpath.h"
 #include "_ready_context.h"
 #include "_receiver.h"
+#include "_runner_state.h"
 #include "_waiter.h"
 
 static const char *const name_texts[NAME_COUNT] = {
@@ -169,6 +178,7 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 
 static PyMethodDef module_methods[] = {
     {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
+    {"nothing_to_end", nothing_to_end, METH_O, "See runner_state.nothing_to_end."},
     {"same_items", METHOD(same_items), METH_FASTCALL, "See implementation.same_items."},
     {NULL, NULL, 0, NULL},
 };
