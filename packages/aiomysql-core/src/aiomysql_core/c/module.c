@@ -9,6 +9,7 @@
 #include "engine/fast_path.h"
 #include "engine/ready.h"
 #include "engine/ready_context.h"
+#include "engine/runner_state.h"
 #include "engine/waiter.h"
 #include "interpreter.h"
 #include "transport/receiver.h"
@@ -18,20 +19,31 @@ DEFINE_SLOTS(SLOT_OWNERS, SLOTS)
 int
 find_all_late_objects(State *state)
 {
-    if (!state->offsets.found && find_owned_slots(&state->owners, &state->offsets) < 0) {
+    PyObject *flags;
+
+    if (find_owned_slots(&state->owners, &state->offsets) < 0) {
         return -1;
     }
+    Py_XSETREF(state->prepared_statement_type,
+               import_name("aiomysql_core.statements", "PreparedStatement"));
     if (state->prepared_statement_type == NULL) {
-        state->prepared_statement_type =
-            import_name("aiomysql_core.statements", "PreparedStatement");
-        if (state->prepared_statement_type == NULL) {
-            return -1;
-        }
+        return -1;
     }
+    Py_XSETREF(state->forks, import_name("aiomysql_core.transport.stream", "Forks"));
     if (state->forks == NULL) {
-        state->forks = import_name("aiomysql_core.transport.stream", "Forks");
+        return -1;
     }
-    return state->forks == NULL ? -1 : 0;
+    flags = import_name("aiomysql_protocol.session", "MAYBE_IN_TRANSACTION");
+    if (flags == NULL) {
+        return -1;
+    }
+    state->maybe_in_transaction = PyLong_AsUnsignedLongMask(flags);
+    Py_DECREF(flags);
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    state->late_objects_found = 1;
+    return 0;
 }
 
 static const char *const name_texts[NAME_COUNT] = {
@@ -170,6 +182,7 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 
 static PyMethodDef module_methods[] = {
     {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See cursor_state.new_cursor."},
+    {"nothing_to_end", nothing_to_end, METH_O, "See runner_state.nothing_to_end."},
     {"same_items", METHOD(same_items), METH_FASTCALL, "See options.same_items."},
     {NULL, NULL, 0, NULL},
 };

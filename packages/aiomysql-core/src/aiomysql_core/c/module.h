@@ -15,14 +15,15 @@
 
 #define SLOTS(X)                                                                                   \
     X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)               \
-    X(runner, no_backslash_escapes) X(runner, result) X(runner, transaction_possible)                    \
+    X(runner, no_backslash_escapes) X(runner, result) X(runner, session)                           \
+    X(runner, transaction_possible)                                                                \
     X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received)    \
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
     X(handle, generation) X(handle, positional) X(handle, prepared)     \
     X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
-    X(session, error) X(session, exchanges)                                                        \
+    X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)                    \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
@@ -68,6 +69,8 @@ typedef struct {
     /* Of modules that need this one, as the owners: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;
+    unsigned long maybe_in_transaction; /* flags of a session's server_status */
+    int late_objects_found;
     PyObject *context_manager;
 } State;
 
@@ -83,7 +86,7 @@ int find_all_late_objects(State *state);
 static inline int
 find_late_objects(State *state)
 {
-    return state->forks != NULL ? 0 : find_all_late_objects(state);
+    return state->late_objects_found ? 0 : find_all_late_objects(state);
 }
 
 /* Is the attribute `name` of `object` this very `value`?  -1: an exception is set. */
