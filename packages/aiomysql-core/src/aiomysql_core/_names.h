@@ -54,7 +54,7 @@ typedef struct {
     PyTypeObject *ready_type;
     PyTypeObject *waiter_type;
     PyObject *done;           /* Ready(None) */
-    PyObject *quick_response; /* of aiomysql_protocol.implementation, as the next five */
+    PyObject *quick_response; /* of aiomysql_protocol, as the next five */
     PyObject *literals;
     PyObject *drain_rows;
     PyObject *is_simple_statement;

@@ -1,4 +1,4 @@
-/* What is worth writing in C between the event loop and the protocol session: see implementation.py.
+/* What is worth writing in C between the event loop and the protocol session: see _accelerator.py.
  *
  * POSIX systems only: sockets are read and written by their descriptors.
  */
@@ -45,16 +45,17 @@ static const char *const name_texts[NAME_COUNT] = {
 static int
 import_objects(State *state)
 {
-    static const char implementation[] = "aiomysql_protocol.implementation";
-
-    return (state->quick_response = import_name(implementation, "quick_response")) == NULL ||
-                   (state->literals = import_name(implementation, "literals")) == NULL ||
-                   (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
-                   (state->is_simple_statement =
-                        import_name(implementation, "is_simple_statement")) == NULL ||
-                   (state->start_query = import_name(implementation, "start_query")) == NULL ||
-                   (state->start_execution = import_name(implementation, "start_execution")) ==
+    return (state->quick_response = import_name("aiomysql_protocol.session", "quick_response")) ==
                        NULL ||
+                   (state->literals = import_name("aiomysql_protocol.values.literals", "literals")) ==
+                       NULL ||
+                   (state->drain_rows = import_name("aiomysql_protocol.rows.text", "drain_rows")) ==
+                       NULL ||
+                   (state->is_simple_statement =
+                        import_name("aiomysql_protocol.sql.statements", "is_simple_statement")) == NULL ||
+                   (state->start_query = import_name("aiomysql_protocol.commands.query", "start_query")) == NULL ||
+                   (state->start_execution =
+                        import_name("aiomysql_protocol.commands.prepared", "start_execution")) == NULL ||
                    (state->query_type = import_name("aiomysql_protocol.commands.query", "Query")) == NULL ||
                    (state->execute_type = import_name("aiomysql_protocol.commands.prepared", "Execute")) ==
                        NULL ||
@@ -177,9 +178,9 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef module_methods[] = {
-    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
+    {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See cursor_state.new_cursor."},
     {"nothing_to_end", nothing_to_end, METH_O, "See runner_state.nothing_to_end."},
-    {"same_items", METHOD(same_items), METH_FASTCALL, "See implementation.same_items."},
+    {"same_items", METHOD(same_items), METH_FASTCALL, "See options.same_items."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -197,7 +198,7 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiomysql_core._speedups",
-    .m_doc = "What is worth writing in C; see implementation.py.",
+    .m_doc = "What is worth writing in C; see _accelerator.py.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -1,4 +1,4 @@
-/* Answers read at one go: see answers.py, where the rules are written down. */
+/* Answers read at one go: see commands/response.py, where the rules are written down. */
 #ifndef AIOMYSQL_PROTOCOL_ANSWERS_H
 #define AIOMYSQL_PROTOCOL_ANSWERS_H
 
@@ -96,7 +96,7 @@ response_ok(const State *state, const unsigned char *payload, Py_ssize_t length)
     return named_tuple((PyTypeObject *)state->ok_type, items, 5);
 }
 
-/* What answers.Response has. */
+/* What response.Response has. */
 typedef struct {
     Py_ssize_t position;
     unsigned sequence_id;
@@ -105,7 +105,7 @@ typedef struct {
     PyObject *ok; /* NULL: its end has not come */
 } Response;
 
-/* The answers.Response of `response`, whose references it takes over. */
+/* The response.Response of `response`, whose references it takes over. */
 static PyObject *
 response_tuple(const State *state, const Response *response)
 {
@@ -471,7 +471,7 @@ quick_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 read_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyModule_GetState(module);
+    State *state = PyModule_GetState(module);
     Py_ssize_t start, end;
     Response response;
     Py_buffer view;
@@ -480,6 +480,12 @@ read_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (nargs != 4 || !PyList_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError, "read_response takes a list of prefixes, a buffer, start, end");
         return NULL;
+    }
+    if (state->response_type == NULL) { /* its module takes `read_response` from this one */
+        state->response_type = import_name("aiomysql_protocol.commands.response", "Response");
+        if (state->response_type == NULL) {
+            return NULL;
+        }
     }
     if (range_arguments(args + 2, &start, &end) < 0 ||
         PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {

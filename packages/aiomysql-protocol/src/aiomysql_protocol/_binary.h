@@ -1,7 +1,7 @@
 /* Values of binary rows that are not text: integers, real numbers, dates and times.
  *
  * Like _values.h it only knows the common shapes, and leaves the others to the careful reader, a
- * function of binary_rows.py. It is a part of _values.h.
+ * function of rows/binary_cells.py. It is a part of _values.h.
  */
 #ifndef AIOMYSQL_PROTOCOL_BINARY_H
 #define AIOMYSQL_PROTOCOL_BINARY_H

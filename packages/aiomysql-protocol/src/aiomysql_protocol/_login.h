@@ -1,4 +1,4 @@
-/* What a log-in is read with: see payloads.whole_payload and handshake.parse_greeting. */
+/* What a log-in is read with: see payloads.whole_payload and handshake.read_greeting. */
 #ifndef AIOMYSQL_PROTOCOL_LOGIN_H
 #define AIOMYSQL_PROTOCOL_LOGIN_H
 
@@ -21,19 +21,8 @@ fixed_integer(const unsigned char *bytes, int size)
     return value;
 }
 
-/* bytes[0:size] as a str; NULL without an exception: they are not ASCII. */
-static PyObject *
-checked_ascii(const unsigned char *bytes, Py_ssize_t size)
-{
-    for (Py_ssize_t i = 0; i < size; i++) {
-        if (bytes[i] > 0x7F) {
-            return NULL;
-        }
-    }
-    return ascii_string((const char *)bytes, size);
-}
-
-/* The items of a Greeting; NULL, perhaps without an exception. */
+/* The items of a Greeting; NULL, perhaps without an exception: it isn't whole, or not of this version
+ * of the protocol. */
 static PyObject *
 greeting_items(const unsigned char *bytes, Py_ssize_t size)
 {
@@ -65,10 +54,11 @@ greeting_items(const unsigned char *bytes, Py_ssize_t size)
     if (nonce[tail - 1] == 0) {
         tail--;
     }
-    version = checked_ascii(bytes + 1, fields - 1 - (bytes + 1));
-    name = version == NULL ? NULL : checked_ascii(plugin, plugin_size);
-    if (name == NULL) {
+    version = PyUnicode_DecodeASCII((const char *)bytes + 1, fields - 1 - (bytes + 1), "replace");
+    name = PyUnicode_DecodeASCII((const char *)plugin, plugin_size, "replace");
+    if (version == NULL || name == NULL) {
         Py_XDECREF(version);
+        Py_XDECREF(name);
         return NULL;
     }
     return Py_BuildValue("iNkKkky#N", 10, version, fixed_integer(fields, 4), capabilities,

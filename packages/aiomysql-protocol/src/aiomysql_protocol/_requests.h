@@ -1,5 +1,6 @@
 /* Requests made at one go: what `Session.request` does for a Query or an Execute of the usual kind,
- * and what makes that object.  See implementation.py. */
+ * and what makes that object.  See query.start_query and
+ * prepared.start_execution. */
 #ifndef AIOMYSQL_PROTOCOL_REQUESTS_H
 #define AIOMYSQL_PROTOCOL_REQUESTS_H
 

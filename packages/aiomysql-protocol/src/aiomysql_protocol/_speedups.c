@@ -1,5 +1,5 @@
-/* The decoders of rows in C. They behave exactly as TextRowDecoder in rows.py and BinaryRowDecoder in
- * binary_rows.py, where the rules are written down.
+/* The decoders of rows in C. They behave exactly as TextRowDecoder in rows/text.py and BinaryRowDecoder in
+ * rows/binary.py, where the rules are written down.
  *
  * A decoder does not change after it was made, but for advice (see _rows.h). What a call to decode
  * needs beside it lives in that call, so a converter may call the same decoder again, and no lock is
@@ -255,8 +255,8 @@ BinaryDecoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef Decoder_methods[] = {
-    {"decode", METHOD(Decoder_decode), METH_FASTCALL, "See rows.RowDecoder.decode."},
-    {"decode_row", METHOD(Decoder_decode_row), METH_O, "See rows.RowDecoder.decode_row."},
+    {"decode", METHOD(Decoder_decode), METH_FASTCALL, "See text.RowDecoder.decode."},
+    {"decode_row", METHOD(Decoder_decode_row), METH_O, "See text.RowDecoder.decode_row."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -278,10 +278,10 @@ static PyMethodDef Decoder_methods[] = {
     }
 
 DECODER_TYPE(TextRowDecoder, TextDecoder_new,
-             "TextRowDecoder(plans)\n--\n\nThe RowDecoder in C; see rows.TextRowDecoder.");
+             "TextRowDecoder(plans)\n--\n\nThe RowDecoder in C; see text.TextRowDecoder.");
 DECODER_TYPE(BinaryRowDecoder, BinaryDecoder_new,
              "BinaryRowDecoder(plans)\n--\n\nThe RowDecoder in C; see "
-             "binary_rows.BinaryRowDecoder.");
+             "binary.BinaryRowDecoder.");
 
 /* ---- The module ---- */
 
@@ -308,18 +308,18 @@ module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    state->checked_plans = import_name("aiomysql_protocol.rows.text", "checked_plans");
-    state->general_reader = import_name("aiomysql_protocol.rows.text", "general_reader");
+    /* From modules that take nothing from this one, which they would find half made. */
+    state->checked_plans = import_name("aiomysql_protocol.rows.cells", "checked_plans");
+    state->general_reader = import_name("aiomysql_protocol.rows.cells", "general_reader");
     state->checked_binary_plans =
-        import_name("aiomysql_protocol.rows.binary", "checked_binary_plans");
+        import_name("aiomysql_protocol.rows.binary_cells", "checked_binary_plans");
     state->general_binary_reader =
-        import_name("aiomysql_protocol.rows.binary", "general_binary_reader");
+        import_name("aiomysql_protocol.rows.binary_cells", "general_binary_reader");
     state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed");
-    state->decimal = import_name("aiomysql_protocol.rows.text", "exact_decimal");
+    state->decimal = import_name("aiomysql_protocol.rows.cells", "exact_decimal");
     state->decimal_type = import_name("decimal", "Decimal");
     state->error = import_name("pymysql.err", "Error");
     state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok");
-    state->response_type = import_name("aiomysql_protocol.commands.response", "Response");
     PyObject *deque = import_name("collections", "deque");
     if (deque != NULL) {
         state->deque_append = PyObject_GetAttrString(deque, "append");
@@ -334,7 +334,7 @@ module_exec(PyObject *module)
         state->checked_binary_plans == NULL || state->general_binary_reader == NULL ||
         state->malformed == NULL || state->decimal == NULL ||
         state->decimal_type == NULL || state->error == NULL ||
-        state->ok_type == NULL || state->response_type == NULL ||
+        state->ok_type == NULL ||
         state->deque_append == NULL || state->deque_popleft == NULL ||
         state->null == NULL) {
         return -1;
@@ -454,22 +454,21 @@ module_free(void *module)
 }
 
 static PyMethodDef module_methods[] = {
-    {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
-    {"drain_rows", drain_rows, METH_O, "See rows.drain_rows."},
+    {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See text.dict_rows."},
+    {"drain_rows", drain_rows, METH_O, "See text.drain_rows."},
     {"following", following, METH_O, "See lending.following."},
-    {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
-    {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
-    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See implementation.quick_response."},
-    {"read_greeting", read_greeting, METH_O, "See implementation.read_greeting."},
+    {"literals", METHOD(common_literals), METH_FASTCALL, "See literals.literals."},
+    {"pack_parameters", pack_parameters, METH_O, "See parameters.pack_parameters."},
+    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See session.quick_response."},
+    {"read_greeting", read_greeting, METH_O, "See handshake.read_greeting."},
     {"resting", resting, METH_VARARGS, "See lending.resting."},
-    {"start_execution", METHOD(start_execution), METH_FASTCALL,
-     "See implementation.start_execution."},
-    {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},
+    {"start_execution", METHOD(start_execution), METH_FASTCALL, "See prepared.start_execution."},
+    {"start_query", METHOD(start_query), METH_FASTCALL, "See query.start_query."},
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
-    {"write_rows", METHOD(write_rows), METH_FASTCALL, "See implementation.write_rows."},
-    {"read_response", METHOD(read_response), METH_FASTCALL, "See answers.read_response."},
+    {"write_rows", METHOD(write_rows), METH_FASTCALL, "See literals.write_rows."},
+    {"read_response", METHOD(read_response), METH_FASTCALL, "See response.read_response."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -487,7 +486,7 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiomysql_protocol._speedups",
-    .m_doc = "What is worth writing in C; see implementation.py.",
+    .m_doc = "What is worth writing in C; see _accelerator.py.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -1,7 +1,7 @@
 /* Values: from the bytes of one cell to a Python object. (_binary.h knows those that are not text.)
  *
  * This file only knows the common shapes. Every other value, and every error message, is left to
- * the column's careful reader, a function of rows.py.
+ * the column's careful reader, a function of rows/cells.py.
  */
 #ifndef AIOMYSQL_PROTOCOL_VALUES_H
 #define AIOMYSQL_PROTOCOL_VALUES_H
@@ -94,7 +94,7 @@ typedef struct {
     PyObject *decimal_type;
     PyObject *error;       /* pymysql.err.Error */
     PyObject *ok_type;     /* packets.Ok */
-    PyObject *response_type; /* answers.Response */
+    PyObject *response_type; /* response.Response; NULL before the first one */
     PyObject *deque_append; /* collections.deque's methods */
     PyObject *deque_popleft;
     Names names;
