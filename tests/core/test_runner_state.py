@@ -28,8 +28,8 @@ def new_runner(**changes: Any) -> Any:
 
 #: The C twin reads slots that the classes of the Python implementation have not.
 TWINS: dict[str, Callable[[Any], bool]] = {"python": py_nothing_to_end}
-if (c := accelerator()) is not None:
-    TWINS["c"] = c.nothing_to_end
+if (_c := accelerator()) is not None:
+    TWINS["c"] = _c.nothing_to_end
 
 
 @pytest.fixture(params=TWINS)
