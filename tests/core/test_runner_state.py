@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from aiomysql_core.engine.runner_state import RunnerState
+from aiomysql_core._accelerator import accelerator
+from aiomysql_core.engine.runner_state import RunnerState, py_nothing_to_end
 from aiomysql_core.transport.socket_stream import SocketStream
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.session import Session
 
 _IN_TRANSACTION = 1
 _IN_DOUBT = 1 << 16
@@ -16,10 +19,22 @@ _IN_DOUBT = 1 << 16
 
 def new_runner(**changes: Any) -> Any:
     """A runner without a stream, whose session is at rest but for these changes."""
-    fields: dict[str, Any] = {"error": None, "exchanges": [], "server_status": 0}
     runner: Any = RunnerState(None, None)
-    runner.session = SimpleNamespace(**{**fields, **changes})
+    runner.session = Session(ColumnCache("utf8", {}))
+    for name, value in changes.items():
+        setattr(runner.session, name, value)
     return runner
+
+
+#: The C twin reads slots that the classes of the Python implementation have not.
+TWINS: dict[str, Callable[[Any], bool]] = {"python": py_nothing_to_end}
+if (_c := accelerator()) is not None:
+    TWINS["c"] = _c.nothing_to_end
+
+
+@pytest.fixture(params=TWINS)
+def nothing_to_end(request: pytest.FixtureRequest) -> Callable[[Any], bool]:
+    return TWINS[request.param]
 
 
 @pytest.mark.parametrize(
@@ -33,18 +48,51 @@ def new_runner(**changes: Any) -> Any:
         ({"error": ValueError()}, False),
     ],
 )
-def test_nothing_to_end(changes: dict[str, Any], rests: bool) -> None:
+def test_nothing_to_end(
+    nothing_to_end: Callable[[Any], bool], changes: dict[str, Any], rests: bool
+) -> None:
     runner = new_runner(**changes)
-    assert runner.nothing_to_end() is rests
+    assert nothing_to_end(runner) is runner.nothing_to_end() is rests
     assert runner.claim()
-    assert runner.nothing_to_end() is False
+    assert nothing_to_end(runner) is False
     runner.release()
     runner.transaction_possible = True
-    assert runner.nothing_to_end() is False
+    assert nothing_to_end(runner) is False
     runner.transaction_possible = False
-    assert runner.nothing_to_end() is rests
+    assert nothing_to_end(runner) is rests
     runner.session = None
-    assert runner.nothing_to_end() is False
+    assert nothing_to_end(runner) is False
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda runner: delattr(runner, "_busy"),
+        lambda runner: delattr(runner, "transaction_possible"),
+        lambda runner: delattr(runner.session, "exchanges"),
+        lambda runner: delattr(runner.session, "server_status"),
+        lambda runner: delattr(runner.session, "error"),
+        lambda runner: delattr(runner, "session"),
+    ],
+)
+def test_an_attribute_that_is_missing(
+    nothing_to_end: Callable[[Any], bool], spoil: Callable[[object], None]
+) -> None:
+    runner = new_runner()
+    spoil(runner)
+    with pytest.raises(AttributeError):
+        nothing_to_end(runner)
+
+
+@pytest.mark.skipif("c" not in TWINS, reason="the Python implementation looks at nothing")
+def test_something_else() -> None:
+    ask = TWINS["c"]
+    with pytest.raises(TypeError, match="RunnerState"):
+        ask(object())
+    runner = new_runner()
+    runner.session = object()
+    with pytest.raises(TypeError, match="Session"):
+        ask(runner)
 
 
 class Waiter:

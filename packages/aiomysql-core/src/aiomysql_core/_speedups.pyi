@@ -7,6 +7,7 @@ from aiomysql_core.connection import Connection
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.cursor_state import CursorState as CursorState
 from aiomysql_core.engine.runner import CommandRunner
+from aiomysql_core.engine.runner_state import RunnerState
 from aiomysql_core.statements import Statement, StatementCache
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.query import Query
@@ -100,4 +101,5 @@ class Receiver:
 def new_cursor(
     kind: type[Cursor], connection: Connection, echo: bool, /
 ) -> ReadyContext[Cursor]: ...
+def nothing_to_end(runner: RunnerState, /) -> bool: ...
 def same_items(a: tuple[Any, ...], b: tuple[Any, ...], /) -> bool: ...

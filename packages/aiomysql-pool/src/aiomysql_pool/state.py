@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from aiomysql_core import Connection, InterfaceError
 from aiomysql_core.engine.lending import Shelf
-from aiomysql_core.engine.runner_state import RunnerState
+from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
 from aiomysql_core.options.options import address_text
 from aiomysql_core.waiting.waiter import done_future
 from aiomysql_pool.backoff import Backoff
@@ -45,7 +45,7 @@ class PoolState:
             asyncio.CancelledError,
             done_future(self._loop),
             get_ident=get_ident,
-            fit=RunnerState.nothing_to_end,
+            fit=nothing_to_end,
             wake=cast(Any, RunnerState.wake_next),
             # Asked for when they are needed: a tracer may replace them.
             borrow=lambda pool, timeout: pool._ask(timeout),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pymysql import err
 
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.waiter import Waiter
@@ -131,21 +132,13 @@ class RunnerState:
         return session is not None and not self._busy and session.at_rest()
 
     def nothing_to_end(self) -> bool:
-        """Is it at rest, and would a COMMIT or ROLLBACK end nothing?
+        """Whether the runner is at rest, and COMMIT or ROLLBACK would end nothing.
 
         The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
         locks without telling.  So nothing may have been run since the last one, but for statements
         that end by themselves in the autocommit mode that this side has set.
         """
-        session = self.session
-        return not (
-            session is None
-            or self._busy
-            or self.transaction_possible
-            or session.error is not None
-            or session.exchanges
-            or session.server_status & MAYBE_IN_TRANSACTION
-        )
+        return nothing_to_end(self)
 
     def record_statement(self, exchange: Exchange) -> None:
         """A statement is about to be sent: may it begin a transaction or change the mode?"""
@@ -194,3 +187,21 @@ class RunnerState:
             raise err.InterfaceError(
                 0, "another task is waiting for an answer on this connection: use one per task"
             )
+
+
+def nothing_to_end(runner: RunnerState, /) -> bool:
+    """See `RunnerState.nothing_to_end`; quicker, for those who ask it of many runners."""
+    session = runner.session
+    return not (
+        session is None
+        or runner._busy
+        or runner.transaction_possible
+        or session.error is not None
+        or session.exchanges
+        or session.server_status & MAYBE_IN_TRANSACTION
+    )
+
+
+py_nothing_to_end = nothing_to_end
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    nothing_to_end = _c.nothing_to_end
