@@ -23,7 +23,7 @@ from tests.servers import Server
 
 
 async def test_figures(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiomysql_pool.supply.ROUND", 0.02)
+    monkeypatch.setattr("aiomysql_pool.opening.ROUND", 0.02)
     pool = await make_pool(minsize=1, maxsize=2)
     quick = await pool.acquire()
     slow = await pool.acquire()
@@ -70,7 +70,7 @@ async def test_resize(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=1, maxsize=1)
     lent = await pool.acquire()
     waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(3)]
-    await wait_until(lambda: pool._shelf.waiting == 3)
+    await wait_until(lambda: pool._leases.waiting == 3)
     pool.resize(2, 4)
     more = [await asyncio.wait_for(task, 3) for task in waiting]
     assert (pool.minsize, pool.maxsize, pool.size) == (2, 4, 4)

@@ -8,13 +8,13 @@ from collections.abc import Awaitable
 from time import monotonic
 
 from aiomysql_core import Connection, OperationalError
-from aiomysql_core.engine.lending import Turn
 from aiomysql_core.log import logger
-from aiomysql_pool.awaitable import PoolAcquireContextManager
+from aiomysql_pool.acquire import AcquireContext, PoolFunctions
 from aiomysql_pool.errors import PoolClosed, PoolTimeout, TooManyWaiters
+from aiomysql_pool.lease_queue import PoolWaiter
 from aiomysql_pool.lifecycle import PingTimeout, borrower, verify
 from aiomysql_pool.options import check_seconds
-from aiomysql_pool.returning import Returning
+from aiomysql_pool.release import Returning
 
 
 class Borrowing(Returning):
@@ -23,7 +23,7 @@ class Borrowing(Returning):
     Where there is nothing else to do the shelf does it by itself.
     """
 
-    def acquire(self, timeout: float | None = None) -> PoolAcquireContextManager:
+    def acquire(self, timeout: float | None = None) -> AcquireContext:
         """Borrow a connection: `await pool.acquire()` or `async with pool.acquire() as conn`.
 
         Awaiting gives an open connection.  It doesn't suspend when one is idle; else the caller
@@ -35,14 +35,13 @@ class Borrowing(Returning):
         """
         if timeout is not None:
             check_seconds("timeout", timeout, zero=True)
-        return self._loan(self, timeout)
+        return AcquireContext(self._leases, _FUNCTIONS, self, timeout)
 
     def _ask(self, timeout: float | None) -> Awaitable[Connection]:
         return self._acquire() if timeout is None else self._acquire(timeout)
 
     def _note_wait(self, began: float) -> None:
-        self._shelf.waited += 1
-        self._shelf.wait_time += monotonic() - began
+        self._leases.record_wait(monotonic() - began)
 
     async def _accept_or_ask(self, connection: Connection) -> Connection:
         """What came from the queue if it can be lent, or else another one."""
@@ -53,16 +52,16 @@ class Borrowing(Returning):
 
         Raises PoolClosed after `terminate`, OperationalError when a new one is closed already.
         """
-        place = self._places.get(id(connection))
-        if place is None:
+        holder = self._holders.get(id(connection))
+        if holder is None:
             # Between the hand-over and now `terminate` closed it, or it was collected with the
             # object whose finalizer gave it back.
             self._terminated.pop(id(connection), None)
             if self._closing:
                 raise PoolClosed
             return False
-        fresh, place.fresh = place.fresh, False
-        if place.runner.at_rest():
+        fresh, holder.never_acquired = holder.never_acquired, False
+        if holder.runner.at_rest():
             return True
         self._give_up(connection, "lost")
         if fresh:
@@ -86,20 +85,20 @@ class Borrowing(Returning):
             connection = self._take_idle() if self._idle else None
             if connection is None:
                 connection = await self._wait(deadline, seconds, first)
-            place = self._places.get(id(connection))
-            fresh = place is not None and place.fresh
+            holder = self._holders.get(id(connection))
+            fresh = holder is not None and holder.never_acquired
             # Lost between the hand-over and now: ask again, but don't queue again.
             first = True
             if (
                 self._accept(connection)
-                and place is not None
+                and holder is not None
                 and (
                     fresh
                     or not (self._needs_ping(connection) or options.check is not None)
                     or await self._verified(connection, deadline, seconds)
                 )
             ):
-                place.where = where
+                holder.acquired_where = where
                 return connection
 
     def _take_idle(self) -> Connection | None:
@@ -107,19 +106,19 @@ class Borrowing(Returning):
         options = self._options
         found = None
         while self._idle and found is None:
-            place = self._idle.popleft()
-            if not place.runner.at_rest():
-                self._dismiss_place(place, "lost")
-            elif now >= place.expires or 0 <= options.pool_recycle < now - place.opened:
-                self._dismiss_place(place, "expired")
+            holder = self._idle.popleft()
+            if not holder.runner.at_rest():
+                self._remove_holder(holder, "lost")
+            elif now >= holder.expires_at or 0 <= options.pool_recycle < now - holder.opened_at:
+                self._remove_holder(holder, "expired")
             else:
-                found, place.held = place.held, None
-                place.fresh = False
-                place.note_lent()
-                self._shelf.lent += 1
+                found, holder.connection = holder.connection, None
+                holder.never_acquired = False
+                holder.record_acquired()
+                self._leases.requests += 1
         if len(self._idle) < self._least_free:
             self._least_free = len(self._idle)
-        if len(self._places) < options.minsize:
+        if len(self._holders) < options.minsize:
             self._open_missing()
         return found
 
@@ -128,20 +127,20 @@ class Borrowing(Returning):
         options = self._options
         if options.max_waiting and not first:
             self._refuse_if_crowded()
-        turn = self._shelf.queue_up(first=first)
+        turn = self._leases.enqueue(first=first)
         timer = None
         began = monotonic()
         try:
             if self._closing:  # since it was looked at
                 raise PoolClosed
-            if not options.maxsize or len(self._places) != options.maxsize:  # or it does nothing
+            if not options.maxsize or len(self._holders) != options.maxsize:  # or it does nothing
                 self._open_missing()
             if deadline is not None and seconds is not None:
                 timer = self._loop.call_at(deadline, self._time_out, turn, seconds)
-            await turn
+            await turn.waiter
             return turn.outcome()
         except BaseException:
-            self._abandon(turn)
+            self._on_waiter_cancelled(turn)
             raise
         finally:
             self._note_wait(began)
@@ -154,16 +153,16 @@ class Borrowing(Returning):
         # Those for whom a connection is on its way or may be opened don't count.
         coming = len(self._connects)
         if not self._backoff.failures:
-            coming += maxsize - self.size if maxsize else self._shelf.waiting + 1
-        if self._shelf.waiting + 1 - coming > limit and not self._idle:
+            coming += maxsize - self.size if maxsize else self._leases.waiting + 1
+        if self._leases.waiting + 1 - coming > limit and not self._idle:
             self._counters.refused += 1
             raise TooManyWaiters(
                 f"{limit} callers wait for a connection already, option 'max_waiting': "
                 + self._situation()
             )
 
-    def _time_out(self, turn: Turn[Connection], seconds: float) -> None:
-        if turn.armed:
+    def _time_out(self, turn: PoolWaiter, seconds: float) -> None:
+        if turn.is_waiting:
             turn.fail(self._timed_out(seconds))
 
     def _timed_out(self, seconds: float) -> PoolTimeout:
@@ -179,11 +178,11 @@ class Borrowing(Returning):
         failures = self._backoff.failures
         return f"{figures}; {failures} failed attempts to connect" if failures else figures
 
-    def _abandon(self, turn: Turn[Connection]) -> None:
+    def _on_waiter_cancelled(self, turn: PoolWaiter) -> None:
         """Forget a caller that was cancelled or got an error, and pass on what it was given."""
-        self._shelf.discard(turn)
-        if turn.thing is not None:
-            self.release(turn.thing)
+        self._leases.discard(turn)
+        if turn.connection is not None:
+            self.release(turn.connection)
 
     def _needs_ping(self, connection: Connection) -> bool:
         limit = self._options.ping_after
@@ -208,7 +207,7 @@ class Borrowing(Returning):
             self._give_up(connection, reason)
             if isinstance(error, PingTimeout):
                 # Where one peer is dead the others are as well; a new connect will tell.
-                self._dismiss_idle(reason)
+                self._remove_available(reason)
             if limit.expired() and seconds is not None:
                 raise self._timed_out(seconds) from error
             return False
@@ -222,7 +221,15 @@ class Borrowing(Returning):
 
     def _give_up(self, connection: Connection, reason: str) -> None:
         """Close a connection that was about to be lent."""
-        self._shelf.lent -= 1
-        self._dismiss(connection, reason)
+        self._leases.requests -= 1
+        self._remove(connection, reason)
         self._open_missing()
         self._check_drained()
+
+
+# Asked for when they are needed: a tracer may replace them.
+_FUNCTIONS = PoolFunctions(
+    acquire=lambda pool, timeout: pool._ask(timeout),
+    accept=lambda pool, connection: pool._accept_or_ask(connection),
+    release=lambda pool, connection: pool.release(connection),
+)

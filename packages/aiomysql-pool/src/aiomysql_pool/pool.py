@@ -18,14 +18,14 @@ from typing import Any, NoReturn, Self, overload
 
 from aiomysql_core import Connection, connect
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
-from aiomysql_pool.awaitable import PoolConnectionContextManager, PoolContextManager
+from aiomysql_pool.acquire import PoolConnectionContextManager, PoolContextManager
 from aiomysql_pool.borrowing import Borrowing
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
+from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lifecycle import prepare
 from aiomysql_pool.options import Callback, PoolOptions
-from aiomysql_pool.places import Place
 
 _PoolContextManager = PoolContextManager  # the classic name
 
@@ -110,7 +110,7 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     tell where it was asked for (None: as the event loop's debug mode).
 
     All other keywords go to `aiomysql_core.connect`.  A data source name,
-    `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
+    `mysql://user:password@host:port/database?minsize=2`, may stand in the first holder; other
     arguments, which must be named then, override its parts.  As `host` it may have no options of
     the pool.
 
@@ -183,11 +183,11 @@ class Pool(Borrowing):
         if not self._closing:
             self._next_round()
 
-    async def _connect(self) -> tuple[Connection, Place]:
+    async def _connect(self) -> tuple[Connection, ConnectionHolder]:
         connection = await connect(echo=self._options.echo, **self._conn_kwargs)
         await prepare(connection, self._options)
         try:
-            return connection, self._new_place(connection)
+            return connection, self._new_holder(connection)
         except BaseException:  # a tracer's proxy that can't be referred to weakly
             connection.close()
             raise

@@ -11,13 +11,11 @@ from time import monotonic
 from typing import Any
 
 from aiomysql_core import Connection, InterfaceError
-from aiomysql_core.engine.awaitable import done_future
-from aiomysql_core.engine.lending import Shelf
-from aiomysql_core.engine.runner_state import follow, nothing_to_end
 from aiomysql_core.options.options import address_text
 from aiomysql_pool.backoff import Backoff
+from aiomysql_pool.holder import ConnectionHolder
+from aiomysql_pool.lease_queue import LeaseQueue
 from aiomysql_pool.options import PoolOptions
-from aiomysql_pool.places import Place
 from aiomysql_pool.statistics import REASONS, Counters
 
 _all: weakref.WeakSet[PoolState] = weakref.WeakSet()
@@ -38,27 +36,15 @@ class PoolState:
         self._conn_kwargs = conn_kwargs
         # (Thirty attributes at most: the interpreter is slower with more.)
         #
-        # Every open connection that is not being closed has a place, by its id. Those of idle ones
+        # Every open connection that is not being closed has a holder, by its id. Those of idle ones
         # are in `_idle` besides; those being reset have a task in `_cleaning`; others are lent.
-        self._shelf: Shelf[Connection, Place] = Shelf(
-            self._loop,
-            asyncio.CancelledError,
-            done_future(self._loop),
-            get_ident=get_ident,
-            fit=nothing_to_end,
-            wake=follow,
-            # Asked for when they are needed: a tracer may replace them.
-            borrow=lambda pool, timeout: pool._ask(timeout),
-            accept=lambda pool, connection: pool._accept_or_ask(connection),
-            give_back=lambda pool, connection: pool.release(connection),
-        )
-        self._loan = self._shelf.loan
-        self._places = self._shelf.items
-        self._idle = self._shelf.idle
+        self._leases = LeaseQueue(self._loop)
+        self._holders = self._leases.holders
+        self._idle = self._leases.available
         self._cleaning: set[asyncio.Task[None]] = set()
         # Lent ones that `terminate` closed under their borrowers.
-        self._terminated: dict[int, Place] = {}
-        self._connects: set[asyncio.Task[tuple[Connection, Place]]] = set()
+        self._terminated: dict[int, ConnectionHolder] = {}
+        self._connects: set[asyncio.Task[tuple[Connection, ConnectionHolder]]] = set()
         self._backoff = Backoff()
         # The retry after a failed connect, and the regular check of the idle connections.
         self._retry: asyncio.TimerHandle | None = None
@@ -92,7 +78,7 @@ class PoolState:
             f"<{type(self).__name__} {state} {self._where} db={options.get('db')!r} "
             f"user={options.get('user')!r} used={self._lent} free={len(self._idle)} "
             f"size={self.size} minsize={self.minsize} maxsize={self._options.maxsize} "
-            f"waiting={self._shelf.waiting}>"
+            f"waiting={self._leases.waiting}>"
         )
 
     @property
@@ -122,7 +108,7 @@ class PoolState:
     @property
     def size(self) -> int:
         """How many connections there are: lent, idle, being opened and being reset."""
-        return len(self._places) + len(self._connects)
+        return len(self._holders) + len(self._connects)
 
     @property
     def freesize(self) -> int:
@@ -136,16 +122,16 @@ class PoolState:
 
     @property
     def _lent(self) -> int:
-        return len(self._places) - len(self._idle) - len(self._cleaning)
+        return len(self._holders) - len(self._idle) - len(self._cleaning)
 
     @property
     def _free(self) -> deque[Connection]:
-        return deque(place.held for place in self._idle if place.held is not None)
+        return deque(holder.connection for holder in self._idle if holder.connection is not None)
 
     @property
     def _used(self) -> set[Connection]:
-        places = self._places.values()
-        return {found for place in places if place.lent and (found := place()) is not None}
+        acquired = [holder for holder in self._holders.values() if holder.is_acquired]
+        return {found for holder in acquired if (found := holder.find()) is not None}
 
     def get_stats(self) -> dict[str, float]:
         """Figures for monitoring; times are in seconds.
@@ -166,10 +152,10 @@ class PoolState:
             "lent": self._lent,
             "connecting": len(self._connects),
             "resetting": len(self._cleaning),
-            "waiting": self._shelf.waiting,
-            "requests": self._shelf.lent,
-            "waited": self._shelf.waited,
-            "wait_time": self._shelf.wait_time,
+            "waiting": self._leases.waiting,
+            "requests": self._leases.requests,
+            "waited": self._leases.waited,
+            "wait_time": self._leases.wait_time,
         }
         for name in (
             "usage_time",
@@ -201,14 +187,14 @@ class PoolState:
         """May sound connections be lent and taken back without any ado?"""
         options = self._options
         maxsize = options.maxsize
-        self._shelf.capacity = maxsize if options.plain_wait else -1
-        self._shelf.open = (
+        self._leases.capacity = maxsize if options.plain_wait else -1
+        self._leases.is_open = (
             options.plain
             and not self._traced
             and not self._closing
             and not self._forked_from
-            and (not maxsize or len(self._places) <= maxsize)
-            and not any(place.doomed for place in self._places.values())
+            and (not maxsize or len(self._holders) <= maxsize)
+            and not any(holder.must_close for holder in self._holders.values())
         )
 
 
@@ -216,8 +202,8 @@ def _after_fork() -> None:
     # Marked once, so that nobody needs to ask for the process id at each `acquire`.
     for pool in _all:
         pool._forked_from = os.getppid()
-        pool._shelf.open = False
-        _inherited.extend(place() for place in pool._places.values())
+        pool._leases.is_open = False
+        _inherited.extend(holder.find() for holder in pool._holders.values())
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pymysql import err
 
+from aiomysql_core.engine.awaitable import Waiter
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.commands.query import Result
-from aiomysql_protocol.implementation import Waiter, following, resting
-from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
+from aiomysql_protocol.session import Session
 
 if TYPE_CHECKING:
     from aiomysql_core.implementation import FastPath
-
-#: What `CommandRunner.nothing_to_end` says, for those who ask it of many runners.
-nothing_to_end: Callable[[RunnerState], bool] = resting(
-    "_busy", "transaction_possible", MAYBE_IN_TRANSACTION
-)
-
-#: Wakes the task that is to use a runner next; one may follow the running task at once.
-follow: Callable[[RunnerState, Waiter], None] = following("_stream")
-
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -147,7 +137,25 @@ class RunnerState:
         locks without telling.  So nothing may have been run since the last one, but for statements
         that end by themselves in the autocommit mode that this side has set.
         """
-        return nothing_to_end(self)
+        session = self.session
+        return (
+            session is not None
+            and not self._busy
+            and not self.transaction_possible
+            and session.at_rest()
+        )
+
+    def wake_next(self, waiter: Waiter) -> None:
+        """Wake the task that is to use the runner next.
+
+        One task may follow at once the one that an answer has just resumed; the event loop wakes
+        all others.
+        """
+        stream = self._stream
+        if stream is not None and stream.waking and stream.next_waiter is None:
+            stream.next_waiter = waiter
+        else:
+            waiter.fire(False)
 
     def record_statement(self, exchange: Exchange) -> None:
         """A statement is about to be sent: may it begin a transaction or change the mode?"""

@@ -6,8 +6,8 @@ import asyncio
 from typing import TypeVar
 
 from aiomysql_pool.errors import PoolClosed
+from aiomysql_pool.opening import Supply
 from aiomysql_pool.options import check_seconds, check_sizes
-from aiomysql_pool.supply import Supply
 
 T = TypeVar("T")
 
@@ -18,16 +18,16 @@ class Closing(Supply):
     async def clear(self) -> None:
         """Close all idle connections."""
         self._check_home()
-        self._dismiss_idle("clear")
+        self._remove_available("clear")
         await self._goodbyes()
 
     async def drain(self) -> None:
         """Replace all connections: idle ones now, lent ones when they come back."""
         self._check_home()
         self._generation += 1
-        for place in self._places.values():
-            place.doomed = True
-        self._dismiss_idle("drain")
+        for holder in self._holders.values():
+            holder.must_close = True
+        self._remove_available("drain")
         self._update_plain()
         self._open_missing()
         await self._goodbyes()
@@ -53,7 +53,7 @@ class Closing(Supply):
         if maxsize is not None:
             options.maxsize = maxsize
         while self._idle and 0 < options.maxsize < self.size:
-            self._dismiss_place(self._idle.popleft(), "surplus")
+            self._remove_holder(self._idle.popleft(), "surplus")
         self._update_plain()
         self._open_missing()
 
@@ -67,8 +67,8 @@ class Closing(Supply):
         if self._closing:
             return
         self._closing = True
-        self._shelf.open = False
-        while (turn := self._shelf.next()) is not None:
+        self._leases.is_open = False
+        while (turn := self._leases.pop_waiter()) is not None:
             turn.fail(PoolClosed())
         for timer in (self._retry, self._rounds):
             if timer is not None:
@@ -88,14 +88,14 @@ class Closing(Supply):
         self.close()
         self._cancel(self._connects)
         self._cancel(self._cleaning)
-        for place in [place for place in self._places.values() if place.lent]:
-            connection = place()
+        for holder in [holder for holder in self._holders.values() if holder.is_acquired]:
+            connection = holder.find()
             if connection is None:
                 continue  # garbage-collected: the news of that is on its way
-            self._terminated[place.key] = place
+            self._terminated[holder.key] = holder
             if not gently or connection.busy or not connection.idle:
                 connection.close()
-            self._dismiss(connection, "close")
+            self._remove(connection, "close")
         self._check_drained()
 
     async def wait_closed(self, timeout: float | None = None) -> None:
@@ -112,7 +112,7 @@ class Closing(Supply):
         if not self._closing:
             raise RuntimeError(".wait_closed() should be called after .close()")
         self._check_home()
-        self._dismiss_idle("close")
+        self._remove_available("close")
         self._check_drained()
         limit = asyncio.timeout(timeout)
         try:

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from aiomysql_core import Connection
 from aiomysql_core.log import logger
+from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference
 from aiomysql_pool.lifecycle import goodbye
-from aiomysql_pool.places import Collected, Place, Reference
 from aiomysql_pool.state import PoolState
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Supply(PoolState):
     """Base of Pool: opens what is wanted, replaces what is lost, closes what is too much."""
 
     @abstractmethod
-    async def _connect(self) -> tuple[Connection, Place]: ...
+    async def _connect(self) -> tuple[Connection, ConnectionHolder]: ...
 
     # -- opening ---------------------------------------------------------------------------------
 
@@ -46,8 +46,8 @@ class Supply(PoolState):
         backoff = self._backoff
         while not self._closing and (not options.maxsize or self.size < options.maxsize):
             under_way = len(self._connects)
-            missing = options.minsize - len(self._places)
-            if under_way >= max(self._shelf.waiting, missing):
+            missing = options.minsize - len(self._holders)
+            if under_way >= max(self._leases.waiting, missing):
                 break
             if backoff.failures:
                 if under_way or self._retry is not None:
@@ -63,7 +63,8 @@ class Supply(PoolState):
 
     def _open_one(self) -> None:
         self._counters.connects += 1
-        connected = partial(self._connected, monotonic(), self._shelf.newest, self._generation)
+        ticket = self._leases.newest_ticket
+        connected = partial(self._connected, monotonic(), ticket, self._generation)
         self._connects.add(self._start(self._connect(), connected))
 
     def _connected(
@@ -71,7 +72,7 @@ class Supply(PoolState):
         began: float,
         ticket: int,
         generation: int,
-        task: asyncio.Task[tuple[Connection, Place]],
+        task: asyncio.Task[tuple[Connection, ConnectionHolder]],
     ) -> None:
         self._connects.discard(task)
         self._counters.connect_time += monotonic() - began
@@ -84,10 +85,10 @@ class Supply(PoolState):
             self._backoff.failed(began)
         else:
             self._backoff.succeeded()
-            connection, place = task.result()
-            place.doomed = generation != self._generation
-            self._places[place.key] = place
-            self._offer(connection, place)
+            connection, holder = task.result()
+            holder.must_close = generation != self._generation
+            self._holders[holder.key] = holder
+            self._hand_out(connection, holder)
         self._open_missing()
 
     def _report(self, error: BaseException, ticket: int) -> None:
@@ -98,17 +99,17 @@ class Supply(PoolState):
         the last of them would wait for ever.
         """
         failing = self._backoff.failures > 0
-        hopeless = failing and not self._places
-        turn = self._shelf.next(ticket) if failing else self._shelf.next()
+        hopeless = failing and not self._holders
+        turn = self._leases.pop_waiter(ticket) if failing else self._leases.pop_waiter()
         if turn is None and self._rounds is not None:
             level = logging.DEBUG if failing else logging.WARNING
             logger.log(level, "%r: could not open a connection: %r", self, error)
         while turn is not None:
             turn.fail(error)
-            turn = self._shelf.next(ticket) if hopeless else None
+            turn = self._leases.pop_waiter(ticket) if hopeless else None
             error = _another(error)
 
-    def _new_place(self, connection: Connection) -> Place:
+    def _new_holder(self, connection: Connection) -> ConnectionHolder:
         opened = monotonic()
         lifetime = self._options.max_lifetime
         expires = (
@@ -116,38 +117,38 @@ class Supply(PoolState):
             if lifetime is None
             else opened + lifetime * (1.0 - JITTER * random.random())
         )
-        return Place(connection, _collected(weakref.ref(self)), opened, expires)
+        return ConnectionHolder(connection, _collected(weakref.ref(self)), opened, expires)
 
-    def _offer(self, connection: Connection, place: Place) -> None:
+    def _hand_out(self, connection: Connection, holder: ConnectionHolder) -> None:
         """Give an open connection to the oldest waiter or keep it."""
-        reason = self._why_not_kept(place)
+        reason = self._why_not_kept(holder)
         if reason is not None:
-            self._dismiss(connection, reason)
+            self._remove(connection, reason)
         else:
-            place.note_lent()
-            self._shelf.put(place, connection)
+            holder.record_acquired()
+            self._leases.make_available(holder, connection)
 
-    def _why_not_kept(self, place: Place) -> str | None:
+    def _why_not_kept(self, holder: ConnectionHolder) -> str | None:
         maxsize = self._options.maxsize
         if self._closing:
             return "close"
-        if place.doomed:
+        if holder.must_close:
             return "drain"
-        if 0 < maxsize < len(self._places):
+        if 0 < maxsize < len(self._holders):
             return "surplus"
-        return "expired" if monotonic() >= place.expires else None
+        return "expired" if monotonic() >= holder.expires_at else None
 
     # -- closing ---------------------------------------------------------------------------------
 
-    def _dismiss_place(self, place: Place, reason: str) -> None:
-        if place.held is not None:
-            self._dismiss(place.held, reason)
+    def _remove_holder(self, holder: ConnectionHolder, reason: str) -> None:
+        if holder.connection is not None:
+            self._remove(holder.connection, reason)
 
-    def _dismiss(self, connection: Connection, reason: str) -> None:
+    def _remove(self, connection: Connection, reason: str) -> None:
         """Take a connection that is neither idle nor lent out of the pool and close it."""
-        self._places.pop(id(connection), None)
+        self._holders.pop(id(connection), None)
         self._counters.closed[reason] += 1
-        if not self._shelf.open:
+        if not self._leases.is_open:
             self._update_plain()
         self._retire(connection)
 
@@ -160,25 +161,25 @@ class Supply(PoolState):
         else:
             self._start(goodbye(connection), _ignore)
 
-    def _dismiss_idle(self, reason: str) -> None:
+    def _remove_available(self, reason: str) -> None:
         while self._idle:
-            self._dismiss_place(self._idle.popleft(), reason)
+            self._remove_holder(self._idle.popleft(), reason)
 
     def _lost_sight_of(self, reference: Reference) -> None:
         """A lent connection was garbage-collected (its own `__del__` closes it)."""
         key = reference.key
         # Its id may be another one's already.
-        if (place := self._terminated.get(key)) is not None and place.reference is reference:
+        if (holder := self._terminated.get(key)) is not None and holder.reference is reference:
             del self._terminated[key]
-        elif (place := self._places.get(key)) is not None and place.reference is reference:
-            del self._places[key]
-            if place.held is not None:  # a finalizer gave it back while it was being collected
-                self._idle.remove(place)
+        elif (holder := self._holders.get(key)) is not None and holder.reference is reference:
+            del self._holders[key]
+            if holder.connection is not None:  # a finalizer released it while it was collected
+                self._idle.remove(holder)
             self._counters.closed["forgotten"] += 1
             logger.warning(
                 "%r: a connection was garbage-collected without having been released%s",
                 self,
-                _asked_at(place),
+                _asked_at(holder),
             )
             self._update_plain()
             self._open_missing()
@@ -204,7 +205,7 @@ class Supply(PoolState):
         return task
 
     def _check_drained(self) -> None:
-        if self._closing and not self._places and not self._tasks:
+        if self._closing and not self._holders and not self._tasks:
             self._drained.set()
 
     def _later(self, seconds: float, method: Callable[[], None]) -> asyncio.TimerHandle:
@@ -215,28 +216,28 @@ class Supply(PoolState):
         options = self._options
         times = (options.max_lifetime, options.max_idle, options.report_lent_after)
         seconds = min([ROUND, *(max(time / 4, 0.01) for time in times if time is not None)])
-        self._rounds = self._later(seconds, self._go_round)
+        self._rounds = self._later(seconds, self._run_maintenance)
 
-    def _go_round(self) -> None:
+    def _run_maintenance(self) -> None:
         """Replace idle connections that are lost or too old; report those lent for too long."""
         self._next_round()
         # Sampled: two readings of the clock for each lease would cost more than all else.
         now = monotonic()
         self._counters.usage_time += self._lent * (now - self._last_round)
         self._last_round = now
-        for place in [*self._idle]:
-            lost = place.runner.closed
-            if lost or now >= place.expires:
-                self._idle.remove(place)
-                self._dismiss_place(place, "lost" if lost else "expired")
+        for holder in [*self._idle]:
+            lost = holder.runner.closed
+            if lost or now >= holder.expires_at:
+                self._idle.remove(holder)
+                self._remove_holder(holder, "lost" if lost else "expired")
         options = self._options
         if options.max_idle is not None and now - self._last_look >= options.max_idle:
             self._shrink()
             self._last_look = now
         if options.report_lent_after is not None:
-            for place in self._places.values():
-                if place.lent and not place.reported:
-                    self._report_lent(place, now - place.lent_at)
+            for holder in self._holders.values():
+                if holder.is_acquired and not holder.is_reported:
+                    self._report_lent(holder, now - holder.acquired_at)
         self._open_missing()
 
     def _shrink(self) -> None:
@@ -247,21 +248,21 @@ class Supply(PoolState):
         """
         surplus = min(self._least_free, len(self._idle), self.size - self._options.minsize)
         for _ in range(surplus):
-            self._dismiss_place(self._idle.popleft(), "idle")
+            self._remove_holder(self._idle.popleft(), "idle")
         self._least_free = len(self._idle)
 
-    def _report_lent(self, place: Place, seconds: float) -> None:
+    def _report_lent(self, holder: ConnectionHolder, seconds: float) -> None:
         limit = self._options.report_lent_after
         if limit is not None and seconds > limit:
-            place.reported = True
+            holder.is_reported = True
             logger.warning(
-                "%r: %r has been lent for %.1f s%s", self, place(), seconds, _asked_at(place)
+                "%r: %r has been lent for %.1f s%s", self, holder.find(), seconds, _asked_at(holder)
             )
 
 
-def _asked_at(place: Place) -> str:
-    if place.where:
-        return f"; it was asked for at:\n{place.where}"
+def _asked_at(holder: ConnectionHolder) -> str:
+    if holder.acquired_where:
+        return f"; it was asked for at:\n{holder.acquired_where}"
     return " (with debug=True the pool tells where it was asked for)"
 
 
@@ -275,7 +276,7 @@ def _another(error: BaseException) -> BaseException:
     return copied
 
 
-def _collected(pool: weakref.ref[Supply]) -> Collected:
+def _collected(pool: weakref.ref[Supply]) -> OnCollected:
     def collected(reference: weakref.ref[Connection]) -> None:
         owner = pool()
         if owner is not None and isinstance(reference, Reference) and not owner._loop.is_closed():

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable
 
 from aiomysql_core import Connection, InterfaceError
-from aiomysql_pool.closing import Closing
+from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lifecycle import clean, is_cleanable
-from aiomysql_pool.places import Place
+from aiomysql_pool.shutdown import Closing
 
 
 class Returning(Closing):
@@ -24,7 +24,7 @@ class Returning(Closing):
         the server in them is logged.  Raises InterfaceError for a connection that isn't lent, and
         in a forked process.
         """
-        return self._done if self._shelf.take_back(conn) else self._take_back(conn)
+        return self._done if self._leases.try_release(conn) else self._take_back(conn)
 
     def _take_back(self, conn: Connection) -> Awaitable[None]:
         if self._forked_from:
@@ -32,65 +32,65 @@ class Returning(Closing):
         if self._loop.is_closed():
             conn.close()  # its borrower was left in the middle, and is collected now
             return self._done
-        place = self._places.get(id(conn))
+        holder = self._holders.get(id(conn))
         own: Connection | None = conn
-        if place is None or place.held is not None or place() is not conn:
-            place, own = self._find(conn)
+        if holder is None or holder.connection is not None or holder.find() is not conn:
+            holder, own = self._find(conn)
         if own is None:
-            self._terminated.pop(place.key, None)
+            self._terminated.pop(holder.key, None)
             return self._done
-        place.held = own
-        place.where = ""
-        place.fresh = False
+        holder.connection = own
+        holder.acquired_where = ""
+        holder.never_acquired = False
         options = self._options
-        runner = place.runner
+        runner = holder.runner
         if own.stopping and not own.closed:
             # In the background: who was cancelled is not to wait for that.
-            self._start_cleaning(own, place)
+            self._start_cleaning(own, holder)
         elif not is_cleanable(own, options):
             own.close()
-            self._dismiss(own, "unusable")
+            self._remove(own, "unusable")
         elif (
             options.reset_session == "full"
             or options.reset is not None
             or runner.outstanding
             or not runner.nothing_to_end()
         ):
-            if (reason := self._why_not_kept(place)) is None:
-                return self._start_cleaning(own, place)
-            self._dismiss(own, reason)
+            if (reason := self._why_not_kept(holder)) is None:
+                return self._start_cleaning(own, holder)
+            self._remove(own, reason)
         else:
-            self._offer(own, place)
-        if self._shelf.waiting or len(self._places) < options.minsize:
+            self._hand_out(own, holder)
+        if self._leases.waiting or len(self._holders) < options.minsize:
             self._open_missing()
         if self._closing:
             self._check_drained()
         return self._done
 
-    def _find(self, conn: Connection) -> tuple[Place, Connection | None]:
-        """The place of a lent connection and the pool's own object for it.
+    def _find(self, conn: Connection) -> tuple[ConnectionHolder, Connection | None]:
+        """The holder of a lent connection and the pool's own object for it.
 
         What comes back may be a tracer's proxy that only equals the connection.  None for the
         object: `terminate` closed it.  Raises InterfaceError for a connection that isn't lent.
         """
-        for place in self._places.values():
-            if place.lent and (own := place()) is not None and conn == own:
-                return place, own
-        for place in self._terminated.values():
-            if conn == place():
-                return place, None
+        for holder in self._holders.values():
+            if holder.is_acquired and (own := holder.find()) is not None and conn == own:
+                return holder, own
+        for holder in self._terminated.values():
+            if conn == holder.find():
+                return holder, None
         raise InterfaceError(f"{conn!r} is not lent by {self!r}")
 
-    def _start_cleaning(self, connection: Connection, place: Place) -> Awaitable[None]:
+    def _start_cleaning(self, connection: Connection, holder: ConnectionHolder) -> Awaitable[None]:
         # Not the task: a caller that is cancelled while it waits must not break off the reset.
         over: asyncio.Future[None] = self._loop.create_future()
 
         def finished(task: asyncio.Task[None]) -> None:
             self._cleaning.discard(task)
             if connection.is_reusable:
-                self._offer(connection, place)
+                self._hand_out(connection, holder)
             else:
-                self._dismiss(connection, "reset")
+                self._remove(connection, "reset")
             self._open_missing()
             if not over.done():
                 over.set_result(None)
