@@ -8,7 +8,6 @@
 #include "_answers.h"
 #include "_batches.h"
 #include "_dicts.h"
-#include "_lending.h"
 #include "_literals.h"
 #include "_login.h"
 #include "_parameters.h"
@@ -372,7 +371,7 @@ module_exec(PyObject *module)
     state->ready_type->tp_vectorcall = Ready_vectorcall;
     if (PyModule_AddType(module, state->ready_type) < 0 ||
         PyModule_AddType(module, state->waiter_type) < 0 ||
-        PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
+        PyModule_AddType(module, state->payload_type) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -406,10 +405,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
         Py_VISIT(state->kinds[i].type);
         Py_VISIT(state->kinds[i].new_result);
     }
-    if (owners_traverse(&state->owners, visit, arg)) {
-        return -1;
-    }
-    return lending_traverse(&state->lending, visit, arg);
+    return owners_traverse(&state->owners, visit, arg);
 }
 
 static int
@@ -417,7 +413,6 @@ module_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    lending_clear(&state->lending);
     Py_CLEAR(state->decoder_type);
     Py_CLEAR(state->ready_type);
     Py_CLEAR(state->waiter_type);
@@ -458,12 +453,10 @@ module_free(void *module)
 static PyMethodDef module_methods[] = {
     {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See rows.dict_rows."},
     {"drain_rows", drain_rows, METH_O, "See rows.drain_rows."},
-    {"following", following, METH_O, "See lending.following."},
     {"literals", METHOD(common_literals), METH_FASTCALL, "See implementation.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.ParameterWriter.write."},
     {"quick_response", METHOD(quick_response), METH_FASTCALL, "See implementation.quick_response."},
     {"read_greeting", read_greeting, METH_O, "See implementation.read_greeting."},
-    {"resting", resting, METH_VARARGS, "See lending.resting."},
     {"start_execution", METHOD(start_execution), METH_FASTCALL,
      "See implementation.start_execution."},
     {"start_query", METHOD(start_query), METH_FASTCALL, "See implementation.start_query."},

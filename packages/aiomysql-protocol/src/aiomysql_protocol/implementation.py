@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from aiomysql_protocol import lending, waiting
+from aiomysql_protocol import waiting
 from aiomysql_protocol.commands import exchange_state
 from aiomysql_protocol.commands import response as answers
 from aiomysql_protocol.rows import binary as binary_rows
@@ -57,12 +57,6 @@ class _Parts(NamedTuple):
     waiter: type[Any]
     exchange_state: type[Any]
     result_state: type[Any]
-    item: type[Any]
-    turn: type[Any]
-    shelf: type[Any]
-    loan: type[Any]
-    resting: Callable[[str, str, int], Callable[[Any], bool]]
-    following: Callable[[str], Callable[[Any, Any], None]]
     long_payload: type[Any]
     whole_payload: Callable[[bytes | bytearray, int, int, int], bytes | None]
     read_greeting: Callable[[bytes], tuple[int, str, int, int, int, int, bytes, str] | None]
@@ -111,12 +105,6 @@ def _chosen() -> _Parts:
         waiting.Waiter,
         exchange_state.ExchangeState,
         exchange_state.ResultState,
-        lending.Item,
-        lending.Turn,
-        lending.Shelf,
-        lending.Loan,
-        lending.resting,
-        lending.following,
         payloads.LongPayload,
         payloads.whole_payload,
         lambda payload: None,
@@ -153,12 +141,6 @@ def _chosen() -> _Parts:
         _speedups.Waiter,
         _speedups.ExchangeState,
         _speedups.ResultState,
-        _speedups.Item,
-        _speedups.Turn,
-        _speedups.Shelf,
-        _speedups.Loan,
-        _speedups.resting,
-        _speedups.following,
         _speedups.LongPayload,
         _speedups.whole_payload,
         _speedups.read_greeting,
@@ -228,24 +210,13 @@ in UTF-8, if they are of the usual types, and of those that the statement had th
 if TYPE_CHECKING:
     from aiomysql_protocol.commands.exchange_state import ExchangeState as ExchangeState
     from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
-    from aiomysql_protocol.lending import Item as Item
-    from aiomysql_protocol.lending import Loan as Loan
-    from aiomysql_protocol.lending import Shelf as Shelf
-    from aiomysql_protocol.lending import Turn as Turn
     from aiomysql_protocol.waiting import Ready as Ready
     from aiomysql_protocol.waiting import Waiter as Waiter
     from aiomysql_protocol.wire.payloads import LongPayload as LongPayload
 else:
-    # See `waiting`, `exchange_state`, `lending` and `payloads`.
+    # See `waiting`, `exchange_state` and `payloads`.
     Ready, Waiter, LongPayload = _parts.ready, _parts.waiter, _parts.long_payload
     ExchangeState, ResultState = _parts.exchange_state, _parts.result_state
-    Item, Turn, Shelf, Loan = _parts.item, _parts.turn, _parts.shelf, _parts.loan
-
-resting = _parts.resting
-"""See ``lending.resting``."""
-
-following = _parts.following
-"""See ``lending.following``."""
 
 literals = _parts.literals
 """``literals(args, no_backslash_escapes, other)``: a literal for each of `args`, a tuple or list.
