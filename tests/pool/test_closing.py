@@ -128,7 +128,7 @@ async def test_terminate_just_after_the_hand_over(make_pool: MakePool) -> None:
     with pytest.raises(PoolClosed):
         await waiting
     assert lent.closed
-    assert not pool._terminated
+    assert not pool._shutdown.terminated
 
 
 async def test_terminate_within_the_block(make_pool: MakePool) -> None:

@@ -19,7 +19,7 @@ async def test_acquire_times_out(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
     lent = await pool.acquire()
     for error in (PoolTimeout, OperationalError, TimeoutError):
-        with pytest.raises(error, match=r"within 0.02 s: size 1, maxsize 1, lent 1"):
+        with pytest.raises(error, match=r"within 0.02 s: size 1, maxsize 1, acquired 1"):
             await pool.acquire(timeout=0.02)
     assert not pool._leases.waiting
     assert pool.get_stats()["timeouts"] == 3

@@ -241,7 +241,7 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool, options: dict[
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(result) for result in results} == {int, asyncio.CancelledError}
-    await wait_until(lambda: not pool._tasks)
+    await wait_until(lambda: not pool._shutdown.tasks)
     assert not pool._used
     assert not pool._leases.waiting
     stats = pool.get_stats()

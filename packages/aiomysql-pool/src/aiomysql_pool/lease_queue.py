@@ -136,6 +136,19 @@ class LeaseQueue:
         waiter.give(holder, connection)
         return True
 
+    def find_acquired(self, connection: Connection) -> tuple[ConnectionHolder, Connection] | None:
+        """The holder of an acquired connection and the pool's own object for it.
+
+        What is released may be a tracer's proxy that only equals the connection.
+        """
+        holder = self.holders.get(id(connection))
+        if holder is not None and holder.is_acquired and holder.find() is connection:
+            return holder, connection
+        for holder in self.holders.values():
+            if holder.is_acquired and (own := holder.find()) is not None and connection == own:
+                return holder, own
+        return None
+
     # -- the queue -------------------------------------------------------------------------------
 
     def enqueue(self, *, first: bool = False) -> PoolWaiter:
