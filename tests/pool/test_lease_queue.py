@@ -6,15 +6,17 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from aiomysql_core.engine.runner_state import RunnerState
 from aiomysql_pool.acquire import AcquireContext, PoolFunctions
 from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lease_queue import LeaseQueue
-from tests.protocol.test_waiting import LOOPS, new_loop
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.session import Session
+from tests.core.test_waiter import LOOPS, new_loop
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -29,19 +31,18 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 class Connection:
-    """What is acquired; it is its own runner."""
+    """What is acquired: a runner without a stream, at rest."""
 
-    def __init__(self, pool: FakePool) -> None:
-        self.pool = weakref.ref(pool)
-        self.runner = self
+    def __init__(self) -> None:
+        self.runner: Any = RunnerState(None, None)
+        self.runner.session = Session(ColumnCache("utf8", {}))
 
-    def nothing_to_end(self) -> bool:
-        pool = self.pool()
-        assert pool is not None
-        return self not in pool.unfit
+    def spoil(self) -> None:
+        """It can't change hands any more, as if a transaction were open."""
+        self.runner.transaction_possible = True
 
-    def wake_next(self, waiter: Any) -> None:
-        waiter.fire(False)
+    def repair(self) -> None:
+        self.runner.transaction_possible = False
 
 
 class FakePool:
@@ -49,7 +50,6 @@ class FakePool:
 
     def __init__(self, connections: int, *, is_open: bool = True) -> None:
         self.asked: list[object] = []
-        self.unfit: set[Connection] = set()
         self.more: list[Any] = []
         self.gate: asyncio.Event | None = None
         self.leases: Any = LeaseQueue(asyncio.get_running_loop())
@@ -58,7 +58,7 @@ class FakePool:
         self.leases.capacity = connections
 
     def new(self) -> Any:
-        connection: Any = Connection(self)
+        connection: Any = Connection()
         holder = ConnectionHolder(connection, lambda reference: None, 0.0, 0.0)
         self.leases.holders[id(connection)] = holder
         self.leases.available.append(holder)
@@ -119,7 +119,7 @@ def test_an_available_connection_needs_no_suspension(run: Run) -> None:
         assert pool.leases.try_release(first)
         assert [holder.connection for holder in pool.leases.available] == [second, first]
         assert not pool.leases.try_release(first)  # nobody has it
-        assert not pool.leases.try_release(Connection(pool))
+        assert not pool.leases.try_release(Connection())
         assert pool.asked == []
 
     run(body())
@@ -139,7 +139,7 @@ def test_async_with(run: Run) -> None:
                 raise ZeroDivisionError
         assert len(pool.leases.available) == 1
         async with pool.acquire() as connection:
-            pool.unfit.add(connection)
+            connection.spoil()
         assert pool.asked == [("release", connection)]
         with pytest.raises(RuntimeError, match="no connection was acquired"):
             pool.acquire().__aexit__(None, None, None)
@@ -173,15 +173,15 @@ def test_what_is_not_simple_is_asked_of_the_pool(run: Run) -> None:
     async def body() -> None:
         pool = FakePool(1)
         (connection,) = pool.connections
-        pool.unfit.add(connection)
+        connection.spoil()
         with pytest.raises(LookupError, match="no more"):  # it stays where it is
             await pool.acquire()
         assert pool.leases.available[0].connection is connection
-        pool.unfit.clear()
+        connection.repair()
         assert await pool.acquire(2.5) is connection
         for timeout, capacity, is_open in ((2.5, 1, True), (None, -1, True), (None, 1, False)):
             pool.leases.capacity, pool.leases.is_open = capacity, is_open
-            pool.more.append(Connection(pool))
+            pool.more.append(Connection())
             async with pool.acquire(timeout) as acquired:
                 assert pool.asked.pop() == ("acquire", timeout)
             assert pool.asked.pop() == ("release", acquired)
@@ -204,7 +204,7 @@ def test_what_came_from_the_queue_is_looked_at(run: Run, closed: bool) -> None:
         if closed:
             pool.leases.is_open = False
         else:
-            pool.unfit.add(connection)
+            connection.spoil()
         assert await task is connection
         assert pool.asked == [("accept", connection)]
 
@@ -428,11 +428,11 @@ def test_errors_of_the_rules(run: Run) -> None:
         connection = await pool.acquire()
         (task,) = await waiting(pool)
         assert pool.leases.try_release(connection)
-        pool.unfit = SimpleNamespace(__contains__=None)  # type: ignore[assignment]
-        with pytest.raises(TypeError):
+        del connection.runner.transaction_possible
+        with pytest.raises(AttributeError):
             await task
         assert pool.asked == [("release", connection)]
-        with pytest.raises(TypeError):
+        with pytest.raises(AttributeError):
             pool.leases.try_release(connection)
 
     run(body())
@@ -451,7 +451,7 @@ def test_in_tasks(run: Run) -> None:
         assert pool.leases.waiting == 1
         pool.leases.try_release(connection)
         assert await waits is connection
-        pool.more.append(Connection(pool))
+        pool.more.append(Connection())
         assert isinstance(await asyncio.create_task(pool.acquire(5)), Connection)
         task = asyncio.create_task(pool.acquire(5))
         await asyncio.sleep(0)

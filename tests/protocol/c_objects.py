@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from collections.abc import Callable
 from types import ModuleType
@@ -39,8 +38,6 @@ def cell(held: Any) -> CellPlan:
 MAKERS: dict[str, Callable[[Any], Any]] = {
     "TextRowDecoder": lambda held: speedups().TextRowDecoder([cell(held)]),
     "BinaryRowDecoder": lambda held: speedups().BinaryRowDecoder([BinaryPlan(253, cell(held))]),
-    "Ready": lambda held: speedups().Ready(held),
-    "Waiter": lambda held: speedups().Waiter(held, asyncio.CancelledError),
     "LongPayload": new_payload,
     "ExchangeState": new_state("ExchangeState", "on_progress"),
     "ResultState": new_state("ResultState", "error"),

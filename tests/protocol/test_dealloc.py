@@ -99,7 +99,7 @@ class Loud:
 
     def __init__(self, gone: list[str]) -> None:
         self.gone = gone
-        self.waiter = MAKERS["Waiter"](None)
+        self.state = MAKERS["ResultState"](None)
 
     def __del__(self) -> None:
         try:

@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.awaitable import DONE, AwaitableContextManager
+from aiomysql_core.engine.awaitable import AwaitableContextManager
+from aiomysql_core.engine.ready import DONE
+from aiomysql_core.engine.runner_state import nothing_to_end
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
 
 if TYPE_CHECKING:
@@ -72,11 +74,13 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
         self._functions = functions
         self._pool = pool
         self._timeout = timeout
-        self._progress = _Progress()
+        self._progress: _Progress | None = None
         self._connection: Connection | None = None
         self._steps: Generator[Any, Any, Connection] | None = None
 
     def __await__(self) -> Generator[Any, None, Connection]:
+        if self._progress is None:
+            self._progress = _Progress()
         return _acquire(self._leases, self._functions, self._pool, self._timeout, self._progress)
 
     async def __aenter__(self) -> Connection:
@@ -102,8 +106,8 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
 
     def send(self, value: Any, /) -> Any:
         """Part of the coroutine protocol: tasks run what they are given by it."""
-        waiter = self._progress.waiter
-        if waiter is not None and waiter.is_waiting:
+        progress = self._progress
+        if progress is not None and progress.waiter is not None and progress.waiter.is_waiting:
             raise RuntimeError(_AWAITED)  # it is not the task that waits that goes on
         return self._running().send(value)
 
@@ -169,7 +173,7 @@ def _wait(
         yield from waiter.waiter.__await__()
         connection = waiter.outcome()
         holder = waiter.holder
-        is_usable = leases.is_open and holder is not None and holder.runner.nothing_to_end()
+        is_usable = leases.is_open and holder is not None and nothing_to_end(holder.runner)
     except BaseException:
         leases.discard(waiter)
         if waiter.connection is not None:

@@ -10,7 +10,8 @@ import asyncio
 from collections import OrderedDict, deque
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.awaitable import Waiter, done_future
+from aiomysql_core.engine.runner_state import nothing_to_end
+from aiomysql_core.engine.waiter import Waiter, done_future
 from aiomysql_pool.holder import ConnectionHolder
 
 
@@ -107,7 +108,7 @@ class LeaseQueue:
             return None
         holder = self.available.popleft()
         connection = holder.connection
-        if connection is None or not holder.runner.nothing_to_end():
+        if connection is None or not nothing_to_end(holder.runner):
             self.available.appendleft(holder)
             return None
         holder.connection = None
@@ -118,7 +119,7 @@ class LeaseQueue:
     def try_release(self, connection: Connection) -> bool:
         """Make an acquired connection available again; False: more is to be done than that."""
         holder = self.holders.get(id(connection)) if self.is_open else None
-        if holder is None or holder.connection is not None or not holder.runner.nothing_to_end():
+        if holder is None or holder.connection is not None or not nothing_to_end(holder.runner):
             return False
         holder.never_acquired = False
         self.make_available(holder, connection)

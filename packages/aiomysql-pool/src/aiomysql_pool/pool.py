@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
 from aiomysql_core import Connection, InterfaceError, OperationalError, connect
-from aiomysql_core.engine.awaitable import done_future
+from aiomysql_core.engine.waiter import done_future
 from aiomysql_core.log import logger
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.options import address_text

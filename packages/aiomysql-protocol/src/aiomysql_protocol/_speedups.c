@@ -14,7 +14,6 @@
 #include "_requests.h"
 #include "_rows.h"
 #include "_statements.h"
-#include "_waiting.h"
 
 /* ---- The type ---- */
 
@@ -352,11 +351,9 @@ module_exec(PyObject *module)
         PyModule_AddType(module, state->decoder_type) < 0) {
         return -1;
     }
-    state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
-    state->waiter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Waiter_spec, NULL);
     state->payload_type =
         (PyTypeObject *)PyType_FromModuleAndSpec(module, &LongPayload_spec, NULL);
-    if (state->ready_type == NULL || state->waiter_type == NULL || state->payload_type == NULL) {
+    if (state->payload_type == NULL) {
         return -1;
     }
     state->exchange_state_type =
@@ -368,10 +365,7 @@ module_exec(PyObject *module)
         PyModule_AddType(module, state->result_state_type) < 0) {
         return -1;
     }
-    state->ready_type->tp_vectorcall = Ready_vectorcall;
-    if (PyModule_AddType(module, state->ready_type) < 0 ||
-        PyModule_AddType(module, state->waiter_type) < 0 ||
-        PyModule_AddType(module, state->payload_type) < 0) {
+    if (PyModule_AddType(module, state->payload_type) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -383,8 +377,6 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
 
     Py_VISIT(state->decoder_type);
-    Py_VISIT(state->ready_type);
-    Py_VISIT(state->waiter_type);
     Py_VISIT(state->exchange_state_type);
     Py_VISIT(state->result_state_type);
     Py_VISIT(state->payload_type);
@@ -414,8 +406,6 @@ module_clear(PyObject *module)
     State *state = PyModule_GetState(module);
 
     Py_CLEAR(state->decoder_type);
-    Py_CLEAR(state->ready_type);
-    Py_CLEAR(state->waiter_type);
     Py_CLEAR(state->exchange_state_type);
     Py_CLEAR(state->result_state_type);
     Py_CLEAR(state->payload_type);

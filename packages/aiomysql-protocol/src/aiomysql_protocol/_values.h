@@ -57,8 +57,6 @@ typedef struct {
 
 typedef struct {
     PyTypeObject *decoder_type;
-    PyTypeObject *ready_type;
-    PyTypeObject *waiter_type;
     PyTypeObject *payload_type;
     PyTypeObject *binary_decoder_type;
     PyTypeObject *exchange_state_type;

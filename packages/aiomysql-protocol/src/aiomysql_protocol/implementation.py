@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from aiomysql_protocol import waiting
 from aiomysql_protocol.commands import exchange_state
 from aiomysql_protocol.commands import response as answers
 from aiomysql_protocol.rows import binary as binary_rows
@@ -53,8 +52,6 @@ class _Parts(NamedTuple):
         [tuple[bytes, ...], Sequence[object], int, int, bool, Callable[[Any], str]],
         tuple[bytes, int],
     ]
-    ready: type[Any]
-    waiter: type[Any]
     exchange_state: type[Any]
     result_state: type[Any]
     long_payload: type[Any]
@@ -101,8 +98,6 @@ def _chosen() -> _Parts:
         lambda session, kind, prepared, values: None,
         lambda values: None,
         lambda pieces, rows, start, *rest: (b"", start),
-        waiting.Ready,
-        waiting.Waiter,
         exchange_state.ExchangeState,
         exchange_state.ResultState,
         payloads.LongPayload,
@@ -137,8 +132,6 @@ def _chosen() -> _Parts:
         _speedups.start_execution,
         _speedups.pack_parameters,
         _speedups.write_rows,
-        _speedups.Ready,
-        _speedups.Waiter,
         _speedups.ExchangeState,
         _speedups.ResultState,
         _speedups.LongPayload,
@@ -210,12 +203,10 @@ in UTF-8, if they are of the usual types, and of those that the statement had th
 if TYPE_CHECKING:
     from aiomysql_protocol.commands.exchange_state import ExchangeState as ExchangeState
     from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
-    from aiomysql_protocol.waiting import Ready as Ready
-    from aiomysql_protocol.waiting import Waiter as Waiter
     from aiomysql_protocol.wire.payloads import LongPayload as LongPayload
 else:
-    # See `waiting`, `exchange_state` and `payloads`.
-    Ready, Waiter, LongPayload = _parts.ready, _parts.waiter, _parts.long_payload
+    # See `exchange_state` and `payloads`.
+    LongPayload = _parts.long_payload
     ExchangeState, ResultState = _parts.exchange_state, _parts.result_state
 
 literals = _parts.literals

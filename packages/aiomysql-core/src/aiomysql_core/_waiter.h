@@ -1,217 +1,9 @@
-/* Ready and Waiter: see waiting.py, where the rules are written down.
- *
- * Both are their own iterators: to await one costs no other object.
- */
-#ifndef AIOMYSQL_PROTOCOL_WAITING_H
-#define AIOMYSQL_PROTOCOL_WAITING_H
+/* Waiter: see engine/waiter.py. */
+#ifndef AIOMYSQL_CORE_WAITER_H
+#define AIOMYSQL_CORE_WAITER_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <structmember.h>
-
-#include "_dealloc.h"
-
-/* Put RuntimeError in the place of the StopIteration that is set: out of a coroutine that would be
- * its result. */
-static void
-replace_stop(void)
-{
-    PyObject *type, *stop, *traceback, *error;
-
-    PyErr_Fetch(&type, &stop, &traceback);
-    PyErr_NormalizeException(&type, &stop, &traceback);
-    PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    if (stop != NULL) {
-        PyErr_Fetch(&type, &error, &traceback);
-        PyErr_NormalizeException(&type, &error, &traceback);
-        PyException_SetContext(error, Py_NewRef(stop));
-        PyException_SetCause(error, stop);
-        PyErr_Restore(type, error, traceback);
-    }
-}
-
-/* What `throw(type[, value[, traceback]])` of a coroutine raises. */
-static void
-raise_thrown(PyObject *const *args, Py_ssize_t nargs)
-{
-    PyObject *type, *value;
-
-    if (nargs < 1 || nargs > 3) {
-        PyErr_SetString(PyExc_TypeError, "throw takes an exception");
-        return;
-    }
-    type = args[0];
-    value = nargs > 1 && args[1] != Py_None ? args[1] : NULL;
-    if (PyExceptionInstance_Check(type)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    }
-    else if (PyExceptionClass_Check(type)) {
-        PyErr_SetObject(type, value);
-    }
-    else {
-        PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
-    }
-    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
-        replace_stop();
-    }
-}
-
-static PyObject *
-return_self(PyObject *self)
-{
-    return Py_NewRef(self);
-}
-
-/* StopIteration with `value`, as an iterator that is not sent to ends. */
-static void
-raise_stop(PyObject *value)
-{
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
-
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
-}
-
-/* ---- Ready ---- */
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *value;
-} Ready;
-
-static PyObject *
-Ready_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"value", NULL};
-    PyObject *value;
-    Ready *self;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Ready", names, &value)) {
-        return NULL;
-    }
-    self = (Ready *)type->tp_alloc(type, 0);
-    if (self != NULL) {
-        self->value = Py_NewRef(value);
-    }
-    return (PyObject *)self;
-}
-
-static PyObject *
-Ready_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
-{
-    Ready *self;
-
-    if (PyVectorcall_NARGS(nargsf) != 1 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
-        PyErr_SetString(PyExc_TypeError, "Ready takes one positional argument");
-        return NULL;
-    }
-    self = (Ready *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
-    if (self != NULL) {
-        self->value = Py_NewRef(args[0]);
-    }
-    return (PyObject *)self;
-}
-
-static int
-Ready_traverse(Ready *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->value);
-    return 0;
-}
-
-static int
-Ready_clear(Ready *self)
-{
-    Py_XSETREF(self->value, Py_NewRef(Py_None)); /* whoever finds it still may await it */
-    return 0;
-}
-
-static void
-Ready_dealloc(Ready *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-
-    BEGIN_DEALLOC(self, Ready_dealloc)
-    Py_CLEAR(self->value);
-    type->tp_free(self);
-    Py_DECREF(type);
-    END_DEALLOC
-}
-
-static PySendResult
-Ready_am_send(Ready *self, PyObject *Py_UNUSED(argument), PyObject **result)
-{
-    *result = Py_NewRef(self->value);
-    return PYGEN_RETURN;
-}
-
-static PyObject *
-Ready_next(Ready *self)
-{
-    raise_stop(self->value);
-    return NULL;
-}
-
-static PyObject *
-Ready_send(Ready *self, PyObject *Py_UNUSED(argument))
-{
-    return Ready_next(self);
-}
-
-static PyObject *
-Ready_throw(Ready *Py_UNUSED(self), PyObject *const *args, Py_ssize_t nargs)
-{
-    raise_thrown(args, nargs);
-    return NULL;
-}
-
-static PyObject *
-Ready_close(Ready *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
-{
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef Ready_methods[] = {
-    {"send", (PyCFunction)(void (*)(void))Ready_send, METH_O, NULL},
-    {"throw", (PyCFunction)(void (*)(void))Ready_throw, METH_FASTCALL, NULL},
-    {"close", (PyCFunction)(void (*)(void))Ready_close, METH_NOARGS, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef Ready_members[] = {
-    {"value", T_OBJECT_EX, offsetof(Ready, value), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyType_Slot Ready_slots[] = {
-    {Py_tp_doc, "Ready(value)\n--\n\nSee waiting.Ready."},
-    {Py_tp_new, Ready_new},
-    {Py_tp_dealloc, Ready_dealloc},
-    {Py_tp_traverse, Ready_traverse},
-    {Py_tp_clear, Ready_clear},
-    {Py_tp_methods, Ready_methods},
-    {Py_tp_members, Ready_members},
-    {Py_tp_iter, return_self},
-    {Py_tp_iternext, Ready_next},
-    {Py_am_await, return_self},
-    {Py_am_send, Ready_am_send},
-    {0, NULL},
-};
-
-static PyType_Spec Ready_spec = {
-    .name = "aiomysql_protocol._speedups.Ready",
-    .basicsize = sizeof(Ready),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = Ready_slots,
-};
-
-/* ---- Waiter ---- */
+#include "_coroutine.h"
+#include "_names.h"
 
 enum { WAITER_FIRED, WAITER_ARMED, WAITER_CANCELLED };
 
@@ -219,15 +11,15 @@ typedef struct {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error; /* asyncio.CancelledError */
-    PyObject *done_future;         /* what the callback gets from `fire`; NULL: this object */
+    PyObject *done_future;     /* what `fire` gives the callback; NULL: this object */
     PyObject *interrupted;     /* the owner's function, or NULL */
     PyObject *callback;        /* of the task that waits, or NULL */
     PyObject *context;
     PyObject *message; /* given to `cancel`, or NULL */
     int state;
-    int blocking; /* _asyncio_future_blocking */
-    int waiting;  /* was the task suspended? */
-    int has_progress;    /* is there something to wake it for? */
+    int blocking;     /* _asyncio_future_blocking */
+    int waiting;      /* the task was suspended */
+    int has_progress; /* `mark_progress` was called since `arm` */
 } Waiter;
 
 static PyObject *
@@ -576,17 +368,17 @@ Waiter_set_blocking(Waiter *self, PyObject *value, void *Py_UNUSED(closure))
 }
 
 static PyMethodDef Waiter_methods[] = {
-    {"arm", (PyCFunction)(void (*)(void))Waiter_arm, METH_O, NULL},
-    {"fire", (PyCFunction)(void (*)(void))Waiter_fire, METH_O, NULL},
-    {"mark_progress", (PyCFunction)(void (*)(void))Waiter_mark_progress, METH_NOARGS, NULL},
-    {"wake_if_progressed", (PyCFunction)(void (*)(void))Waiter_wake_if_progressed, METH_O, NULL},
-    {"add_done_callback", (PyCFunction)(void (*)(void))Waiter_add_done_callback,
+    {"arm", METHOD(Waiter_arm), METH_O, NULL},
+    {"fire", METHOD(Waiter_fire), METH_O, NULL},
+    {"mark_progress", METHOD(Waiter_mark_progress), METH_NOARGS, NULL},
+    {"wake_if_progressed", METHOD(Waiter_wake_if_progressed), METH_O, NULL},
+    {"add_done_callback", METHOD(Waiter_add_done_callback),
      METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"cancel", (PyCFunction)(void (*)(void))Waiter_cancel, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"result", (PyCFunction)(void (*)(void))Waiter_result, METH_NOARGS, NULL},
-    {"send", (PyCFunction)(void (*)(void))Waiter_send, METH_O, NULL},
-    {"throw", (PyCFunction)(void (*)(void))Waiter_throw, METH_FASTCALL, NULL},
-    {"close", (PyCFunction)(void (*)(void))Waiter_close, METH_NOARGS, NULL},
+    {"cancel", METHOD(Waiter_cancel), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"result", METHOD(Waiter_result), METH_NOARGS, NULL},
+    {"send", METHOD(Waiter_send), METH_O, NULL},
+    {"throw", METHOD(Waiter_throw), METH_FASTCALL, NULL},
+    {"close", METHOD(Waiter_close), METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -610,7 +402,7 @@ static PyMemberDef Waiter_members[] = {
 };
 
 static PyType_Slot Waiter_slots[] = {
-    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None)\n--\n\nSee waiting.Waiter."},
+    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None)\n--\n\nSee waiter.PyWaiter."},
     {Py_tp_new, Waiter_new},
     {Py_tp_dealloc, Waiter_dealloc},
     {Py_tp_traverse, Waiter_traverse},
@@ -626,7 +418,7 @@ static PyType_Slot Waiter_slots[] = {
 };
 
 static PyType_Spec Waiter_spec = {
-    .name = "aiomysql_protocol._speedups.Waiter",
+    .name = "aiomysql_core._speedups.Waiter",
     .basicsize = sizeof(Waiter),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
              Py_TPFLAGS_IMMUTABLETYPE,

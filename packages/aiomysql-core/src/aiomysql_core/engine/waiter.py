@@ -1,52 +1,24 @@
-"""What a task awaits: a value that is there, or an answer that is not.
-
-Both know how awaiting works, and nothing of any event loop but what they are given.  The classes
-here are the Python implementation; `_waiting.h` holds one that behaves the same.  Which of the two
-runs is decided in `implementation`.
-"""
+"""What a task awaits until something has happened, a response has come say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+import asyncio
+from collections.abc import Callable, Generator
 from contextvars import Context
-from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
-T = TypeVar("T")
+from aiomysql_core._accelerator import speedups
 
-
-class Ready(Coroutine[Any, Any, T], Generic[T]):
-    """A coroutine that has its result already: awaiting it doesn't suspend."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: T, /) -> None:
-        #: The result.
-        self.value = value
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self.value
-        yield  # the method must be a generator
-
-    def send(self, value: Any, /) -> NoReturn:
-        """Part of the coroutine protocol: tasks run what they are given by it."""
-        raise StopIteration(self.value)
-
-    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> NoReturn:
-        """Part of the coroutine protocol."""
-        try:
-            raise typ if val is None else val
-        except StopIteration as error:  # out of a coroutine it would be its result
-            raise RuntimeError("coroutine raised StopIteration") from error
-
-    def close(self) -> None:
-        """Part of the coroutine protocol: nobody will await this."""
+_ARMED = "armed"
+_FIRED = "fired"
+_CANCELLED = "cancelled"
 
 
-class Waiter:
+class PyWaiter:
     """A future-like object that can resume its task without a turn of the event loop between.
 
-    Used over and over by one task at a time: `arm`, await, `fire`.
+    It is used over and over, by one task at a time: the owner calls `arm`, the task awaits the
+    waiter, and the owner calls `fire`.  Of the event loop it uses `call_soon` alone.
     """
 
     __slots__ = (
@@ -65,11 +37,11 @@ class Waiter:
     def __init__(
         self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
     ) -> None:
-        """`loop`: an event loop, of which `call_soon` is used; `cancelled_error`: what it throws
-        into cancelled tasks.
+        """loop: the event loop; cancelled_error: what it throws into cancelled tasks.
 
-        `done_future`: a future of the loop's own kind with the result None, which the task gets
-        from `fire` in the place of this object: it asks that one for its result without look-ups.
+        done_future: a future of the loop's own kind with the result None.  After `fire` the task is
+        given this future in place of the waiter, because asyncio asks its own futures for their
+        result without looking up any method.
         """
         self._loop = loop
         self._cancelled_error = cancelled_error
@@ -80,13 +52,13 @@ class Waiter:
         self._message: Any = None
         self._state = _FIRED
         self._has_progress = False
-        # The mark by which asyncio knows what a task can wait for (see asyncio.isfuture).
+        # asyncio knows by this attribute what a task can wait for (see asyncio.isfuture).
         self._asyncio_future_blocking = False
 
     def arm(self, interrupted: Callable[[BaseException], object] | None, /) -> None:
         """From now on awaiting waits for the next `fire`.
 
-        `interrupted`: called with the exception when the task gets one instead.
+        interrupted: called with the exception when the task is resumed by one instead.
         """
         self._state = _ARMED
         self._has_progress = False
@@ -94,14 +66,14 @@ class Waiter:
 
     @property
     def armed(self) -> bool:
-        """Neither fired nor cancelled since `arm`?"""
+        """Whether it was neither fired nor cancelled since `arm`."""
         return self._state is _ARMED
 
     def fire(self, at_once: bool, /) -> None:
-        """Wake the task that waits.
+        """Resume the task that waits.
 
-        `at_once`: resume it within this call, which must then be the caller's last deed, and the
-        caller one whom the event loop called.  Else the loop's next turn does.
+        at_once: resume it within this call.  The caller must have been called by the event loop,
+        and have nothing left to do.  Otherwise the loop's next turn resumes it.
         """
         if self._state is not _ARMED:
             return
@@ -120,11 +92,11 @@ class Waiter:
         self._loop.call_soon(callback, self._done_future, context=context)
 
     def mark_progress(self) -> None:
-        """There is something to wake the task for: the next `wake_if_progressed` does."""
+        """Have the next `wake_if_progressed` resume the task."""
         self._has_progress = True
 
     def wake_if_progressed(self, at_once: bool, /) -> None:
-        """`fire`, if `mark_progress` was called since `arm`."""
+        """Call `fire`, if `mark_progress` was called since `arm`."""
         if self._has_progress:
             self._has_progress = False
             self.fire(at_once)
@@ -160,7 +132,7 @@ class Waiter:
             self._loop.call_soon(callback, future, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
-        """Wake the task with the error of a cancelled one; False when it was woken already."""
+        """Resume the task with the error of a cancelled one; False when it was resumed already."""
         if self._state is not _ARMED:
             return False
         self._state = _CANCELLED
@@ -172,13 +144,22 @@ class Waiter:
         return True
 
     def result(self) -> None:
-        """Raises the error of a cancelled task after `cancel`."""
+        """Return None; raises the error of a cancelled task after `cancel`."""
         if self._state is _CANCELLED:
             message, self._message = self._message, None
             self._state = _FIRED
             raise self._cancelled_error() if message is None else self._cancelled_error(message)
 
 
-_ARMED = "armed"
-_FIRED = "fired"
-_CANCELLED = "cancelled"
+def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A future of this loop that has the result None, for a Waiter."""
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
+
+
+if TYPE_CHECKING:
+    Waiter = PyWaiter
+else:
+    #: PyWaiter, or its twin in C (`_waiter.h`).
+    Waiter = PyWaiter if speedups is None else speedups.Waiter
