@@ -153,7 +153,7 @@ class _Conversation:
             payload = yield payload
         payload = yield self._ok(payload)
         while True:
-            # An error that the server sends by itself is no answer.
+            # An error that the server sends by itself is no response.
             command = self._unanswered.popleft() if self._unanswered else COMMAND.COM_PING
             if payload[0] == _ERR:
                 payload = yield payload
@@ -165,7 +165,7 @@ class _Conversation:
                 payload = yield self._ok(payload)
 
     def _results(self, payload: bytes) -> _Steps:
-        """The answer to a statement; returns the first packet behind it."""
+        """The response to a statement; returns the first packet behind it."""
         more = True
         while more:
             while payload[0] == _LOCAL_INFILE:

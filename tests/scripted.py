@@ -1,6 +1,6 @@
 """A TCP peer that misbehaves as told, for what no real server can be brought to do.
 
-Within ``async with scripted_server(handler) as port`` the coroutine function `handler` answers
+Within ``async with scripted_server(handler) as port`` the coroutine function `handler` responses
 each connection to 127.0.0.1 at that port. A handler that refuses everybody::
 
     async def refuse(reader, writer):
@@ -43,7 +43,7 @@ def frame(payload: bytes, sequence_id: int) -> bytes:
 
 
 def frames(*payloads: bytes, first: int = 1) -> bytes:
-    """Several packets with consecutive sequence ids; 1 is the id of an answer's first packet."""
+    """Several packets with consecutive sequence ids; 1 is the id of a response's first packet."""
     return b"".join(frame(payload, first + n) for n, payload in enumerate(payloads))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core._accelerator import speedups
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine.runner_state import RunnerState, py_nothing_to_end
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_protocol.rows.metadata import ColumnCache
@@ -28,8 +28,8 @@ def new_runner(**changes: Any) -> Any:
 
 #: The C twin reads slots that the classes of the Python implementation have not.
 TWINS: dict[str, Callable[[Any], bool]] = {"python": py_nothing_to_end}
-if speedups is not None:
-    TWINS["c"] = speedups.nothing_to_end
+if (_c := accelerator()) is not None:
+    TWINS["c"] = _c.nothing_to_end
 
 
 @pytest.fixture(params=TWINS)

@@ -1,1 +1,1 @@
-"""Answers nobody would write, fed to the session."""
+"""Responses nobody would write, fed to the session."""

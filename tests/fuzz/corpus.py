@@ -1,4 +1,4 @@
-"""Answers to begin with: good and bad ones that stand in other tests.
+"""Responses to begin with: good and bad ones that stand in other tests.
 
 python -m tests.fuzz.corpus --server mysql97         # records what a real server says
 """
@@ -39,18 +39,18 @@ STATEMENTS = (
 PREPARABLE = (*STATEMENTS[:3], *STATEMENTS[5:])
 
 
-def answers() -> Iterator[bytes]:
+def responses() -> Iterator[bytes]:
     """Cases made of the scripts of the hostile servers."""
-    return (data for data in _all_answers() if len(data) <= LONGEST)
+    return (data for data in _all_responses() if len(data) <= LONGEST)
 
 
-def _all_answers() -> Iterator[bytes]:
+def _all_responses() -> Iterator[bytes]:
     for script, _ in login_scripts.SCRIPTS.values():
         yield case(b"".join(script.steps), LOGIN)
-    for answer in response_scripts.ANSWERS.values():
-        eof = 0 if answer.deprecate_eof else OLD_EOF
-        yield case(answer.data, eof)
-        yield case(answer.data, eof | STREAMED)
+    for response in response_scripts.RESPONSES.values():
+        eof = 0 if response.deprecate_eof else OLD_EOF
+        yield case(response.data, eof)
+        yield case(response.data, eof | STREAMED)
     yield case(
         scripted.frames(scripted.ok())
         + scripted.frames(b"\xfbf")
@@ -71,22 +71,22 @@ def record(name: str) -> None:
             cached = CACHED if client.session.capabilities & CACHE_METADATA else 0
     login, *results = recording.answers
     (SEEDS / f"{name}-login.bin").write_bytes(case(login, LOGIN))
-    for number, answer in enumerate(results):
-        (SEEDS / f"{name}-{number}.bin").write_bytes(case(answer, number % 2 * STREAMED | cached))
+    for number, response in enumerate(results):
+        (SEEDS / f"{name}-{number}.bin").write_bytes(case(response, number % 2 * STREAMED | cached))
     several = results[0] + results[5] + results[0] + results[5]
     (SEEDS / f"{name}-several.bin").write_bytes(case(several, SEVERAL | cached))
-    for number, answer in enumerate(prepared):
+    for number, response in enumerate(prepared):
         flags = PREPARED | number % 2 * STREAMED | cached
-        (SEEDS / f"{name}-prepared-{number}.bin").write_bytes(case(answer, flags))
+        (SEEDS / f"{name}-prepared-{number}.bin").write_bytes(case(response, flags))
 
 
 def _executed_twice(client: Client, statement: str) -> bytes:
     prepared = client.prepare(statement)
-    answers = client.answer
+    responses = client.answer
     for _ in range(2):
         client.run(Execute(prepared, NO_PARAMETERS))
-        answers += client.answer
-    return answers
+        responses += client.answer
+    return responses
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ def main() -> None:
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=[PACKAGE]):
         # Here for the first time, or they would have been imported without.
-        from tests.fuzz.corpus import answers
+        from tests.fuzz.corpus import responses
         from tests.fuzz.sessions import check, seeds
     with tempfile.TemporaryDirectory() as folder:
-        corpus = [data for _, data in seeds()] + list(answers())
+        corpus = [data for _, data in seeds()] + list(responses())
         for number, data in enumerate(corpus):
             (Path(folder) / f"{number}").write_bytes(data)
         atheris.Setup([*sys.argv, folder], check)

@@ -45,9 +45,9 @@ class Broken(AssertionError):
     """Something that must hold for all bytes does not hold for these."""
 
 
-def case(answer: bytes, flags: int) -> bytes:
-    """The case for an answer of a server."""
-    return bytes([flags]) + answer
+def case(response: bytes, flags: int) -> bytes:
+    """The case for a response of a server."""
+    return bytes([flags]) + response
 
 
 def seeds() -> Iterator[tuple[str, bytes]]:
@@ -59,23 +59,23 @@ def check(data: bytes) -> None:
     """Raise Broken, or whatever escapes, when the session does not stand up to `data`."""
     if not data:
         return
-    flags, answer = data[0], data[1:]
-    whole = play(flags, answer, len(answer) or 1)
+    flags, response = data[0], data[1:]
+    whole = play(flags, response, len(response) or 1)
     for size in (1, 7):
-        if len(answer) > 4096 and size == 1:
+        if len(response) > 4096 and size == 1:
             continue
-        parts = play(flags, answer, size)
+        parts = play(flags, response, size)
         if parts != whole:
             raise Broken(f"whole: {whole!r}\nin pieces of {size}: {parts!r}")
 
 
-def play(flags: int, answer: bytes, size: int) -> list[Any]:
-    """Feed `answer` in pieces of `size` bytes; returns what came out of it, comparable."""
+def play(flags: int, response: bytes, size: int) -> list[Any]:
+    """Feed `response` in pieces of `size` bytes; returns what came out of it, comparable."""
     session, exchanges = _conversation(flags)
     pending = bytearray()
     sent = len(session.data_to_send())
-    for at in range(0, len(answer), size):
-        pending += answer[at : at + size]
+    for at in range(0, len(response), size):
+        pending += response[at : at + size]
         used = session.receive(pending, 0, len(pending))
         if not 0 <= used <= len(pending):
             raise Broken(f"{used} of {len(pending)} bytes used")
@@ -85,7 +85,7 @@ def play(flags: int, answer: bytes, size: int) -> list[Any]:
             break
     error = _name(session.error)
     if error:
-        # An answer that is not written yet is dropped.
+        # A response that is not written yet is dropped.
         sent = -1
     session.connection_lost()
     _check_ended(session, exchanges)

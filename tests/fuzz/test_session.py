@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.corpus import answers
+from tests.fuzz.corpus import responses
 from tests.fuzz.sessions import EVERY, PREPARED, check, play, seeds
 
 KEPT = dict(seeds())
-CORPUS = [*KEPT.values(), *answers()]
+CORPUS = [*KEPT.values(), *responses()]
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -24,7 +24,7 @@ def test_seeds(name: str) -> None:
 
 
 def test_the_scripts_of_hostile_servers() -> None:
-    for data in answers():
+    for data in responses():
         check(data)
 
 
@@ -46,7 +46,7 @@ SPECIAL = (b"\0", b"\xfb", b"\xfc\xff\xff", b"\xfd\xff\xff\xff", b"\xfe" + b"\xf
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """An answer that was changed in a few places."""
+    """A response that was changed in a few places."""
     data = bytearray(draw(st.sampled_from(CORPUS)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))

@@ -23,7 +23,7 @@ def says(payload: bytes, number: int = 0, *, hang_up: bool = False) -> Script:
     return Script([frame(payload, number)], hang_up)
 
 
-def answers(
+def responses(
     *payloads: bytes, hello: bytes = HELLO, hang_up: bool = False, repeated: bool = False
 ) -> Script:
     """A greeting, then a packet for each one of the client's."""
@@ -39,7 +39,7 @@ def switch(plugin: bytes, nonce: bytes = NONCE + b"\0") -> bytes:
 
 def sha2(*payloads: bytes) -> Script:
     """A server whose greeting announces caching_sha2_password."""
-    return answers(*payloads, hello=greeting(plugin=SHA2))
+    return responses(*payloads, hello=greeting(plugin=SHA2))
 
 
 def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
@@ -96,35 +96,35 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "greeting and end": (Script([frame(HELLO, 0)], hang_up=True), "Lost connection"),
     # -- methods that give the password away -------------------------------------------------
     "cleartext announced": (
-        answers(b"\x01more", hello=greeting(plugin="mysql_clear_password")),
+        responses(b"\x01more", hello=greeting(plugin="mysql_clear_password")),
         "in clear",
     ),
-    "cleartext asked for": (answers(switch(b"mysql_clear_password")), "in clear"),
+    "cleartext asked for": (responses(switch(b"mysql_clear_password")), "in clear"),
     "cleartext asked for late": (
-        answers(switch(b"mysql_native_password"), switch(b"mysql_clear_password")),
+        responses(switch(b"mysql_native_password"), switch(b"mysql_clear_password")),
         "in clear",
     ),
-    "dialog asked for": (answers(switch(b"dialog", b"\x05Password: ")), "in clear"),
-    "old password, short form": (answers(b"\xfe"), "not safe"),
-    "old password by name": (answers(switch(b"mysql_old_password")), "not safe"),
-    "no name of a method": (answers(switch(b"")), "Authentication plugin ''"),
-    "a method nobody knows": (answers(switch(b"authentication_magic")), "authentication_magic"),
-    "a method that is no UTF-8": (answers(switch(b"\xff\xfe\x80")), "Authentication plugin"),
-    "a method's name without end": (answers(b"\xfemysql_clear"), "mysql_clear"),
-    "a method's name of 512 KiB": (answers(switch(b"x" * (1 << 19))), "Authentication plugin"),
-    "a method's name of 1 MiB": (answers(switch(b"x" * (1 << 20))), "at most 1048576"),
+    "dialog asked for": (responses(switch(b"dialog", b"\x05Password: ")), "in clear"),
+    "old password, short form": (responses(b"\xfe"), "not safe"),
+    "old password by name": (responses(switch(b"mysql_old_password")), "not safe"),
+    "no name of a method": (responses(switch(b"")), "Authentication plugin ''"),
+    "a method nobody knows": (responses(switch(b"authentication_magic")), "authentication_magic"),
+    "a method that is no UTF-8": (responses(switch(b"\xff\xfe\x80")), "Authentication plugin"),
+    "a method's name without end": (responses(b"\xfemysql_clear"), "mysql_clear"),
+    "a method's name of 512 KiB": (responses(switch(b"x" * (1 << 19))), "Authentication plugin"),
+    "a method's name of 1 MiB": (responses(switch(b"x" * (1 << 20))), "at most 1048576"),
     # -- nonces and keys ---------------------------------------------------------------------
-    "nonce of 3 bytes": (answers(switch(b"mysql_native_password", b"abc")), "nonce"),
-    "nonce of 64 KiB": (answers(switch(SHA2.encode(), b"x" * 65536)), "nonce"),
-    "sha2 nonce of 3 bytes": (answers(switch(SHA2.encode(), b"abc")), "nonce"),
-    "ed25519 nonce of 5 bytes": (answers(switch(b"client_ed25519", b"abcde")), "nonce"),
-    "parsec without a salt": (answers(switch(b"parsec", bytes(32)), b"\x01"), "salt"),
+    "nonce of 3 bytes": (responses(switch(b"mysql_native_password", b"abc")), "nonce"),
+    "nonce of 64 KiB": (responses(switch(SHA2.encode(), b"x" * 65536)), "nonce"),
+    "sha2 nonce of 3 bytes": (responses(switch(SHA2.encode(), b"abc")), "nonce"),
+    "ed25519 nonce of 5 bytes": (responses(switch(b"client_ed25519", b"abcde")), "nonce"),
+    "parsec without a salt": (responses(switch(b"parsec", bytes(32)), b"\x01"), "salt"),
     "parsec with years of work": (
-        answers(switch(b"parsec", bytes(32)), b"\x01P\xff" + bytes(18)),
+        responses(switch(b"parsec", bytes(32)), b"\x01P\xff" + bytes(18)),
         "salt",
     ),
     "sha256 key that is none": (
-        answers(switch(b"sha256_password"), b"\x01not a key"),
+        responses(switch(b"sha256_password"), b"\x01not a key"),
         "not PEM",
     ),
     "sha2 key that is none": (sha2(FULL, b"\x01-----BEGIN PUBLIC KEY-----"), "not PEM"),
@@ -134,28 +134,28 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "sha2 says something else": (sha2(b"\x01\x09"), "does not expect"),
     "sha2 says nothing": (sha2(b"\x01"), "does not expect"),
     # -- what follows ------------------------------------------------------------------------
-    "more data for native": (answers(b"\x01more"), "does not expect"),
+    "more data for native": (responses(b"\x01more"), "does not expect"),
     "fast success for ever": (
         Script([frame(greeting(plugin=SHA2), 0), FAST_FOR_EVER]),
         "did not end",
     ),
-    "switches for ever": (answers(*[switch(b"mysql_native_password")] * 40), "did not end"),
-    "a second factor not spoken of": (answers(b"\x02mysql_native_password\0" + NONCE), "expect"),
+    "switches for ever": (responses(*[switch(b"mysql_native_password")] * 40), "did not end"),
+    "a second factor not spoken of": (responses(b"\x02mysql_native_password\0" + NONCE), "expect"),
     "a second factor without a password": (
-        answers(
+        responses(
             b"\x02mysql_clear_password\0",
             hello=greeting(capabilities=CAPABILITIES | MULTI_FACTOR),
         ),
         "factor 2",
     ),
-    "empty answer": (answers(b""), "does not expect"),
-    "OK of one byte": (answers(b"\0"), "OK packet ends"),
-    "OK of six bytes": (answers(ok()[:6]), "OK packet ends"),
-    "OK with an endless number": (answers(b"\0\xff\xff\xff\xff\xff\xff\xff"), "0xFF"),
-    "ERR of one byte": (answers(b"\xff"), "ERR packet ends"),
-    "a file at log-in": (answers(b"\xfb/etc/passwd"), "does not expect"),
+    "empty response": (responses(b""), "does not expect"),
+    "OK of one byte": (responses(b"\0"), "OK packet ends"),
+    "OK of six bytes": (responses(ok()[:6]), "OK packet ends"),
+    "OK with an endless number": (responses(b"\0\xff\xff\xff\xff\xff\xff\xff"), "0xFF"),
+    "ERR of one byte": (responses(b"\xff"), "ERR packet ends"),
+    "a file at log-in": (responses(b"\xfb/etc/passwd"), "does not expect"),
     "wrong number": (Script([frame(HELLO, 0), frame(ok(), 9)]), "sequence"),
-    "response and end": (answers(b"", hang_up=True), "does not expect|Lost connection"),
+    "response and end": (responses(b"", hang_up=True), "does not expect|Lost connection"),
     # -- TLS ---------------------------------------------------------------------------------
     "TLS stripped": (Script([frame(HELLO, 0)]), "2026.*SSL is required"),
     "TLS, then garbage": (

@@ -1,4 +1,4 @@
-"""Hostile answers: a DB-API error within a second, and the connection closed."""
+"""Hostile responses: a DB-API error within a second, and the connection closed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aiomysql_core import (
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.wire.capabilities import DEPRECATE_EOF
 from tests.hostile.peer import FILE, PASSWORD, Peer, Script, assert_nothing_given_away, playing
-from tests.hostile.response_scripts import ANSWERS, EOF, MORE, column
+from tests.hostile.response_scripts import EOF, MORE, RESPONSES, column
 from tests.protocol.blocking import new_session
 from tests.scripted import CAPABILITIES, frame, frames, greeting, ok
 
@@ -33,11 +33,11 @@ from tests.scripted import CAPABILITIES, frame, frames, greeting, ok
 PATIENT: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 5}
 
 
-def script(*answers: bytes, hang_up: bool = False, deprecate_eof: bool = False) -> Script:
-    """A good log-in and SET, then one answer for each request."""
+def script(*responses: bytes, hang_up: bool = False, deprecate_eof: bool = False) -> Script:
+    """A good log-in and SET, then one response for each request."""
     flags = CAPABILITIES | (DEPRECATE_EOF if deprecate_eof else 0)
     hello = frame(greeting(capabilities=flags), 0)
-    return Script([hello, frame(ok(), 2), frames(ok()), *answers], hang_up)
+    return Script([hello, frame(ok(), 2), frames(ok()), *responses], hang_up)
 
 
 async def opened(peer: Peer, **options: Any) -> Connection:
@@ -62,15 +62,15 @@ async def everything(connection: Connection, cursorclass: type[Cursor]) -> None:
 
 
 @pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
-@pytest.mark.parametrize("name", ANSWERS)
-async def test_hostile_answer(name: str, cursorclass: type[Cursor]) -> None:
-    answer = ANSWERS[name]
-    plan = script(answer.data, hang_up=answer.hang_up, deprecate_eof=answer.deprecate_eof)
+@pytest.mark.parametrize("name", RESPONSES)
+async def test_hostile_response(name: str, cursorclass: type[Cursor]) -> None:
+    response = RESPONSES[name]
+    plan = script(response.data, hang_up=response.hang_up, deprecate_eof=response.deprecate_eof)
     async with playing(plan) as peer:
         # A file may be loaded, but no statement here names one.
         connection = await opened(peer, local_infile=True)
         begin = time.monotonic()
-        with pytest.raises(MySQLError, match=answer.words):
+        with pytest.raises(MySQLError, match=response.words):
             await everything(connection, cursorclass)
         assert connection.closed
         assert not connection.busy
@@ -198,9 +198,9 @@ async def test_answer_before_the_end_of_a_file(tmp_path: Path) -> None:
 async def test_values_nobody_can_read(kind: int, value: bytes, cursorclass: type[Cursor]) -> None:
     """Some are read as text or bytes after all; in step the connection is in any case."""
     cell = bytes([len(value)]) + value
-    answer = frames(b"\x01", column(kind=kind), EOF, cell, cell, EOF)
+    response = frames(b"\x01", column(kind=kind), EOF, cell, cell, EOF)
     good = frames(b"\x01", column(), EOF, b"\x05right", EOF)
-    async with playing(script(answer, good, b"", hang_up=True)) as peer:
+    async with playing(script(response, good, b"", hang_up=True)) as peer:
         connection = await opened(peer)
         async with connection.cursor(cursorclass) as cursor:
             with contextlib.suppress(DataError):
@@ -213,8 +213,8 @@ async def test_values_nobody_can_read(kind: int, value: bytes, cursorclass: type
 
 
 async def test_names_nobody_can_read() -> None:
-    answer = frames(b"\x01", column(b"\xff\xfe\xe9"), EOF, b"\x01x", EOF)
-    async with playing(script(answer, b"", hang_up=True)) as peer:
+    response = frames(b"\x01", column(b"\xff\xfe\xe9"), EOF, b"\x01x", EOF)
+    async with playing(script(response, b"", hang_up=True)) as peer:
         connection = await opened(peer)
         async with connection.cursor() as cursor:
             await cursor.execute("SELECT 'x'")
@@ -319,11 +319,11 @@ async def test_flood_after_goodbye() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ANSWERS if "endless" in name or "huge" in name or "million" in name]
+    "name", [name for name in RESPONSES if "endless" in name or "huge" in name or "million" in name]
 )
 async def test_nothing_is_allocated_for_a_promise(name: str) -> None:
-    answer = ANSWERS[name]
-    async with playing(script(answer.data, deprecate_eof=answer.deprecate_eof)) as peer:
+    response = RESPONSES[name]
+    async with playing(script(response.data, deprecate_eof=response.deprecate_eof)) as peer:
         connection = await opened(peer)
         tracemalloc.start()
         try:

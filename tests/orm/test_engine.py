@@ -150,15 +150,15 @@ async def test_read_timeout(make_engine: MakeEngine) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1000])
-async def test_hang_up_within_an_answer(
+async def test_hang_up_within_an_response(
     make_engine: MakeEngine, server: Server, url: sa.URL, after: int
 ) -> None:
-    """The line is cut after some bytes of the answer to a query that says so."""
+    """The line is cut after some bytes of the response to a query that says so."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_connection(server.host, server.port)
 
-        async def answers() -> None:
+        async def responses() -> None:
             while data := await back.read(65536):
                 writer.write(data[:left] if left is not None else data)
                 if left is not None:
@@ -166,7 +166,7 @@ async def test_hang_up_within_an_answer(
             writer.close()
 
         left = None
-        answering = asyncio.create_task(answers())
+        answering = asyncio.create_task(responses())
         try:
             while data := await reader.read(65536):
                 if b"cut here" in data:

@@ -1,8 +1,8 @@
 """What a driver has to be measured by: the same bytes without anybody who makes values of them.
 
 Scans are read from a blocking socket and forgotten. Point queries are answered to a bare asyncio
-protocol in Python, which writes a ready-made packet and looks only for the end of the answer. Only
-the log-in is the protocol layer's. There is no TLS.
+protocol in Python, which writes a ready-made packet and looks only for the end of the response.
+Only the log-in is the protocol layer's. There is no TLS.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from benchmarks.compare.worker.jobs import Job, Opener, Setting, Wrong, same
 
 _CHUNK = 1 << 18
 _QUIET = 0.3
-"""Seconds without a byte after which an answer is taken for complete, when it is read first."""
+"""Seconds without a byte after which a response is taken for complete, when it is read first."""
 _QUIET_POINT = 0.03
-"""The same for an answer that comes in one piece."""
+"""The same for a response that comes in one piece."""
 
 
 def openers(setting: Setting) -> dict[str, Opener]:
@@ -79,32 +79,32 @@ def _packet(command: int, body: bytes) -> bytes:
     return struct.pack("<I", len(body) + 1) + bytes([command]) + body
 
 
-def _learn_answer(sock: socket.socket, request: bytes, quiet: float) -> bytes:
-    """The second answer to a request: the first may tell metadata that later ones leave out."""
+def _learn_response(sock: socket.socket, request: bytes, quiet: float) -> bytes:
+    """The second response to a request: the first may tell metadata that later ones leave out."""
     _read_quiet(sock, request, quiet)
     return _read_quiet(sock, request, quiet)
 
 
 def _read_quiet(sock: socket.socket, request: bytes, quiet: float) -> bytes:
-    """An answer whose length is not known yet."""
+    """A response whose length is not known yet."""
     sock.sendall(request)
-    answer = bytearray(sock.recv(_CHUNK))
+    response = bytearray(sock.recv(_CHUNK))
     sock.settimeout(quiet)
     try:
         while chunk := sock.recv(_CHUNK):
-            answer += chunk
+            response += chunk
     except TimeoutError:
         pass
     sock.settimeout(30)
-    if answer[4] == 0xFF:
-        raise Wrong(f"the server answers {bytes(answer[4:200])!r}")
-    return bytes(answer)
+    if response[4] == 0xFF:
+        raise Wrong(f"the server answers {bytes(response[4:200])!r}")
+    return bytes(response)
 
 
 def _statement(sock: socket.socket, sql: str) -> Callable[[int], bytes]:
     """Prepare a statement with one integer parameter; returns what makes its requests."""
-    answer = _read_quiet(sock, _packet(COMMAND.COM_STMT_PREPARE, sql.encode()), _QUIET_POINT)
-    (number,) = struct.unpack_from("<I", answer, 5)
+    response = _read_quiet(sock, _packet(COMMAND.COM_STMT_PREPARE, sql.encode()), _QUIET_POINT)
+    (number,) = struct.unpack_from("<I", response, 5)
     head = struct.pack("<IBIBBH", number, 0, 1, 0, 1, FIELD_TYPE.LONGLONG)
     return lambda value: _packet(COMMAND.COM_STMT_EXECUTE, head + struct.pack("<q", value))
 
@@ -120,7 +120,7 @@ async def drain(setting: Setting, sql: str, *, prepared: bool) -> AsyncIterator[
     """Send a statement and read as many bytes as came the first time."""
     with _logged_in(setting) as sock:
         request = _requests(sock, sql, prepared)(0)
-        length = len(_learn_answer(sock, request, _QUIET))
+        length = len(_learn_response(sock, request, _QUIET))
         buffer = bytearray(_CHUNK)
 
         async def run() -> int:
@@ -137,7 +137,7 @@ async def drain(setting: Setting, sql: str, *, prepared: bool) -> AsyncIterator[
 
 
 class Bare(asyncio.Protocol):
-    """Sends one request at a time; its answer is complete with the packet that ends it."""
+    """Sends one request at a time; its response is complete with the packet that ends it."""
 
     def __init__(self, end: bytes) -> None:
         self._end = end
@@ -168,9 +168,9 @@ Asker = tuple[Bare, Callable[[int], bytes]]
 async def _bare(setting: Setting, *, prepared: bool) -> AsyncIterator[Asker]:
     with _logged_in(setting) as sock:
         request = _requests(sock, data.POINT, prepared)
-        answer = _learn_answer(sock, request(1), _QUIET_POINT)
+        response = _learn_response(sock, request(1), _QUIET_POINT)
         sock.setblocking(False)
-        end = answer[_last_packet(answer) :]
+        end = response[_last_packet(response) :]
         loop = asyncio.get_running_loop()
         # The transport closes the socket it is given.
         transport, protocol = await loop.create_connection(lambda: Bare(end), sock=sock.dup())
@@ -178,19 +178,19 @@ async def _bare(setting: Setting, *, prepared: bool) -> AsyncIterator[Asker]:
         transport.close()
 
 
-def _last_packet(answer: bytes) -> int:
+def _last_packet(response: bytes) -> int:
     position = last = 0
-    while position < len(answer):
+    while position < len(response):
         last = position
-        position += 4 + int.from_bytes(answer[position : position + 3], "little")
+        position += 4 + int.from_bytes(response[position : position + 3], "little")
     return last
 
 
-def _check(answers: Sequence[bytes], ids: Sequence[int], rows: int) -> None:
-    """The names of the rows stand in the answers in both protocols."""
-    for answer, number in zip(answers, ids, strict=True):
-        if data.all_mixed(rows)[number - 1][1].encode() not in answer:
-            raise Wrong(f"the answer for {number} is {answer!r}")
+def _check(responses: Sequence[bytes], ids: Sequence[int], rows: int) -> None:
+    """The names of the rows stand in the responses in both protocols."""
+    for response, number in zip(responses, ids, strict=True):
+        if data.all_mixed(rows)[number - 1][1].encode() not in response:
+            raise Wrong(f"the response for {number} is {response!r}")
 
 
 @asynccontextmanager
@@ -203,7 +203,7 @@ async def sequential(setting: Setting, *, prepared: bool) -> AsyncIterator[Job]:
         async def run() -> list[bytes]:
             return [await bare.ask(request(number)) for number in ids]
 
-        yield Job(run, lambda answers: _check(answers, ids, sizes.rows))
+        yield Job(run, lambda responses: _check(responses, ids, sizes.rows))
 
 
 @asynccontextmanager
@@ -217,20 +217,20 @@ async def pooled(setting: Setting, *, prepared: bool) -> AsyncIterator[Job]:
         free = asyncio.Semaphore(len(idle))
 
         async def task(share: list[int]) -> list[bytes]:
-            answers = []
+            responses = []
             for number in share:
                 async with free:
                     bare, request = idle.popleft()
-                    answers.append(await bare.ask(request(number)))
+                    responses.append(await bare.ask(request(number)))
                     idle.append((bare, request))
-            return answers
+            return responses
 
         async def run() -> list[list[bytes]]:
             return await asyncio.gather(*map(task, shares))
 
         def check(found: list[list[bytes]]) -> None:
-            for share, answers in zip(shares, found, strict=True):
-                _check(answers, share, sizes.rows)
+            for share, responses in zip(shares, found, strict=True):
+                _check(responses, share, sizes.rows)
 
         yield Job(run, check)
 
