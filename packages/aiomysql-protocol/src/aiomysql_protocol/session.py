@@ -28,6 +28,8 @@ from aiomysql_protocol.wire.framing import LARGE_FRAME, Frame, PayloadAssembler,
 from aiomysql_protocol.wire.packets import ERR_HEADER, Ok, parse_error
 from aiomysql_protocol.wire.payloads import whole_payload
 
+__all__ = ["MAYBE_IN_TRANSACTION", "Session", "quick_response"]
+
 # Above the server's 16 flags, so that its next ones take it away.
 _IN_DOUBT = 1 << 16
 

@@ -19,6 +19,8 @@ from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 if TYPE_CHECKING:
     from aiomysql_core.transport.fast_path import FastPath
 
+__all__ = ["RunnerState", "nothing_to_end"]
+
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 

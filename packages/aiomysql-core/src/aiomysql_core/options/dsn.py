@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeGuard
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+__all__ = ["is_dsn", "parse_dsn"]
+
 _SCHEMES = frozenset({"mysql", "mariadb"})
 
 

@@ -28,6 +28,8 @@ from aiomysql_protocol.login.login import LoginOptions
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
 
+__all__ = ["OPTION_NAMES", "Options", "Password", "address_text", "find_options"]
+
 DEFAULT_CHARSET = "utf8mb4"
 
 try:

@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 from aiomysql_core.waiting.ready import Ready
 from aiomysql_core.waiting.waiter import done_future as done_future
 
+__all__ = ["AwaitableContextManager"]
+
 T = TypeVar("T")
 
 

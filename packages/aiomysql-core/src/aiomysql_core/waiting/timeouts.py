@@ -9,6 +9,8 @@ from typing import Protocol, TypeVar
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
+__all__ = ["ConnectTimeout", "QueryTimeout"]
+
 T = TypeVar("T")
 
 
