@@ -23,7 +23,12 @@ find_all_slots(State *state)
     return find_owned_slots(&state->owners, &state->offsets);
 }
 
-static const char *const name_texts[NAME_COUNT] = {"prefixes", "new_result", "binary", "for_binary"};
+static const char *const name_texts[NAME_COUNT] = {
+    "prefixes",
+    "new_result",
+    "binary",
+    "for_binary",
+};
 
 static int
 intern_names(State *state)
@@ -97,13 +102,14 @@ module_exec(PyObject *module)
         import_objects(state) < 0) {
         return -1;
     }
-    return (state->decoder_type = add_type(module, &TextRowDecoder_spec)) == NULL ||
-                   (state->binary_decoder_type = add_type(module, &BinaryRowDecoder_spec)) == NULL ||
-                   (state->payload_type = add_type(module, &LongPayload_spec)) == NULL ||
-                   (state->exchange_state_type = add_type(module, &ExchangeState_spec)) == NULL ||
-                   (state->result_state_type = add_type(module, &ResultState_spec)) == NULL
-               ? -1
-               : 0;
+    if ((state->decoder_type = add_type(module, &TextRowDecoder_spec)) == NULL ||
+        (state->binary_decoder_type = add_type(module, &BinaryRowDecoder_spec)) == NULL ||
+        (state->payload_type = add_type(module, &LongPayload_spec)) == NULL ||
+        (state->exchange_state_type = add_type(module, &ExchangeState_spec)) == NULL ||
+        (state->result_state_type = add_type(module, &ResultState_spec)) == NULL) {
+        return -1;
+    }
+    return 0;
 }
 
 #define STATE_OBJECTS(X)                                                                           \
