@@ -116,7 +116,7 @@ module_exec(PyObject *module)
     if (state->ready_type == NULL || state->waiter_type == NULL) {
         return -1;
     }
-    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    set_vectorcall(state->ready_type, Ready_vectorcall);
     state->done = new_ready(state->ready_type, Py_None);
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);
