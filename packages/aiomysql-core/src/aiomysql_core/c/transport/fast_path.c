@@ -1,7 +1,7 @@
-/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done here is
- * what cursors.py, runner.py, statements.py and socket_stream.py do, step by step.  Wherever something
- * else is to be done `begin` changes nothing and says so, and awaiting leaves the result to be taken.
- */
+/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done
+ * here is what cursors.py, runner.py, statements.py and socket_stream.py do, step by
+ * step.  Wherever something else is to be done `begin` changes nothing and says so, and awaiting
+ * leaves the result to be taken. */
 #include "transport/fast_path.h"
 
 #include "dealloc.h"
@@ -21,7 +21,7 @@ enum { METADATA_DESCRIPTION = 1 }; /* of metadata.ResultMetadata */
 
 /* ---- Sending ---- */
 
-/* Send `data`; what the system doesn't take is left to the stream.  -1: exception. */
+/* Send `data`; what the system doesn't take is left to the stream.  -1: an exception is set. */
 static int
 fast_send(FastPath *self, const State *state, PyObject *data)
 {
@@ -30,7 +30,8 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     PyObject *rest, *done;
 
     if (!is_open(self, state)) {
-        return 0; /* the descriptor may be another's by now; the exchange ends as the session does */
+        /* The descriptor may be another's by now; the exchange ends as the session does. */
+        return 0;
     }
     if (size <= SHORT_REQUEST) {
         sent = send(self->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
@@ -53,7 +54,7 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     return done == NULL ? -1 : 0;
 }
 
-/* The exchange is queued: record that wherever it is to be known.  -1: exception. */
+/* The exchange is queued: record that wherever it is to be known.  -1: an exception is set. */
 static int
 fast_mark_progress(FastPath *self, const State *state)
 {
@@ -72,7 +73,8 @@ fast_mark_progress(FastPath *self, const State *state)
     }
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
     Py_XSETREF(SLOT(state, self->runner, runner_result), Py_NewRef(Py_None));
-    if (SLOT(state, self->runner, runner_autocommit) != Py_True && !ends_transaction(state, cursor)) {
+    if (SLOT(state, self->runner, runner_autocommit) != Py_True &&
+        !ends_transaction(state, cursor)) {
         Py_XSETREF(SLOT(state, self->runner, runner_transaction_possible), Py_NewRef(Py_True));
     }
     Py_XSETREF(SLOT(state, self->exchange, exchange_on_progress), Py_NewRef(self->mark_progress));
@@ -151,7 +153,8 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
     self->statement = request.statement;
     self->handle = request.handle;
     self->exchange = Py_NewRef(PyTuple_GET_ITEM(both, 0));
-    failed = fast_mark_progress(self, state) < 0 || fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
+    failed = fast_mark_progress(self, state) < 0 ||
+             fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
     Py_DECREF(both);
     if (failed) {
         fast_forget(self);
@@ -187,7 +190,8 @@ usual_result(FastPath *self, const State *state)
     return Py_NewRef(result);
 }
 
-/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: exception. */
+/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: an exception is
+ * set. */
 static int
 fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *metadata,
             PyObject *ok, PyObject *count)
@@ -216,7 +220,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *meta
     return 0;
 }
 
-/* What `CommandRunner.take` does, but that the claim stays.  -1: exception. */
+/* What `CommandRunner.take` does, but that the claim stays.  -1: an exception is set. */
 static int
 take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
@@ -233,8 +237,8 @@ take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject 
     return 0;
 }
 
-/* The response has come: hand it to runner and cursor.  Returns the number of rows; None: something is
- * unusual, nothing was done. */
+/* The response has come: hand it to runner and cursor.  Returns the number of rows; None:
+ * something is unusual, nothing was done. */
 static PyObject *
 fast_finish(FastPath *self, const State *state)
 {
@@ -398,8 +402,8 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     if (!IS_OWNED(state, runner, runner) || !IS_OWNED(state, stream, stream) ||
         !IS_OWNED(state, session, session) || !IS_OWNED(state, statements, statements)) {
-        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, Session and "
-                                         "StatementCache");
+        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, "
+                                         "Session and StatementCache");
         return NULL;
     }
     self = (FastPath *)type->tp_alloc(type, 0);
@@ -423,16 +427,16 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->arm = PyObject_GetAttr(waiter, names->arm);
     self->exchanges = Py_XNewRef(SLOT(state, session, session_exchanges));
     self->literal = PyObject_GetAttr(literals, names->literal);
-    if (self->forks == NULL || self->loop == NULL || self->mark_progress == NULL || self->arm == NULL ||
-        self->exchanges == NULL ||
-        self->literal == NULL) {
+    if (self->forks == NULL || self->loop == NULL || self->mark_progress == NULL ||
+        self->arm == NULL || self->exchanges == NULL || self->literal == NULL) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;
 }
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
-    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(mark_progress) X(arm)           \
+    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter)                        \
+    X(mark_progress) X(arm)                                                                        \
     X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
     X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
     X(known_prepared) X(simple_query)

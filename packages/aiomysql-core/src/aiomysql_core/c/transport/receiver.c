@@ -17,7 +17,8 @@ typedef struct {
     vectorcallfunc vectorcall;
 } Receiver;
 
-/* The connection has ended: for the exception that is set, or without one.  -1: an exception is set. */
+/* The connection has ended: for the exception that is set, or without one.  -1: an exception is
+ * set. */
 static int
 receiver_lost(Receiver *self, const State *state)
 {
@@ -67,8 +68,8 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
     return done == NULL ? -1 : 0;
 }
 
-/* A task ran; another one may wait for its turn.  An exception that is set stays.  -1: an exception is
- * set. */
+/* A task ran; another one may wait for its turn.  An exception that is set stays.  -1: an
+ * exception is set. */
 static int
 receiver_follow(Receiver *self, const State *state, int failed)
 {
@@ -94,7 +95,8 @@ receiver_follow(Receiver *self, const State *state, int failed)
     return failed;
 }
 
-/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its size. */
+/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its
+ * size. */
 static PyObject *
 receive(Receiver *self, const State *state, PyObject *buffer)
 {
@@ -176,8 +178,8 @@ Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Receiver *self;
     int descriptor;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOi:Receiver", names, &stream, &session, &waiter,
-                                     &descriptor) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOi:Receiver", names, &stream, &session,
+                                     &waiter, &descriptor) ||
         find_late_objects(state) < 0) {
         return NULL;
     }
