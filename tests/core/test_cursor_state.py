@@ -13,7 +13,8 @@ from pymysql.constants import SERVER_STATUS
 
 from aiomysql_core import Connection, Cursor, connect, implementation
 from aiomysql_core.engine import cursor_state
-from aiomysql_core.engine.awaitable import AwaitableContextManager, Ready
+from aiomysql_core.engine.awaitable import AwaitableContextManager
+from aiomysql_core.engine.ready import Ready
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.wire.packets import Ok
 

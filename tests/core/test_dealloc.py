@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, Cursor, connect
+from aiomysql_core.engine.ready import Ready
+from aiomysql_core.engine.waiter import Waiter
 from aiomysql_core.implementation import fast_path, new_cursor, receiver
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_pool import create_pool
-from aiomysql_protocol.implementation import Waiter
 from tests.core.programs import run_program
 from tests.protocol.test_dealloc import Loud
 
@@ -56,12 +57,22 @@ async def new_context(arguments: dict[str, Any], loud: Loud) -> Any:
     return new_cursor(Cursor, loud, False)
 
 
+async def new_ready(arguments: dict[str, Any], loud: Loud) -> Any:
+    return Ready(loud)
+
+
+async def new_waiter(arguments: dict[str, Any], loud: Loud) -> Any:
+    return Waiter(loud, asyncio.CancelledError)
+
+
 #: How an object of each type is made that refers to the argument.
 MAKERS: dict[str, Make] = {
     "FastPath": new_fast_path,
     "Receiver": new_receiver,
     "CursorState": new_state,
     "ReadyContext": new_context,
+    "Ready": new_ready,
+    "Waiter": new_waiter,
 }
 
 
@@ -98,8 +109,8 @@ async def test_exception_with_whole_connections_and_pools(connect_args: dict[str
 
 
 NEST = """
-import threading
-from aiomysql_core._speedups import CursorState, new_cursor
+import asyncio, threading
+from aiomysql_core._speedups import CursorState, Ready, Waiter, new_cursor
 
 
 def nest_states(inner):
@@ -109,7 +120,12 @@ def nest_states(inner):
 
 
 def run():
-    for make in (nest_states, lambda inner: new_cursor(CursorState, inner, False)):
+    for make in (
+        nest_states,
+        lambda inner: new_cursor(CursorState, inner, False),
+        Ready,
+        lambda inner: Waiter(inner, asyncio.CancelledError),
+    ):
         nest = None
         for _ in range(50_000):
             nest = make(nest)
@@ -125,8 +141,9 @@ async def main(arguments):
 """
 
 GARBAGE = """
-import gc, sys, warnings
+import asyncio, gc, sys, warnings
 from aiomysql_core import connect
+from aiomysql_core._speedups import Ready, Waiter
 from aiomysql_pool import create_pool
 
 warnings.simplefilter("ignore")  # of what is still open
@@ -143,9 +160,10 @@ async def main(arguments):
         cursor = await connection.cursor()
         await cursor.execute("SELECT %s", (1,))
         cycle += [cycle, connection, pool, lent, cursor, pool.acquire(), connection.cursor()]
+        cycle += [Ready(cycle), Waiter(cycle, asyncio.CancelledError)]
     if not modules_kept:
         del connection, pool, lent, cursor, cycle
-        for name in ("connect", "create_pool"):
+        for name in ("connect", "create_pool", "Ready", "Waiter"):
             del globals()[name]
         for name in list(sys.modules):
             if name.startswith("aiomysql_"):

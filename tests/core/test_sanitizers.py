@@ -20,6 +20,7 @@ PACKAGES = [Path(module.__file__ or "").parent for module in (aiomysql_core, aio
 TESTED_BY = [
     *("test_fast_path.py", "test_cursor_state.py", "test_awaiting.py"),
     *("test_execute.py", "test_execute_values.py", "test_dealloc.py"),
+    "test_waiter.py",
 ]
 
 #: A small program's day: everything that moves through both modules, over a pool.

@@ -29,7 +29,7 @@ from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
-from tests.protocol.test_waiting import LOOPS, new_loop
+from tests.core.test_waiter import LOOPS, new_loop
 from tests.servers import Server
 
 #: How a connection is made -> the stream it has.

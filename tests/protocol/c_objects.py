@@ -73,8 +73,6 @@ def cell(held: Any) -> CellPlan:
 MAKERS: dict[str, Callable[[Any], Any]] = {
     "TextRowDecoder": lambda held: speedups().TextRowDecoder([cell(held)]),
     "BinaryRowDecoder": lambda held: speedups().BinaryRowDecoder([BinaryPlan(253, cell(held))]),
-    "Ready": lambda held: speedups().Ready(held),
-    "Waiter": lambda held: speedups().Waiter(held, asyncio.CancelledError),
     "LongPayload": new_payload,
     "ExchangeState": new_state("ExchangeState", "on_progress"),
     "ResultState": new_state("ResultState", "error"),

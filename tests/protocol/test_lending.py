@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from aiomysql_protocol import lending
+from tests.core.test_waiter import LOOPS, new_loop
 from tests.protocol.row_bytes import part
-from tests.protocol.test_waiting import LOOPS, new_loop
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

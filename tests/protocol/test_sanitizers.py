@@ -21,7 +21,7 @@ TESTS = Path(__file__).parent
 PACKAGE = Path(aiomysql_protocol.__file__).parent
 TESTED_BY = [
     *("test_row_values.py", "test_rows.py", "test_rows_random.py", "test_binary_rows.py"),
-    *("test_responses.py", "test_common_literals.py", "test_parameters.py", "test_waiting.py"),
+    *("test_responses.py", "test_common_literals.py", "test_parameters.py"),
     *("test_row_literals.py", "test_lending.py", "test_payloads.py", "test_requests.py"),
     "test_dealloc.py",
 ]

@@ -3,6 +3,7 @@
 #define AIOMYSQL_CORE_CURSOR_STATE_H
 
 #include "_names.h"
+#include "_ready.h"
 
 /* Status flags, and the fields of packets.Ok. */
 enum { MORE_RESULTS = 0x0008 };
@@ -37,13 +38,6 @@ CursorState_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUS
     return (PyObject *)self;
 }
 
-/* An awaitable that gives `value` at once. */
-static PyObject *
-ready(const State *state, PyObject *value)
-{
-    return PyObject_CallOneArg(state->ready_type, value);
-}
-
 static PyObject *
 CursorState_fetchone(CursorState *self, PyObject *Py_UNUSED(ignored))
 {
@@ -65,7 +59,7 @@ CursorState_fetchone(CursorState *self, PyObject *Py_UNUSED(ignored))
         /* First, and with a reference: to make the object may run code that uses the cursor. */
         self->_rownumber++;
         Py_INCREF(row);
-        coming = ready(state, row);
+        coming = new_ready(state->ready_type, row);
         Py_DECREF(row);
         return coming;
     }
@@ -82,7 +76,7 @@ CursorState_aenter(CursorState *self, PyObject *Py_UNUSED(ignored))
 {
     const State *state = state_of((PyObject *)self);
 
-    return state == NULL ? NULL : ready(state, (PyObject *)self);
+    return state == NULL ? NULL : new_ready(state->ready_type, (PyObject *)self);
 }
 
 /* Is the whole answer there that `result` came in, no result behind it, and no error in it that

@@ -13,14 +13,15 @@
 
 #define SLOTS(X)                                                                                   \
     X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)               \
-    X(runner, no_backslash_escapes) X(runner, result) X(runner, transaction_possible)                    \
+    X(runner, no_backslash_escapes) X(runner, result) X(runner, session)                           \
+    X(runner, transaction_possible)                                                                \
     X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received)    \
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
     X(handle, generation) X(handle, positional) X(handle, prepared)     \
     X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
-    X(session, error) X(session, exchanges)                                                        \
+    X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)                    \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
@@ -50,9 +51,10 @@ typedef struct {
     PyTypeObject *receiver_type;
     PyTypeObject *cursor_state_type;
     PyTypeObject *ready_context_type;
-    PyObject *ready_type; /* of aiomysql_protocol.implementation, as the next four */
-    PyObject *done;       /* Ready(None) */
-    PyObject *quick_response;
+    PyTypeObject *ready_type;
+    PyTypeObject *waiter_type;
+    PyObject *done;           /* Ready(None) */
+    PyObject *quick_response; /* of aiomysql_protocol.implementation, as the next five */
     PyObject *literals;
     PyObject *drain_rows;
     PyObject *is_simple_statement;
@@ -66,6 +68,7 @@ typedef struct {
     /* Of modules that need this one, as the owners: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;
+    unsigned long maybe_in_transaction; /* flags of a session's server_status; 0: not found yet */
     PyObject *context_manager;
 } State;
 

@@ -2,6 +2,7 @@
 #ifndef AIOMYSQL_CORE_READY_CONTEXT_H
 #define AIOMYSQL_CORE_READY_CONTEXT_H
 
+#include "_coroutine.h"
 #include "_cursor_state.h"
 
 typedef struct {
@@ -75,18 +76,13 @@ ReadyContext_am_send(ReadyContext *self, PyObject *Py_UNUSED(argument), PyObject
     return PYGEN_RETURN;
 }
 
-/* StopIteration(value), whatever the value is. */
 static PyObject *
 ReadyContext_next(ReadyContext *self)
 {
     PyObject *value = Py_NewRef(self->value == NULL ? Py_None : self->value);
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
 
+    raise_stop(value);
     Py_DECREF(value);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
     return NULL;
 }
 
@@ -97,28 +93,16 @@ ReadyContext_send(ReadyContext *self, PyObject *Py_UNUSED(argument))
 }
 
 static PyObject *
-ReadyContext_throw(ReadyContext *self, PyObject *const *args, Py_ssize_t nargs)
+ReadyContext_throw(ReadyContext *Py_UNUSED(self), PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *throw = PyObject_GetAttr(state->done, state->names.throw), *raised = NULL;
-
-    if (throw != NULL) {
-        raised = PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
-        Py_DECREF(throw);
-    }
-    return raised;
+    raise_thrown(args, nargs);
+    return NULL;
 }
 
 static PyObject *
 ReadyContext_close(ReadyContext *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
 {
     Py_RETURN_NONE;
-}
-
-static PyObject *
-ReadyContext_self(PyObject *self)
-{
-    return Py_NewRef(self);
 }
 
 static PyObject *
@@ -187,9 +171,9 @@ static PyType_Slot ReadyContext_slots[] = {
     {Py_tp_traverse, ReadyContext_traverse},
     {Py_tp_clear, ReadyContext_clear},
     {Py_tp_methods, ReadyContext_methods},
-    {Py_tp_iter, ReadyContext_self},
+    {Py_tp_iter, return_self},
     {Py_tp_iternext, ReadyContext_next},
-    {Py_am_await, ReadyContext_self},
+    {Py_am_await, return_self},
     {Py_am_send, ReadyContext_am_send},
     {0, NULL},
 };

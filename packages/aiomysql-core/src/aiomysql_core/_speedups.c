@@ -18,13 +18,23 @@ find_late_objects(State *state)
     if (state->forks == NULL) {
         state->forks = import_name("aiomysql_core.transport.stream", "Forks");
     }
-    return state->prepared_statement_type == NULL || state->forks == NULL ? -1 : 0;
+    if (state->maybe_in_transaction == 0) {
+        PyObject *flags = import_name("aiomysql_protocol.session", "MAYBE_IN_TRANSACTION");
+        if (flags != NULL) {
+            state->maybe_in_transaction = PyLong_AsUnsignedLongMask(flags);
+            Py_DECREF(flags);
+        }
+    }
+    return state->prepared_statement_type == NULL || state->forks == NULL || PyErr_Occurred() ? -1
+                                                                                              : 0;
 }
 
 #include "_cursor_state.h"
 #include "_fastpath.h"
 #include "_ready_context.h"
 #include "_receiver.h"
+#include "_runner_state.h"
+#include "_waiter.h"
 
 static const char *const name_texts[NAME_COUNT] = {
 #define X(name) #name,
@@ -37,10 +47,7 @@ import_objects(State *state)
 {
     static const char implementation[] = "aiomysql_protocol.implementation";
 
-    state->ready_type = import_name(implementation, "Ready");
-    state->done = state->ready_type == NULL ? NULL : ready(state, Py_None);
-    return state->done == NULL ||
-                   (state->quick_response = import_name(implementation, "quick_response")) == NULL ||
+    return (state->quick_response = import_name(implementation, "quick_response")) == NULL ||
                    (state->literals = import_name(implementation, "literals")) == NULL ||
                    (state->drain_rows = import_name(implementation, "drain_rows")) == NULL ||
                    (state->is_simple_statement =
@@ -90,11 +97,18 @@ module_exec(PyObject *module)
     else if (!PyDict_Check(state->current_tasks)) {
         Py_CLEAR(state->current_tasks);
     }
+    state->ready_type = add_type(module, &Ready_spec);
+    state->waiter_type = add_type(module, &Waiter_spec);
+    if (state->ready_type == NULL || state->waiter_type == NULL) {
+        return -1;
+    }
+    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    state->done = new_ready(state->ready_type, Py_None);
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);
     state->cursor_state_type = add_type(module, &CursorState_spec);
     state->ready_context_type = add_type(module, &ReadyContext_spec);
-    if (state->fast_path_type == NULL || state->receiver_type == NULL ||
+    if (state->done == NULL || state->fast_path_type == NULL || state->receiver_type == NULL ||
         state->cursor_state_type == NULL || state->ready_context_type == NULL) {
         return -1;
     }
@@ -103,8 +117,8 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
-    X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement) X(start_query)        \
-    X(start_execution)                                                                             \
+    X(waiter_type) X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement)      \
+    X(start_query) X(start_execution)                                                              \
     X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
     X(prepared_statement_type) X(context_manager)
 
@@ -164,6 +178,7 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 
 static PyMethodDef module_methods[] = {
     {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See implementation.new_cursor."},
+    {"nothing_to_end", nothing_to_end, METH_O, "See runner_state.nothing_to_end."},
     {"same_items", METHOD(same_items), METH_FASTCALL, "See implementation.same_items."},
     {NULL, NULL, 0, NULL},
 };

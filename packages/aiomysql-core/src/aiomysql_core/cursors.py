@@ -25,7 +25,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
-from aiomysql_core.engine.awaitable import DONE, Ready
+from aiomysql_core.engine.ready import DONE, Ready
 from aiomysql_core.engine.timeouts import check_timeout, with_timeout
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import CursorState

@@ -1,8 +1,7 @@
 """What runs between the event loop and the protocol session: C where it was built, else Python.
 
-The choice is that of ``aiomysql_protocol.implementation``: AIOMYSQL_IMPL=c insists on this C module
-too.  `fast_path`, `receiver` and `same_items` have no second implementation: without them all takes
-the way that they are shortcuts of.
+`_accelerator` decides which.  `fast_path`, `receiver` and `same_items` have no second
+implementation: without them all takes the way that they are shortcuts of.
 """
 
 from __future__ import annotations
@@ -12,21 +11,17 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from aiomysql_core._accelerator import HAS_C, speedups
 from aiomysql_core.engine import cursor_state
 from aiomysql_core.engine.awaitable import AwaitableContextManager
+from aiomysql_core.engine.ready import Ready
 from aiomysql_core.log import logger
 from aiomysql_protocol import implementation as protocol
-from aiomysql_protocol.implementation import Ready
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
     from aiomysql_core.statements import Statement
     from aiomysql_protocol.commands.query import Query
-
-_C_MODULE = "aiomysql_core._speedups"
-
-#: Is there a use for this layer's C module?  It watches sockets as Windows' event loop can't.
-_HAS_C = os.name == "posix"
 
 
 class FastPath(Awaitable[int | None], Protocol):
@@ -54,44 +49,34 @@ class _Parts(NamedTuple):
 
 
 def _chosen() -> _Parts:
-    python = _Parts(
-        cursor_state.CursorState,
-        lambda kind, connection, echo: AwaitableContextManager(Ready(kind(connection, echo))),
-        None,
-        None,
-        None,
-    )
-    if protocol.IMPLEMENTATION == "python" or not _HAS_C:
-        return python
-    try:
-        import aiomysql_core._speedups as _speedups
-    except ModuleNotFoundError as exc:
-        if exc.name != _C_MODULE:
-            raise
-        if os.environ.get("AIOMYSQL_IMPL") == "c":
-            reason = protocol.missing("aiomysql_core")
-            raise ImportError(f"AIOMYSQL_IMPL is 'c', but {reason}") from exc
-        return python
+    if speedups is None:
+        return _Parts(
+            cursor_state.CursorState,
+            lambda kind, connection, echo: AwaitableContextManager(Ready(kind(connection, echo))),
+            None,
+            None,
+            None,
+        )
     return _Parts(
-        _speedups.CursorState,
-        _speedups.new_cursor,
-        _speedups.FastPath,
-        _speedups.Receiver,
-        _speedups.same_items,
+        speedups.CursorState,
+        speedups.new_cursor,
+        speedups.FastPath,
+        speedups.Receiver,
+        speedups.same_items,
     )
 
 
 _parts = _chosen()
 
 IMPLEMENTATION: Literal["c", "python"] = (
-    "c" if protocol.IMPLEMENTATION == "c" and (_parts.fast_path or not _HAS_C) else "python"
+    "c" if protocol.IMPLEMENTATION == "c" and (_parts.fast_path or not HAS_C) else "python"
 )
 """What runs: "c" where each layer that has a C module for this system uses it, else "python"."""
 
 
 def reason() -> str:
     """Why IMPLEMENTATION is what it is: a clause for messages."""
-    if protocol.IMPLEMENTATION == "python" or not _HAS_C:
+    if protocol.IMPLEMENTATION == "python" or not HAS_C:
         return protocol.reason()
     return protocol.reason_for("aiomysql_core", built=IMPLEMENTATION == "c")
 

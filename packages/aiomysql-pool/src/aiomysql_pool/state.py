@@ -8,12 +8,12 @@ import weakref
 from collections import deque
 from threading import get_ident
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from aiomysql_core import Connection, InterfaceError
-from aiomysql_core.engine.awaitable import done_future
 from aiomysql_core.engine.lending import Shelf
-from aiomysql_core.engine.runner_state import follow, nothing_to_end
+from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
+from aiomysql_core.engine.waiter import done_future
 from aiomysql_core.options.options import address_text
 from aiomysql_pool.backoff import Backoff
 from aiomysql_pool.options import PoolOptions
@@ -46,7 +46,7 @@ class PoolState:
             done_future(self._loop),
             get_ident=get_ident,
             fit=nothing_to_end,
-            wake=follow,
+            wake=cast(Any, RunnerState.wake_next),
             # Asked for when they are needed: a tracer may replace them.
             borrow=lambda pool, timeout: pool._ask(timeout),
             accept=lambda pool, connection: pool._accept_or_ask(connection),

@@ -370,9 +370,7 @@ module_exec(PyObject *module)
         return -1;
     }
     state->ready_type->tp_vectorcall = Ready_vectorcall;
-    if (PyModule_AddType(module, state->ready_type) < 0 ||
-        PyModule_AddType(module, state->waiter_type) < 0 ||
-        PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
+    if (PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);

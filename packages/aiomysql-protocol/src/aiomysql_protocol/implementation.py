@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from aiomysql_protocol import lending, waiting
+from aiomysql_protocol import lending
 from aiomysql_protocol.commands import exchange_state
 from aiomysql_protocol.commands import response as answers
 from aiomysql_protocol.rows import binary as binary_rows
@@ -53,8 +53,6 @@ class _Parts(NamedTuple):
         [tuple[bytes, ...], Sequence[object], int, int, bool, Callable[[Any], str]],
         tuple[bytes, int],
     ]
-    ready: type[Any]
-    waiter: type[Any]
     exchange_state: type[Any]
     result_state: type[Any]
     item: type[Any]
@@ -107,8 +105,6 @@ def _chosen() -> _Parts:
         lambda session, kind, prepared, values: None,
         lambda values: None,
         lambda pieces, rows, start, *rest: (b"", start),
-        waiting.Ready,
-        waiting.Waiter,
         exchange_state.ExchangeState,
         exchange_state.ResultState,
         lending.Item,
@@ -149,8 +145,6 @@ def _chosen() -> _Parts:
         _speedups.start_execution,
         _speedups.pack_parameters,
         _speedups.write_rows,
-        _speedups.Ready,
-        _speedups.Waiter,
         _speedups.ExchangeState,
         _speedups.ResultState,
         _speedups.Item,
@@ -232,12 +226,10 @@ if TYPE_CHECKING:
     from aiomysql_protocol.lending import Loan as Loan
     from aiomysql_protocol.lending import Shelf as Shelf
     from aiomysql_protocol.lending import Turn as Turn
-    from aiomysql_protocol.waiting import Ready as Ready
-    from aiomysql_protocol.waiting import Waiter as Waiter
     from aiomysql_protocol.wire.payloads import LongPayload as LongPayload
 else:
-    # See `waiting`, `exchange_state`, `lending` and `payloads`.
-    Ready, Waiter, LongPayload = _parts.ready, _parts.waiter, _parts.long_payload
+    # See `exchange_state`, `lending` and `payloads`.
+    LongPayload = _parts.long_payload
     ExchangeState, ResultState = _parts.exchange_state, _parts.result_state
     Item, Turn, Shelf, Loan = _parts.item, _parts.turn, _parts.shelf, _parts.loan
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from aiomysql_protocol.implementation import Ready as Ready
-from aiomysql_protocol.implementation import Waiter as Waiter
+from aiomysql_core.engine.ready import Ready
+from aiomysql_core.engine.waiter import done_future as done_future
 
 T = TypeVar("T")
-
-
-def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-    """A future with the result None: see Waiter."""
-    future: asyncio.Future[None] = loop.create_future()
-    future.set_result(None)
-    return future
 
 
 class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
@@ -81,7 +73,3 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
         obj, self._obj = self._obj, None
         leaving: Coroutine[Any, Any, Any] = obj.__aexit__(exc_type, exc, traceback)
         return leaving
-
-
-#: Nothing, at once.
-DONE: Ready[None] = Ready(None)

@@ -10,13 +10,11 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from aiomysql_protocol.implementation import Ready
+from aiomysql_core.engine.ready import DONE, Ready
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
     from aiomysql_protocol.commands.query import Result
-
-_DONE: Ready[None] = Ready(None)
 
 
 class CursorState:
@@ -44,7 +42,7 @@ class CursorState:
             self._rownumber = number + 1  # first: to make the object may run code that uses this
             return Ready(row)
         self._check_executed()
-        return _DONE
+        return DONE
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,7 +61,7 @@ class CursorState:
             or (exchange.done and exchange.error is None and not result.ok.more_results)
         ):  # nothing is left to be read
             self._connection = None
-            return _DONE
+            return DONE
         return self.close()
 
     def close(self) -> Coroutine[Any, Any, None]:

@@ -9,24 +9,16 @@ from typing import TYPE_CHECKING
 
 from pymysql import err
 
+from aiomysql_core._accelerator import speedups
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
+from aiomysql_core.engine.waiter import Waiter
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.commands.query import Result
-from aiomysql_protocol.implementation import Waiter, following, resting
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
     from aiomysql_core.implementation import FastPath
-
-#: What `CommandRunner.nothing_to_end` says, for those who ask it of many runners.
-nothing_to_end: Callable[[RunnerState], bool] = resting(
-    "_busy", "transaction_possible", MAYBE_IN_TRANSACTION
-)
-
-#: Wakes the task that is to use a runner next; one may follow the running task at once.
-follow: Callable[[RunnerState, Waiter], None] = following("_stream")
-
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -141,7 +133,7 @@ class RunnerState:
         return session is not None and not self._busy and session.at_rest()
 
     def nothing_to_end(self) -> bool:
-        """Is it at rest, and would a COMMIT or ROLLBACK end nothing?
+        """Whether the runner is at rest, and COMMIT or ROLLBACK would end nothing.
 
         The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
         locks without telling.  So nothing may have been run since the last one, but for statements
@@ -182,9 +174,37 @@ class RunnerState:
         """End the claim, unless a statement is being stopped: that keeps it."""
         self._busy = self._stopping is not None
 
+    def wake_next(self, waiter: Waiter) -> None:
+        """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""
+        stream = self._stream
+        if stream is None:
+            waiter.fire(False)
+        else:
+            stream.wake_next(waiter)
+
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for an answer."""
         if self._busy:
             raise err.InterfaceError(
                 0, "another task is waiting for an answer on this connection: use one per task"
             )
+
+
+def py_nothing_to_end(runner: RunnerState, /) -> bool:
+    """See `RunnerState.nothing_to_end`."""
+    session = runner.session
+    return not (
+        session is None
+        or runner._busy
+        or runner.transaction_possible
+        or session.error is not None
+        or session.exchanges
+        or session.server_status & MAYBE_IN_TRANSACTION
+    )
+
+
+#: The method as a function, for those who ask it of many runners: in Python, or in C
+#: (`_runner_state.h`).
+nothing_to_end: Callable[[RunnerState], bool] = (
+    py_nothing_to_end if speedups is None else speedups.nothing_to_end
+)

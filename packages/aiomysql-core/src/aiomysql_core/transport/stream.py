@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aiomysql_core.engine.awaitable import Waiter, done_future
+from aiomysql_core.engine.waiter import Waiter, done_future
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.wire.framing import SMALLEST_BUFFER
@@ -75,8 +75,9 @@ class Stream(ABC):
         self._size = _FIRST_BUFFER_SIZE
         self._end = 0  # bytes in the buffer that the session has not consumed
         self._waiter = Waiter(loop, asyncio.CancelledError, done_future(loop))
-        #: Does a task run that an answer has woken just now?  Then one more may follow it, without
-        #: a turn of the event loop between.
+        #: Whether a task runs that a response has resumed just now, within the event loop's
+        #: callback, and the waiter whose task is resumed in the same callback, after it: see
+        #: `wake_next`.
         self.waking = False
         self.next_waiter: Waiter | None = None
         self._reading_paused = False
@@ -165,6 +166,17 @@ class Stream(ABC):
             waiter.arm(interrupted)
             exchange.on_progress = waiter.mark_progress
         return waiter
+
+    def wake_next(self, waiter: Waiter) -> None:
+        """Fire the waiter of a task that may use the stream once the task that runs has done so.
+
+        One more task may be resumed in the event loop's callback that has brought a response, once;
+        all others are resumed by the loop's next turn.
+        """
+        if self.waking and self.next_waiter is None:
+            self.next_waiter = waiter
+        else:
+            waiter.fire(False)
 
     @abstractmethod
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:

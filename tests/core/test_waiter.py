@@ -15,19 +15,30 @@ from typing import Any
 
 import pytest
 
-from aiomysql_protocol import waiting
-from tests.protocol.row_bytes import part
+from aiomysql_core.engine.ready import PyReady, Ready
+from aiomysql_core.engine.waiter import PyWaiter, Waiter
+from tests.core.twins import need_c
 
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
 
-NewWaiter = Callable[[asyncio.AbstractEventLoop], waiting.Waiter]
-NewReady = Callable[[Any], waiting.Ready[Any]]
+NewWaiter = Callable[[asyncio.AbstractEventLoop], Waiter]
+NewReady = Callable[[Any], Ready[Any]]
 Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def ready_class(implementation: str) -> Any:
+    """The class called Ready in the implementation "c" or "python"."""
+    return need_c().Ready if implementation == "c" else PyReady
+
+
+def waiter_class(implementation: str) -> Any:
+    """The class called Waiter in the implementation "c" or "python"."""
+    return need_c().Waiter if implementation == "c" else PyWaiter
 
 
 @pytest.fixture(params=["c", "python"])
 def ready(request: pytest.FixtureRequest) -> NewReady:
-    found: NewReady = part(request.param, waiting, "Ready")
+    found: NewReady = ready_class(request.param)
     return found
 
 
@@ -40,7 +51,7 @@ def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
 @pytest.fixture(params=["c", "c-done_future", "python", "python-done_future"])
 def new(request: pytest.FixtureRequest) -> NewWaiter:
     implementation, _, given = request.param.partition("-")
-    waiter = part(implementation, waiting, "Waiter")
+    waiter = waiter_class(implementation)
     if given:
         return lambda loop: waiter(loop, asyncio.CancelledError, done_future(loop))
     return lambda loop: waiter(loop, asyncio.CancelledError)
@@ -48,7 +59,7 @@ def new(request: pytest.FixtureRequest) -> NewWaiter:
 
 @pytest.mark.parametrize("implementation", ["c", "python"])
 def test_what_the_callback_gets(implementation: str) -> None:
-    new: Any = part(implementation, waiting, "Waiter")
+    new: Any = waiter_class(implementation)
 
     async def check(future: asyncio.Future[None] | None) -> None:
         waiter = new(asyncio.get_running_loop(), asyncio.CancelledError, future)
@@ -165,7 +176,7 @@ def test_throwing_into_ready(ready: NewReady) -> None:
 def test_stop_iteration_is_no_result(ready: NewReady, thrown: tuple[Any, ...]) -> None:
     """As out of any coroutine: else whoever awaits would take it for the answer."""
     throw: Any = ready(1).throw
-    if thrown == (StopIteration, 5) and type(ready(1)) is waiting.Ready:
+    if thrown == (StopIteration, 5) and type(ready(1)) is PyReady:
         thrown = (StopIteration, StopIteration(5))
     with pytest.raises(RuntimeError, match="coroutine raised StopIteration") as caught:
         throw(*thrown)
@@ -194,15 +205,15 @@ def test_ready_keeps_nothing_alive(ready: NewReady) -> None:
 
 def test_bad_arguments() -> None:
     for name in ("c", "python"):
-        make_ready: Any = part(name, waiting, "Ready")
-        make_waiter: Any = part(name, waiting, "Waiter")
+        make_ready = ready_class(name)
+        make_waiter = waiter_class(name)
         for wrong in ((), (1, 2)):
             with pytest.raises(TypeError):
                 make_ready(*wrong)
         with pytest.raises(TypeError):
             make_waiter()
     with pytest.raises(TypeError, match="exception class"):
-        part("c", waiting, "Waiter")(None, int)
+        waiter_class("c")(None, int)
 
 
 # Waiter
@@ -562,7 +573,7 @@ class NoLoop:
         return False
 
 
-def started(waiter: waiting.Waiter) -> Coroutine[Any, Any, str]:
+def started(waiter: Waiter) -> Coroutine[Any, Any, str]:
     """A coroutine that has come to the await."""
 
     async def wait() -> str:
@@ -576,7 +587,7 @@ def started(waiter: waiting.Waiter) -> Coroutine[Any, Any, str]:
 
 
 @pytest.fixture
-def bare(new: NewWaiter) -> tuple[waiting.Waiter, list[BaseException], NoLoop]:
+def bare(new: NewWaiter) -> tuple[Waiter, list[BaseException], NoLoop]:
     loop: Any = NoLoop()
     waiter = new(loop)
     told: list[BaseException] = []
@@ -584,7 +595,7 @@ def bare(new: NewWaiter) -> tuple[waiting.Waiter, list[BaseException], NoLoop]:
     return waiter, told, loop
 
 
-Bare = tuple[waiting.Waiter, list[BaseException], NoLoop]
+Bare = tuple[Waiter, list[BaseException], NoLoop]
 
 
 def test_woken_by_someone_else(bare: Bare) -> None:
@@ -710,7 +721,7 @@ def test_an_error_of_the_loop_surfaces(new: NewWaiter) -> None:
             raise OverflowError("no more")
 
     loop: Any = Closed()
-    wakes: list[Callable[[waiting.Waiter], object]] = [
+    wakes: list[Callable[[Waiter], object]] = [
         lambda waiter: waiter.fire(False),
         lambda waiter: waiter.cancel(),
     ]

@@ -1,0 +1,49 @@
+"""A coroutine whose result is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from aiomysql_core._accelerator import speedups
+
+T = TypeVar("T")
+
+
+class PyReady(Coroutine[Any, Any, T], Generic[T]):
+    """A coroutine that has its result already: awaiting it doesn't suspend."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T, /) -> None:
+        #: The result.
+        self.value = value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.value
+        yield  # the method must be a generator
+
+    def send(self, value: Any, /) -> NoReturn:
+        """Part of the coroutine protocol: tasks run what they are given by it."""
+        raise StopIteration(self.value)
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> NoReturn:
+        """Part of the coroutine protocol."""
+        try:
+            raise typ if val is None else val
+        except StopIteration as error:  # out of a coroutine it would be its result
+            raise RuntimeError("coroutine raised StopIteration") from error
+
+    def close(self) -> None:
+        """Part of the coroutine protocol: nobody will await this."""
+
+
+if TYPE_CHECKING:
+    Ready = PyReady
+else:
+    #: PyReady, or its twin in C (`_ready.h`).
+    Ready = PyReady if speedups is None else speedups.Ready
+
+#: Awaiting it gives None at once.
+DONE: Ready[None] = Ready(None)

@@ -1,0 +1,165 @@
+"""What a task awaits until something has happened, a response has come say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from aiomysql_core._accelerator import speedups
+
+_ARMED = "armed"
+_FIRED = "fired"
+_CANCELLED = "cancelled"
+
+
+class PyWaiter:
+    """A future-like object that can resume its task without a turn of the event loop between.
+
+    It is used over and over, by one task at a time: the owner calls `arm`, the task awaits the
+    waiter, and the owner calls `fire`.  Of the event loop it uses `call_soon` alone.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callback",
+        "_cancelled_error",
+        "_context",
+        "_done_future",
+        "_has_progress",
+        "_interrupted",
+        "_loop",
+        "_message",
+        "_state",
+    )
+
+    def __init__(
+        self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
+    ) -> None:
+        """loop: the event loop; cancelled_error: what it throws into cancelled tasks.
+
+        done_future: a future of the loop's own kind with the result None.  After `fire` the task is
+        given this future in place of the waiter, because asyncio asks its own futures for their
+        result without looking up any method.
+        """
+        self._loop = loop
+        self._cancelled_error = cancelled_error
+        self._done_future = self if done_future is None else done_future
+        self._interrupted: Callable[[BaseException], object] | None = None
+        self._callback: Callable[[Any], object] | None = None
+        self._context: Context | None = None
+        self._message: Any = None
+        self._state = _FIRED
+        self._has_progress = False
+        # asyncio knows by this attribute what a task can wait for (see asyncio.isfuture).
+        self._asyncio_future_blocking = False
+
+    def arm(self, interrupted: Callable[[BaseException], object] | None, /) -> None:
+        """From now on awaiting waits for the next `fire`.
+
+        interrupted: called with the exception when the task is resumed by one instead.
+        """
+        self._state = _ARMED
+        self._has_progress = False
+        self._interrupted = interrupted
+
+    @property
+    def armed(self) -> bool:
+        """Whether it was neither fired nor cancelled since `arm`."""
+        return self._state is _ARMED
+
+    def fire(self, at_once: bool, /) -> None:
+        """Resume the task that waits.
+
+        at_once: resume it within this call.  The caller must have been called by the event loop,
+        and have nothing left to do.  Otherwise the loop's next turn resumes it.
+        """
+        if self._state is not _ARMED:
+            return
+        self._state = _FIRED
+        callback, self._callback = self._callback, None
+        context, self._context = self._context, None
+        if callback is None:
+            return
+        if at_once and context is not None:
+            try:
+                context.run(callback, self._done_future)
+                del callback  # the task's: its error may hold this frame (Python 3.13)
+                return
+            except RuntimeError:
+                pass  # another task runs: the event loop was entered from within it
+        self._loop.call_soon(callback, self._done_future, context=context)
+
+    def mark_progress(self) -> None:
+        """Have the next `wake_if_progressed` resume the task."""
+        self._has_progress = True
+
+    def wake_if_progressed(self, at_once: bool, /) -> None:
+        """Call `fire`, if `mark_progress` was called since `arm`."""
+        if self._has_progress:
+            self._has_progress = False
+            self.fire(at_once)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        try:
+            if self._state is _ARMED:
+                self._asyncio_future_blocking = True
+                yield self
+            self.result()
+            if self._state is _ARMED:
+                raise RuntimeError("the waiting task was woken by someone else")
+        except BaseException as error:
+            if self._state is _ARMED:
+                self._state = _FIRED
+            self._callback = self._context = None
+            interrupted, self._interrupted = self._interrupted, None
+            if interrupted is not None:
+                interrupted(error)
+            raise
+        self._interrupted = None
+
+    # -- what asyncio's tasks ask of a future, besides `_loop` -------------------------------------
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], /, *, context: Context | None = None
+    ) -> None:
+        """Have `callback` called once, by `fire` or `cancel`; soon, if that was before."""
+        if self._state is _ARMED:
+            self._callback, self._context = callback, context
+        else:
+            future = self if self._state is _CANCELLED else self._done_future
+            self._loop.call_soon(callback, future, context=context)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Resume the task with the error of a cancelled one; False when it was resumed already."""
+        if self._state is not _ARMED:
+            return False
+        self._state = _CANCELLED
+        self._message = msg
+        callback, self._callback = self._callback, None
+        context, self._context = self._context, None
+        if callback is not None:
+            self._loop.call_soon(callback, self, context=context)
+        return True
+
+    def result(self) -> None:
+        """Return None; raises the error of a cancelled task after `cancel`."""
+        if self._state is _CANCELLED:
+            message, self._message = self._message, None
+            self._state = _FIRED
+            raise self._cancelled_error() if message is None else self._cancelled_error(message)
+
+
+def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A future of this loop that has the result None, for a Waiter."""
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
+
+
+if TYPE_CHECKING:
+    Waiter = PyWaiter
+else:
+    #: PyWaiter, or its twin in C (`_waiter.h`).
+    Waiter = PyWaiter if speedups is None else speedups.Waiter
