@@ -73,8 +73,8 @@ $(tools): .ci/bootstrap
 	@rm -f .hatch/ready-* && touch $@
 
 # Made anew when a requirement, a version, or the C code changes: it takes seconds.
-$(workspace): $(tools) hatch.toml $(wildcard packages/*/pyproject.toml packages/*/src/*/_version.py) \
-		$(foreach package,$(compiled),$(wildcard $(package)/hatch_build*.py $(package)/src/*/*.[ch]))
+$(workspace): $(tools) hatch.toml $(wildcard packages/*/pyproject.toml packages/*/src/*/_version.py shared/*) \
+		$(foreach package,$(compiled),$(wildcard $(package)/hatch_build*.py $(package)/src/*/c/*.[ch] $(package)/src/*/c/*/*.[ch]))
 	@echo '==> Installing the workspace'
 	@$(HATCH) env remove default >/dev/null 2>&1 || true
 	@$(HATCH) -v env create default </dev/null || { \

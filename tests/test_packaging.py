@@ -22,6 +22,7 @@ from tests.layers import LAYERS, PACKAGES
 from tests.servers import Server
 
 ROOT = PACKAGES.parent
+SHARED = ROOT / "shared"
 UV = (sys.executable, "-m", "uv")
 SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 NO_COMPILER = {"CC": "/nonexistent/cc", "PATH": ""}
@@ -256,42 +257,44 @@ def test_every_module_is_in_the_wheels(everything: Environment) -> None:
     assert everything.run(program) == "ok\n"
 
 
-def test_sdist_of_the_protocol_holds_what_the_build_needs(built: Distributions) -> None:
-    with tarfile.open(built.protocol_sdist) as sdist:
-        names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"hatch_build.py", "LICENSE", "src/aiomysql_protocol/_speedups.c"} <= names
-    assert not [name for name in names if name.endswith((".so", ".pyd"))]
-
-
-def test_sdist_of_the_core_holds_what_the_build_needs(built: Distributions) -> None:
-    (path,) = built.folder.glob("aiomysql_core-*.tar.gz")
+@pytest.mark.parametrize("layer", ["protocol", "core"])
+def test_sdist_holds_what_the_build_needs(built: Distributions, layer: str) -> None:
+    (path,) = built.folder.glob(f"aiomysql_{layer}-*.tar.gz")
     with tarfile.open(path) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    folder = PACKAGES / "aiomysql-core"
-    sources = [*folder.glob("src/aiomysql_core/*.c"), *folder.glob("src/aiomysql_core/*.h")]
+    folder = PACKAGES / f"aiomysql-{layer}"
+    sources = [path for path in folder.glob("src/**/*") if path.suffix in {".c", ".h"}]
     assert len(sources) > 1
     expected = {source.relative_to(folder).as_posix() for source in sources}
-    assert {"hatch_build_core.py", "LICENSE"} | expected <= names
-    assert not [name for name in names if name.endswith((".so", ".pyd"))]
+    expected |= {path.relative_to(ROOT).as_posix() for path in SHARED.glob("*.*")}
+    assert {f"hatch_build_{layer}.py", "LICENSE"} | expected <= names
+    assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc"))]
 
 
-@pytest.mark.parametrize(
-    ("protocol", "core"),
-    [
-        ("hatch_build.py", "hatch_build_core.py"),
-        ("src/aiomysql_protocol/_dealloc.h", "src/aiomysql_core/_dealloc.h"),
-        ("src/aiomysql_protocol/_slots.h", "src/aiomysql_core/_slots.h"),
-    ],
-)
-def test_what_both_builds_need_is_the_same(protocol: str, core: str) -> None:
-    """Each source archive must build alone."""
-    ours = PACKAGES / "aiomysql-protocol" / protocol
-    assert ours.read_bytes() == (PACKAGES / "aiomysql-core" / core).read_bytes()
+def test_an_sdist_builds_an_sdist(built: Distributions, tmp_path: Path) -> None:
+    """Alone, with the files that stand elsewhere in the repository."""
+    with tarfile.open(built.protocol_sdist) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    build(source, tmp_path / "out", **{SWITCH: "no"})
+    (again,) = (tmp_path / "out").glob("*.tar.gz")
+    with tarfile.open(built.protocol_sdist) as first, tarfile.open(again) as second:
+        assert first.getnames() == second.getnames()
+
+
+def test_no_source_stands_twice() -> None:
+    seen: dict[bytes, Path] = {}
+    for folder in (SHARED, *(PACKAGES / layer.folder for layer in LAYERS)):
+        for path in folder.rglob("*"):
+            if path.suffix in {".c", ".h", ".py", ".toml"} and path.name != "_version.py":
+                text = path.read_bytes()
+                assert not text or text not in seen, (path, seen[text])
+                seen[text] = path
 
 
 def libraries(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
-        return [name for name in archive.namelist() if name.endswith((".so", ".pyd", ".c"))]
+        return [name for name in archive.namelist() if name.endswith((".so", ".pyd", ".c", ".h"))]
 
 
 def test_switched_off_gives_a_pure_wheel(built: Distributions, tmp_path: Path) -> None:
@@ -349,7 +352,7 @@ def test_the_built_wheel_of_the_core_has_its_module(
     assert not wheel.name.endswith("-none-any.whl")
     (library,) = libraries(wheel)
     assert library.startswith("aiomysql_core/_speedups")
-    program = "from aiomysql_core.implementation import CursorState; print(CursorState.__module__)"
+    program = "from aiomysql_core.engine import cursor_state as c; print(c.CursorState.__module__)"
     assert everything.run(program) == "aiomysql_core._speedups\n"
     assert everything.run(program, AIOMYSQL_IMPL="python") == "aiomysql_core.engine.cursor_state\n"
 
@@ -366,8 +369,8 @@ def test_the_core_without_its_module(
     use = (
         f"import sys; sys.path.insert(0, {str(wheel)!r}); import aiomysql_core.implementation as i"
     )
-    program = f"{use}; print(i.__file__.startswith({str(wheel)!r}), i.fast_path)"
-    assert everything.run(program) == "True None\n"
+    program = f"{use}; print(i.__file__.startswith({str(wheel)!r}), i.IMPLEMENTATION)"
+    assert everything.run(program) == "True python\n"
     insisting = (
         f"try:\n    {use}\nexcept ImportError as error: print(error)\nelse: print('imported')"
     )
@@ -554,7 +557,7 @@ def test_without_a_compiler_the_driver_says_what_is_missing(
 
 
 FAILING_COMPILER = """#!/bin/sh
-case "$*" in *_speedups.c*) echo "first words" >&2; echo "the disk is on fire" >&2;; esac
+case "$*" in *.c*) echo "first words" >&2; echo "the disk is on fire" >&2;; esac
 exit 1
 """
 
@@ -778,7 +781,7 @@ def test_nothing_printed_says_to_install_by_a_bare_name() -> None:
     assert bare_names("pip install ./packages/aiomysql git+https://x/aiomysql.git") == []
     assert bare_names("pip install --no-index --find-links dist aiomysql") == []
     suffixes = {".md", ".py", ".toml", ".pyi", ".c", ".h", ""}
-    folders = [ROOT / name for name in ("docs", "packages", ".ci", "tests", "benchmarks")]
+    folders = [ROOT / name for name in ("docs", "packages", "shared", ".ci", "tests", "benchmarks")]
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in suffixes]
     told = {}
     for path in [*paths, *(path for path in ROOT.glob("*") if path.suffix in suffixes)]:

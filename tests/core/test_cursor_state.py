@@ -11,16 +11,15 @@ from typing import Any, Self
 import pytest
 from pymysql.constants import SERVER_STATUS
 
-from aiomysql_core import Connection, Cursor, connect, implementation
+from aiomysql_core import Connection, Cursor, connect
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine import cursor_state
-from aiomysql_core.engine.awaitable import AwaitableContextManager
-from aiomysql_core.engine.ready import Ready
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.wire.packets import Ok
 
-CLASSES = {"python": cursor_state.CursorState}
-if implementation.fast_path is not None:
-    CLASSES["c"] = implementation.CursorState
+CLASSES = {"python": cursor_state.PyCursorState}
+if accelerator() is not None:
+    CLASSES["c"] = cursor_state.CursorState
 
 
 class NotExecutedError(Exception):
@@ -45,7 +44,7 @@ def cursor(request: pytest.FixtureRequest) -> Any:
 
 
 def test_both_are_tested() -> None:
-    assert len(CLASSES) == 1 + (implementation.fast_path is not None)
+    assert len(CLASSES) == 1 + (accelerator() is not None)
     assert len(set(CLASSES.values())) == len(CLASSES)
 
 
@@ -198,13 +197,9 @@ class Made(Cursor):
 NewCursor = Callable[..., Any]
 
 
-def python_new_cursor(kind: type[Cursor], connection: Any, echo: bool) -> Any:
-    return AwaitableContextManager(Ready(kind(connection, echo)))
-
-
-NEW_CURSOR: dict[str, NewCursor] = {"python": python_new_cursor}
-if implementation.fast_path is not None:
-    NEW_CURSOR["c"] = implementation.new_cursor
+NEW_CURSOR: dict[str, NewCursor] = {"python": cursor_state.py_new_cursor}
+if accelerator() is not None:
+    NEW_CURSOR["c"] = cursor_state.new_cursor
 
 
 @pytest.fixture(params=NEW_CURSOR)

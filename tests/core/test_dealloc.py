@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, Cursor, connect
+from aiomysql_core.engine.cursor_state import new_cursor
+from aiomysql_core.engine.fast_path import fast_path
 from aiomysql_core.engine.ready import Ready
 from aiomysql_core.engine.waiter import Waiter
-from aiomysql_core.implementation import fast_path, new_cursor, receiver
-from aiomysql_core.transport.socket_stream import SocketStream
+from aiomysql_core.transport.socket_stream import SocketStream, receiver
 from aiomysql_pool import create_pool
 from tests.core.programs import run_program
 from tests.protocol.test_dealloc import Loud
@@ -41,8 +42,7 @@ async def new_fast_path(arguments: dict[str, Any], loud: Loud) -> Any:
     return found
 
 
-async def new_receiver(arguments: dict[str, Any], loud: Loud) -> Any:
-    assert receiver is not None
+async def new_receiver(arguments: dict[str, Any], loud: Any) -> Any:
     waiter = Waiter(asyncio.get_running_loop(), asyncio.CancelledError)
     return receiver(SocketStream.__new__(SocketStream), loud, waiter, -1)
 
@@ -53,7 +53,7 @@ async def new_state(arguments: dict[str, Any], loud: Loud) -> Any:
     return state
 
 
-async def new_context(arguments: dict[str, Any], loud: Loud) -> Any:
+async def new_context(arguments: dict[str, Any], loud: Any) -> Any:
     return new_cursor(Cursor, loud, False)
 
 

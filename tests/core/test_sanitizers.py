@@ -152,7 +152,7 @@ def instrumented(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
         package = folder / source.name
         shutil.copytree(source, package, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
         library = package / f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
-        compile_library(compiler, source / "_speedups.c", library)
+        compile_library(compiler, source / "c", library)
         libraries.append(library)
     check = (
         "import aiomysql_core._speedups as core, aiomysql_protocol._speedups as protocol\n"

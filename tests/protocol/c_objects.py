@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from aiomysql_protocol.rows.binary import BinaryPlan
-from aiomysql_protocol.rows.text import CellKind, CellPlan
+from aiomysql_protocol.rows.binary_cells import BinaryPlan
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
 
 
 class Loop:

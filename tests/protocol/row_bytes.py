@@ -13,8 +13,9 @@ import pytest
 
 from aiomysql_protocol.rows import binary as binary_rows
 from aiomysql_protocol.rows import text as rows
-from aiomysql_protocol.rows.binary import FIXED_SIZES, BinaryPlan
-from aiomysql_protocol.rows.text import CellKind, CellPlan, RowDecoder
+from aiomysql_protocol.rows.binary_cells import FIXED_SIZES, BinaryPlan
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
+from aiomysql_protocol.rows.text import RowDecoder
 
 C_MODULE = "aiomysql_protocol._speedups"
 
@@ -61,14 +62,15 @@ def need_c() -> MakeDecoder:
 def part(implementation: str, module: ModuleType, name: str) -> Any:
     """What `name` is in the implementation called "c" or "python", where `module` has it."""
     if implementation == "python":
-        return getattr(module, name)
+        twin = f"Py{name}" if name[0].isupper() else f"py_{name}"
+        return getattr(module, twin if hasattr(module, twin) else name)
     need_c()
     return getattr(importlib.import_module(C_MODULE), name)
 
 
 def implementation(name: str) -> MakeDecoder:
     """The implementation called "c" or "python"."""
-    return need_c() if name == "c" else rows.TextRowDecoder
+    return need_c() if name == "c" else rows.PyTextRowDecoder
 
 
 def binary_implementation(name: str) -> MakeBinaryDecoder:

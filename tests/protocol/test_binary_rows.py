@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from pymysql.constants import FIELD_TYPE
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.binary import NOT_FIXED, BinaryPlan, BinaryRowDecoder
-from aiomysql_protocol.rows.text import CellKind, CellPlan
+from aiomysql_protocol.rows.binary import PyBinaryRowDecoder
+from aiomysql_protocol.rows.binary_cells import NOT_FIXED, BinaryPlan
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
 from aiomysql_protocol.wire.errors import MalformedPacket
 
 from .row_bytes import (
@@ -390,7 +391,7 @@ def run_binary_fuzz(rounds: int, seed: int) -> tuple[int, int]:
             bodies.append(body if rng.randrange(6) else mutated(rng, body))
         data = frames(*bodies, sequence_id=sequence_id)
         in_c = outcome(make_c(plans), data, sequence_id)
-        in_python = outcome(BinaryRowDecoder(plans), data, sequence_id)
+        in_python = outcome(PyBinaryRowDecoder(plans), data, sequence_id)
         assert in_c == in_python, (plans, data, sequence_id)
         whole += in_c[1] == repr(len(data))
         failed += isinstance(in_c[1], tuple)

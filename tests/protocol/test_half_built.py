@@ -18,11 +18,15 @@ from .row_bytes import need_c
 WALK = """
 import datetime, faulthandler, gc, sys, threading
 from pymysql.converters import decoders
-from aiomysql_protocol import implementation
-from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.binary import BinaryRowDecoder
+from aiomysql_protocol.rows.binary_cells import BinaryPlan
 from aiomysql_protocol.rows.metadata import ColumnCache
-from aiomysql_protocol.values.literals import Literals
-from aiomysql_protocol.rows.text import CellKind, CellPlan
+from aiomysql_protocol.rows.text import TextRowDecoder, dict_rows, drain_rows
+from aiomysql_protocol.values.literals import Literals, write_rows
+from aiomysql_protocol.values.literals import literals as in_order
+from aiomysql_protocol.values.parameters import pack_parameters
+from aiomysql_protocol.wire.payloads import LongPayload
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
 
 faulthandler.enable()
 faulthandler.dump_traceback_later(100, exit=True)
@@ -71,7 +75,7 @@ for args in (values, tuple(values), Sequence(values), Sequence("ab")):
         _, end = writer.rows(pieces, [args] * 2, 0, 9999)
         assert end in (0, 2), end
 for args in (Sequence("ab"), (Sequence("ab")[i] for i in range(2)), Sequence([1, 2])):
-    implementation.pack_parameters(args)
+    pack_parameters(args)
 
 
 def convert(text):
@@ -81,13 +85,13 @@ def convert(text):
 
 cell = CellPlan(CellKind.CONVERT, "utf8", convert, "c")
 row = b"\\x01x" * 5
-text = implementation.text_row_decoder([cell] * 5)
-binary = implementation.binary_row_decoder([BinaryPlan(253, cell)] * 5)
+text = TextRowDecoder([cell] * 5)
+binary = BinaryRowDecoder([BinaryPlan(253, cell)] * 5)
 for decoder, body in ((text, row), (binary, b"\\0\\0" + row)):
     rows = []
     decoder.decode(len(body).to_bytes(3, "little") + b"\\0" + body, 0, len(body) + 4, 0, rows)
     assert rows == [decoder.decode_row(body)] == [(["x"],) * 5]
-    payload = implementation.LongPayload()
+    payload = LongPayload()
     payload.gather(body, 0, len(body))
     assert decoder.decode_row(payload) == rows[0]
 assert looked > 100_000, looked
@@ -118,13 +122,13 @@ literal = lambda value: repr([str(value)])
 
 
 def everything(round):
-    implementation.literals([now] * MANY, False, literal)
-    implementation.write_rows(pieces, dates, 0, 99999, False, literal)
-    implementation.pack_parameters([now, "a", b"b", round, None] * 5)
+    in_order([now] * MANY, False, literal)
+    write_rows(pieces, dates, 0, 99999, False, literal)
+    pack_parameters([now, "a", b"b", round, None] * 5)
     compiled = columns.compile([definition(b"%d-%d" % (round, n)) for n in range(MANY)])
     rows = [compiled.decoder.decode_row(b"\\x01x" * MANY) for _ in range(MANY)]
-    implementation.dict_rows(tuple(map(str, range(MANY))), rows)
-    implementation.drain_rows(rows)
+    dict_rows(tuple(map(str, range(MANY))), rows)
+    drain_rows(rows)
 
 
 everything(-1)  # imports what is imported late: the interpreter shows half-made tuples then
@@ -155,9 +159,9 @@ thread.start()
 dates = [now] * 3000
 written = 0
 while rounds < 40:
-    implementation.literals(dates, False, literals.literal)
+    in_order(dates, False, literals.literal)
     assert len("?".join(["%s"] * 3000) % literals.arguments(dates)) > 60_000
-    implementation.write_rows((b"(", b")"), [(now,), (decoders,)] * 100, 0, 99999, False, str)
+    write_rows((b"(", b")"), [(now,), (decoders,)] * 100, 0, 99999, False, str)
     written += 1
 done.set()
 thread.join()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import aiomysql_protocol
-from aiomysql_protocol.implementation import IMPLEMENTATION, text_row_decoder
-from aiomysql_protocol.rows.text import CellKind
+from aiomysql_protocol.implementation import IMPLEMENTATION
+from aiomysql_protocol.rows.cells import CellKind
+from aiomysql_protocol.rows.text import TextRowDecoder
 
 from .row_bytes import c_decoder, need_c, payload, plan
 
@@ -48,7 +49,7 @@ def pure(tmp_path: Path) -> Path:
 
 
 def test_decoder_is_of_the_implementation_that_was_chosen() -> None:
-    decoder = text_row_decoder([plan(CellKind.INT)])
+    decoder = TextRowDecoder([plan(CellKind.INT)])
     module = {"c": "aiomysql_protocol._speedups", "python": "aiomysql_protocol.rows.text"}
     assert type(decoder).__module__ == module[IMPLEMENTATION]
     assert decoder.decode_row(payload(b"1")) == (1,)
@@ -125,7 +126,7 @@ code = '''
 import sys
 sys.path[:] = {path!r}
 from aiomysql_protocol._speedups import TextRowDecoder
-from aiomysql_protocol.rows.text import CellKind, CellPlan
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
 decoder = TextRowDecoder([CellPlan(CellKind.DATE, None, None, "a")])
 print(decoder.decode_row(bytes([10]) + b"2024-01-02"), flush=True)
 '''

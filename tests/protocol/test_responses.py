@@ -19,9 +19,10 @@ from aiomysql_protocol.commands import response as answers
 from aiomysql_protocol.commands.prepared import Execute, ServerStatement
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.commands.response import Response
-from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.binary_cells import BinaryPlan
+from aiomysql_protocol.rows.cells import CellKind
 from aiomysql_protocol.rows.metadata import MetadataPrefix, ResultMetadata
-from aiomysql_protocol.rows.text import CellKind, RowDecoder
+from aiomysql_protocol.rows.text import RowDecoder
 from aiomysql_protocol.values.parameters import ParameterWriter
 from aiomysql_protocol.wire.capabilities import DEPRECATE_EOF
 from aiomysql_protocol.wire.packets import Ok

@@ -12,7 +12,8 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.text import CellKind, TextRowDecoder
+from aiomysql_protocol.rows.cells import CellKind
+from aiomysql_protocol.rows.text import PyTextRowDecoder
 
 from .row_bytes import MakeDecoder, decode_all, frames, payload, plan
 
@@ -308,14 +309,14 @@ def test_character_cut_between_two_of_many(make: MakeDecoder, pair: tuple[bytes,
 
 
 def test_repeated_values_are_one_object(make: MakeDecoder) -> None:
-    shares = make is not TextRowDecoder
+    shares = make is not PyTextRowDecoder
     texts = [b"1.50"] * 2000
     rows, _ = decode_all(make([plan(KIND.DECIMAL)]), frames(*map(payload, texts)))
     assert len({id(row[0]) for row in rows}) == (1 if shares else 2000)
 
 
 def test_values_that_begin_to_repeat_become_one_object(make: MakeDecoder) -> None:
-    shares = make is not TextRowDecoder
+    shares = make is not PyTextRowDecoder
     decoder = make([plan(KIND.DECIMAL)])
     decode_all(decoder, frames(*(payload(str(number).encode()) for number in range(2000))))
     # Another try is due after some pieces of a scan.

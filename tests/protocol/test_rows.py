@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.text import CellKind
+from aiomysql_protocol.rows.cells import CellKind
 from aiomysql_protocol.wire.errors import MalformedPacket
 
 from .row_bytes import (

@@ -15,13 +15,8 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.text import (
-    CellKind,
-    CellPlan,
-    RowDecoder,
-    TextRowDecoder,
-    general_reader,
-)
+from aiomysql_protocol.rows.cells import CellKind, CellPlan, general_reader
+from aiomysql_protocol.rows.text import PyTextRowDecoder, RowDecoder
 
 from .row_bytes import decode_all, frames, implementation, length, need_c, payload, plan
 
@@ -190,7 +185,7 @@ def run_fuzz(rounds: int, seed: int) -> tuple[int, int]:
         if rng.randrange(4) == 0:
             data = mutated(rng, data)
         in_c = outcome(make_c(plans), data, sequence_id)
-        in_python = outcome(TextRowDecoder(plans), data, sequence_id)
+        in_python = outcome(PyTextRowDecoder(plans), data, sequence_id)
         assert in_c == in_python, (plans, data, sequence_id)
         whole += in_c[1] == repr(len(data))
         failed += isinstance(in_c[1], tuple)
@@ -205,7 +200,7 @@ def test_both_alike_on_mutated_rows() -> None:
 
 def sound_row(rng: random.Random, plans: list[CellPlan]) -> bytes:
     """A row that can be read."""
-    decoder = TextRowDecoder(plans)
+    decoder = PyTextRowDecoder(plans)
     while True:
         body = random_row(rng, plans)
         try:
@@ -237,7 +232,7 @@ def test_both_alike_on_many_rows() -> None:
             at = rng.randrange(len(data))
             data = data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
         in_c = outcome(make_c(plans), data, 7)
-        assert in_c == outcome(TextRowDecoder(plans), data, 7), (plans, data)
+        assert in_c == outcome(PyTextRowDecoder(plans), data, 7), (plans, data)
         whole += in_c[1] == repr(len(data))
     assert whole > 30
 
@@ -250,7 +245,7 @@ def test_both_alike_on_many_rows() -> None:
 def test_both_alike_on_any_bytes(kinds: list[CellKind], text: bytes) -> None:
     plans = [plan(kind, "utf8", convert) for kind in kinds]
     data = frames(payload(*[text] * len(kinds)), text)
-    assert outcome(need_c()(plans), data, 0) == outcome(TextRowDecoder(plans), data, 0)
+    assert outcome(need_c()(plans), data, 0) == outcome(PyTextRowDecoder(plans), data, 0)
 
 
 NUMBERS = [KIND.INT, KIND.FLOAT, KIND.DECIMAL, KIND.DATETIME, KIND.DATE, KIND.TIMEDELTA]
@@ -271,7 +266,7 @@ def test_both_alike_on_an_odd_number_among_many(
     usual = data.draw(TEXTS[kind]).encode()
     body = frames(*map(payload, [usual] * 150 + [text.encode()] + [usual] * 150))
     found = outcome(need_c()([plan(kind)]), body, 0)
-    assert found == outcome(TextRowDecoder([plan(kind)]), body, 0)
+    assert found == outcome(PyTextRowDecoder([plan(kind)]), body, 0)
     expected = [(read(usual),)] * 150
     refused: tuple[Any, ...] = ()
     try:

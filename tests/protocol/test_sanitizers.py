@@ -19,6 +19,7 @@ import aiomysql_protocol
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(aiomysql_protocol.__file__).parent
+SHARED = TESTS.parent.parent / "shared"
 TESTED_BY = [
     *("test_row_values.py", "test_rows.py", "test_rows_random.py", "test_binary_rows.py"),
     *("test_responses.py", "test_common_literals.py", "test_parameters.py"),
@@ -65,9 +66,11 @@ def compiler() -> str:
     pytest.skip("no C compiler with the sanitizers' runtime library on this machine")
 
 
-def compile_library(compiler: str, source: Path, library: Path) -> None:
-    include = sysconfig.get_path("include")
-    command = [compiler, *FLAGS, f"-I{include}", str(source), "-o", str(library)]
+def compile_library(compiler: str, folder: Path, library: Path) -> None:
+    """Compile all C sources of a folder and those in it."""
+    folders = [f"-I{path}" for path in (sysconfig.get_path("include"), SHARED, folder)]
+    sources = sorted(str(path) for path in folder.rglob("*.c"))
+    command = [compiler, *FLAGS, *folders, *sources, "-o", str(library)]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -107,7 +110,7 @@ def run(compiler: str, *arguments: str, path: Path) -> subprocess.CompletedProce
 def test_sanitizers_are_on(compiler: str, tmp_path: Path, function: str, report: str) -> None:
     source, library = tmp_path / "canary.c", tmp_path / "canary.so"
     source.write_text(CANARY)
-    compile_library(compiler, source, library)
+    compile_library(compiler, tmp_path, library)
     fine = run(compiler, "-c", CALL_CANARY, str(library), "harmless", "64", path=tmp_path)
     assert (fine.returncode, fine.stdout) == (0, "0\n"), fine.stderr
     found = run(compiler, "-c", CALL_CANARY, str(library), function, "64", path=tmp_path)
@@ -120,7 +123,7 @@ def test_tests_of_the_module_under_sanitizers(compiler: str, tmp_path: Path) -> 
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     library = package / f"_speedups{suffix}"
-    compile_library(compiler, PACKAGE / "_speedups.c", library)
+    compile_library(compiler, PACKAGE / "c", library)
     check = "from aiomysql_protocol import _speedups; print(_speedups.__file__)"
     loaded = run(compiler, "-c", check, path=tmp_path)
     assert loaded.stdout == f"{library}\n", loaded.stderr

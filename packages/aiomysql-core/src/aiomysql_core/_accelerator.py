@@ -1,36 +1,28 @@
-"""Whether this layer's C module is used, decided once, when this is imported.
+"""Internal: does this layer's C module run?  As in the protocol's module of that name.
 
-The choice is that of ``aiomysql_protocol.implementation``: AIOMYSQL_IMPL=c insists on this C module
-too.
+PyReady = Ready
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+Ready = _c.Ready
 """
 
 from __future__ import annotations
 
 import os
+from functools import cache
 from types import ModuleType
 
-from aiomysql_protocol import implementation as protocol
-
-_C_MODULE = "aiomysql_core._speedups"
+from aiomysql_protocol.implementation import IMPLEMENTATION, load_accelerator
 
 #: Is there a use for this layer's C module?  It watches sockets as Windows' event loop can't.
 HAS_C = os.name == "posix"
 
 
-def _load() -> ModuleType | None:
-    if protocol.IMPLEMENTATION == "python" or not HAS_C:
-        return None
-    try:
-        import aiomysql_core._speedups as _speedups
-    except ModuleNotFoundError as exc:
-        if exc.name != _C_MODULE:
-            raise
-        if os.environ.get("AIOMYSQL_IMPL") == "c":
-            reason = protocol.missing("aiomysql_core")
-            raise ImportError(f"AIOMYSQL_IMPL is 'c', but {reason}") from exc
-        return None
-    return _speedups
+@cache
+def accelerator() -> ModuleType | None:
+    """This package's C module; None: Python runs, as it does where the protocol runs in Python.
 
-
-#: The C module; None: the Python twins of what it holds are used.
-speedups = _load()
+    Raises what `load_accelerator` raises.
+    """
+    if IMPLEMENTATION == "python" or not HAS_C:
+        return None
+    return load_accelerator("aiomysql_core")

@@ -23,10 +23,11 @@ from aiomysql_core.compat.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.awaitable import AwaitableContextManager
 from aiomysql_core.engine.cancellation import KillClient
+from aiomysql_core.engine.cursor_state import CursorState, new_cursor
 from aiomysql_core.engine.runner import CommandRunner, LocalFiles
 from aiomysql_core.engine.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_core.error_classes import ErrorClasses
-from aiomysql_core.implementation import CursorState, announce, new_cursor
+from aiomysql_core.implementation import announce
 from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.option_files import read_option_file

@@ -1,75 +1,19 @@
-"""What runs between the event loop and the protocol session: C where it was built, else Python.
-
-`_accelerator` decides which.  `fast_path`, `receiver` and `same_items` have no second
-implementation: without them all takes the way that they are shortcuts of.
-"""
+"""Which implementation runs, C or Python, and why: in this layer and the protocol together."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import Literal
 
-from aiomysql_core._accelerator import HAS_C, speedups
-from aiomysql_core.engine import cursor_state
-from aiomysql_core.engine.awaitable import AwaitableContextManager
-from aiomysql_core.engine.ready import Ready
+from aiomysql_core._accelerator import HAS_C, accelerator
 from aiomysql_core.log import logger
 from aiomysql_protocol import implementation as protocol
 
-if TYPE_CHECKING:
-    from aiomysql_core.cursors import Cursor
-    from aiomysql_core.statements import Statement
-    from aiomysql_protocol.commands.query import Query
-
-
-class FastPath(Awaitable[int | None], Protocol):
-    """`Cursor.execute` for what is done most: a statement on a connection at rest, whose whole
-    answer comes at once.
-    """
-
-    def begin(self, cursor: Cursor, query: object, args: object, /) -> bool:
-        """Start a statement; False: nothing was done, it is no case for this.
-
-        After True this object is to be awaited at once.  That gives the cursor its result and
-        returns the number of rows, or None when the result is still to be taken (see `rest`).
-        """
-
-    def rest(self) -> tuple[Query, Statement | None]:
-        """What the result is to be taken from, and the statement, if it was a prepared one."""
-
-
-class _Parts(NamedTuple):
-    cursor_state: type[Any]
-    new_cursor: Callable[[type[Any], Any, bool], Any]
-    fast_path: Callable[..., FastPath] | None
-    receiver: Callable[..., Callable[[], None]] | None
-    same_items: Callable[[tuple[Any, ...], tuple[Any, ...]], bool] | None
-
-
-def _chosen() -> _Parts:
-    if speedups is None:
-        return _Parts(
-            cursor_state.CursorState,
-            lambda kind, connection, echo: AwaitableContextManager(Ready(kind(connection, echo))),
-            None,
-            None,
-            None,
-        )
-    return _Parts(
-        speedups.CursorState,
-        speedups.new_cursor,
-        speedups.FastPath,
-        speedups.Receiver,
-        speedups.same_items,
-    )
-
-
-_parts = _chosen()
+__all__ = ["IMPLEMENTATION", "REBUILD", "announce", "build_failed", "reason"]
 
 IMPLEMENTATION: Literal["c", "python"] = (
-    "c" if protocol.IMPLEMENTATION == "c" and (_parts.fast_path or not HAS_C) else "python"
+    "python" if HAS_C and accelerator() is None else protocol.IMPLEMENTATION
 )
 """What runs: "c" where each layer that has a C module for this system uses it, else "python"."""
 
@@ -108,23 +52,3 @@ def announce() -> None:
         reason(),
         REBUILD,
     )
-
-
-if TYPE_CHECKING:
-    from aiomysql_core.engine.cursor_state import CursorState as CursorState
-else:
-    # See `cursor_state`.
-    CursorState = _parts.cursor_state
-
-new_cursor = _parts.new_cursor
-"""``new_cursor(class, connection, echo)``: an ``AwaitableContextManager`` of that new cursor."""
-
-fast_path = _parts.fast_path
-"""Makes the FastPath of a connection, see ``SocketStream.fast_path``; None: there is none."""
-
-receiver = _parts.receiver
-"""``receiver(stream, session, waiter, descriptor)`` does what ``SocketStream`` does
-when its socket has bytes; None: that does it itself."""
-
-same_items = _parts.same_items
-"""``same_items(a, b)``: do two tuples hold the very same objects?  None: comparing is as quick."""

@@ -16,9 +16,9 @@ from pymysql import err
 
 from aiomysql_core.engine.ready import DONE
 from aiomysql_protocol.commands.prepared import Execute, Prepare, ServerStatement, close_statement
-from aiomysql_protocol.implementation import is_simple_statement
 from aiomysql_protocol.sql.character_sets import ASKS_BEFORE
 from aiomysql_protocol.sql.placeholders import ParsedStatement, convert
+from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.literals import encode_statement
 from aiomysql_protocol.values.parameters import NO_PARAMETERS, NeedsTextError, ParameterWriter
 

@@ -3,7 +3,7 @@
 #ifndef AIOMYSQL_PROTOCOL_FIELDS_H
 #define AIOMYSQL_PROTOCOL_FIELDS_H
 
-#include "_values.h"
+#include "module.h"
 
 typedef struct {
     PyObject *name;

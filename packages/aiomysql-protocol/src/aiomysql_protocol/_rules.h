@@ -2,9 +2,9 @@
 #ifndef AIOMYSQL_PROTOCOL_RULES_H
 #define AIOMYSQL_PROTOCOL_RULES_H
 
-#include "_dealloc.h"
+#include "dealloc.h"
 #include "_fields.h"
-#include "_values.h"
+#include "module.h"
 
 /* What the functions that `resting` and `following` make are bound to. */
 enum { RULE_FIELDS = 6 };

@@ -8,9 +8,9 @@ from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
 from aiomysql_protocol.commands.prepared import Execute, ServerStatement
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.commands.response import Response
-from aiomysql_protocol.rows.binary import BinaryPlan
+from aiomysql_protocol.rows.binary_cells import BinaryPlan
+from aiomysql_protocol.rows.cells import CellPlan
 from aiomysql_protocol.rows.metadata import MetadataPrefix
-from aiomysql_protocol.rows.text import CellPlan
 from aiomysql_protocol.session import Session
 
 _T = TypeVar("_T")

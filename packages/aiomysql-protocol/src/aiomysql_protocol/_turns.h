@@ -2,7 +2,7 @@
 #ifndef AIOMYSQL_PROTOCOL_TURNS_H
 #define AIOMYSQL_PROTOCOL_TURNS_H
 
-#include "_values.h"
+#include "module.h"
 #include "_waiting.h"
 
 /* ---- Item ---- */

@@ -9,7 +9,7 @@
 #include <Python.h>
 #include <structmember.h>
 
-#include "_dealloc.h"
+#include "dealloc.h"
 
 /* Put RuntimeError in the place of the StopIteration that is set: out of a coroutine that would be
  * its result. */

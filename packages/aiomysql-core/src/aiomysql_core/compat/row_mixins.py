@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import FIELD_TYPE
 
-from aiomysql_protocol.implementation import dict_rows
+from aiomysql_protocol.rows.text import dict_rows
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor

@@ -1,20 +1,24 @@
 """The attributes of cursors that are used for each statement, and what is done with them most.
 
-The class here is the Python implementation of cursors' first base; `_cursor_state.h` holds one that
-behaves the same.  Which of the two is used is decided in `implementation`.
+`CursorState` is the first base of cursors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from aiomysql_core._accelerator import accelerator
+from aiomysql_core.engine.awaitable import AwaitableContextManager
 from aiomysql_core.engine.ready import DONE, Ready
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
+    from aiomysql_core.cursors import Cursor
     from aiomysql_protocol.commands.query import Result
+
+_CursorT = TypeVar("_CursorT", bound="Cursor")
 
 
 class CursorState:
@@ -71,3 +75,17 @@ class CursorState:
     def _check_executed(self) -> None:
         """Raise ProgrammingError before the first statement."""
         raise NotImplementedError
+
+
+def new_cursor(
+    kind: type[_CursorT], connection: Connection, echo: bool, /
+) -> AwaitableContextManager[_CursorT]:
+    """A new cursor of that class, ready to be awaited or used with `async with`."""
+    return AwaitableContextManager(Ready(kind(connection, echo)))
+
+
+PyCursorState = CursorState
+py_new_cursor = new_cursor
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    CursorState = _c.CursorState
+    new_cursor = _c.new_cursor

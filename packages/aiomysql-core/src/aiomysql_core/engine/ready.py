@@ -6,12 +6,12 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from aiomysql_core._accelerator import speedups
+from aiomysql_core._accelerator import accelerator
 
 T = TypeVar("T")
 
 
-class PyReady(Coroutine[Any, Any, T], Generic[T]):
+class Ready(Coroutine[Any, Any, T], Generic[T]):
     """A coroutine that has its result already: awaiting it doesn't suspend."""
 
     __slots__ = ("value",)
@@ -39,11 +39,9 @@ class PyReady(Coroutine[Any, Any, T], Generic[T]):
         """Part of the coroutine protocol: nobody will await this."""
 
 
-if TYPE_CHECKING:
-    Ready = PyReady
-else:
-    #: PyReady, or its twin in C (`_ready.h`).
-    Ready = PyReady if speedups is None else speedups.Ready
+PyReady = Ready
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    Ready = _c.Ready
 
 #: Awaiting it gives None at once.
 DONE: Ready[None] = Ready(None)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pymysql import err
 
-from aiomysql_core._accelerator import speedups
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
 from aiomysql_core.engine.waiter import Waiter
 from aiomysql_core.transport.stream import Stream
@@ -18,7 +17,7 @@ from aiomysql_protocol.commands.query import Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
-    from aiomysql_core.implementation import FastPath
+    from aiomysql_core.engine.fast_path import FastPath
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -190,8 +189,8 @@ class RunnerState:
             )
 
 
-def py_nothing_to_end(runner: RunnerState, /) -> bool:
-    """See `RunnerState.nothing_to_end`."""
+def nothing_to_end(runner: RunnerState, /) -> bool:
+    """See `RunnerState.nothing_to_end`; quicker, for those who ask it of many runners."""
     session = runner.session
     return not (
         session is None
@@ -203,8 +202,6 @@ def py_nothing_to_end(runner: RunnerState, /) -> bool:
     )
 
 
-#: The method as a function, for those who ask it of many runners: in Python, or in C
-#: (`_runner_state.h`).
-nothing_to_end: Callable[[RunnerState], bool] = (
-    py_nothing_to_end if speedups is None else speedups.nothing_to_end
-)
+py_nothing_to_end = nothing_to_end
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    nothing_to_end = _c.nothing_to_end

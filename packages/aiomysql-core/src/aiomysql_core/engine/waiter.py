@@ -7,14 +7,14 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from aiomysql_core._accelerator import speedups
+from aiomysql_core._accelerator import accelerator
 
 _ARMED = "armed"
 _FIRED = "fired"
 _CANCELLED = "cancelled"
 
 
-class PyWaiter:
+class Waiter:
     """A future-like object that can resume its task without a turn of the event loop between.
 
     It is used over and over, by one task at a time: the owner calls `arm`, the task awaits the
@@ -158,8 +158,6 @@ def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
     return future
 
 
-if TYPE_CHECKING:
-    Waiter = PyWaiter
-else:
-    #: PyWaiter, or its twin in C (`_waiter.h`).
-    Waiter = PyWaiter if speedups is None else speedups.Waiter
+PyWaiter = Waiter
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    Waiter = _c.Waiter

@@ -12,14 +12,15 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Self
+from operator import is_
+from typing import TYPE_CHECKING, Any, Self
 
 from pymysql.constants import CLIENT
 from pymysql.err import NotSupportedError
 
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core._version import __version__
 from aiomysql_core.engine.timeouts import check_timeout
-from aiomysql_core.implementation import same_items
 from aiomysql_core.options.tcp import TcpOptions
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
@@ -360,6 +361,11 @@ _known: dict[tuple[tuple[Any, ...], tuple[type, ...]], Options] = {}
 _last: list[tuple[tuple[Any, ...], Options]] = []
 
 
+def same_items(a: tuple[Any, ...], b: tuple[Any, ...], /) -> bool:
+    """Do two tuples hold the very same objects?"""
+    return len(a) == len(b) and all(map(is_, a, b))
+
+
 def find_options(given: tuple[Any, ...]) -> Options:
     """From values in the order of OPTION_NAMES.  Raises what `Options.resolve` raises.
 
@@ -367,7 +373,7 @@ def find_options(given: tuple[Any, ...]) -> Options:
     passwords, as long as all values are of simple types.
     """
     shown, password, factor_passwords = given[:-2], given[-2], given[-1]
-    if same_items is not None and _last and factor_passwords == ():
+    if _last and factor_passwords == ():
         last, options = _last[0]
         if same_items(shown, last):
             return options.with_password(password or b"")
@@ -433,3 +439,8 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+py_same_items = same_items
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    same_items = _c.same_items

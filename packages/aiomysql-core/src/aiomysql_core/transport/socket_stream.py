@@ -13,7 +13,9 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aiomysql_core.implementation import fast_path, receiver
+from aiomysql_core._accelerator import accelerator
+from aiomysql_core.engine.fast_path import FastPath, fast_path
+from aiomysql_core.engine.waiter import Waiter
 from aiomysql_core.transport.stream import Forks, Stream
 from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.commands.exchange import Exchange
@@ -21,7 +23,6 @@ from aiomysql_protocol.session import Session
 
 if TYPE_CHECKING:
     from aiomysql_core.engine.runner import CommandRunner
-    from aiomysql_core.implementation import FastPath
     from aiomysql_core.statements import StatementCache
     from aiomysql_protocol.values.literals import Literals
 
@@ -51,9 +52,7 @@ class SocketStream(Stream):
 
     def _watch(self) -> None:
         """Have the event loop tell of bytes that have come."""
-        reader: Callable[[], None] = self._readable
-        if receiver is not None:
-            reader = receiver(self, self.session, self._waiter, self._descriptor)
+        reader = receiver(self, self.session, self._waiter, self._descriptor)
         if self._sock is not None:  # or else the descriptor may be another's by now
             self.loop.add_reader(self._descriptor, reader)
 
@@ -272,3 +271,15 @@ class SocketStream(Stream):
     def _resume_reading(self) -> None:
         if self._sock is not None:
             self._watch()
+
+
+def receiver(
+    stream: SocketStream, session: Session, waiter: Waiter, descriptor: int, /
+) -> Callable[[], None]:
+    """What the event loop is to call when the stream's socket has bytes."""
+    return stream._readable
+
+
+py_receiver = receiver
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    receiver = _c.Receiver

@@ -19,8 +19,8 @@ from aiomysql_protocol.session import Session
 from aiomysql_protocol.wire.framing import SMALLEST_BUFFER
 
 if TYPE_CHECKING:
+    from aiomysql_core.engine.fast_path import FastPath
     from aiomysql_core.engine.runner import CommandRunner
-    from aiomysql_core.implementation import FastPath
     from aiomysql_core.statements import StatementCache
     from aiomysql_protocol.values.literals import Literals
 

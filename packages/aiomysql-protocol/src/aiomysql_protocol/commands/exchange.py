@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pymysql.constants import COMMAND
 
-from aiomysql_protocol.implementation import ExchangeState
+from aiomysql_protocol.commands.exchange_state import ExchangeState
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import wrong_sequence

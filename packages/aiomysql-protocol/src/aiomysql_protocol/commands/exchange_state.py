@@ -1,15 +1,15 @@
 """What exchanges and results are asked for with each statement.
 
-The classes here are the Python implementation of their first bases; `_exchange_state.h` holds ones
-with the same attributes, which C code finds at once.  Which of the two is used is decided in
-`implementation`.  So a class derived from them must not give a default of its own to one of these
-attributes.
+The classes in C have the same attributes, which C code finds at once.  So a class derived from them
+must not give a default of its own to one of these attributes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from aiomysql_protocol._accelerator import accelerator
 
 if TYPE_CHECKING:
     from aiomysql_protocol.commands.prepared import ServerStatement
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ExchangeState:
-    """See `exchanges.Exchange`, and `query.Query` for those of statements."""
+    """See `exchange.Exchange`, and `query.Query` for those of statements."""
 
     # Attributes begin as the class's: most exchanges change only a few of them.
 
@@ -30,7 +30,7 @@ class ExchangeState:
     #: Something has come since anybody looked; whoever looks sets it to False.
     has_progress: bool = False
 
-    #: May its answer be read by `implementation.quick_response`?  Without `results` that is an OK
+    #: May its answer be read by `session.quick_response`?  Without `results` that is an OK
     #: packet, of which nothing but the status flags is wanted.
     quick: bool = False
 
@@ -91,3 +91,10 @@ class ResultState:
 
     #: Rows received and not taken yet.
     rows: list[tuple[Any, ...]]
+
+
+PyExchangeState = ExchangeState
+PyResultState = ResultState
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    ExchangeState = _c.ExchangeState
+    ResultState = _c.ResultState

@@ -11,21 +11,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from pymysql.constants import COMMAND
 from pymysql.err import ProgrammingError
 
+from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Command, Exchange
 from aiomysql_protocol.commands.query import Query
-from aiomysql_protocol.implementation import is_simple_statement
 from aiomysql_protocol.rows.metadata import ColumnCache, MetadataPrefix, ResultMetadata, check_size
-from aiomysql_protocol.session import Session
+from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.parameters import Parameters, accepted
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import frames
 from aiomysql_protocol.wire.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_eof, parse_error
 from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_integer
+
+if TYPE_CHECKING:
+    from aiomysql_protocol.session import Session
 
 _NO_CURSOR = b"\0"
 _ITERATIONS = (1).to_bytes(4, "little")
@@ -283,6 +287,17 @@ class Execute(Query):
         return position + len(unchanged)
 
 
+def start_execution(
+    session: Session, kind: type[Execute], prepared: ServerStatement, values: tuple[object, ...], /
+) -> tuple[Execute, bytes] | None:
+    """Make a `kind` and start it, as `query.start_query` does, for values in UTF-8 that are of the
+    usual types, and of those that the statement had the last time.
+
+    None: nothing was done.  So it is in Python.
+    """
+    return None
+
+
 def reset_statement(prepared: ServerStatement) -> Command:
     """COM_STMT_RESET: gives up what belongs to an execution, and keeps the statement."""
     return Command(COMMAND.COM_STMT_RESET, prepared.statement_id.to_bytes(4, "little"))
@@ -305,3 +320,8 @@ def close_statement(session: Session, prepared: ServerStatement) -> None:
         _Close(),
         COMMAND.COM_STMT_CLOSE.to_bytes(1, "little") + prepared.statement_id.to_bytes(4, "little"),
     )
+
+
+py_start_execution = start_execution
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    start_execution = _c.start_execution

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import OperationalError
 
+from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Exchange
-from aiomysql_protocol.implementation import ResultState, is_simple_statement, read_response
+from aiomysql_protocol.commands.exchange_state import ResultState
+from aiomysql_protocol.commands.response import read_response
 from aiomysql_protocol.rows.metadata import (
     Column,
     ColumnCache,
@@ -22,6 +24,7 @@ from aiomysql_protocol.rows.metadata import (
     ResultMetadata,
     check_size,
 )
+from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 from aiomysql_protocol.wire.packets import (
@@ -499,3 +502,19 @@ class Query(Exchange):
             self._announce()
         self._result = None  # which may know this exchange
         super().finish(error)
+
+
+def start_query(
+    session: Session, kind: type[Query], statement: bytes, /
+) -> tuple[Query, bytes] | None:
+    """Make a `kind` and start it, as `Session.request` does.
+
+    Returns it, and the bytes to be sent at once; None: nothing was done, `Session.request` must do
+    it.  So it is in Python.
+    """
+    return None
+
+
+py_start_query = start_query
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    start_query = _c.start_query

@@ -1,8 +1,7 @@
 """Answers read at one go: an OK packet, or a result set whose metadata came before.
 
 That is what most statements are answered with, and it needs none of the states that `Query` keeps
-for everything else.  `read_response` here is the Python implementation; `_answers.h` holds one that
-behaves the same.  Which of the two runs is decided in `implementation`.
+for everything else.
 
 MySQL: "OK_Packet", "Text Resultset"; with CLIENT_DEPRECATE_EOF.
 """
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymysql.err import Error
 
+from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.rows.text import unpack_header
 from aiomysql_protocol.wire.packets import EOF_HEADER, OK_HEADER, Ok, parse_ok, parse_short_ok
 
@@ -87,3 +87,8 @@ def _read_ok(data: bytes, start: int, sequence_id: int, header: int) -> tuple[Ok
         return parse(data[start + _HEADER : stop]), stop
     except Error:
         return None, start
+
+
+py_read_response = read_response
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    read_response = _c.read_response

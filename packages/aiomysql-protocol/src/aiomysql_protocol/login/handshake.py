@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from struct import Struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 
-from aiomysql_protocol.implementation import read_greeting
+from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.wire.capabilities import REQUIRED
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_bytes, lenenc_integer
@@ -21,13 +21,15 @@ from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_bytes, lenen
 #: The client can go on with a second and third factor (CLIENT_MULTI_FACTOR_AUTHENTICATION).
 MULTI_FACTOR = 1 << 28
 
-_PROTOCOL_VERSION = 10
+_PROTOCOL_VERSION = b"\x0a"
 
 # What stands behind the server's version: number of the session, the nonce's first 8 bytes, a
 # filler, and half of the capability flags, with which very old servers end; then collation, status
 # flags, the other half, the nonce's length, 6 reserved bytes, and MariaDB's own flags.
 _GREETING = Struct("<I8sxHBHHB6xI")
 _OLD_GREETING = Struct("<I8sxH")
+
+_NONCE_HEAD = 8  # bytes of the nonce in there
 
 #: Bytes of the nonce behind that, at least; a NUL is the last.
 _NONCE_TAIL = 13
@@ -60,6 +62,37 @@ def not_a_greeting(data: bytes | bytearray) -> OperationalError:
     )
 
 
+#: The items of a Greeting.
+_Items = tuple[int, str, int, int, int, int, bytes, str]
+
+
+def read_greeting(payload: bytes, /) -> _Items | None:
+    """The items of a Greeting; None: it isn't whole, or not of this version of the protocol."""
+    end = payload.find(0, 1)
+    position = end + 1 + _GREETING.size
+    if payload[:1] != _PROTOCOL_VERSION or end < 0 or len(payload) < position:
+        return None
+    thread_id, nonce, low, collation_id, server_status, high, nonce_length, mariadb = (
+        _GREETING.unpack_from(payload, end + 1)
+    )
+    capabilities: int = low | high << 16
+    if not capabilities & CLIENT.LONG_PASSWORD:  # which MariaDB leaves out to say who it is
+        capabilities |= mariadb << 32
+    stop = position + _nonce_tail(nonce_length)
+    if len(payload) < stop:
+        return None
+    return (
+        payload[0],
+        payload[1:end].decode("ascii", "replace"),
+        thread_id,
+        capabilities,
+        collation_id,
+        server_status,
+        (nonce + payload[position:stop]).removesuffix(b"\0"),
+        payload[stop:].partition(b"\0")[0].decode("ascii", "replace"),
+    )
+
+
 def parse_greeting(payload: bytes | bytearray) -> Greeting:
     """Read Protocol::HandshakeV10.
 
@@ -68,41 +101,38 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
     """
     payload = bytes(payload)
     read = read_greeting(payload)
-    if read is not None and read[3] & REQUIRED == REQUIRED:
-        return tuple.__new__(Greeting, read)
-    if not payload or payload[0] != _PROTOCOL_VERSION:
-        raise not_a_greeting(payload)
+    if read is None:
+        raise _refusal(payload)
+    if read[3] & REQUIRED != REQUIRED:
+        raise _too_old(read[1], read[3])
+    return tuple.__new__(Greeting, read)
+
+
+def _nonce_tail(nonce_length: int) -> int:
+    """Bytes of the nonce that stand behind the fixed fields."""
+    return max(_NONCE_TAIL, nonce_length - _NONCE_HEAD)
+
+
+def _refusal(payload: bytes) -> Exception:
+    """What is wrong with a greeting that `read_greeting` doesn't read."""
+    if payload[:1] != _PROTOCOL_VERSION:
+        return not_a_greeting(payload)
     end = payload.find(0, 1)
     if end < 0:
-        raise malformed("a string in the server's greeting has no end")
+        return malformed("a string in the server's greeting has no end")
     server_version = payload[1:end].decode("ascii", "replace")
     position = end + 1 + _GREETING.size
-    if len(payload) >= position:
-        thread_id, nonce, low, collation_id, server_status, high, nonce_length, mariadb = (
-            _GREETING.unpack_from(payload, end + 1)
-        )
-        capabilities: int = low | high << 16
-        if not capabilities & CLIENT.LONG_PASSWORD:  # which MariaDB leaves out to say who it is
-            capabilities |= mariadb << 32
-    elif len(payload) == end + 1 + _OLD_GREETING.size:
-        raise _too_old(server_version, _OLD_GREETING.unpack_from(payload, end + 1)[-1])
-    else:
-        raise _too_short(payload, position)
+    if len(payload) == end + 1 + _OLD_GREETING.size:
+        return _too_old(server_version, _OLD_GREETING.unpack_from(payload, end + 1)[-1])
+    if len(payload) < position:
+        return _too_short(payload, position)
+    _, _, low, _, _, high, nonce_length, mariadb = _GREETING.unpack_from(payload, end + 1)
+    capabilities = low | high << 16
     if capabilities & REQUIRED != REQUIRED:
-        raise _too_old(server_version, capabilities)
-    end = position + max(_NONCE_TAIL, nonce_length - len(nonce))
-    if len(payload) < end:
-        raise _too_short(payload, end)
-    return Greeting(
-        _PROTOCOL_VERSION,
-        server_version,
-        thread_id,
-        capabilities,
-        collation_id,
-        server_status,
-        (nonce + payload[position:end]).removesuffix(b"\0"),
-        payload[end:].partition(b"\0")[0].decode("ascii", "replace"),
-    )
+        if not capabilities & CLIENT.LONG_PASSWORD:
+            capabilities |= mariadb << 32
+        return _too_old(server_version, capabilities)
+    return _too_short(payload, position + _nonce_tail(nonce_length))
 
 
 def _too_old(server_version: str, capabilities: int) -> OperationalError:
@@ -181,3 +211,8 @@ def parse_auth_switch(payload: bytes | bytearray) -> AuthSwitch:
     reader = PayloadReader(payload, "an authentication switch request", 1)
     plugin = reader.null_terminated(end_is_terminator=True).decode("ascii", "replace")
     return AuthSwitch(plugin, reader.rest())
+
+
+py_read_greeting = read_greeting
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    read_greeting = _c.read_greeting

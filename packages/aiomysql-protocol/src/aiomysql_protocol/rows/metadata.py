@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from pymysql import converters
 from pymysql.constants import FIELD_TYPE, FLAG
 
-from aiomysql_protocol.implementation import binary_row_decoder, text_row_decoder
-from aiomysql_protocol.rows.binary import FIXED_SIZES, WIDEST_NUMBER, BinaryPlan
-from aiomysql_protocol.rows.text import CellKind, CellPlan, RowDecoder
+from aiomysql_protocol.rows.binary import BinaryRowDecoder
+from aiomysql_protocol.rows.binary_cells import FIXED_SIZES, WIDEST_NUMBER, BinaryPlan
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
+from aiomysql_protocol.rows.text import RowDecoder, TextRowDecoder
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import LARGE_FRAME, frames
@@ -227,8 +228,8 @@ class ColumnCache:
 
     def _decoder(self, columns: Sequence[Column], plans: Sequence[CellPlan]) -> RowDecoder:
         if not self._binary:
-            return text_row_decoder(plans)
-        return binary_row_decoder(
+            return TextRowDecoder(plans)
+        return BinaryRowDecoder(
             [
                 BinaryPlan(
                     column.type_code,

@@ -1,8 +1,7 @@
 """Text result rows: from the bytes of a result set to tuples of Python values.
 
 A decoder is made once per set of columns and used for every packet of every result set that has
-those columns. ``TextRowDecoder`` here is the Python implementation; ``_speedups.c`` holds one
-that behaves the same. Which of the two runs is decided in ``implementation``.
+those columns.
 
 Wire format: MySQL: Protocol::Packet, ProtocolText::ResultsetRow, LengthEncodedInteger.
 """
@@ -13,14 +12,18 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from aiomysql_protocol.rows.cells import UNREADABLE, column_reader, fast_reader
-from aiomysql_protocol.rows.cells import CellKind as CellKind
-from aiomysql_protocol.rows.cells import CellPlan as CellPlan
-from aiomysql_protocol.rows.cells import checked_plans as checked_plans
-from aiomysql_protocol.rows.cells import exact_decimal as exact_decimal
-from aiomysql_protocol.rows.cells import general_reader as general_reader
+from aiomysql_protocol._accelerator import accelerator
+from aiomysql_protocol.rows.cells import (
+    UNREADABLE,
+    CellKind,
+    CellPlan,
+    checked_plans,
+    column_reader,
+    fast_reader,
+    general_reader,
+)
 from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 
 _T = TypeVar("_T")
@@ -150,7 +153,7 @@ class FramedRows(ABC):
 
 
 class TextRowDecoder(FramedRows):
-    """The RowDecoder of text rows in Python.
+    """The RowDecoder of text rows.
 
     Raises ValueError for a plan that lacks its encoding or its converter, LookupError for an
     encoding that Python does not have.
@@ -291,3 +294,12 @@ def drain_rows(rows: list[_T], /) -> tuple[_T, ...]:
     drained = tuple(rows)
     rows.clear()
     return drained
+
+
+PyTextRowDecoder = TextRowDecoder
+py_dict_rows = dict_rows
+py_drain_rows = drain_rows
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    TextRowDecoder = _c.TextRowDecoder
+    dict_rows = _c.dict_rows
+    drain_rows = _c.drain_rows

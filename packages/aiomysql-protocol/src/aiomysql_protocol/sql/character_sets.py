@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from aiomysql_protocol.implementation import is_simple_statement
+from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.wire.charsets import Charset
 
 

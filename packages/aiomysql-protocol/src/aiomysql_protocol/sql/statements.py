@@ -6,6 +6,9 @@ MySQL: "SQL Statements", "Statements That Cause an Implicit Commit", "Comments".
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+from aiomysql_protocol._accelerator import accelerator
 
 #: Comments that the server doesn't execute, and that are no hints; and parentheses.
 _GAP = rb"(?>[\s(]++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/|(?:--(?=\s)|\#)[^\n]*+\n)*+"
@@ -50,3 +53,8 @@ def is_simple_statement(statement: bytes | str, start: int, /) -> bool:
             and _NOT_ESCAPING.fullmatch(statement, first.end()) is not None
         )
     )
+
+
+py_is_simple_statement = is_simple_statement
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    is_simple_statement = _c.is_simple_statement

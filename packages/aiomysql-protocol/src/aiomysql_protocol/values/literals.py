@@ -20,12 +20,12 @@ from collections.abc import (
     Sequence,
 )
 from decimal import Decimal
-from typing import Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from pymysql.converters import encoders as pymysql_encoders
 from pymysql.err import DataError, ProgrammingError
 
-from aiomysql_protocol.implementation import literals, write_rows
+from aiomysql_protocol._accelerator import accelerator
 
 #: Turns a value into the text of a literal; called as encoder(value, mapping).
 Encoder = Callable[..., str]
@@ -72,6 +72,36 @@ def custom_encoders(encoders: Mapping[Any, Any]) -> dict[type, Encoder]:
         for key, encoder in encoders.items()
         if isinstance(key, type) and pymysql_encoders.get(key) is not encoder
     }
+
+
+def literals(
+    args: Sequence[object], no_backslash_escapes: bool, other: Callable[[Any], str], /
+) -> tuple[str, ...]:
+    """A literal for each of `args`, a tuple or list.
+
+    `other` makes those for all types but the commonest, and may be called for any of them.
+    """
+    # From a list: a tuple that grows while code of the user runs could be found half-made.
+    return tuple([other(arg) for arg in args])
+
+
+def write_rows(
+    pieces: tuple[bytes, ...],
+    rows: Sequence[object],
+    start: int,
+    room: int,
+    no_backslash_escapes: bool,
+    other: Callable[[Any], str],
+    /,
+) -> tuple[bytes, int]:
+    """The rows from number `start` on in UTF-8, with commas between: the literals of each between
+    `pieces`.  `other`: as for `literals`.
+
+    Returns them, at most `room` bytes, and the number of the first row that it leaves to the
+    caller: because there is no room, because it is no tuple or list of the right length, or because
+    a text in it is none.  In Python it leaves all of them: it would be no quicker.
+    """
+    return b"", start
 
 
 class Literals:
@@ -291,3 +321,9 @@ _WRITERS: dict[type, Callable[[Literals, Any], str]] = {
     frozenset: _sequence,
     dict: _refuse,
 }
+
+py_literals = literals
+py_write_rows = write_rows
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    literals = _c.literals
+    write_rows = _c.write_rows

@@ -22,11 +22,11 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex
 
 from pymysql.constants import FIELD_TYPE
 
-from aiomysql_protocol.implementation import pack_parameters
+from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.values.literals import (
     NEVER_VALUES,
     Literals,
@@ -117,6 +117,13 @@ class Parameters(NamedTuple):
 
 #: For a statement without marks.
 NO_PARAMETERS = Parameters(0, b"", b"", b"")
+
+
+def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None:
+    """The items of Parameters for values of the usual types, with text in UTF-8; None for others:
+    then `ParameterWriter` writes them.  So it does with all in Python.
+    """
+    return None
 
 
 class ParameterWriter:
@@ -257,3 +264,7 @@ _WRITERS: dict[type, Callable[[ParameterWriter, Any], _Written | None]] = {
     frozenset: _list,
     dict: ParameterWriter.refuse,
 }
+
+py_pack_parameters = pack_parameters
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    pack_parameters = _c.pack_parameters

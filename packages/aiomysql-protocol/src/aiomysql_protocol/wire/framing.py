@@ -10,8 +10,8 @@ from typing import NamedTuple
 from pymysql.constants import CR, ER
 from pymysql.err import InternalError, OperationalError
 
-from aiomysql_protocol.implementation import LongPayload
 from aiomysql_protocol.wire.capabilities import MAX_FRAME, MAX_PAYLOAD
+from aiomysql_protocol.wire.payloads import LongPayload
 
 #: An unfinished frame longer than this many bytes is gathered outside the receive buffer.
 LARGE_FRAME = 1 << 16

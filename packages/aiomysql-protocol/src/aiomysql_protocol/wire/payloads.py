@@ -1,13 +1,14 @@
 """Payloads as they stand in the receive buffer, and those that are too long for it.
 
-``LongPayload`` here is the Python implementation; ``_payload.h`` holds one of which a row's value
-can be made without a copy, and which can lend its room.
+Of the ``LongPayload`` in C a row's value can be made without a copy, and it can lend its room.
 """
 
 from __future__ import annotations
 
 from struct import Struct
+from typing import TYPE_CHECKING
 
+from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.wire.capabilities import MAX_FRAME
 
 _unpack_header = Struct("<I").unpack_from
@@ -53,3 +54,10 @@ class LongPayload(bytearray):
     def fill(self, count: int, /) -> None:
         """The next `count` bytes were written to the room.  Raises ValueError where none is."""
         raise ValueError("there is no room for so many bytes")
+
+
+py_whole_payload = whole_payload
+PyLongPayload = LongPayload
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    whole_payload = _c.whole_payload
+    LongPayload = _c.LongPayload

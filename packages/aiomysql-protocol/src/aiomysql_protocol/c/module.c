@@ -1,0 +1,238 @@
+/* What is worth writing in C, in the rooms of the Python modules that do the same. */
+#include "module.h"
+
+#include "_lending.h"
+#include "_waiting.h"
+
+#include "commands/exchange_state.h"
+#include "commands/requests.h"
+#include "commands/response.h"
+#include "login/handshake.h"
+#include "rows/containers.h"
+#include "rows/decoder.h"
+#include "sql/statements.h"
+#include "values/literals.h"
+#include "values/parameters.h"
+#include "values/row_literals.h"
+#include "wire/payloads.h"
+
+enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
+
+DEFINE_SLOTS(SLOT_OWNERS, SLOTS)
+
+int
+find_all_slots(State *state)
+{
+    return find_owned_slots(&state->owners, &state->offsets);
+}
+
+static const char *const name_texts[NAME_COUNT] = {"prefixes", "new_result", "binary", "for_binary"};
+
+static int
+intern_names(State *state)
+{
+    PyObject **names = (PyObject **)&state->names;
+
+    for (int i = 0; i < NAME_COUNT; i++) {
+        names[i] = PyUnicode_InternFromString(name_texts[i]);
+        if (names[i] == NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+
+    /* From modules that take nothing from this one, which they would find half made. */
+    state->checked_plans = import_name("aiomysql_protocol.rows.cells", "checked_plans");
+    state->general_reader = import_name("aiomysql_protocol.rows.cells", "general_reader");
+    state->checked_binary_plans =
+        import_name("aiomysql_protocol.rows.binary_cells", "checked_binary_plans");
+    state->general_binary_reader =
+        import_name("aiomysql_protocol.rows.binary_cells", "general_binary_reader");
+    state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed");
+    state->decimal = import_name("aiomysql_protocol.rows.cells", "exact_decimal");
+    state->decimal_type = import_name("decimal", "Decimal");
+    state->error = import_name("pymysql.err", "Error");
+    state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok");
+    PyObject *deque = import_name("collections", "deque");
+    if (deque != NULL) {
+        state->deque_append = PyObject_GetAttrString(deque, "append");
+        state->deque_popleft = PyObject_GetAttrString(deque, "popleft");
+        Py_DECREF(deque);
+    }
+    if (intern_names(state) < 0) {
+        return -1;
+    }
+    state->null = PyUnicode_InternFromString("NULL");
+    if (state->checked_plans == NULL || state->general_reader == NULL ||
+        state->checked_binary_plans == NULL || state->general_binary_reader == NULL ||
+        state->malformed == NULL || state->decimal == NULL ||
+        state->decimal_type == NULL || state->error == NULL ||
+        state->ok_type == NULL ||
+        state->deque_append == NULL || state->deque_popleft == NULL ||
+        state->null == NULL) {
+        return -1;
+    }
+    /* Python 3.12's datetime has no C part in an interpreter with a lock of its own. */
+    state->datetime = PyCapsule_Import(PyDateTime_CAPSULE_NAME, 0);
+    if (state->datetime == NULL) {
+        PyErr_Clear();
+    }
+    state->decoder_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &TextRowDecoder_spec, NULL);
+    state->binary_decoder_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &BinaryRowDecoder_spec, NULL);
+    if (state->decoder_type == NULL || state->binary_decoder_type == NULL ||
+        PyModule_AddType(module, state->decoder_type) < 0) {
+        return -1;
+    }
+    state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
+    state->waiter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Waiter_spec, NULL);
+    state->payload_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &LongPayload_spec, NULL);
+    if (state->ready_type == NULL || state->waiter_type == NULL || state->payload_type == NULL) {
+        return -1;
+    }
+    state->exchange_state_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &ExchangeState_spec, NULL);
+    state->result_state_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &ResultState_spec, NULL);
+    if (state->exchange_state_type == NULL || state->result_state_type == NULL ||
+        PyModule_AddType(module, state->exchange_state_type) < 0 ||
+        PyModule_AddType(module, state->result_state_type) < 0) {
+        return -1;
+    }
+    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    if (PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->binary_decoder_type);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+
+    Py_VISIT(state->decoder_type);
+    Py_VISIT(state->ready_type);
+    Py_VISIT(state->waiter_type);
+    Py_VISIT(state->exchange_state_type);
+    Py_VISIT(state->result_state_type);
+    Py_VISIT(state->payload_type);
+    Py_VISIT(state->binary_decoder_type);
+    Py_VISIT(state->checked_plans);
+    Py_VISIT(state->general_reader);
+    Py_VISIT(state->checked_binary_plans);
+    Py_VISIT(state->general_binary_reader);
+    Py_VISIT(state->malformed);
+    Py_VISIT(state->decimal);
+    Py_VISIT(state->decimal_type);
+    Py_VISIT(state->error);
+    Py_VISIT(state->ok_type);
+    Py_VISIT(state->response_type);
+    Py_VISIT(state->deque_append);
+    Py_VISIT(state->deque_popleft);
+    for (int i = 0; i < 2; i++) {
+        Py_VISIT(state->kinds[i].type);
+        Py_VISIT(state->kinds[i].new_result);
+    }
+    if (owners_traverse(&state->owners, visit, arg)) {
+        return -1;
+    }
+    return lending_traverse(&state->lending, visit, arg);
+}
+
+static int
+module_clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+
+    lending_clear(&state->lending);
+    Py_CLEAR(state->decoder_type);
+    Py_CLEAR(state->ready_type);
+    Py_CLEAR(state->waiter_type);
+    Py_CLEAR(state->exchange_state_type);
+    Py_CLEAR(state->result_state_type);
+    Py_CLEAR(state->payload_type);
+    Py_CLEAR(state->binary_decoder_type);
+    Py_CLEAR(state->checked_plans);
+    Py_CLEAR(state->general_reader);
+    Py_CLEAR(state->checked_binary_plans);
+    Py_CLEAR(state->general_binary_reader);
+    Py_CLEAR(state->malformed);
+    Py_CLEAR(state->decimal);
+    Py_CLEAR(state->decimal_type);
+    Py_CLEAR(state->error);
+    Py_CLEAR(state->ok_type);
+    Py_CLEAR(state->response_type);
+    Py_CLEAR(state->deque_append);
+    Py_CLEAR(state->deque_popleft);
+    for (int i = 0; i < 2; i++) {
+        Py_CLEAR(state->kinds[i].type);
+        Py_CLEAR(state->kinds[i].new_result);
+    }
+    owners_clear(&state->owners);
+    for (int i = 0; i < NAME_COUNT; i++) {
+        Py_CLEAR(((PyObject **)&state->names)[i]);
+    }
+    Py_CLEAR(state->null);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear((PyObject *)module);
+}
+
+static PyMethodDef module_methods[] = {
+    {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See text.dict_rows."},
+    {"drain_rows", drain_rows, METH_O, "See text.drain_rows."},
+    {"following", following, METH_O, "See lending.following."},
+    {"literals", METHOD(literals), METH_FASTCALL, "See literals.literals."},
+    {"pack_parameters", pack_parameters, METH_O, "See parameters.pack_parameters."},
+    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See session.quick_response."},
+    {"read_greeting", read_greeting, METH_O, "See handshake.read_greeting."},
+    {"resting", resting, METH_VARARGS, "See lending.resting."},
+    {"start_execution", METHOD(start_execution), METH_FASTCALL,
+     "See prepared.start_execution."},
+    {"start_query", METHOD(start_query), METH_FASTCALL, "See query.start_query."},
+    {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
+    {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
+     "See statements.is_simple_statement."},
+    {"write_rows", METHOD(write_rows), METH_FASTCALL, "See literals.write_rows."},
+    {"read_response", METHOD(read_response), METH_FASTCALL, "See response.read_response."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "aiomysql_protocol._speedups",
+    .m_doc = "What is worth writing in C; see _accelerator.py.",
+    .m_size = sizeof(State),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__speedups(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,23 @@
+/* Parameters of a prepared statement: the usual types, in UTF-8.  See parameters.py. */
+#ifndef AIOMYSQL_PROTOCOL_VALUES_PARAMETERS_H
+#define AIOMYSQL_PROTOCOL_VALUES_PARAMETERS_H
+
+#include "module.h"
+
+enum { DATE_LENGTH = 10, DATETIME_LENGTH = 19, FRACTION_LENGTH = 7 };
+
+/* The bytes that the values of `values`, a tuple, take.  -1 without an exception: one is not of the
+ * usual types. */
+Py_ssize_t parameters_size(const State *state, PyObject *values);
+
+/* Writes the values of `values`, a tuple: a bit for each, two bytes of type, and the values, in as
+ * many bytes as parameters_size() says.  0: it is left to Python. */
+int put_parameters(const State *state, PyObject *values, char *bitmap, char *types, char *to);
+
+/* Writes a date or datetime as text, with its length before it.  Returns where it ends. */
+char *put_temporal(const State *state, char *to, PyObject *value);
+
+/* pack_parameters(values) -> tuple | None */
+PyObject *pack_parameters(PyObject *module, PyObject *argument);
+
+#endif

@@ -1,0 +1,371 @@
+#include "values/row_literals.h"
+
+#include "module.h"
+#include "sequences.h"
+#include "values/literals.h"
+#include "values/parameters.h"
+
+/* Characters of the longest Decimal that is not left to Python. */
+enum { LONGEST_DECIMAL = 72 };
+
+typedef struct {
+    char *data;
+    Py_ssize_t length;
+    Py_ssize_t capacity;
+} Text;
+
+/* What write_rows() was called with. */
+typedef struct {
+    PyObject *pieces; /* a tuple of bytes */
+    PyObject *rows;
+    Py_ssize_t at; /* the row to come */
+    Py_ssize_t room;
+    int no_backslash_escapes;
+    PyObject *other;
+} Batch;
+
+/* How writing went; LEFT: it is left to Python, with no exception. */
+enum { FAILED = -1, LEFT, WRITTEN };
+
+/* Where `more` bytes may be written; NULL with an exception. */
+static char *
+reserve(Text *text, Py_ssize_t more)
+{
+    if (more > PY_SSIZE_T_MAX / 2 - text->length) {
+        return (char *)PyErr_NoMemory();
+    }
+    if (text->length + more > text->capacity) {
+        Py_ssize_t capacity = text->length + more + text->capacity / 2;
+        char *data = PyMem_Realloc(text->data, (size_t)capacity);
+        if (data == NULL) {
+            return (char *)PyErr_NoMemory();
+        }
+        text->data = data;
+        text->capacity = capacity;
+    }
+    return text->data + text->length;
+}
+
+static int
+append(Text *text, const char *bytes, Py_ssize_t length)
+{
+    char *to = reserve(text, length);
+
+    if (to == NULL) {
+        return FAILED;
+    }
+    memcpy(to, bytes, (size_t)length);
+    text->length += length;
+    return WRITTEN;
+}
+
+static int
+append_string(Text *text, PyObject *value, int no_backslash_escapes)
+{
+    Py_ssize_t length;
+    const char *from = PyUnicode_AsUTF8AndSize(value, &length);
+    char *to, *start;
+
+    if (from == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeError)) {
+            return FAILED;
+        }
+        PyErr_Clear(); /* a lone surrogate */
+        return LEFT;
+    }
+    if (length > (PY_SSIZE_T_MAX - 2) / 2) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    start = to = reserve(text, 2 * length + 2);
+    if (to == NULL) {
+        return FAILED;
+    }
+    *to++ = '\'';
+    /* No byte of a longer character is one of those that are escaped. */
+    for (Py_ssize_t i = 0; i < length; i++) {
+        Py_UCS4 escape = escape_of((unsigned char)from[i], no_backslash_escapes);
+        if (escape != 0) {
+            *to++ = no_backslash_escapes ? '\'' : '\\';
+            *to++ = (char)escape;
+        }
+        else {
+            *to++ = from[i];
+        }
+    }
+    *to++ = '\'';
+    text->length += to - start;
+    return WRITTEN;
+}
+
+static int
+append_long(Text *text, PyObject *value)
+{
+    char digits[24], *at = digits + sizeof(digits);
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    unsigned long long rest = number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
+
+    if (overflow) {
+        return LEFT;
+    }
+    if (number == -1 && PyErr_Occurred()) {
+        return FAILED;
+    }
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (number < 0) {
+        *--at = '-';
+    }
+    return append(text, at, digits + sizeof(digits) - at);
+}
+
+static int
+append_float(Text *text, double number)
+{
+    char *repr;
+    int done;
+
+    if (number - number != 0) { /* not finite */
+        return LEFT;
+    }
+    repr = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+    if (repr == NULL) {
+        return FAILED;
+    }
+    done = append(text, repr, (Py_ssize_t)strlen(repr));
+    if (done == WRITTEN && strchr(repr, 'e') == NULL) {
+        done = append(text, "e0", 2);
+    }
+    PyMem_Free(repr);
+    return done;
+}
+
+static int
+append_decimal(Text *text, PyObject *value)
+{
+    PyObject *digits = PyObject_Str(value);
+    const char *bytes;
+    Py_ssize_t length;
+    int done = LEFT;
+
+    if (digits == NULL) {
+        return FAILED;
+    }
+    bytes = PyUnicode_AsUTF8AndSize(digits, &length);
+    if (bytes == NULL) {
+        done = FAILED;
+    }
+    /* Without an exponent, and not long enough to need one, it is what the literal is. */
+    else if (length <= LONGEST_DECIMAL && strspn(bytes, "0123456789.-") == (size_t)length) {
+        done = append(text, bytes, length);
+    }
+    Py_DECREF(digits);
+    return done;
+}
+
+static int
+append_bytes(Text *text, PyObject *value)
+{
+    static const char hexadecimal[] = "0123456789abcdef";
+    const unsigned char *from = (const unsigned char *)PyBytes_AS_STRING(value);
+    Py_ssize_t length = PyBytes_GET_SIZE(value);
+    char *to;
+
+    if (append(text, "_binary X'", 10) == FAILED || length > (PY_SSIZE_T_MAX - 1) / 2 ||
+        (to = reserve(text, 2 * length + 1)) == NULL) {
+        return PyErr_Occurred() ? FAILED : LEFT;
+    }
+    for (Py_ssize_t i = 0; i < length; i++) {
+        *to++ = hexadecimal[from[i] >> 4];
+        *to++ = hexadecimal[from[i] & 15];
+    }
+    *to = '\'';
+    text->length += 2 * length + 1;
+    return WRITTEN;
+}
+
+static int
+append_temporal(const State *state, Text *text, PyObject *value)
+{
+    /* The text, with its length before it. */
+    char buffer[1 + DATETIME_LENGTH + FRACTION_LENGTH + 1];
+    char *end = put_temporal(state, buffer, value);
+
+    buffer[0] = '\'';
+    *end++ = '\'';
+    return append(text, buffer, end - buffer);
+}
+
+/* What literals.py makes of `value`. */
+static int
+append_other(Text *text, PyObject *value, PyObject *other)
+{
+    PyObject *literal = PyObject_CallOneArg(other, value);
+    const char *bytes;
+    Py_ssize_t length;
+    int done = LEFT;
+
+    if (literal == NULL) {
+        return FAILED;
+    }
+    if (PyUnicode_Check(literal)) {
+        bytes = PyUnicode_AsUTF8AndSize(literal, &length);
+        if (bytes != NULL) {
+            done = append(text, bytes, length);
+        }
+        else if (PyErr_ExceptionMatches(PyExc_UnicodeError)) {
+            PyErr_Clear();
+        }
+        else {
+            done = FAILED;
+        }
+    }
+    Py_DECREF(literal);
+    return done;
+}
+
+static int
+append_literal(const State *state, Text *text, const Batch *batch, PyObject *value)
+{
+    int done = LEFT;
+
+    if (PyUnicode_CheckExact(value)) {
+        return append_string(text, value, batch->no_backslash_escapes);
+    }
+    if (value == Py_None) {
+        return append(text, "NULL", 4);
+    }
+    if (PyLong_CheckExact(value)) {
+        done = append_long(text, value);
+    }
+    else if (PyBool_Check(value)) {
+        return append(text, value == Py_True ? "1" : "0", 1);
+    }
+    else if (PyFloat_CheckExact(value)) {
+        done = append_float(text, PyFloat_AS_DOUBLE(value));
+    }
+    else if (PyBytes_CheckExact(value)) {
+        done = append_bytes(text, value);
+    }
+    else if ((PyObject *)Py_TYPE(value) == state->decimal_type) {
+        done = append_decimal(text, value);
+    }
+    else if (state->datetime != NULL && (Py_TYPE(value) == state->datetime->DateTimeType ||
+                                         Py_TYPE(value) == state->datetime->DateType)) {
+        return append_temporal(state, text, value);
+    }
+    return done == LEFT ? append_other(text, value, batch->other) : done;
+}
+
+/* `values`, a tuple, between the pieces, which are one more. LEFT, too, where there is no room. */
+static int
+append_row(const State *state, Text *text, const Batch *batch, PyObject *values)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(values);
+
+    for (Py_ssize_t i = 0;; i++) {
+        PyObject *piece = PyTuple_GET_ITEM(batch->pieces, i);
+        int done = append(text, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece));
+        if (done == WRITTEN && i < count) {
+            done = append_literal(state, text, batch, PyTuple_GET_ITEM(values, i));
+        }
+        if (done == WRITTEN && text->length > batch->room) {
+            return LEFT;
+        }
+        if (done != WRITTEN || i == count) {
+            return done;
+        }
+    }
+}
+
+/* Appends the row at batch->at. Returns LEFT, with `text` as it was, at the end as well. */
+static int
+append_next_row(const State *state, Text *text, const Batch *batch)
+{
+    Py_ssize_t length = text->length, count = PySequence_Size(batch->rows);
+    PyObject *row, *values;
+    int done = LEFT;
+
+    if (count < 0 || batch->at >= count) {
+        return count < 0 ? FAILED : LEFT;
+    }
+    row = PySequence_GetItem(batch->rows, batch->at);
+    if (row == NULL) {
+        return FAILED;
+    }
+    if (!PyTuple_Check(row) && !PyList_Check(row)) {
+        Py_DECREF(row);
+        return LEFT;
+    }
+    /* A list could change while a function of the user's runs. */
+    values = tuple_of(row);
+    Py_DECREF(row);
+    if (values == NULL) {
+        return FAILED;
+    }
+    if (PyTuple_GET_SIZE(values) == PyTuple_GET_SIZE(batch->pieces) - 1) {
+        done = length > 0 ? append(text, ",", 1) : WRITTEN;
+        if (done == WRITTEN) {
+            done = append_row(state, text, batch, values);
+        }
+    }
+    Py_DECREF(values);
+    if (done == LEFT) {
+        text->length = length;
+    }
+    return done;
+}
+
+static int
+check_pieces(PyObject *pieces)
+{
+    int right = PyTuple_Check(pieces) && PyTuple_GET_SIZE(pieces) > 0;
+
+    for (Py_ssize_t i = 0; right && i < PyTuple_GET_SIZE(pieces); i++) {
+        right = PyBytes_Check(PyTuple_GET_ITEM(pieces, i));
+    }
+    if (!right) {
+        PyErr_SetString(PyExc_TypeError, "pieces must be a tuple of bytes");
+    }
+    return right;
+}
+
+PyObject *
+write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    const State *state = PyModule_GetState(module);
+    Text text = {NULL, 0, 0};
+    PyObject *result = NULL;
+    Batch batch;
+    int done;
+
+    if (nargs != 6) {
+        PyErr_SetString(PyExc_TypeError, "write_rows takes 6 arguments");
+        return NULL;
+    }
+    batch.pieces = args[0];
+    batch.rows = args[1];
+    batch.other = args[5];
+    if (!check_pieces(batch.pieces) ||
+        ((batch.at = PyNumber_AsSsize_t(args[2], PyExc_ValueError)) == -1 && PyErr_Occurred()) ||
+        ((batch.room = PyNumber_AsSsize_t(args[3], PyExc_ValueError)) == -1 &&
+         PyErr_Occurred()) ||
+        (batch.no_backslash_escapes = PyObject_IsTrue(args[4])) < 0) {
+        return NULL;
+    }
+    if (batch.at < 0) {
+        PyErr_SetString(PyExc_ValueError, "start must not be negative");
+        return NULL;
+    }
+    while ((done = append_next_row(state, &text, &batch)) == WRITTEN) {
+        batch.at++;
+    }
+    if (done != FAILED) {
+        result = Py_BuildValue("y#n", text.data == NULL ? "" : text.data, text.length, batch.at);
+    }
+    PyMem_Free(text.data);
+    return result;
+}

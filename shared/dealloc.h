@@ -1,0 +1,25 @@
+/* What every deallocator of an object that the garbage collector knows does first and last.
+ *
+ * Every C module includes this file.
+ */
+#ifndef AIOMYSQL_DEALLOC_H
+#define AIOMYSQL_DEALLOC_H
+
+#include "exceptions.h"
+
+/* Around the body of `dealloc`, which lets go of all that `self` refers to and frees it.
+ *
+ * An object may go while an exception is under way, and what it refers to may run anybody's code when
+ * it goes with it: that code must neither meet the exception nor end it.  Objects that are nested
+ * deeply are freed one after the other, not each within the one around it. */
+#define BEGIN_DEALLOC(self, dealloc)                                                               \
+    Raised raised = set_aside();                                                                   \
+                                                                                                   \
+    PyObject_GC_UnTrack(self);                                                                     \
+    Py_TRASHCAN_BEGIN(self, dealloc)
+
+#define END_DEALLOC                                                                                \
+    Py_TRASHCAN_END                                                                                \
+    put_back(raised);
+
+#endif
