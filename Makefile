@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-sqlalchemy lint format types bench build hatch clean
+.PHONY: help demo test test-lowest test-sqlalchemy lint format layers types bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -49,6 +49,9 @@ lint: $(tools) ## Check style (ruff)
 format: $(tools) ## Mend style (ruff)
 	@$(HATCH) run lint:fix
 
+layers: $(tools) ## Check which module imports which (import-linter)
+	@$(HATCH) run layers:check
+
 types: $(tools) ## Check types (mypy --strict)
 	@echo '==> Checking types (the first run takes half a minute)'
 	@$(HATCH) -v run types:check
@@ -64,7 +67,7 @@ hatch: $(workspace) ## Run hatch itself [ARGS='run python -m tests.servers list'
 	@$(HATCH) $(ARGS)
 
 clean: ## Remove the environments and everything built
-	rm -rf .venv .hatch dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .hatch dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	rm -f $(foreach package,$(compiled),$(package)/src/*/*.so $(package)/src/*/*.pyd)
 
 $(tools): .ci/bootstrap

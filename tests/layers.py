@@ -1,7 +1,8 @@
-"""The layers, and a checker that reads their sources for imports that do not look down.
+"""The layers, and a checker that reads their sources for what import-linter (`make layers`) can't
+see: names rather than modules.
 
-The checker sees what is written: import statements, `importlib.import_module` with a literal name,
-and attribute chains that start at an imported module.
+What is private to another package, be it reached by an import, a chain of attributes that starts at
+an imported module, or an attribute of some object; and what PyMySQL doesn't offer.
 """
 
 import ast
@@ -15,12 +16,10 @@ PACKAGES = Path(__file__).parent.parent / "packages"
 
 @dataclass(frozen=True)
 class Layer:
-    """One distribution: its folder, its import name, and what it may import besides itself."""
+    """One distribution: its folder and its import name."""
 
     folder: str
     package: str
-    below: frozenset[str]
-    banned: frozenset[str] = frozenset()
 
     def modules(self, packages: Path = PACKAGES) -> dict[str, Path]:
         """Return the path of every module, by its dotted name."""
@@ -33,26 +32,11 @@ class Layer:
 
 
 LAYERS = (
-    Layer(
-        "aiomysql-protocol",
-        "aiomysql_protocol",
-        below=frozenset({"pymysql", "cryptography"}),
-        banned=frozenset(
-            {"asyncio", "socket", "ssl", "select", "selectors", "threading", "concurrent"}
-        ),
-    ),
-    Layer("aiomysql-core", "aiomysql_core", below=frozenset({"aiomysql_protocol", "pymysql"})),
-    Layer("aiomysql-pool", "aiomysql_pool", below=frozenset({"aiomysql_core"})),
-    Layer(
-        "aiomysql-sa",
-        "aiomysql_sa",
-        below=frozenset({"aiomysql_core", "aiomysql_pool", "sqlalchemy"}),
-    ),
-    Layer(
-        "aiomysql",
-        "aiomysql",
-        below=frozenset({"aiomysql_protocol", "aiomysql_core", "aiomysql_pool", "aiomysql_sa"}),
-    ),
+    Layer("aiomysql-protocol", "aiomysql_protocol"),
+    Layer("aiomysql-core", "aiomysql_core"),
+    Layer("aiomysql-pool", "aiomysql_pool"),
+    Layer("aiomysql-sa", "aiomysql_sa"),
+    Layer("aiomysql", "aiomysql"),
 )
 
 # What PyMySQL offers to others; its connections, cursors, packets and passwords are its own affair.
@@ -150,19 +134,15 @@ def private_definitions(trees: Iterable[ast.Module]) -> set[str]:
 
 
 def _refusal(layer: Layer, dotted: str) -> str | None:
-    """Return why a layer must not use a dotted name, or None."""
+    """Return why a layer must not use a dotted name of another package, or None."""
     top, *rest = dotted.split(".")
-    if top == layer.package:
+    if top == layer.package or top in sys.stdlib_module_names:
         return None
-    if top in layer.banned:
-        return f"{dotted}: this layer does no I/O"
-    if top not in layer.below and top not in sys.stdlib_module_names:
-        return f"{dotted}: not a layer below"
     if top == "pymysql" and not dotted.startswith(PYMYSQL_OFFERS):
         return f"{dotted}: not one of {', '.join(PYMYSQL_OFFERS)}"
     if dotted.startswith(PYMYSQL_REFUSES):
         return f"{dotted}: marked not to be imported"
-    if top in layer.below and any(is_private(name) for name in rest):
+    if any(is_private(name) for name in rest):
         return f"{dotted}: private to another package"
     return None
 

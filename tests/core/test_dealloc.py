@@ -14,10 +14,10 @@ import pytest
 
 from aiomysql_core import Connection, Cursor, connect
 from aiomysql_core.engine.cursor_state import new_cursor
-from aiomysql_core.engine.fast_path import fast_path
-from aiomysql_core.engine.ready import Ready
-from aiomysql_core.engine.waiter import Waiter
+from aiomysql_core.transport.fast_path import fast_path
 from aiomysql_core.transport.socket_stream import SocketStream, receiver
+from aiomysql_core.waiting.ready import Ready
+from aiomysql_core.waiting.waiter import Waiter
 from aiomysql_pool import create_pool
 from tests.core.programs import run_program
 from tests.protocol.test_dealloc import Loud

@@ -17,7 +17,7 @@ from aiomysql_core import (
     SSCursor,
     connect,
 )
-from aiomysql_core.engine.fast_path import FastPath, fast_path
+from aiomysql_core.transport.fast_path import FastPath, fast_path
 from tests.core.ways import Watched
 from tests.servers import Server
 

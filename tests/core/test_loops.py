@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, InterfaceError, SSCursor, connect
-from aiomysql_core.engine.awaitable import AwaitableContextManager
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from tests.conftest import LOOPS
 from tests.servers import Server
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core.engine.ready import PyReady, Ready
-from aiomysql_core.engine.waiter import PyWaiter, Waiter
+from aiomysql_core.waiting.ready import PyReady, Ready
+from aiomysql_core.waiting.waiter import PyWaiter, Waiter
 from tests.core.twins import need_c
 
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, Cursor, connect
-from aiomysql_core.engine.fast_path import FastPath, fast_path
 from aiomysql_core.statements import Statement
+from aiomysql_core.transport.fast_path import FastPath, fast_path
 from aiomysql_protocol.commands.query import Query
 
 

@@ -24,7 +24,7 @@ from aiomysql_core.cursors import (
     SSCursor,
     SSDictCursor,
 )
-from aiomysql_core.engine.timeouts import ConnectTimeout, QueryTimeout
+from aiomysql_core.waiting.timeouts import ConnectTimeout, QueryTimeout
 
 __all__ = [
     "ConnectTimeout",

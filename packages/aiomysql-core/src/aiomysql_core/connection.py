@@ -21,11 +21,9 @@ from aiomysql_core.bulk.infile import LocalSource
 from aiomysql_core.compat.classic import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.compat.classic import ClassicInternals
 from aiomysql_core.cursors import Cursor
-from aiomysql_core.engine.awaitable import AwaitableContextManager
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.cursor_state import CursorState, new_cursor
 from aiomysql_core.engine.runner import CommandRunner, LocalFiles
-from aiomysql_core.engine.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.info import ConnectionInfo
@@ -35,6 +33,8 @@ from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.statements import PreparedStatement, StatementCache
 from aiomysql_core.transport.connect import open_stream
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
+from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog

@@ -26,11 +26,11 @@ from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_core.engine.cursor_state import CursorState
-from aiomysql_core.engine.ready import DONE, Ready
-from aiomysql_core.engine.timeouts import check_timeout, with_timeout
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.log import logger
 from aiomysql_core.statements import PreparedStatement, Statement
+from aiomysql_core.waiting.ready import DONE, Ready
+from aiomysql_core.waiting.timeouts import check_timeout, with_timeout
 from aiomysql_protocol.rows.text import drain_rows
 from aiomysql_protocol.values.literals import encode_statement
 

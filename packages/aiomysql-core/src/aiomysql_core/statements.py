@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pymysql import err
 
-from aiomysql_core.engine.ready import DONE
+from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Execute, Prepare, ServerStatement, close_statement
 from aiomysql_protocol.sql.character_sets import ASKS_BEFORE
 from aiomysql_protocol.sql.placeholders import ParsedStatement, convert

@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.awaitable import AwaitableContextManager
 from aiomysql_core.engine.lending import Loan
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
 
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from aiomysql_core.engine.awaitable import AwaitableContextManager
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_sa.exc import InvalidRequestError
 from aiomysql_sa.type_variables import Ts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from aiomysql_core.engine.awaitable import AwaitableContextManager as _ContextManager
+from aiomysql_core.waiting.awaitable import AwaitableContextManager as _ContextManager
 from aiomysql_pool.awaitable import PoolAcquireContextManager as _PoolAcquireContextManager
 from aiomysql_pool.awaitable import PoolConnectionContextManager as _PoolConnectionContextManager
 from aiomysql_pool.awaitable import PoolContextManager as _PoolContextManager

@@ -1,1 +1,1 @@
-"""What runs commands: the runner, cancellation, time-outs, and what tasks wait for."""
+"""What runs commands: the runner, what cursors begin as, and how a statement is cancelled."""

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiomysql_core._accelerator import accelerator
-from aiomysql_core.engine.awaitable import AwaitableContextManager
-from aiomysql_core.engine.ready import DONE, Ready
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
+from aiomysql_core.waiting.ready import DONE, Ready
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection

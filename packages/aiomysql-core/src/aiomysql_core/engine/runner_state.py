@@ -10,14 +10,14 @@ from pymysql import err
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
-from aiomysql_core.engine.waiter import Waiter
 from aiomysql_core.transport.stream import Stream
+from aiomysql_core.waiting.waiter import Waiter
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.commands.query import Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
-    from aiomysql_core.engine.fast_path import FastPath
+    from aiomysql_core.transport.fast_path import FastPath
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 

@@ -20,9 +20,9 @@ from pymysql.err import NotSupportedError
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core._version import __version__
-from aiomysql_core.engine.timeouts import check_timeout
 from aiomysql_core.options.tcp import TcpOptions
 from aiomysql_core.options.tls import TlsOptions
+from aiomysql_core.waiting.timeouts import check_timeout
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.login import LoginOptions
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiomysql_core._accelerator import accelerator
-from aiomysql_core.engine.fast_path import FastPath, fast_path
-from aiomysql_core.engine.waiter import Waiter
+from aiomysql_core.transport.fast_path import FastPath, fast_path
 from aiomysql_core.transport.stream import Forks, Stream
 from aiomysql_core.transport.transport_stream import TransportStream
+from aiomysql_core.waiting.waiter import Waiter
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.session import Session
 

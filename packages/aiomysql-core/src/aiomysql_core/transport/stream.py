@@ -13,15 +13,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aiomysql_core.engine.waiter import Waiter, done_future
+from aiomysql_core.waiting.waiter import Waiter, done_future
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.wire.framing import SMALLEST_BUFFER
 
 if TYPE_CHECKING:
-    from aiomysql_core.engine.fast_path import FastPath
     from aiomysql_core.engine.runner import CommandRunner
     from aiomysql_core.statements import StatementCache
+    from aiomysql_core.transport.fast_path import FastPath
     from aiomysql_protocol.values.literals import Literals
 
 #: Size of the receive buffer in bytes, once so much has come at one go that the first was full.

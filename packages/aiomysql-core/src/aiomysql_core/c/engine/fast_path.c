@@ -472,7 +472,7 @@ static PyMethodDef FastPath_methods[] = {
 };
 
 static PyType_Slot FastPath_slots[] = {
-    {Py_tp_doc, "See FastPath in engine/fast_path.py."},
+    {Py_tp_doc, "See FastPath in transport/fast_path.py."},
     {Py_tp_new, FastPath_new},
     {Py_tp_dealloc, FastPath_dealloc},
     {Py_tp_traverse, FastPath_traverse},

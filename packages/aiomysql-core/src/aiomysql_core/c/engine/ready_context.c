@@ -18,7 +18,7 @@ ReadyContext_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
     if (state->context_manager == NULL) {
         state->context_manager =
-            import_name("aiomysql_core.engine.awaitable", "AwaitableContextManager");
+            import_name("aiomysql_core.waiting.awaitable", "AwaitableContextManager");
     }
     return state->context_manager == NULL ? NULL
                                           : PyObject_Call(state->context_manager, args, kwargs);

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from pymysql.constants import CR
 from pymysql.err import OperationalError
-
-if TYPE_CHECKING:
-    from aiomysql_core.engine.runner import CommandRunner
 
 T = TypeVar("T")
 
@@ -81,7 +78,14 @@ class Deadline:
         return isinstance(error, asyncio.CancelledError) and not others
 
 
-async def with_timeout(runner: CommandRunner, work: Awaitable[T], seconds: float) -> T:
+class _Runner(Protocol):
+    @property
+    def closed(self) -> bool: ...
+
+    def record_reason(self, reason: str, /) -> None: ...
+
+
+async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T:
     """What `work` gives, which uses `runner` and may take so many seconds.
 
     When they are over it is cancelled, which leaves the runner as a cancellation does, and

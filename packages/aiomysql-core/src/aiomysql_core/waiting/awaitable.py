@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from aiomysql_core.engine.ready import Ready
-from aiomysql_core.engine.waiter import done_future as done_future
+from aiomysql_core.waiting.ready import Ready
+from aiomysql_core.waiting.waiter import done_future as done_future
 
 T = TypeVar("T")
 

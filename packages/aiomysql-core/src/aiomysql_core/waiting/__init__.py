@@ -1,0 +1,1 @@
+"""What tasks await, and for how long."""
