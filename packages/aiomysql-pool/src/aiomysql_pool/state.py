@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from aiomysql_core import Connection, InterfaceError
 from aiomysql_core.engine.lending import Shelf
-from aiomysql_core.engine.runner_state import RunnerState
+from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
 from aiomysql_core.options.options import address_text
 from aiomysql_core.waiting.waiter import done_future
 from aiomysql_pool.backoff import Backoff
