@@ -52,9 +52,10 @@ format: $(tools) ## Mend style (ruff)
 layers: $(tools) ## Check which module imports which (import-linter)
 	@$(HATCH) run layers:check
 
-types: $(tools) ## Check types (mypy --strict)
+types: $(workspace) ## Check types (mypy --strict), and the C modules against their stubs
 	@echo '==> Checking types (the first run takes half a minute)'
 	@$(HATCH) -v run types:check
+	@$(if $(wildcard $(compiled:=/src/*/_speedups.*.so)),$(HATCH) run types:stubs)
 
 bench: $(workspace) ## Compare with other drivers, in 25 minutes [ARGS=--quick: in three]
 	@$(HATCH) -v run bench:compare $(ARGS)

@@ -44,7 +44,7 @@ async def test_max_lifetime_of_lent_connections(make_pool: MakePool) -> None:
 
 async def test_lifetimes_differ(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=4, max_lifetime=1000)
-    lifetimes = {place.expires - place.opened for place in pool._places.values()}
+    lifetimes = {holder.expires_at - holder.opened_at for holder in pool._leases.holders.values()}
     assert len(lifetimes) == 4
     assert all(900 <= lifetime <= 1000 for lifetime in lifetimes)
 

@@ -96,7 +96,7 @@ async def test_waiters_of_a_closing_pool_get_an_error(make_pool: MakePool) -> No
     pool = await make_pool(maxsize=1)
     lent = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire())
-    await wait_until(lambda: pool._shelf.waiting == 1)
+    await wait_until(lambda: pool._leases.waiting == 1)
     pool.close()
     with pytest.raises(PoolClosed):
         await waiting
@@ -122,13 +122,13 @@ async def test_terminate_just_after_the_hand_over(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
     lent = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire())
-    await wait_until(lambda: pool._shelf.waiting == 1)
+    await wait_until(lambda: pool._leases.waiting == 1)
     pool.release(lent)
     pool.terminate()
     with pytest.raises(PoolClosed):
         await waiting
     assert lent.closed
-    assert not pool._terminated
+    assert not pool._shutdown.terminated
 
 
 async def test_terminate_within_the_block(make_pool: MakePool) -> None:

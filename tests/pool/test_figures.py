@@ -23,7 +23,7 @@ from tests.servers import Server
 
 
 async def test_figures(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiomysql_pool.supply.ROUND", 0.02)
+    monkeypatch.setattr("aiomysql_pool.maintenance.INTERVAL", 0.02)
     pool = await make_pool(minsize=1, maxsize=2)
     quick = await pool.acquire()
     slow = await pool.acquire()
@@ -59,7 +59,7 @@ async def test_every_closed_connection_is_counted_once(make_pool: MakePool) -> N
         for connection in lent:
             await pool.release(connection)
         await pool.drain()
-    await wait_until(lambda: not pool._connects)
+    await wait_until(lambda: not pool._opener.connects)
     stats = pool.get_stats()
     closed = sum(stats[f"closed_{reason}"] for reason in REASONS)
     assert closed == stats["connects"] - stats["connect_errors"] - stats["size"]
@@ -70,7 +70,7 @@ async def test_resize(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=1, maxsize=1)
     lent = await pool.acquire()
     waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(3)]
-    await wait_until(lambda: pool._shelf.waiting == 3)
+    await wait_until(lambda: pool._leases.waiting == 3)
     pool.resize(2, 4)
     more = [await asyncio.wait_for(task, 3) for task in waiting]
     assert (pool.minsize, pool.maxsize, pool.size) == (2, 4, 4)
@@ -87,7 +87,7 @@ async def test_resize(make_pool: MakePool, server: Server) -> None:
         assert connection is more[2]
     assert (pool.size, pool.freesize) == (1, 1)
     assert pool.get_stats()["closed_surplus"] == 3
-    await wait_until(lambda: not pool._tasks)
+    await wait_until(lambda: not pool._shutdown.tasks)
     assert alive(server, threads - {connection.thread_id()}) == set()
     assert aborted_clients(server) == aborted
     pool.resize(1)
@@ -116,7 +116,7 @@ async def test_drain(make_pool: MakePool, server: Server) -> None:
     assert alive(server, old - {lent.thread_id()}) == set()
     assert await one(lent, "SELECT 1") == 1
     await pool.release(lent)
-    await wait_until(lambda: pool.freesize == 2 and not pool._tasks)
+    await wait_until(lambda: pool.freesize == 2 and not pool._shutdown.tasks)
     assert alive(server, old) == set()
     assert not old & thread_ids(pool)
     assert pool.get_stats()["closed_drain"] == 2
@@ -129,7 +129,7 @@ async def test_drain(make_pool: MakePool, server: Server) -> None:
 async def test_drain_while_connecting(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=0, maxsize=1)
     waiting = asyncio.ensure_future(pool.acquire())
-    await wait_until(lambda: len(pool._connects) == 1)
+    await wait_until(lambda: len(pool._opener.connects) == 1)
     await pool.drain()
     connection = await asyncio.wait_for(waiting, 3)
     assert await one(connection, "SELECT 1") == 1

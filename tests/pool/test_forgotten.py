@@ -84,10 +84,10 @@ async def test_terminated_and_forgotten(make_pool: MakePool) -> None:
     pool = await make_pool()
     connection = await pool.acquire()
     pool.terminate()
-    assert len(pool._terminated) == 1
+    assert len(pool._shutdown.terminated) == 1
     del connection
     gc.collect()
-    await wait_until(lambda: not pool._terminated)
+    await wait_until(lambda: not pool._shutdown.terminated)
     await pool.wait_closed()
 
 

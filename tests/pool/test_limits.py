@@ -19,9 +19,9 @@ async def test_acquire_times_out(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
     lent = await pool.acquire()
     for error in (PoolTimeout, OperationalError, TimeoutError):
-        with pytest.raises(error, match=r"within 0.02 s: size 1, maxsize 1, lent 1"):
+        with pytest.raises(error, match=r"within 0.02 s: size 1, maxsize 1, acquired 1"):
             await pool.acquire(timeout=0.02)
-    assert not pool._shelf.waiting
+    assert not pool._leases.waiting
     assert pool.get_stats()["timeouts"] == 3
     pool.release(lent)
     async with pool.acquire(timeout=0) as connection:  # an idle one needs no time
@@ -54,7 +54,7 @@ async def test_time_out_just_after_the_hand_over(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
     lent = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire(timeout=0.05))
-    await wait_until(lambda: pool._shelf.waiting == 1)
+    await wait_until(lambda: pool._leases.waiting == 1)
     pool.release(lent)
     assert await waiting is lent
     await asyncio.sleep(0.08)  # the time passes after it was served
@@ -67,7 +67,7 @@ async def test_max_waiting(make_pool: MakePool) -> None:
     # Two connections may be opened, so two don't wait for a release.
     first, second = await asyncio.gather(pool.acquire(), pool.acquire())
     waiting = asyncio.ensure_future(pool.acquire())
-    await wait_until(lambda: pool._shelf.waiting == 1)
+    await wait_until(lambda: pool._leases.waiting == 1)
     for error in (TooManyWaiters, OperationalError):
         with pytest.raises(error, match="1 callers wait .*'max_waiting'.* waiting 1"):
             await pool.acquire()

@@ -10,7 +10,7 @@ import pytest
 
 from aiomysql_core import Connection, OperationalError
 from aiomysql_pool import Pool
-from aiomysql_pool.backoff import FIRST_PAUSE, LONGEST_PAUSE, Backoff
+from aiomysql_pool.opening import FIRST_PAUSE, LONGEST_PAUSE, Backoff
 from tests.pool.conftest import MakePool, one, wait_until
 from tests.scripted import error, frame, scripted_server
 from tests.servers import Server
@@ -134,8 +134,8 @@ async def test_more_connections_than_the_server_allows(
 async def test_cancelled_connects_are_made_again(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=0, maxsize=1)
     waiting = asyncio.ensure_future(pool.acquire())
-    await wait_until(lambda: len(pool._connects) == 1)
-    for task in pool._connects:
+    await wait_until(lambda: len(pool._opener.connects) == 1)
+    for task in pool._opener.connects:
         task.cancel()
     connection = await asyncio.wait_for(waiting, 3)
     assert isinstance(connection, Connection)

@@ -26,7 +26,7 @@ async def queue_up(pool: Pool, names: Iterable[str], got: list[str]) -> list[asy
             assert await one(connection, "SELECT 1") == 1
 
     tasks = [asyncio.create_task(borrow(name), name=name) for name in names]
-    await wait_until(lambda: pool._shelf.waiting == len(tasks))
+    await wait_until(lambda: pool._leases.waiting == len(tasks))
     return tasks
 
 
@@ -93,7 +93,7 @@ async def test_cancel_while_waiting(make_pool: MakePool) -> None:
     results = await asyncio.gather(a, b, c, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
     assert got == ["a", "c"]
-    assert not pool._shelf.waiting
+    assert not pool._leases.waiting
 
 
 async def test_cancel_just_after_the_hand_over(make_pool: MakePool) -> None:
@@ -169,7 +169,7 @@ async def test_error_of_a_connect_goes_to_one_waiter_and_the_next_is_served(
     pool = await make_pool(minsize=0, maxsize=1)
     pool._conn_kwargs["db"] = "no_such_database"
     first, second = (asyncio.ensure_future(pool.acquire()) for _ in range(2))
-    await wait_until(lambda: pool._shelf.waiting == 2)
+    await wait_until(lambda: pool._leases.waiting == 2)
     await asyncio.sleep(0)  # the connect for the first one begins
     pool._conn_kwargs["db"] = connect_args["db"]
     results = await asyncio.gather(first, second, return_exceptions=True)
@@ -241,11 +241,11 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool, options: dict[
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(result) for result in results} == {int, asyncio.CancelledError}
-    await wait_until(lambda: not pool._tasks)
+    await wait_until(lambda: not pool._shutdown.tasks)
     assert not pool._used
-    assert not pool._shelf.waiting
+    assert not pool._leases.waiting
     stats = pool.get_stats()
-    assert pool.size == pool.freesize == len(pool._places) <= 3
+    assert pool.size == pool.freesize == len(pool._leases.holders) <= 3
     closed = sum(figure for name, figure in stats.items() if name.startswith("closed_"))
     assert stats["connects"] - stats["connect_errors"] - closed == pool.size
 
@@ -305,7 +305,7 @@ async def test_a_finalizer_gives_back_what_is_waited_for(
             connection = await asyncio.wait_for(task, 5)
             assert not connection.closed
             pool.release(connection)
-            assert (pool.size, pool.freesize, pool._shelf.waiting) == (1, 1, 0)
+            assert (pool.size, pool.freesize, pool._leases.waiting) == (1, 1, 0)
 
 
 async def test_given_back_between_the_look_and_the_queue(make_pool: MakePool) -> None:

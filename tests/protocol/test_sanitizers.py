@@ -23,7 +23,7 @@ SHARED = TESTS.parent.parent / "shared"
 TESTED_BY = [
     *("test_row_values.py", "test_rows.py", "test_rows_random.py", "test_binary_rows.py"),
     *("test_responses.py", "test_common_literals.py", "test_parameters.py"),
-    *("test_row_literals.py", "test_lending.py", "test_payloads.py", "test_requests.py"),
+    *("test_row_literals.py", "test_payloads.py", "test_requests.py"),
     "test_dealloc.py",
 ]
 FLAGS = [

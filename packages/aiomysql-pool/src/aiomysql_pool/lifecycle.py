@@ -1,4 +1,4 @@
-"""What is done with a connection when it was opened, before it is lent, and after it came back.
+"""What is done with a connection once it is opened, before it is acquired, after its release.
 
 Everything here takes one connection and knows no pool.
 """
@@ -72,7 +72,7 @@ async def prepare(connection: Connection, options: PoolOptions) -> None:
 
 
 async def verify(connection: Connection, options: PoolOptions, *, ping: bool) -> None:
-    """Make sure that a connection which was used before can be lent.
+    """Make sure that a connection which was used before can be acquired.
 
     Raises what `check` raises, OperationalError when it returns False, and what a ping raises:
     PingTimeout when there is no answer in time.
@@ -88,7 +88,7 @@ async def verify(connection: Connection, options: PoolOptions, *, ping: bool) ->
 
 
 def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
-    """Can `clean` make a connection that came back one to be lent again?
+    """Whether `clean` can make a released connection one that may be acquired again.
 
     Not with rows of a streamed result unread, of which there may be any number.
     """
@@ -166,7 +166,7 @@ async def goodbye(connection: Connection) -> None:
         connection.close()
 
 
-def borrower() -> str:
+def caller_frames() -> str:
     """The innermost frames of whoever called into this package, formatted."""
     frames = [
         frame for frame in traceback.extract_stack() if not frame.filename.startswith(_FOLDER)

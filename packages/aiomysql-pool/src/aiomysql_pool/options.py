@@ -94,13 +94,13 @@ class PoolOptions:
         return cls(**own), {name: value for name, value in keywords.items() if name not in names}
 
     @property
-    def plain_wait(self) -> bool:
-        """Is there nothing to do for a caller but to wait, once all connections are there?"""
+    def needs_only_waiting(self) -> bool:
+        """Whether a caller has nothing to do but to wait, once all connections are there."""
         return self.maxsize > 0 and self.timeout is None and not self.max_waiting
 
     @property
-    def plain(self) -> bool:
-        """Is there nothing to do for a connection that is handed out or comes back sound?"""
+    def needs_no_care(self) -> bool:
+        """Whether nothing is to be done for a sound connection that is acquired or released."""
         return (
             self.pool_recycle < 0
             and self.reset_session != "full"

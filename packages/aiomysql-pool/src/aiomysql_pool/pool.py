@@ -1,31 +1,54 @@
 """A pool of connections.
 
-The pool has no lock. Its state changes only between two suspensions of the event loop, and whatever
-takes time (connecting, resetting, saying goodbye) runs in a task of its own, which changes the
-state when it is done. Whoever finds no connection waits in one queue: a connection that becomes
-free or is newly opened always goes to the oldest waiter, no matter who caused it.
+The life of a connection, in the order of the methods of `Pool`: it is opened, becomes available, is
+acquired, is released, perhaps its session is reset, and it is available again or closed.
+
+The pool has no lock.  Its state changes only between two suspensions of the event loop, and
+whatever takes time (connecting, resetting, saying goodbye) runs in a task of its own, which changes
+the state when it is done.  Whoever finds no connection waits in one queue: a connection that is
+released or newly opened always goes to the oldest waiter, no matter who caused it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
+import math
+import os
 import warnings
-from collections.abc import Generator
+import weakref
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import fields
+from functools import partial
+from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
-from aiomysql_core import Connection, connect
+from aiomysql_core import Connection, InterfaceError, OperationalError, connect
+from aiomysql_core.log import logger
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
-from aiomysql_pool.awaitable import PoolConnectionContextManager, PoolContextManager
-from aiomysql_pool.borrowing import Borrowing
+from aiomysql_core.options.options import address_text
+from aiomysql_core.waiting.waiter import done_future
+from aiomysql_pool.acquire import (
+    AcquireContext,
+    PoolConnectionContextManager,
+    PoolContextManager,
+    PoolFunctions,
+)
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
-from aiomysql_pool.lifecycle import prepare
-from aiomysql_pool.options import Callback, PoolOptions
-from aiomysql_pool.places import Place
+from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference
+from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
+from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
+from aiomysql_pool.maintenance import Maintenance
+from aiomysql_pool.opening import Opener, random_expiry
+from aiomysql_pool.options import Callback, PoolOptions, check_seconds, check_sizes
+from aiomysql_pool.release import ReleaseAction, action_after_release
+from aiomysql_pool.shutdown import Shutdown
+from aiomysql_pool.statistics import Counters
 
 _PoolContextManager = PoolContextManager  # the classic name
 
@@ -110,7 +133,7 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     tell where it was asked for (None: as the event loop's debug mode).
 
     All other keywords go to `aiomysql_core.connect`.  A data source name,
-    `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
+    `mysql://user:password@host:port/database?minsize=2`, may stand in the first holder; other
     arguments, which must be named then, override its parts.  As `host` it may have no options of
     the pool.
 
@@ -149,7 +172,7 @@ def warn_of_loop(loop: object) -> None:
         )
 
 
-class Pool(Borrowing):
+class Pool:
     """Lends open connections; made by `create_pool`.
 
     Must be made while the event loop runs, and belongs to that loop and this process.
@@ -167,30 +190,714 @@ class Pool(Borrowing):
         """Take the options of `create_pool`, but open no connection yet."""
         warn_of_loop(loop)
         sizes = {"minsize": minsize, "maxsize": maxsize}
-        super().__init__(
-            *PoolOptions.split({**kwargs, **sizes, "echo": echo, "pool_recycle": pool_recycle})
+        options, self._conn_kwargs = PoolOptions.split(
+            {**kwargs, **sizes, "echo": echo, "pool_recycle": pool_recycle}
         )
-        self._traced = (type(self)._acquire, type(self).release) != (_acquire, _release)
-        self._update_plain()
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        if options.debug is None:
+            options.debug = self._loop.get_debug()
+        self._counters = Counters()
+        # The parts.  None of them knows the pool: it would be a reference cycle.
+        self._leases = LeaseQueue(self._loop)
+        self._opener = Opener(options, self._leases)
+        self._maintenance = Maintenance(options, self._leases, self._counters)
+        self._shutdown = Shutdown(self._loop, self._leases)
+        # The resets under way.
+        self._resets: set[asyncio.Task[None]] = set()
+        # How often all connections were to be replaced (`drain`).
+        self._generation = 0
+        # Does a tracer wrap what is left out where all is simple?
+        self._is_traced = (type(self)._acquire, type(self).release) != (_OWN_ACQUIRE, _OWN_RELEASE)
+        # The process that was forked, in the other one.
+        self._forked_from = 0
+        self._done = done_future(self._loop)
+        _all.add(self)
+        self._update_leases()
+
+    def __repr__(self) -> str:
+        options = self._conn_kwargs
+        shutdown = self._shutdown
+        state = "closed" if shutdown.is_closed else "closing" if shutdown.is_closing else "open"
+        return (
+            f"<{type(self).__name__} {state} {self._address} db={options.get('db')!r} "
+            f"user={options.get('user')!r} used={self._acquired} free={self.freesize} "
+            f"size={self.size} minsize={self.minsize} maxsize={self._options.maxsize} "
+            f"waiting={self._leases.waiting}>"
+        )
+
+    # -- what can be seen ------------------------------------------------------------------------
+
+    @property
+    def echo(self) -> bool:
+        """Whether the connections log their statements."""
+        return self._options.echo
+
+    @property
+    def minsize(self) -> int:
+        """How many connections the pool keeps at least."""
+        return self._options.minsize
+
+    @property
+    def maxsize(self) -> int | None:
+        """How many connections there may be at a time; None: any number."""
+        return self._options.maxsize or None
+
+    @property
+    def size(self) -> int:
+        """How many connections there are: acquired, available, being opened and being reset."""
+        return len(self._leases.holders) + len(self._opener.connects)
+
+    @property
+    def freesize(self) -> int:
+        """How many connections are available."""
+        return len(self._leases.available)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pool is closed and has no connection left."""
+        return self._shutdown.is_closed
+
+    @property
+    def _acquired(self) -> int:
+        return len(self._leases.holders) - len(self._leases.available) - len(self._resets)
+
+    @property
+    def _address(self) -> str:
+        """The server's address, for messages."""
+        given = self._conn_kwargs
+        if path := given.get("read_default_file"):
+            return f"the server in {path}"
+        host = str(given.get("host") or "localhost")
+        return address_text(host, given.get("port", 3306), given.get("unix_socket"))
+
+    # Classic names that libraries and their tests read: `_free` and `_used` here, and the
+    # attributes `_loop` and `_conn_kwargs`; tracers wrap `_acquire`.
+
+    @property
+    def _free(self) -> deque[Connection]:
+        held = [holder.connection for holder in self._leases.available]
+        return deque(connection for connection in held if connection is not None)
+
+    @property
+    def _used(self) -> set[Connection]:
+        acquired = [holder for holder in self._leases.holders.values() if holder.is_acquired]
+        return {found for holder in acquired if (found := holder.find()) is not None}
+
+    def get_stats(self) -> dict[str, float]:
+        """Figures for monitoring; times are in seconds.
+
+        Gauges: minsize, maxsize (0: no limit), size, free, acquired (also under its old name,
+        lent), connecting, resetting, waiting (callers without a connection).  All others only grow:
+        requests (connections acquired), waited and wait_time (requests that had to wait, failed
+        ones too), usage_time (summed over all connections, how long they were acquired; sampled
+        once a second), timeouts (PoolTimeout), refused (TooManyWaiters), connects, connect_time,
+        connect_errors, pings, resets, and closed_... by reason.
+        """
+        leases = self._leases
+        return {
+            "minsize": self._options.minsize,
+            "maxsize": self._options.maxsize,
+            "size": self.size,
+            "free": self.freesize,
+            "acquired": self._acquired,
+            "lent": self._acquired,
+            "connecting": len(self._opener.connects),
+            "resetting": len(self._resets),
+            "waiting": leases.waiting,
+            "requests": leases.requests,
+            "waited": leases.waited,
+            "wait_time": leases.wait_time,
+            **self._counters.figures(),
+        }
+
+    # -- a connection is opened ------------------------------------------------------------------
 
     async def _fill(self) -> None:
         """Open `minsize` connections; raises the first error."""
         self._open_missing()
-        if self._connects:
-            tasks, _ = await asyncio.wait(self._connects, return_when=asyncio.FIRST_EXCEPTION)
+        connects = self._opener.connects
+        if connects:
+            tasks, _ = await asyncio.wait(connects, return_when=asyncio.FIRST_EXCEPTION)
             for task in tasks:
                 task.result()
-        if not self._closing:
-            self._next_round()
+        if not self._shutdown.is_closing:
+            self._schedule_maintenance()
 
-    async def _connect(self) -> tuple[Connection, Place]:
+    def _open_missing(self) -> None:
+        """Have connects under way for those who wait and up to `minsize`."""
+        opener = self._opener
+        while not self._shutdown.is_closing and (seconds := opener.next_attempt_in()) is not None:
+            if seconds > 0:
+                opener.retry = self._later(seconds, self._retry)
+                break
+            self._open_one()
+
+    def _retry(self) -> None:
+        self._opener.retry = None
+        self._open_missing()
+
+    def _open_one(self) -> None:
+        self._counters.connects += 1
+        ticket = self._leases.newest_ticket
+        finished = partial(self._on_connected, monotonic(), ticket, self._generation)
+        self._opener.connects.add(self._shutdown.start(self._connect(), finished))
+
+    async def _connect(self) -> tuple[Connection, ConnectionHolder]:
         connection = await connect(echo=self._options.echo, **self._conn_kwargs)
         await prepare(connection, self._options)
+        now = monotonic()
+        expires_at = random_expiry(now, self._options.max_lifetime)
         try:
-            return connection, self._new_place(connection)
+            holder = ConnectionHolder(connection, _collected(weakref.ref(self)), now, expires_at)
         except BaseException:  # a tracer's proxy that can't be referred to weakly
             connection.close()
             raise
+        return connection, holder
+
+    def _on_connected(
+        self,
+        began: float,
+        ticket: int,
+        generation: int,
+        task: asyncio.Task[tuple[Connection, ConnectionHolder]],
+    ) -> None:
+        opener = self._opener
+        opener.connects.discard(task)
+        self._counters.connect_time += monotonic() - began
+        if task.cancelled():
+            # By `close`, or by someone else, perhaps together with some of those who wait.
+            opener.backoff.failed(began)
+        elif (error := task.exception()) is not None:
+            self._counters.connect_errors += 1
+            if not opener.tell_waiters(error, ticket) and self._maintenance.timer is not None:
+                level = logging.DEBUG if opener.backoff.failures else logging.WARNING
+                logger.log(level, "%r: could not open a connection: %r", self, error)
+            opener.backoff.failed(began)
+        else:
+            opener.backoff.succeeded()
+            connection, holder = task.result()
+            holder.must_close = generation != self._generation
+            self._leases.holders[holder.key] = holder
+            self._hand_out(connection, holder)
+        self._open_missing()
+
+    # -- it becomes available --------------------------------------------------------------------
+
+    def _hand_out(self, connection: Connection, holder: ConnectionHolder) -> None:
+        """Give an open connection to the oldest waiter or keep it, unless it is to be closed."""
+        if (reason := self._why_not_kept(holder)) is not None:
+            self._remove(connection, reason)
+        else:
+            holder.record_acquired()
+            self._leases.make_available(holder, connection)
+
+    def _why_not_kept(self, holder: ConnectionHolder) -> str | None:
+        maxsize = self._options.maxsize
+        if self._shutdown.is_closing:
+            return "close"
+        if holder.must_close:
+            return "drain"
+        if 0 < maxsize < len(self._leases.holders):
+            return "surplus"
+        return "expired" if monotonic() >= holder.expires_at else None
+
+    # -- it is acquired --------------------------------------------------------------------------
+
+    def acquire(self, timeout: float | None = None) -> AcquireContext:
+        """Acquire a connection: `await pool.acquire()` or `async with pool.acquire() as conn`.
+
+        Awaiting gives an open connection.  It doesn't suspend when one is available; else the
+        caller gets the first that is released or newly opened, in the order of asking.  timeout:
+        seconds that this may take (None: as the pool's option `timeout` says; math.inf: no limit).
+
+        Raises PoolClosed, PoolTimeout, TooManyWaiters, and what `aiomysql_core.connect` and the
+        callbacks raise; InterfaceError in a forked process and on another event loop.
+        """
+        if timeout is not None:
+            check_seconds("timeout", timeout, zero=True)
+        return AcquireContext(self._leases, _FUNCTIONS, self, timeout)
+
+    async def _acquire(self, timeout: float | None = None, *, first: bool = False) -> Connection:
+        """Acquire a connection; `first`: who waited already doesn't queue again.
+
+        Where nothing else is to be done for it, an AcquireContext gets the connection from the
+        LeaseQueue without coming here.
+        """
+        self._check_home()
+        options = self._options
+        seconds = options.timeout if timeout is None else timeout
+        deadline = None
+        if seconds is not None and not math.isinf(seconds):
+            deadline = self._loop.time() + seconds
+        where = caller_frames() if options.debug else ""
+        while True:
+            if self._shutdown.is_closing:
+                raise PoolClosed
+            connection = self._take_available() if self._leases.available else None
+            if connection is None:
+                connection = await self._wait(deadline, seconds, first)
+            holder = self._leases.holders.get(id(connection))
+            is_new = holder is not None and holder.never_acquired
+            # Lost between the hand-over and now: ask again, but don't queue again.
+            first = True
+            if (
+                self._accept(connection)
+                and holder is not None
+                and (
+                    is_new
+                    or not (self._needs_ping(connection) or options.check is not None)
+                    or await self._verified(connection, deadline, seconds)
+                )
+            ):
+                holder.acquired_where = where
+                return connection
+
+    def _take_available(self) -> Connection | None:
+        now = monotonic()
+        options, leases = self._options, self._leases
+        found = None
+        while leases.available and found is None:
+            holder = leases.available.popleft()
+            if not holder.runner.at_rest():
+                self._remove_holder(holder, "lost")
+            elif now >= holder.expires_at or 0 <= options.pool_recycle < now - holder.opened_at:
+                self._remove_holder(holder, "expired")
+            else:
+                found, holder.connection = holder.connection, None
+                holder.never_acquired = False
+                holder.record_acquired()
+                leases.requests += 1
+        self._maintenance.record_available()
+        if len(leases.holders) < options.minsize:
+            self._open_missing()
+        return found
+
+    async def _wait(self, deadline: float | None, seconds: float | None, first: bool) -> Connection:
+        """Wait in the queue (`first`: at its head) until `deadline`, a time of the loop's clock."""
+        options = self._options
+        if options.max_waiting and not first:
+            self._refuse_if_crowded()
+        waiter = self._leases.enqueue(first=first)
+        timer = None
+        began = monotonic()
+        try:
+            if self._shutdown.is_closing:  # since it was looked at
+                raise PoolClosed
+            # (With all connections open it would do nothing.)
+            if not options.maxsize or len(self._leases.holders) != options.maxsize:
+                self._open_missing()
+            if deadline is not None and seconds is not None:
+                timer = self._loop.call_at(deadline, self._time_out, waiter, seconds)
+            await waiter.waiter
+            return waiter.outcome()
+        except BaseException:
+            self._on_waiter_cancelled(waiter)
+            raise
+        finally:
+            self._leases.record_wait(monotonic() - began)
+            if timer is not None:
+                timer.cancel()
+            del waiter, timer  # they hold the error, which holds this frame
+
+    def _refuse_if_crowded(self) -> None:
+        limit, leases = self._options.max_waiting, self._leases
+        # Those for whom a connection is on its way or may be opened don't count.
+        if leases.waiting + 1 - self._opener.count_coming() > limit and not leases.available:
+            self._counters.refused += 1
+            raise TooManyWaiters(
+                f"{limit} callers wait for a connection already, option 'max_waiting': "
+                + self._situation()
+            )
+
+    def _time_out(self, waiter: PoolWaiter, seconds: float) -> None:
+        if waiter.is_waiting:
+            waiter.fail(self._timed_out(seconds))
+
+    def _timed_out(self, seconds: float) -> PoolTimeout:
+        self._counters.timeouts += 1
+        return PoolTimeout(
+            f"no connection to {self._address!r} within {seconds} s: {self._situation()}"
+        )
+
+    def _situation(self) -> str:
+        stats = self.get_stats()
+        names = ("size", "maxsize", "acquired", "free", "connecting", "resetting", "waiting")
+        figures = ", ".join(f"{name} {stats[name]}" for name in names)
+        failures = self._opener.backoff.failures
+        return f"{figures}; {failures} failed attempts to connect" if failures else figures
+
+    def _on_waiter_cancelled(self, waiter: PoolWaiter) -> None:
+        """Forget a caller that was cancelled or got an error, and pass on what it was given."""
+        self._leases.discard(waiter)
+        if waiter.connection is not None:
+            self.release(waiter.connection)
+
+    async def _accept_or_acquire(self, connection: Connection) -> Connection:
+        """What came from the queue if it can be used, or else another one."""
+        return connection if self._accept(connection) else await self._acquire(first=True)
+
+    def _accept(self, connection: Connection) -> bool:
+        """Whether a connection that was handed over can be used.  If not it is closed.
+
+        Raises PoolClosed after `terminate`, OperationalError when a new one is closed already.
+        """
+        holder = self._leases.holders.get(id(connection))
+        if holder is None:
+            # Between the hand-over and now `terminate` closed it, or it was collected with the
+            # object whose finalizer released it.
+            self._shutdown.terminated.pop(id(connection), None)
+            if self._shutdown.is_closing:
+                raise PoolClosed
+            return False
+        is_new, holder.never_acquired = holder.never_acquired, False
+        if holder.runner.at_rest():
+            return True
+        self._give_up(connection, "lost")
+        if is_new:
+            raise OperationalError(
+                f"the server closed a new connection at once (connecting to {self._address})"
+            )
+        return False
+
+    def _needs_ping(self, connection: Connection) -> bool:
+        limit = self._options.ping_after
+        return limit is not None and monotonic() - connection.last_usage >= limit
+
+    async def _verified(
+        self, connection: Connection, deadline: float | None, seconds: float | None
+    ) -> bool:
+        """Whether a connection that is to be acquired passes the ping and the callback `check`."""
+        options = self._options
+        ping = self._needs_ping(connection)
+        self._counters.pings += ping
+        reason = "ping" if ping else "check"
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit:
+                await verify(connection, options, ping=ping)
+                if connection.is_reusable:
+                    return True
+        except Exception as error:
+            logger.warning("%r: dropping %r: %r", self, connection, error)
+            self._give_up(connection, reason)
+            if isinstance(error, PingTimeout):
+                # Where one peer is dead the others are as well; a new connect will tell.
+                self._remove_available(reason)
+            if limit.expired() and seconds is not None:
+                raise self._timed_out(seconds) from error
+            return False
+        except BaseException:
+            self._give_up(connection, reason)
+            raise
+        finally:
+            del limit  # it holds the task, a task holds its error, and that holds this frame
+        self._give_up(connection, reason)
+        return False
+
+    def _give_up(self, connection: Connection, reason: str) -> None:
+        """Close a connection that was about to be acquired."""
+        self._leases.requests -= 1
+        self._remove(connection, reason)
+        self._open_missing()
+        self._shutdown.check()
+
+    # -- it is released --------------------------------------------------------------------------
+
+    def release(self, conn: Connection) -> Awaitable[None]:
+        """Give an acquired connection back.
+
+        Takes effect at once; what is returned need not be awaited: it waits until a rollback or
+        reset of the session, if one is due, is over.  A closed connection leaves the pool, and so
+        does one with rows of a streamed result unread, or, without `reset_session`, in a
+        transaction.  Other results that nobody has read are read and dropped before; an error of
+        the server in them is logged.  Raises InterfaceError for a connection that isn't acquired,
+        and in a forked process.
+        """
+        return self._done if self._leases.try_release(conn) else self._release(conn)
+
+    def _release(self, conn: Connection) -> Awaitable[None]:
+        if self._forked_from:
+            self._check_home()
+        if self._loop.is_closed():
+            conn.close()  # its caller was left in the middle, and is collected now
+            return self._done
+        found = self._leases.find_acquired(conn)
+        if found is None:
+            self._forget_terminated(conn)
+            return self._done
+        holder, connection = found
+        holder.connection = connection
+        holder.acquired_where = ""
+        holder.never_acquired = False
+        match action_after_release(connection, self._options):
+            case ReleaseAction.CLOSE:
+                connection.close()
+                self._remove(connection, "unusable")
+            case ReleaseAction.RESET_UNAWAITED:
+                self._reset(connection, holder)
+            case ReleaseAction.RESET:
+                if (reason := self._why_not_kept(holder)) is None:
+                    return self._reset(connection, holder)
+                self._remove(connection, reason)
+            case ReleaseAction.KEEP:
+                self._hand_out(connection, holder)
+        if self._leases.waiting or len(self._leases.holders) < self._options.minsize:
+            self._open_missing()
+        self._shutdown.check()
+        return self._done
+
+    def _forget_terminated(self, conn: Connection) -> None:
+        """Take note that a connection came back which `terminate` closed.
+
+        Raises InterfaceError for one that isn't acquired.
+        """
+        terminated = self._shutdown.terminated
+        for holder in terminated.values():
+            if conn == holder.find():
+                del terminated[holder.key]
+                return
+        raise InterfaceError(f"{conn!r} is not lent by {self!r}")
+
+    # -- its session is reset --------------------------------------------------------------------
+
+    def _reset(self, connection: Connection, holder: ConnectionHolder) -> Awaitable[None]:
+        # Not the task: a caller that is cancelled while it waits must not break off the reset.
+        over: asyncio.Future[None] = self._loop.create_future()
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._resets.discard(task)
+            if connection.is_reusable:
+                self._hand_out(connection, holder)
+            else:
+                self._remove(connection, "reset")
+            self._open_missing()
+            if not over.done():
+                over.set_result(None)
+
+        self._counters.resets += 1
+        self._resets.add(self._shutdown.start(clean(connection, self._options), finished))
+        return over
+
+    # -- it is closed ----------------------------------------------------------------------------
+
+    def _remove(self, connection: Connection, reason: str) -> None:
+        """Take a connection that is neither available nor acquired out of the pool and close it.
+
+        The goodbye to the server is said in the background, so that it logs no aborted connection.
+        """
+        self._leases.holders.pop(id(connection), None)
+        self._counters.closed[reason] += 1
+        if not self._leases.is_open:
+            self._update_leases()
+        if connection.closed and not connection.stopping:
+            return
+        if self._loop.is_closed():
+            connection.close()
+        else:
+            self._shutdown.start(goodbye(connection))
+
+    def _remove_holder(self, holder: ConnectionHolder, reason: str) -> None:
+        if holder.connection is not None:
+            self._remove(holder.connection, reason)
+
+    def _remove_available(self, reason: str) -> None:
+        available = self._leases.available
+        while available:
+            self._remove_holder(available.popleft(), reason)
+
+    def _on_collected(self, reference: Reference) -> None:
+        """An acquired connection was garbage-collected (its own `__del__` closes it)."""
+        key = reference.key
+        holders, terminated = self._leases.holders, self._shutdown.terminated
+        # Its id may be another one's already.
+        if (holder := terminated.get(key)) is not None and holder.reference is reference:
+            del terminated[key]
+        elif (holder := holders.get(key)) is not None and holder.reference is reference:
+            del holders[key]
+            if holder.connection is not None:  # a finalizer released it while it was collected
+                self._leases.available.remove(holder)
+            self._counters.closed["forgotten"] += 1
+            logger.warning(
+                "%r: a connection was garbage-collected without having been released%s",
+                self,
+                _asked_at(holder),
+            )
+            self._update_leases()
+            self._open_missing()
+            self._shutdown.check()
+
+    # -- maintenance -----------------------------------------------------------------------------
+
+    def _later(self, seconds: float, method: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call a method of this pool, if it is still there: a timer must not keep it alive."""
+        return self._loop.call_later(seconds, _call, weakref.WeakMethod(method))
+
+    def _schedule_maintenance(self) -> None:
+        maintenance = self._maintenance
+        maintenance.timer = self._later(maintenance.interval, self._run_maintenance)
+
+    def _run_maintenance(self) -> None:
+        """Replace available connections that are lost or old, report those acquired too long."""
+        self._schedule_maintenance()
+        now = monotonic()
+        maintenance = self._maintenance
+        maintenance.sample_usage(self._acquired, now)
+        for holder, reason in maintenance.take_unusable(now):
+            self._remove_holder(holder, reason)
+        for holder in maintenance.take_unneeded(now, self.size):
+            self._remove_holder(holder, "idle")
+        for holder, seconds in maintenance.find_overdue(now):
+            where = _asked_at(holder)
+            logger.warning("%r: %r has been lent for %.1f s%s", self, holder.find(), seconds, where)
+        self._open_missing()
+
+    async def clear(self) -> None:
+        """Close all available connections."""
+        self._check_home()
+        self._remove_available("clear")
+        await self._wait_for_goodbyes()
+
+    async def drain(self) -> None:
+        """Replace all connections: available ones now, acquired ones when they are released."""
+        self._check_home()
+        self._generation += 1
+        for holder in self._leases.holders.values():
+            holder.must_close = True
+        self._remove_available("drain")
+        self._update_leases()
+        self._open_missing()
+        await self._wait_for_goodbyes()
+
+    async def _wait_for_goodbyes(self) -> None:
+        """Wait until the connections that are being closed are closed."""
+        under_way = self._shutdown.tasks - self._opener.connects - self._resets
+        if under_way:
+            await asyncio.wait(under_way)
+
+    def resize(self, minsize: int, maxsize: int | None = None) -> None:
+        """Change the sizes; `maxsize` stays as it is when it is None.
+
+        Connections that are too many are closed, acquired ones when they are released.  Raises
+        TypeError or ValueError for impossible sizes, PoolClosed when the pool is closing.
+        """
+        self._check_home()
+        options = self._options
+        check_sizes(minsize, options.maxsize if maxsize is None else maxsize)
+        if self._shutdown.is_closing:
+            raise PoolClosed
+        options.minsize = minsize
+        if maxsize is not None:
+            options.maxsize = maxsize
+        available = self._leases.available
+        while available and 0 < options.maxsize < self.size:
+            self._remove_holder(available.popleft(), "surplus")
+        self._update_leases()
+        self._open_missing()
+
+    # -- the pool is closed ----------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Begin to close: nobody gets a connection any more, and those who wait get PoolClosed.
+
+        Acquired connections stay usable until they are released.  `wait_closed` does the rest.
+        """
+        if self._forked_from:
+            self._check_home()
+        if self._shutdown.is_closing:
+            return
+        self._shutdown.is_closing = True
+        self._leases.is_open = False
+        while (waiter := self._leases.pop_waiter()) is not None:
+            waiter.fail(PoolClosed())
+        for timer in (self._opener.retry, self._maintenance.timer):
+            if timer is not None:
+                timer.cancel()
+        self._shutdown.cancel(self._opener.connects)
+
+    def terminate(self) -> None:
+        """Begin to close, and close acquired connections at once under their callers."""
+        self._close_acquired(gently=False)
+
+    def _close_acquired(self, *, gently: bool) -> None:
+        """gently: with a goodbye where no statement is under way."""
+        self.close()
+        shutdown = self._shutdown
+        shutdown.cancel(self._opener.connects)
+        shutdown.cancel(self._resets)
+        for holder in [holder for holder in self._leases.holders.values() if holder.is_acquired]:
+            connection = holder.find()
+            if connection is None:
+                continue  # garbage-collected: the pool is about to be told
+            shutdown.terminated[holder.key] = holder
+            if not gently or connection.busy or not connection.idle:
+                connection.close()
+            self._remove(connection, "close")
+        shutdown.check()
+
+    async def wait_closed(self, timeout: float | None = None) -> None:
+        """Wait until all acquired connections are released and all connections are closed.
+
+        timeout: seconds after which acquired connections are closed under their callers (None:
+        never).  May be called several times, also after it was cancelled.  Raises RuntimeError
+        unless `close` or `terminate` was called before.
+        """
+        if timeout is not None:
+            check_seconds("timeout", timeout, zero=True)
+        shutdown = self._shutdown
+        if shutdown.is_closed:
+            return
+        if not shutdown.is_closing:
+            raise RuntimeError(".wait_closed() should be called after .close()")
+        self._check_home()
+        self._remove_available("close")
+        shutdown.check()
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                await shutdown.wait()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._close_acquired(gently=True)
+            await shutdown.wait()
+        shutdown.is_closed = True
+
+    # -- rules -----------------------------------------------------------------------------------
+
+    def _update_leases(self) -> None:
+        """Tell the LeaseQueue what it may do without the pool; after each change of the rules."""
+        options, leases = self._options, self._leases
+        maxsize, holders = options.maxsize, leases.holders
+        leases.capacity = maxsize if options.needs_only_waiting else -1
+        leases.is_open = (
+            options.needs_no_care
+            and not self._is_traced
+            and not self._shutdown.is_closing
+            and not self._forked_from
+            and (not maxsize or len(holders) <= maxsize)
+            and not any(holder.must_close for holder in holders.values())
+        )
+
+    def _check_home(self) -> None:
+        """Raise InterfaceError in a forked process, and on another event loop."""
+        if self._forked_from:
+            raise InterfaceError(
+                f"{self!r} was made in process {self._forked_from}, before this one was forked: "
+                "two processes can't share a connection, make a pool in each"
+            )
+        if asyncio.get_running_loop() is not self._loop:
+            raise InterfaceError(
+                f"{self!r} belongs to another event loop than the one that runs: make one in each"
+            )
+
+    def _on_forked(self) -> None:
+        # Marked once, so that nobody needs to ask for the process id at each `acquire`.
+        self._forked_from = os.getppid()
+        self._leases.is_open = False
+        _inherited.extend(holder.find() for holder in self._leases.holders.values())
+
+    # -- `with` and `await` ----------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, PoolConnectionContextManager]:
         warnings.warn(
@@ -220,4 +927,51 @@ class Pool(Borrowing):
         await self.wait_closed()
 
 
-_acquire, _release = Pool._acquire, Pool.release
+_OWN_ACQUIRE, _OWN_RELEASE = Pool._acquire, Pool.release
+
+# Looked up when they are needed: a tracer may replace them.
+_FUNCTIONS = PoolFunctions(
+    acquire=lambda pool, timeout: pool._acquire() if timeout is None else pool._acquire(timeout),
+    accept=lambda pool, connection: pool._accept_or_acquire(connection),
+    release=lambda pool, connection: pool.release(connection),
+)
+
+
+def _asked_at(holder: ConnectionHolder) -> str:
+    if holder.acquired_where:
+        return f"; it was asked for at:\n{holder.acquired_where}"
+    return " (with debug=True the pool tells where it was asked for)"
+
+
+def _collected(pool: weakref.ref[Pool]) -> OnCollected:
+    def collected(reference: weakref.ref[Connection]) -> None:
+        owner = pool()
+        if owner is not None and isinstance(reference, Reference) and not owner._loop.is_closed():
+            try:
+                owner._loop.call_soon_threadsafe(owner._on_collected, reference)
+            except RuntimeError:  # closed by another thread just now
+                return
+
+    return collected
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    found = method()
+    if found is not None:
+        found()
+
+
+_all: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+# The connections of the parent process, in a process that was forked. They must never be
+# garbage-collected: that would take their sockets out of an epoll object that both share.
+_inherited: list[Connection | None] = []
+
+
+def _after_fork() -> None:
+    for pool in _all:
+        pool._on_forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

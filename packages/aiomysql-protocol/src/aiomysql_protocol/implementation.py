@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from aiomysql_protocol import lending
 from aiomysql_protocol._accelerator import (
     VARIABLE,
     accelerator,
@@ -47,18 +46,3 @@ def reason_for(package: str, *, built: bool) -> str:
 def reason() -> str:
     """Why IMPLEMENTATION is what it is: a clause for messages."""
     return reason_for("aiomysql_protocol", built=IMPLEMENTATION == "c")
-
-
-# Until they have moved to the layers that use them.
-if TYPE_CHECKING:
-    from aiomysql_protocol.lending import Item as Item
-    from aiomysql_protocol.lending import Loan as Loan
-    from aiomysql_protocol.lending import Shelf as Shelf
-    from aiomysql_protocol.lending import Turn as Turn
-    from aiomysql_protocol.lending import following as following
-    from aiomysql_protocol.lending import resting as resting
-else:
-    _c = accelerator()
-    _lending = lending if _c is None else _c
-    Item, Turn, Shelf, Loan = _lending.Item, _lending.Turn, _lending.Shelf, _lending.Loan
-    resting, following = _lending.resting, _lending.following

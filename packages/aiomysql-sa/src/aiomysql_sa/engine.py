@@ -19,7 +19,7 @@ from aiomysql_core.cursors import (
     SSDictCursor,
 )
 from aiomysql_pool import Pool, create_pool
-from aiomysql_pool.awaitable import PoolContextManager
+from aiomysql_pool.acquire import PoolContextManager
 from aiomysql_pool.pool import warn_of_loop
 from aiomysql_sa.awaitable import EngineAcquireContextManager
 from aiomysql_sa.connection import SAConnection

@@ -6,9 +6,9 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from aiomysql_core.waiting.awaitable import AwaitableContextManager as _ContextManager
-from aiomysql_pool.awaitable import PoolAcquireContextManager as _PoolAcquireContextManager
-from aiomysql_pool.awaitable import PoolConnectionContextManager as _PoolConnectionContextManager
-from aiomysql_pool.awaitable import PoolContextManager as _PoolContextManager
+from aiomysql_pool.acquire import PoolAcquireContextManager as _PoolAcquireContextManager
+from aiomysql_pool.acquire import PoolConnectionContextManager as _PoolConnectionContextManager
+from aiomysql_pool.acquire import PoolContextManager as _PoolContextManager
 
 if TYPE_CHECKING:
     from aiomysql_sa.awaitable import SAConnectionContextManager as _SAConnectionContextManager

@@ -6,11 +6,11 @@
 #include "module.h"
 
 #include "engine/cursor_state.h"
-#include "engine/fast_path.h"
-#include "engine/ready.h"
-#include "engine/ready_context.h"
+#include "transport/fast_path.h"
+#include "waiting/ready.h"
+#include "waiting/ready_context.h"
 #include "engine/runner_state.h"
-#include "engine/waiter.h"
+#include "waiting/waiter.h"
 #include "interpreter.h"
 #include "transport/receiver.h"
 

@@ -1,9 +1,6 @@
 /* What is worth writing in C, in the rooms of the Python modules that do the same. */
 #include "module.h"
 
-#include "_lending.h"
-#include "_waiting.h"
-
 #include "commands/exchange_state.h"
 #include "commands/requests.h"
 #include "commands/response.h"
@@ -91,11 +88,9 @@ module_exec(PyObject *module)
         PyModule_AddType(module, state->decoder_type) < 0) {
         return -1;
     }
-    state->ready_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Ready_spec, NULL);
-    state->waiter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Waiter_spec, NULL);
     state->payload_type =
         (PyTypeObject *)PyType_FromModuleAndSpec(module, &LongPayload_spec, NULL);
-    if (state->ready_type == NULL || state->waiter_type == NULL || state->payload_type == NULL) {
+    if (state->payload_type == NULL) {
         return -1;
     }
     state->exchange_state_type =
@@ -107,8 +102,7 @@ module_exec(PyObject *module)
         PyModule_AddType(module, state->result_state_type) < 0) {
         return -1;
     }
-    state->ready_type->tp_vectorcall = Ready_vectorcall;
-    if (PyModule_AddType(module, state->payload_type) < 0 || lending_exec(module, state) < 0) {
+    if (PyModule_AddType(module, state->payload_type) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->binary_decoder_type);
@@ -120,8 +114,6 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
 
     Py_VISIT(state->decoder_type);
-    Py_VISIT(state->ready_type);
-    Py_VISIT(state->waiter_type);
     Py_VISIT(state->exchange_state_type);
     Py_VISIT(state->result_state_type);
     Py_VISIT(state->payload_type);
@@ -142,10 +134,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
         Py_VISIT(state->kinds[i].type);
         Py_VISIT(state->kinds[i].new_result);
     }
-    if (owners_traverse(&state->owners, visit, arg)) {
-        return -1;
-    }
-    return lending_traverse(&state->lending, visit, arg);
+    return owners_traverse(&state->owners, visit, arg);
 }
 
 static int
@@ -153,10 +142,7 @@ module_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    lending_clear(&state->lending);
     Py_CLEAR(state->decoder_type);
-    Py_CLEAR(state->ready_type);
-    Py_CLEAR(state->waiter_type);
     Py_CLEAR(state->exchange_state_type);
     Py_CLEAR(state->result_state_type);
     Py_CLEAR(state->payload_type);
@@ -194,12 +180,10 @@ module_free(void *module)
 static PyMethodDef module_methods[] = {
     {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See text.dict_rows."},
     {"drain_rows", drain_rows, METH_O, "See text.drain_rows."},
-    {"following", following, METH_O, "See lending.following."},
     {"literals", METHOD(literals), METH_FASTCALL, "See literals.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.pack_parameters."},
     {"quick_response", METHOD(quick_response), METH_FASTCALL, "See session.quick_response."},
     {"read_greeting", read_greeting, METH_O, "See handshake.read_greeting."},
-    {"resting", resting, METH_VARARGS, "See lending.resting."},
     {"start_execution", METHOD(start_execution), METH_FASTCALL,
      "See prepared.start_execution."},
     {"start_query", METHOD(start_query), METH_FASTCALL, "See query.start_query."},

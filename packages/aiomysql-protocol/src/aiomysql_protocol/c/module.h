@@ -41,32 +41,8 @@ typedef struct {
     int binary;
 } QueryKind;
 
-enum { SPARES = 32 };
-
-/* Objects that are no more, of one type. */
 typedef struct {
-    PyObject *objects[SPARES];
-    int count;
-    int room;
-} Spares;
-
-typedef struct { /* see _lending.h */
-    Spares turns;
-    Spares loans;
-    PyTypeObject *rule_type;
-    PyTypeObject *item_type;
-    PyTypeObject *turn_type;
-    PyTypeObject *shelf_type;
-    PyTypeObject *loan_type;
-    PyObject *deque_type;
-    PyObject *monotonic;
-} Lending;
-
-typedef struct {
-    Lending lending;
     PyTypeObject *decoder_type;
-    PyTypeObject *ready_type;
-    PyTypeObject *waiter_type;
     PyTypeObject *payload_type;
     PyTypeObject *binary_decoder_type;
     PyTypeObject *exchange_state_type;

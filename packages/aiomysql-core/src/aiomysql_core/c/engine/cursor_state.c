@@ -1,7 +1,7 @@
 #include "engine/cursor_state.h"
 
 #include "dealloc.h"
-#include "engine/ready.h"
+#include "waiting/ready.h"
 
 #include <stddef.h>
 

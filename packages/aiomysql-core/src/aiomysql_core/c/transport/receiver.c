@@ -1,8 +1,8 @@
 #include "transport/receiver.h"
 
 #include "dealloc.h"
-#include "engine/waiter.h"
 #include "module.h"
+#include "waiting/waiter.h"
 
 #include <errno.h>
 #include <stddef.h>

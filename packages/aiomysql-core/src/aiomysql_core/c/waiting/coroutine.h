@@ -1,7 +1,7 @@
 /* What the coroutine types here have in common: each is its own iterator, so that awaiting costs no
  * other object. */
-#ifndef AIOMYSQL_CORE_ENGINE_COROUTINE_H
-#define AIOMYSQL_CORE_ENGINE_COROUTINE_H
+#ifndef AIOMYSQL_CORE_WAITING_COROUTINE_H
+#define AIOMYSQL_CORE_WAITING_COROUTINE_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

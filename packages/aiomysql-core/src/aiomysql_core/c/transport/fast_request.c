@@ -1,4 +1,4 @@
-#include "engine/fast_request.h"
+#include "transport/fast_request.h"
 
 #include "interpreter.h"
 

@@ -1,10 +1,10 @@
 /* What a FastPath is, and what it does before it sends: is the connection at rest, is the statement
  * one for it, and what is to be sent?  Nothing is changed here but what it knows of statements. */
-#ifndef AIOMYSQL_CORE_ENGINE_FAST_REQUEST_H
-#define AIOMYSQL_CORE_ENGINE_FAST_REQUEST_H
+#ifndef AIOMYSQL_CORE_TRANSPORT_FAST_REQUEST_H
+#define AIOMYSQL_CORE_TRANSPORT_FAST_REQUEST_H
 
 #include "engine/cursor_state.h"
-#include "engine/waiter.h"
+#include "waiting/waiter.h"
 
 typedef struct {
     PyObject_HEAD

@@ -2,11 +2,11 @@
  * what cursors.py, runner.py, statements.py and socket_stream.py do, step by step.  Wherever something
  * else is to be done `begin` changes nothing and says so, and awaiting leaves the result to be taken.
  */
-#include "engine/fast_path.h"
+#include "transport/fast_path.h"
 
 #include "dealloc.h"
-#include "engine/coroutine.h"
-#include "engine/fast_request.h"
+#include "transport/fast_request.h"
+#include "waiting/coroutine.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /* `Cursor.execute` for what is done most: one statement on a connection at rest, from a buffered
  * cursor, whose whole response comes at once. */
-#ifndef AIOMYSQL_CORE_ENGINE_FAST_PATH_H
-#define AIOMYSQL_CORE_ENGINE_FAST_PATH_H
+#ifndef AIOMYSQL_CORE_TRANSPORT_FAST_PATH_H
+#define AIOMYSQL_CORE_TRANSPORT_FAST_PATH_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,7 +1,7 @@
-#include "engine/ready_context.h"
+#include "waiting/ready_context.h"
 
 #include "dealloc.h"
-#include "engine/coroutine.h"
+#include "waiting/coroutine.h"
 #include "engine/cursor_state.h"
 
 typedef struct {

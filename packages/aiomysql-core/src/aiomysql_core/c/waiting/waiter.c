@@ -1,8 +1,8 @@
-#include "engine/waiter.h"
+#include "waiting/waiter.h"
 
 #include "dealloc.h"
-#include "engine/coroutine.h"
 #include "module.h"
+#include "waiting/coroutine.h"
 
 #include <stddef.h>
 

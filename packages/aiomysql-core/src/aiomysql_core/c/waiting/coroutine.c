@@ -1,4 +1,4 @@
-#include "engine/coroutine.h"
+#include "waiting/coroutine.h"
 
 #include "exceptions.h"
 

@@ -1,6 +1,6 @@
 /* Waiter: see waiter.py. */
-#ifndef AIOMYSQL_CORE_ENGINE_WAITER_H
-#define AIOMYSQL_CORE_ENGINE_WAITER_H
+#ifndef AIOMYSQL_CORE_WAITING_WAITER_H
+#define AIOMYSQL_CORE_WAITING_WAITER_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,8 +1,8 @@
-#include "engine/ready.h"
+#include "waiting/ready.h"
 
 #include "dealloc.h"
-#include "engine/coroutine.h"
 #include "module.h"
+#include "waiting/coroutine.h"
 
 #include <stddef.h>
 
@@ -118,7 +118,7 @@ static PyMemberDef Ready_members[] = {
 };
 
 static PyType_Slot Ready_slots[] = {
-    {Py_tp_doc, "Ready(value)\n--\n\nSee ready.PyReady."},
+    {Py_tp_doc, "Ready(value, /)\n--\n\nSee ready.PyReady."},
     {Py_tp_new, Ready_new},
     {Py_tp_dealloc, Ready_dealloc},
     {Py_tp_traverse, Ready_traverse},

@@ -1,6 +1,6 @@
 /* Ready: see ready.py. */
-#ifndef AIOMYSQL_CORE_ENGINE_READY_H
-#define AIOMYSQL_CORE_ENGINE_READY_H
+#ifndef AIOMYSQL_CORE_WAITING_READY_H
+#define AIOMYSQL_CORE_WAITING_READY_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,6 +1,6 @@
 /* An AwaitableContextManager whose object is there already: see awaitable.py. */
-#ifndef AIOMYSQL_CORE_ENGINE_READY_CONTEXT_H
-#define AIOMYSQL_CORE_ENGINE_READY_CONTEXT_H
+#ifndef AIOMYSQL_CORE_WAITING_READY_CONTEXT_H
+#define AIOMYSQL_CORE_WAITING_READY_CONTEXT_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,0 +1,212 @@
+"""What `create_pool()`, `Pool.acquire()` and `await pool` return."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from aiomysql_core import Connection
+from aiomysql_core.engine.runner_state import nothing_to_end
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
+from aiomysql_core.waiting.ready import DONE
+from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
+
+if TYPE_CHECKING:
+    from aiomysql_pool.pool import Pool
+
+T = TypeVar("T")
+
+
+class PoolContextManager(AwaitableContextManager[T], Generic[T]):
+    """`await` gives an open pool; `async with` also closes it and waits until it is closed."""
+
+    __slots__ = ()
+
+
+class PoolFunctions(NamedTuple):
+    """What an AcquireContext asks of its pool, the first argument, in less simple cases."""
+
+    #: With a time-out in seconds or None: gives an open connection.
+    acquire: Callable[[Any, float | None], Awaitable[Connection]]
+    #: With a connection that came from the queue and can't be used as it is: gives that or another.
+    accept: Callable[[Any, Connection], Awaitable[Connection]]
+    #: Takes a connection back.
+    release: Callable[[Any, Connection], Awaitable[None]]
+
+
+_AWAITED = "this connection is being awaited already"
+
+
+class _Progress:
+    """How far the awaiting of an AcquireContext has come.
+
+    The steps hold this and not the context, which holds them: no reference cycle.
+    """
+
+    is_under_way = False
+    waiter: PoolWaiter | None = None
+
+
+class AcquireContext(Coroutine[Any, Any, Connection]):
+    """`await` gives a connection that the caller releases; `async with` releases it itself.
+
+    What `Pool.acquire` returns.  Awaiting raises what the functions raise and what
+    `PoolWaiter.fail` was called with; RuntimeError while another task awaits the same object.  It
+    doesn't suspend when a connection is available.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_functions",
+        "_leases",
+        "_pool",
+        "_progress",
+        "_steps",
+        "_timeout",
+    )
+
+    def __init__(
+        self, leases: LeaseQueue, functions: PoolFunctions, pool: Any, timeout: float | None
+    ) -> None:
+        self._leases = leases
+        self._functions = functions
+        self._pool = pool
+        self._timeout = timeout
+        self._progress: _Progress | None = None
+        self._connection: Connection | None = None
+        self._steps: Generator[Any, Any, Connection] | None = None
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        if self._progress is None:
+            self._progress = _Progress()
+        return _acquire(self._leases, self._functions, self._pool, self._timeout, self._progress)
+
+    async def __aenter__(self) -> Connection:
+        connection = self._leases.try_acquire()
+        if connection is None:
+            connection = await self
+        self._connection = connection
+        return connection
+
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Awaitable[None]:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            raise RuntimeError("no connection was acquired")
+        if self._leases.try_release(connection):
+            return DONE
+        return self._functions.release(self._pool, connection)
+
+    def send(self, value: Any, /) -> Any:
+        """Part of the coroutine protocol: tasks run what they are given by it."""
+        progress = self._progress
+        if progress is not None and progress.waiter is not None and progress.waiter.is_waiting:
+            raise RuntimeError(_AWAITED)  # it is not the task that waits that goes on
+        return self._running().send(value)
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> Any:
+        """Part of the coroutine protocol."""
+        try:
+            error = typ if val is None else val
+            if tb is not None and isinstance(error, BaseException):
+                error = error.with_traceback(tb)
+            return self._running().throw(error)
+        finally:
+            del typ, val, error  # an error must not be held by a frame that it holds
+
+    def _running(self) -> Generator[Any, Any, Connection]:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps
+
+    def close(self) -> None:
+        """Part of the coroutine protocol: nobody will await this."""
+        self._running().close()
+
+
+def _acquire(
+    leases: LeaseQueue,
+    functions: PoolFunctions,
+    pool: Any,
+    timeout: float | None,
+    progress: _Progress,
+) -> Generator[Any, None, Connection]:
+    if progress.is_under_way:
+        raise RuntimeError(_AWAITED)
+    connection = leases.try_acquire()
+    if connection is not None:
+        return connection
+    progress.is_under_way = True
+    try:
+        if timeout is None and leases.needs_only_waiting():
+            waiter = progress.waiter = leases.enqueue()
+            if leases.is_complete() or not waiter.is_waiting:
+                connection, is_usable = yield from _wait(leases, functions, pool, progress, waiter)
+                if is_usable:
+                    return connection
+                return (yield from functions.accept(pool, connection).__await__())
+            # While the waiter was made something happened that the pool must see to.
+            progress.waiter = None
+            leases.discard(waiter)
+        return (yield from functions.acquire(pool, timeout).__await__())
+    finally:
+        progress.is_under_way = False
+
+
+def _wait(
+    leases: LeaseQueue,
+    functions: PoolFunctions,
+    pool: Any,
+    progress: _Progress,
+    waiter: PoolWaiter,
+) -> Generator[Any, None, tuple[Connection, bool]]:
+    """What comes from the queue, and whether it can be used as it is."""
+    began = monotonic()
+    try:
+        yield from waiter.waiter.__await__()
+        connection = waiter.outcome()
+        holder = waiter.holder
+        is_usable = leases.is_open and holder is not None and nothing_to_end(holder.runner)
+    except BaseException:
+        leases.discard(waiter)
+        if waiter.connection is not None:
+            functions.release(pool, waiter.connection)
+        raise
+    finally:
+        progress.waiter = None
+        leases.record_wait(monotonic() - began)
+    if is_usable and holder is not None:
+        holder.never_acquired = False
+    return connection, is_usable
+
+
+#: The classic name of what `Pool.acquire` returns.
+PoolAcquireContextManager = AcquireContext
+
+
+class PoolConnectionContextManager:
+    """`with await pool as connection:`, the form from before there was `async with`."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: Pool, connection: Connection) -> None:
+        self._pool = pool
+        self._connection = connection
+
+    def __enter__(self) -> Connection:
+        return self._connection
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.release(self._connection)

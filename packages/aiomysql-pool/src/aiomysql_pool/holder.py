@@ -1,0 +1,89 @@
+"""What a pool knows of each of its connections."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from time import monotonic
+from typing import Self
+
+from aiomysql_core import Connection
+
+#: Told when a connection is garbage-collected; may be called in any thread.
+OnCollected = Callable[[weakref.ref[Connection]], None]
+
+
+class Reference(weakref.ref[Connection]):
+    """A weak reference that knows the key of the connection's holder."""
+
+    __slots__ = ("key",)
+
+    def __new__(cls, connection: Connection, on_collected: OnCollected) -> Self:
+        return super().__new__(cls, connection, on_collected)
+
+    def __init__(self, connection: Connection, on_collected: OnCollected) -> None:
+        self.key = id(connection)
+
+
+class ConnectionHolder:
+    """Stands for one open connection in a pool.
+
+    While the connection is acquired it refers to it weakly: a caller that forgets a connection must
+    not take it from the pool for ever.  Times are those of time.monotonic.
+    """
+
+    __slots__ = (
+        "acquired_at",
+        "acquired_where",
+        "connection",
+        "expires_at",
+        "is_reported",
+        "key",
+        "must_close",
+        "never_acquired",
+        "opened_at",
+        "reference",
+        "runner",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        on_collected: OnCollected,
+        opened_at: float,
+        expires_at: float,
+    ) -> None:
+        #: The connection; None while it is acquired.
+        self.connection: Connection | None = connection
+        #: What tells quickly whether the connection can change hands.
+        self.runner = connection.runner
+        self.reference = Reference(connection, on_collected)
+        #: Where the pool finds it.
+        self.key = id(connection)
+        #: Whether no caller has had it yet.
+        self.never_acquired = True
+        #: When it was acquired; only kept if an option needs it.
+        self.acquired_at = opened_at
+        #: When it was opened, and when it is to be replaced.
+        self.opened_at = opened_at
+        self.expires_at = expires_at
+        #: Whether it is to be closed when it is released.
+        self.must_close = False
+        #: Where the caller asked for it (debug mode).
+        self.acquired_where = ""
+        #: Whether it was reported as acquired for too long.
+        self.is_reported = False
+
+    def record_acquired(self) -> None:
+        """It is acquired from now on."""
+        self.is_reported = False
+        self.acquired_at = monotonic()
+
+    def find(self) -> Connection | None:
+        """The connection, wherever it is; None: it was garbage-collected."""
+        return self.reference()
+
+    @property
+    def is_acquired(self) -> bool:
+        """Whether a caller has the connection, or is about to get it."""
+        return self.connection is None

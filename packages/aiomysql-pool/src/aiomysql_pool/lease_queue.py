@@ -1,0 +1,204 @@
+"""Which connections are available, who waits for one, and how the one comes to the other.
+
+Here is what happens nearly always: an available connection is acquired, a released one goes to the
+caller that has waited longest.  Whatever takes more than that is the pool's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+
+from aiomysql_core import Connection
+from aiomysql_core.engine.runner_state import nothing_to_end
+from aiomysql_core.waiting.waiter import Waiter, done_future
+from aiomysql_pool.holder import ConnectionHolder
+
+
+class PoolWaiter:
+    """One caller in the queue, who awaits the `waiter` and then asks for the `outcome`.
+
+    Made by `LeaseQueue.enqueue`.
+    """
+
+    __slots__ = ("_error", "connection", "holder", "ticket", "waiter")
+
+    def __init__(self, waiter: Waiter, ticket: int) -> None:
+        waiter.arm(None)
+        self.waiter = waiter
+        #: Tickets grow with the time of asking.
+        self.ticket = ticket
+        #: What was given, and its holder; None before.
+        self.connection: Connection | None = None
+        self.holder: ConnectionHolder | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing was given yet, neither a connection nor an error nor a cancellation."""
+        return self.waiter.armed
+
+    def give(self, holder: ConnectionHolder, connection: Connection) -> None:
+        """Let the caller get `connection`."""
+        self.holder, self.connection = holder, connection
+        holder.runner.wake_next(self.waiter)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the caller get `error`, unless it got something already."""
+        if self.waiter.armed:
+            self._error = error
+            self.waiter.fire(False)
+
+    def outcome(self) -> Connection:
+        """What was given.  Raises the error that was given instead, RuntimeError before either."""
+        if self.connection is not None:
+            return self.connection
+        error, self._error = self._error, None
+        if error is None:
+            raise RuntimeError("nothing was given yet")
+        try:
+            raise error
+        finally:
+            del error  # it holds the frame that holds this
+
+
+class LeaseQueue:
+    """The connections of a pool, and the queue of those who wait for one.
+
+    It belongs to the event loop `loop`.  A finalizer may release a connection wherever memory is
+    allocated: no step here leaves behind what such a release could not go on with.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._done_future = done_future(loop)
+        self._waiters: OrderedDict[PoolWaiter, None] = OrderedDict()
+        #: The holder of every open connection that is not being closed, by the connection's id.
+        self.holders: dict[int, ConnectionHolder] = {}
+        #: Those of the available ones, longest available first.
+        self.available: deque[ConnectionHolder] = deque()
+        #: Whether connections may change hands without the pool.
+        self.is_open = False
+        #: So many connections there are when no more will be opened and a caller who finds none
+        #: needs nothing but to wait; -1: ask the pool.
+        self.capacity = -1
+        #: How many connections were acquired.
+        self.requests = 0
+        #: How many callers had to wait, and for how long together, in seconds.
+        self.waited = 0
+        self.wait_time = 0.0
+        #: The ticket given out last.
+        self.newest_ticket = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait."""
+        return len(self._waiters)
+
+    def record_wait(self, seconds: float) -> None:
+        """Count a wait that is over, well or badly."""
+        self.waited += 1
+        self.wait_time += seconds
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def try_acquire(self) -> Connection | None:
+        """Take the first available connection; None if more is to be done than that."""
+        if not (self.available and self.is_open and self._loop_is_running_here()):
+            return None
+        holder = self.available.popleft()
+        connection = holder.connection
+        if connection is None or not nothing_to_end(holder.runner):
+            self.available.appendleft(holder)
+            return None
+        holder.connection = None
+        holder.never_acquired = False
+        self.requests += 1
+        return connection
+
+    def try_release(self, connection: Connection) -> bool:
+        """Make an acquired connection available again; False: more is to be done than that."""
+        holder = self.holders.get(id(connection)) if self.is_open else None
+        if holder is None or holder.connection is not None or not nothing_to_end(holder.runner):
+            return False
+        holder.never_acquired = False
+        self.make_available(holder, connection)
+        return True
+
+    def make_available(self, holder: ConnectionHolder, connection: Connection) -> bool:
+        """Give a connection to the oldest waiter or keep it; returns whether it was given."""
+        waiter = self.pop_waiter() if self._waiters else None
+        if waiter is None:
+            holder.connection = connection
+            self.available.append(holder)
+            return False
+        holder.connection = None
+        self.requests += 1
+        waiter.give(holder, connection)
+        return True
+
+    def find_acquired(self, connection: Connection) -> tuple[ConnectionHolder, Connection] | None:
+        """The holder of an acquired connection and the pool's own object for it.
+
+        What is released may be a tracer's proxy that only equals the connection.
+        """
+        holder = self.holders.get(id(connection))
+        if holder is not None and holder.is_acquired and holder.find() is connection:
+            return holder, connection
+        for holder in self.holders.values():
+            if holder.is_acquired and (own := holder.find()) is not None and connection == own:
+                return holder, own
+        return None
+
+    # -- the queue -------------------------------------------------------------------------------
+
+    def enqueue(self, *, first: bool = False) -> PoolWaiter:
+        """A new waiter, the last in the queue or the first."""
+        waiter = PoolWaiter(
+            Waiter(self._loop, asyncio.CancelledError, self._done_future), self.newest_ticket + 1
+        )
+        self.newest_ticket += 1
+        self._waiters[waiter] = None
+        if first:
+            self._waiters.move_to_end(waiter, last=False)
+        self._serve_waiters()
+        return waiter
+
+    def _serve_waiters(self) -> None:
+        """Somebody has come into the queue: what a finalizer released just before found nobody."""
+        while self.available and self._waiters:
+            holder = self.available.popleft()
+            if (connection := holder.connection) is not None:
+                self.make_available(holder, connection)
+
+    def pop_waiter(self, ticket: int | None = None) -> PoolWaiter | None:
+        """Take out the oldest waiter; None if there is none, or its ticket is above `ticket`."""
+        waiters = self._waiters
+        while waiters:
+            waiter, _ = waiters.popitem(last=False)
+            if waiter.waiter.armed:
+                if ticket is None or waiter.ticket <= ticket:
+                    return waiter
+                waiters[waiter] = None
+                waiters.move_to_end(waiter, last=False)
+                self._serve_waiters()
+                break
+        return None
+
+    def discard(self, waiter: PoolWaiter) -> None:
+        """Take out a waiter, if it is in the queue."""
+        self._waiters.pop(waiter, None)
+
+    def needs_only_waiting(self) -> bool:
+        """Whether a caller who finds no connection has nothing to do but to wait."""
+        return self.is_complete() and not self.available and self._loop_is_running_here()
+
+    def is_complete(self) -> bool:
+        """Whether all connections are open that will be, and change hands without the pool."""
+        return self.is_open and len(self.holders) == self.capacity
+
+    def _loop_is_running_here(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False

@@ -1,0 +1,81 @@
+"""What a pool looks after while nobody asks: lost and old connections, and forgotten ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from time import monotonic
+
+from aiomysql_pool.holder import ConnectionHolder
+from aiomysql_pool.lease_queue import LeaseQueue
+from aiomysql_pool.options import PoolOptions
+from aiomysql_pool.statistics import Counters
+
+#: Seconds between two rounds; fewer if an option is more exact than that.
+INTERVAL = 1.0
+
+
+class Maintenance:
+    """Finds the connections to be replaced, closed or reported, once per `interval`."""
+
+    def __init__(self, options: PoolOptions, leases: LeaseQueue, counters: Counters) -> None:
+        self._options = options
+        self._leases = leases
+        self._counters = counters
+        #: The timer of the next round; None before the first `minsize` connections are open.
+        self.timer: asyncio.TimerHandle | None = None
+        # How few connections were available since the last look (option `max_idle`).
+        self._least_available = 0
+        self._last_look = self._last_sample = monotonic()
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next round."""
+        options = self._options
+        times = (options.max_lifetime, options.max_idle, options.report_lent_after)
+        return min([INTERVAL, *(max(time / 4, 0.01) for time in times if time is not None)])
+
+    def sample_usage(self, acquired: int, now: float) -> None:
+        """Count for how long connections were acquired.
+
+        Sampled: two readings of the clock for each lease would cost more than all else.
+        """
+        self._counters.usage_time += acquired * (now - self._last_sample)
+        self._last_sample = now
+
+    def record_available(self) -> None:
+        """Note how many connections are available, after one was acquired."""
+        self._least_available = min(self._least_available, len(self._leases.available))
+
+    def take_unusable(self, now: float) -> Iterator[tuple[ConnectionHolder, str]]:
+        """Take out the available connections that are lost or too old, with the reason of each."""
+        for holder in [*self._leases.available]:
+            is_lost = holder.runner.closed
+            if is_lost or now >= holder.expires_at:
+                self._leases.available.remove(holder)
+                yield holder, "lost" if is_lost else "expired"
+
+    def take_unneeded(self, now: float, size: int) -> Iterator[ConnectionHolder]:
+        """Take out as many connections as nobody needed in `max_idle` seconds, down to `minsize`.
+
+        Available connections are acquired in turn, so each of them is used now and then: what
+        counts is how many were available at the busiest moment.
+        """
+        options, available = self._options, self._leases.available
+        if options.max_idle is None or now - self._last_look < options.max_idle:
+            return
+        for _ in range(min(self._least_available, len(available), size - options.minsize)):
+            yield available.popleft()
+        self._least_available = len(available)
+        self._last_look = now
+
+    def find_overdue(self, now: float) -> Iterator[tuple[ConnectionHolder, float]]:
+        """Those acquired for too long, which were not found before, and for how many seconds."""
+        limit = self._options.report_lent_after
+        if limit is None:
+            return
+        for holder in [*self._leases.holders.values()]:
+            seconds = now - holder.acquired_at
+            if holder.is_acquired and not holder.is_reported and seconds > limit:
+                holder.is_reported = True
+                yield holder, seconds

@@ -1,0 +1,38 @@
+"""What is to be done with a connection that was released."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from aiomysql_core import Connection
+from aiomysql_pool.lifecycle import is_cleanable
+from aiomysql_pool.options import PoolOptions
+
+
+class ReleaseAction(Enum):
+    """What is to be done with a connection that was released."""
+
+    #: Make it available as it is.
+    KEEP = auto()
+    #: Read what is left of results and reset the session first; the caller may wait for that.
+    RESET = auto()
+    #: The same, but its statement is being stopped: who was cancelled is not to wait for that.
+    RESET_UNAWAITED = auto()
+    #: Close it: it can't be used again.
+    CLOSE = auto()
+
+
+def action_after_release(connection: Connection, options: PoolOptions) -> ReleaseAction:
+    """See ReleaseAction."""
+    if connection.stopping and not connection.closed:
+        return ReleaseAction.RESET_UNAWAITED
+    if not is_cleanable(connection, options):
+        return ReleaseAction.CLOSE
+    if (
+        options.reset_session == "full"
+        or options.reset is not None
+        or connection.runner.outstanding
+        or not connection.runner.nothing_to_end()
+    ):
+        return ReleaseAction.RESET
+    return ReleaseAction.KEEP
