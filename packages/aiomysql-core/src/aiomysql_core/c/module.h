@@ -31,10 +31,9 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_handle) X(_readable)        \
-    X(_take) X(_usual_init) X(_write) X(arm)                                                       \
-    X(cached) X(close) X(connection_lost) X(count) X(fire) X(literal) X(loop)                      \
-    X(mark_progress) X(no_backslash_escapes) X(throw) X(wake_if_progressed)
+    X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(cached) X(close)      \
+    X(connection_lost) X(count) X(fire) X(literal) X(loop) X(no_backslash_escapes)                 \
+    X(mark_progress) X(_usual_init) X(__aexit__) X(_check_executed)
 
 typedef struct {
 #define X(name) PyObject *name;

@@ -442,7 +442,7 @@ class CommandRunner(RunnerState):
         stream.flush()
 
     async def _wait(self, exchange: Exchange, *, kills: bool = True) -> None:
-        """Wait until `exchange` has news; kills: may it be killed when that is cancelled?"""
+        """Wait until `exchange` has progressed; kills: a cancelled statement may be killed."""
         if exchange.consume_progress():
             return
         stream = self.stream()
@@ -461,7 +461,7 @@ class CommandRunner(RunnerState):
         *,
         kills: bool = True,
     ) -> None:
-        """Wait, and close the stream when that is interrupted: nobody will read the answer."""
+        """Wait, and close the stream when an exception comes: nobody will read the response."""
         try:
             if seconds is None:
                 await wait()
@@ -472,7 +472,7 @@ class CommandRunner(RunnerState):
             raise
 
     def _interrupted(self, error: BaseException, *, kills: bool = True) -> None:
-        """Nobody will read the answer: have the statement stopped, or close the stream."""
+        """Have the statement stopped, or close the stream: nobody will read the response."""
         cancelled = isinstance(error, asyncio.CancelledError)
         if kills and cancelled and self._kill_client is not None and self._stop(self._kill_client):
             return

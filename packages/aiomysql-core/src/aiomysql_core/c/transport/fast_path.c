@@ -6,6 +6,7 @@
 
 #include "dealloc.h"
 #include "transport/fast_request.h"
+#include "waiting/coroutine.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -54,9 +55,10 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     return done == NULL ? -1 : 0;
 }
 
-/* The exchange is queued: record that wherever it is to be known.  -1: an exception is set. */
+/* The exchange is queued: record that wherever it is to be known, and arm the waiter.  -1: an exception
+ * is set. */
 static int
-fast_mark_progress(FastPath *self, const State *state)
+fast_record_start(FastPath *self, const State *state)
 {
     CursorState *cursor = self->cursor;
     PyObject *done;
@@ -78,7 +80,7 @@ fast_mark_progress(FastPath *self, const State *state)
         Py_XSETREF(SLOT(state, self->runner, runner_transaction_possible), Py_NewRef(Py_True));
     }
     Py_XSETREF(SLOT(state, self->exchange, exchange_on_progress), Py_NewRef(self->mark_progress));
-    done = PyObject_CallOneArg(self->arm, self->interrupted);
+    done = Waiter_arm(self->waiter, self->interrupted);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -153,7 +155,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
     self->statement = request.statement;
     self->handle = request.handle;
     self->exchange = Py_NewRef(PyTuple_GET_ITEM(both, 0));
-    failed = fast_mark_progress(self, state) < 0 ||
+    failed = fast_record_start(self, state) < 0 ||
              fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
     Py_DECREF(both);
     if (failed) {
@@ -305,7 +307,7 @@ FastPath_am_send(FastPath *self, PyObject *argument, PyObject **result)
         PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
         return PYGEN_ERROR;
     }
-    sent = PyIter_Send(self->waiter, argument, result);
+    sent = Waiter_am_send(self->waiter, argument, result);
     if (sent == PYGEN_RETURN) {
         Py_DECREF(*result);
         *result = fast_finish(self, state);
@@ -345,18 +347,13 @@ FastPath_next(FastPath *self)
 static PyObject *
 FastPath_throw(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *method, *result = NULL;
+    PyObject *result;
 
     if (self->waiter == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
         return NULL;
     }
-    method = PyObject_GetAttr(self->waiter, state->names.throw);
-    if (method != NULL) {
-        result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
-        Py_DECREF(method);
-    }
+    result = Waiter_throw(self->waiter, args, nargs);
     if (result == NULL) {
         fast_forget(self);
     }
@@ -364,21 +361,13 @@ FastPath_throw(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-FastPath_close(FastPath *self, PyObject *Py_UNUSED(ignored))
+FastPath_close(FastPath *self, PyObject *ignored)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
-
     fast_forget(self);
     if (self->waiter == NULL) {
         Py_RETURN_NONE;
     }
-    return PyObject_CallMethodNoArgs(self->waiter, state->names.close);
-}
-
-static PyObject *
-FastPath_self(PyObject *self)
-{
-    return Py_NewRef(self);
+    return Waiter_close(self->waiter, ignored);
 }
 
 /* ---- The type ---- */
@@ -394,9 +383,10 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int descriptor, text;
     FastPath *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!OOOOip:FastPath", keywords, &runner,
-                                     &interrupted, &stream, &PyByteArray_Type, &unsent, &waiter,
-                                     &session, &statements, &literals, &descriptor, &text) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!O!OOOip:FastPath", keywords,
+                                     &runner, &interrupted, &stream, &PyByteArray_Type, &unsent,
+                                     state->waiter_type, &waiter, &session, &statements, &literals,
+                                     &descriptor, &text) ||
         find_late_objects(state) < 0) {
         return NULL;
     }
@@ -414,7 +404,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->interrupted = Py_NewRef(interrupted);
     self->stream = Py_NewRef(stream);
     self->unsent = Py_NewRef(unsent);
-    self->waiter = Py_NewRef(waiter);
+    self->waiter = (Waiter *)Py_NewRef(waiter);
     self->session = Py_NewRef(session);
     self->statements = Py_NewRef(statements);
     self->literals = Py_NewRef(literals);
@@ -424,19 +414,17 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->forks = PyObject_GetAttr(state->forks, names->count);
     self->loop = PyObject_GetAttr(stream, names->loop);
     self->mark_progress = PyObject_GetAttr(waiter, names->mark_progress);
-    self->arm = PyObject_GetAttr(waiter, names->arm);
     self->exchanges = Py_XNewRef(SLOT(state, session, session_exchanges));
     self->literal = PyObject_GetAttr(literals, names->literal);
     if (self->forks == NULL || self->loop == NULL || self->mark_progress == NULL ||
-        self->arm == NULL || self->exchanges == NULL || self->literal == NULL) {
+        self->exchanges == NULL || self->literal == NULL) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;
 }
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
-    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter)                        \
-    X(mark_progress) X(arm)                                                                        \
+    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(mark_progress)       \
     X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
     X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
     X(known_prepared) X(simple_query)
@@ -493,9 +481,9 @@ static PyType_Slot FastPath_slots[] = {
     {Py_tp_traverse, FastPath_traverse},
     {Py_tp_clear, FastPath_clear},
     {Py_tp_methods, FastPath_methods},
-    {Py_tp_iter, FastPath_self},
+    {Py_tp_iter, return_self},
     {Py_tp_iternext, FastPath_next},
-    {Py_am_await, FastPath_self},
+    {Py_am_await, return_self},
     {Py_am_send, FastPath_am_send},
     {0, NULL},
 };

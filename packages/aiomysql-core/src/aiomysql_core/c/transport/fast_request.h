@@ -4,18 +4,18 @@
 #define AIOMYSQL_CORE_TRANSPORT_FAST_REQUEST_H
 
 #include "engine/cursor_state.h"
+#include "waiting/waiter.h"
 
 typedef struct {
     PyObject_HEAD
     PyObject *runner;
-    PyObject *interrupted; /* the runner's, called when the task is woken by an exception */
+    PyObject *interrupted; /* the runner's, called when the task is resumed by an exception */
     PyObject *stream;
     PyObject *loop;   /* the stream's */
     PyObject *unsent; /* the stream's, a bytearray */
     PyObject *forks;  /* how often the process had forked when the stream was made */
-    PyObject *waiter;
-    PyObject *mark_progress; /* the waiter's methods */
-    PyObject *arm;
+    Waiter *waiter;          /* the stream's */
+    PyObject *mark_progress; /* its method */
     PyObject *session;
     PyObject *exchanges; /* the session's */
     PyObject *statements;
