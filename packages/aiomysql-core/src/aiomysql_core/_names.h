@@ -19,7 +19,7 @@
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
     X(handle, generation) X(handle, positional) X(handle, prepared)     \
-    X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
+    X(handle, is_simple) X(handle, session) X(handle, encoded)                                     \
     X(session, error) X(session, exchanges)                                                        \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)                    \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
@@ -29,7 +29,7 @@
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(arm)   \
+    X(_clear_result) X(_connection) X(_statement) X(_readable) X(_take) X(_write) X(arm)   \
     X(cached) X(close) X(connection_lost) X(count) X(fire) X(literal) X(loop)                      \
     X(no_backslash_escapes) X(mark_progress) X(wake_if_progressed) X(throw) X(_usual_init) X(__aexit__)                 \
     X(_check_executed)

@@ -97,7 +97,7 @@ def reason() -> str:
 
 
 def build_failed() -> bool:
-    """Does Python run only because a build could not compile the C modules?"""
+    """Whether Python runs only because a build could not compile the C modules."""
     by_choice = IMPLEMENTATION == "c" or os.environ.get("AIOMYSQL_IMPL") == "python"
     layers = ("aiomysql_protocol", "aiomysql_core")
     return not by_choice and any(map(protocol.build_trouble, layers))
@@ -142,4 +142,4 @@ receiver = _parts.receiver
 when its socket has bytes; None: that does it itself."""
 
 same_items = _parts.same_items
-"""``same_items(a, b)``: do two tuples hold the very same objects?  None: comparing is as quick."""
+"""``same_items(a, b)``: whether two tuples hold the same objects.  None: comparing is as quick."""

@@ -1,4 +1,4 @@
-"""What joins a socket and the protocol session: receive buffer, flow control, end of file.
+"""What stands between a socket and the protocol session: receive buffer, flow control, end of file.
 
 It moves bytes and parses none of them.  `socket_stream` and `transport_stream` hold the two ways to
 reach a socket.
@@ -60,7 +60,7 @@ class Stream(ABC):
         "waking",
     )
 
-    #: May the waiting task run within the callback that brought its answer?
+    #: Whether the waiting task may run within the callback that brought its response.
     _wakes_at_once = False
 
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
@@ -80,7 +80,7 @@ class Stream(ABC):
         self.waking = False
         self.next_waiter: Waiter | None = None
         self._reading_paused = False
-        #: Is more waiting to be sent than should be?
+        #: Whether more waits to be sent than should.
         self.writing_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
         self._ended = False
@@ -90,16 +90,17 @@ class Stream(ABC):
 
     @property
     def from_parent_process(self) -> bool:
-        """Does it belong to the process that this one was forked from?
+        """Whether it belongs to the process that this one was forked from.
 
-        Then nothing may be sent, and the event loop, whose selector both share, not be told.
+        Then nothing may be sent, and nothing be changed in the event loop: both processes share its
+        selector.
         """
         return self._forks != Forks.count
 
     @property
     @abstractmethod
     def closed(self) -> bool:
-        """Is the stream of no more use: closed, lost, or its session broken?"""
+        """Whether the stream is of no more use: it is closed or lost, or its session is broken."""
 
     def fast_path(
         self,
@@ -110,15 +111,15 @@ class Stream(ABC):
         *,
         text: bool,
     ) -> FastPath | None:
-        """What runs the commonest statements on this stream, if there is such a thing.
+        """An object that runs the commonest statements on this stream; None: there is none.
 
-        interrupted: as for `wait`; text: may statements be run as text?
+        interrupted: as for `wait`; text: whether statements may be run as text.
         """
         return None
 
     @abstractmethod
     def extra_info(self, name: str) -> Any:
-        """What asyncio's transports call so: "socket", "peername" and so on; None if unknown."""
+        """As asyncio's transports tell it: "socket", "peername" and so on; None if unknown."""
 
     def start(self, exchange: Exchange) -> bool:
         """Start `exchange` and send its request; False: nothing was done, the stream is closed.
@@ -137,7 +138,7 @@ class Stream(ABC):
         return True
 
     def _not_sent(self, exchange: Exchange) -> None:
-        """Its request may not have gone out, or not as a whole: then answers would be another's."""
+        """Close the stream if the request of `exchange` is started: it may be sent only in part."""
         if self.session.newest is exchange:
             self.abort()
 
@@ -152,7 +153,7 @@ class Stream(ABC):
         exchange: Exchange,
         interrupted: Callable[[BaseException], object] | None = None,
     ) -> Waiter:
-        """To be awaited: gives when `exchange` has news, or is done.
+        """To be awaited: returns when `exchange` has made progress, or is done.
 
         Only one task may wait at a time.  interrupted: called when it is woken by an exception.
         """
@@ -245,7 +246,7 @@ class Stream(ABC):
                 self._enlarge_buffer()
             if session.exchanges or session.error is not None:
                 self._look_after(session)
-        except BaseException:  # KeyboardInterrupt, out of a signal's handler: where were we?
+        except BaseException:  # KeyboardInterrupt in a signal's handler: the state is unknown
             self.abort()
             raise
         self._waiter.wake_if_progressed(self._wakes_at_once)
