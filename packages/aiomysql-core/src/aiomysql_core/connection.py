@@ -130,7 +130,7 @@ class Connection(ClassicInternals, ErrorClasses):
         conv: field type -> converter of a cell, and type -> encoder of a parameter.
         use_unicode: False leaves text as bytes.
         connect_timeout: seconds for everything up to the first usable moment; read_timeout,
-        write_timeout: seconds that each answer or request may take.  None: no limit.
+        write_timeout: seconds that each response or request may take.  None: no limit.
         on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
         "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
         with the same options, and keeps the connection, which whoever uses it meanwhile waits for;
@@ -583,20 +583,15 @@ class Connection(ClassicInternals, ErrorClasses):
         the session reads them.
         """
         written = None if source is None else source.encode("utf-8", "replace")
-        if written is not None:
-            self.session_charset.check_values_behind(written)
-        self._record_statement(statement if written is None else written)
+        text = statement if written is None else written
+        self.session_charset.record_statement(text, has_values=written is not None)
+        if self.statements.size:
+            self.statements.record_text(text)
         if files is None:
             files = self.local_files(statement)
         query = Query(statement, streamed=unbuffered, local_files=files)
         query.source = written
         return query
-
-    def _record_statement(self, statement: bytes) -> None:
-        """`statement` is run as text: record what it may change."""
-        if self.statements.size:
-            self.statements.record_text(statement)
-        self.session_charset.record_statement(statement)
 
     def local_file_names(
         self, query: str | bytes | bytearray, args: object = None

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pymysql import err
 from pymysql.err import (  # noqa: F401  (names this module had in classic aiomysql)
@@ -44,15 +44,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class _Origin(NamedTuple):
-    """Of a statement with values in it: what is known beyond its text."""
-
-    #: What it may load, whatever the values look like; None: the connection allows no file.
-    files: LocalFiles | None
-    #: The text before the values were written into it: what the statement does is told by that.
-    source: str
-
-
 class Cursor(CursorState, ErrorClasses):
     """Runs statements and holds the rows of one result.  Made by `Connection.cursor`."""
 
@@ -72,8 +63,10 @@ class Cursor(CursorState, ErrorClasses):
     _usual_init: ClassVar[bool] = True
 
     #: An argument of `_query` for the statement under way.  (Classic code overrides `_query`, with
-    #: the text as its only argument.)  None: no values were written into the text.
-    _origin: _Origin | None = None
+    #: the text as its only argument.)  The files that the statement may load, whatever its values
+    #: look like (None: those its text names), and its text before values were written into it.
+    #: None: no values were.
+    _origin: tuple[LocalFiles | None, str] | None = None
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
@@ -278,7 +271,7 @@ class Cursor(CursorState, ErrorClasses):
             connection.encoding,
             self.max_stmt_length,
         )
-        self._origin = _Origin({}, query)
+        self._origin = {}, query
         try:
             return sum([await self.execute(statement) for statement in statements])
         finally:
@@ -429,8 +422,8 @@ class Cursor(CursorState, ErrorClasses):
             raise err.ProgrammingError("execute() first")
 
     async def _query_with(self, query: str, files: LocalFiles | None, source: str) -> None:
-        """Run a statement with values in it, see `_Origin`."""
-        self._origin = _Origin(files, source)
+        """Run a statement with values in it, see `_origin`."""
+        self._origin = files, source
         try:
             await self._query(query)
         finally:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class StreamHandle:
     """Stands where classic connections had the reader and the writer of asyncio's streams."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_protocol",)  # the name that asyncio's streams have for it
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._protocol = stream
 
     @property
     def transport(self) -> Self:
@@ -35,32 +35,32 @@ class StreamHandle:
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What asyncio's transports tell: "socket", "peername" and so on."""
-        value = self._stream.extra_info(name)
+        value = self._protocol.extra_info(name)
         return default if value is None else value
 
     def is_closing(self) -> bool:
         """Whether the connection is closed or being closed."""
-        return self._stream.closed
+        return self._protocol.closed
 
     def close(self) -> None:
         """Close the connection once everything is sent."""
-        self._stream.close()
+        self._protocol.close()
 
     def abort(self) -> None:
         """Close the connection at once."""
-        self._stream.abort()
+        self._protocol.abort()
 
     def at_eof(self) -> bool:
         """Whether nothing more will come."""
-        return self._stream.closed
+        return self._protocol.closed
 
     def exception(self) -> BaseException | None:
         """Why the stream can't be used any more; None while it can."""
-        return self._stream.session.error
+        return self._protocol.session.error
 
     def set_exception(self, exc: BaseException) -> None:
         """Treat the connection as lost."""
-        self._stream.connection_lost(exc)
+        self._protocol.connection_lost(exc)
 
 
 class ClassicInternals:

@@ -112,20 +112,19 @@ class SessionCharset:
         self.in_doubt = True
         self._runner.fast_path = None
 
-    def record_statement(self, statement: bytes) -> None:
-        """`statement` is run: it may change how literals are read."""
-        if may_change_charset(statement) and not sets_names_to(statement, self.charset):
-            self.mark_unknown()
+    def record_statement(self, statement: bytes, *, has_values: bool = False) -> None:
+        """`statement` is run: it may change how literals are read.
 
-    def check_values_behind(self, source: bytes) -> None:
-        """Raise ProgrammingError for a text, with marks for values, that changes within itself how
-        values are read.
+        has_values: whether it is a text into which values are written.  Raises ProgrammingError for
+        one that changes within itself how they are read.
         """
-        if changes_charset_within(source, self.charset):
+        if has_values and changes_charset_within(statement, self.charset):
             raise ProgrammingError(
                 "the statement changes the character set or sql_mode for values behind it in the "
                 "same text: run that SET by itself"
             )
+        if may_change_charset(statement) and not sets_names_to(statement, self.charset):
+            self.mark_unknown()
 
     async def refresh(self, query: object = None, args: object = None) -> None:
         """Find out how the session reads literals, to run `query` with `args`.
