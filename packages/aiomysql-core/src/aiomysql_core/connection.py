@@ -248,15 +248,15 @@ class Connection(ClassicInternals, ErrorClasses):
         self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
-        self.statements = StatementCache(
-            self.runner, stmt_cache_size, options.find_charset().encoding, conv
-        )
+        found = options.find_charset()
+        self.statements = StatementCache(self.runner, stmt_cache_size, found.encoding, conv)
         self._literals = Literals(conv)
         #: For cursors: the character set that statements are written and results are read in.
         self.session_charset = SessionCharset(
             self.runner,
             self.statements,
             options,
+            found,
             decoders=decoders,
             use_unicode=True if use_unicode is None else use_unicode,
             # By the class, not by this object: they would refer to each other.

@@ -267,7 +267,8 @@ async def _ask(stream: Stream, statement: bytes) -> Result:
         await stream.wait(query)
     result = query.results.pop(0)
     result.exchange = query
-    PendingError.of(result, stream.session).raise_once()
+    if result.error is not None:
+        PendingError.of(result, stream.session).raise_once()
     return result
 
 

@@ -197,7 +197,8 @@ class CommandRunner(RunnerState):
                 await self._drain(stream)
             while not exchange.done:
                 await self._wait(exchange)
-        self._pending_error(exchange).raise_once()
+        if exchange.error is not None:
+            self._pending_error(exchange).raise_once()
 
     def query(
         self, statement: bytes, *, streamed: bool = False, files: LocalFiles | None = None
@@ -333,7 +334,8 @@ class CommandRunner(RunnerState):
         if not (result.has_next or self.closed):
             # Rows may be dropped, what the server says may not.
             result.error = None
-            self._pending_error(result.exchange).raise_once()
+            if result.exchange.error is not None:
+                self._pending_error(result.exchange).raise_once()
         return result.has_next
 
     async def fetch(self, statement: bytes) -> tuple[tuple[Any, ...], ...]:

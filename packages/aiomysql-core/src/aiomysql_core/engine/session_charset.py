@@ -51,14 +51,15 @@ class SessionCharset:
         runner: CommandRunner,
         statements: StatementCache,
         options: Options,
+        charset: Charset,
         *,
         decoders: dict[Any, Converter],
         use_unicode: bool,
         enable_fast_path: Callable[[], object],
     ) -> None:
-        """options: have the character set to begin with, and are told of others; decoders: field
-        type -> converter of a cell; use_unicode: whether text is decoded; enable_fast_path: called
-        once the character set is known again.
+        """options: those of the connection, changed as the character set is; charset: the one to
+        begin with; decoders: field type -> converter of a cell; use_unicode: whether text is
+        decoded; enable_fast_path: called once the character set is known again.
         """
         self._runner = runner
         self._statements = statements
@@ -66,7 +67,7 @@ class SessionCharset:
         self._enable_fast_path = enable_fast_path
         self.decoders = decoders
         self.use_unicode = use_unicode
-        self.use(options.find_charset())
+        self.use(charset)
         #: Whether the session's character set may be another one, or NO_BACKSLASH_ESCAPES may have
         #: changed.  No statement to which that matters may be sent then, see `refresh`.
         self.in_doubt = False

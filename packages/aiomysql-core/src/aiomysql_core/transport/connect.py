@@ -59,7 +59,8 @@ async def open_stream(
                 stream = await _encrypted(options, stream)
                 login.tls_started()
                 stream.flush()
-        PendingError.of(login, session).raise_once()
+        if login.error is not None:
+            PendingError.of(login, session).raise_once()
     except BaseException:
         stream.abort()
         raise
