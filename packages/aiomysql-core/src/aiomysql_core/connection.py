@@ -892,26 +892,6 @@ class Connection(ClassicInternals, ErrorClasses):
             raise err.InterfaceError(0, "Not connected")
         return self._last_greeting
 
-    # -- old names, until the pool uses the new ones ---------------------------------------------
-
-    @property
-    def stopping(self) -> bool:
-        """The same as `cancelling`."""
-        return self.cancelling
-
-    async def wait_stopped(self) -> None:
-        """The same as `wait_cancelled`."""
-        await self.wait_cancelled()
-
-    @property
-    def charset_in_doubt(self) -> bool:
-        """The same as `session_charset.in_doubt`."""
-        return self.session_charset.in_doubt
-
-    async def settle_charset(self) -> None:
-        """The same as `session_charset.refresh`."""
-        await self.session_charset.refresh()
-
 
 def _enable_fast_path(
     connection_class: type[Connection],

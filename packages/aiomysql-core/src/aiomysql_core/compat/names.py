@@ -26,9 +26,9 @@ from pymysql.err import (
     Warning,  # noqa: A004  (PEP 249 names it so)
 )
 
-from aiomysql_core.waiting.awaitable import AwaitableContextManager as _ContextManager
 from aiomysql_core.log import logger
 from aiomysql_core.options.options import DEFAULT_CHARSET, DEFAULT_USER
+from aiomysql_core.waiting.awaitable import AwaitableContextManager as _ContextManager
 from aiomysql_protocol.commands.query import Result as MySQLResult
 from aiomysql_protocol.rows.metadata import Column
 from aiomysql_protocol.wire.capabilities import MAX_FRAME

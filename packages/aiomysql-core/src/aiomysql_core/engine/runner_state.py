@@ -148,17 +148,6 @@ class RunnerState:
         """
         return nothing_to_end(self)
 
-    # Old names, until the pool uses the new ones.
-
-    @property
-    def stopping(self) -> bool:
-        """The same as `cancelling`."""
-        return self.cancelling
-
-    def at_rest(self) -> bool:
-        """The same as `is_reusable`."""
-        return self.is_reusable
-
     def record_statement(self, exchange: Exchange) -> None:
         """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:

@@ -111,7 +111,7 @@ async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T
         del deadline  # it holds the task, a task holds its error, and that holds this frame
 
 
-def _timed_out(runner: CommandRunner, seconds: float) -> QueryTimeout:
+def _timed_out(runner: _Runner, seconds: float) -> QueryTimeout:
     """The error for a statement's `timeout`; if that has closed the runner, it is the reason."""
     error = QueryTimeout.after(seconds, "argument 'timeout'", lost=runner.closed)
     runner.record_reason(str(error.args[1]))
