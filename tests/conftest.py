@@ -78,7 +78,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = metafunc.config.stash[SERVERS]
         metafunc.parametrize("server", names, indirect=True, scope="session")
 
-
     if "anyio_backend" in metafunc.fixturenames:
         loop = metafunc.config.getoption("loop")
         metafunc.parametrize("anyio_backend", [loop] if loop else LOOPS, indirect=True)

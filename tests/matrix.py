@@ -137,8 +137,8 @@ def thin(
     implementation: str,
 ) -> list[pytest.Item]:
     """Remove from `items` what does not run in this run, and return that."""
-    left_out = []
-    kept = []
+    left_out: list[pytest.Item] = []
+    kept: list[pytest.Item] = []
     for item in items:
         (kept if _runs(item, servers, loops, implementation) else left_out).append(item)
     items[:] = kept
@@ -153,9 +153,8 @@ def _runs(
     chosen = callspec.params if callspec is not None else {}
     server, loop = chosen.get("server"), chosen.get("anyio_backend")
     others = callspec.id.split("-") if callspec is not None else []
-    name = "-".join(
-        [path, item.name.partition("[")[0], *(part for part in others if part not in (server, loop))]
-    )
+    others = [part for part in others if part not in (server, loop)]
+    name = "-".join([path, item.name.partition("[")[0], *others])
     return runs(
         spread_of(path),
         name,

@@ -14,7 +14,7 @@ import pytest
 from aiomysql_core import Connection, Cursor
 from tests.meta.test_surface import SURFACE
 
-KINDS = ("classic", "pep249", "ours", "internal", "old")
+KINDS = ("classic", "pep249", "ours", "internal")
 TABLE: dict[str, dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("public_attributes.toml").read_text("utf-8")
 )

@@ -25,15 +25,15 @@ from aiomysql_core.compat.names import *  # noqa: F403  (names this module had i
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.cursor_state import CursorState, new_cursor
-from aiomysql_core.engine.errors import PendingError
 from aiomysql_core.engine.runner import CommandRunner
-from aiomysql_core.engine.session_charset import SessionCharset
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.option_files import read_option_file
 from aiomysql_core.options.options import OPTION_NAMES, Options, Password, find_options
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
+from aiomysql_core.pending_error import PendingError
+from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statements import PreparedStatement, StatementCache
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager

@@ -12,8 +12,8 @@ from aiomysql_protocol.wire.packets import Ok
 
 if TYPE_CHECKING:
     from aiomysql_core.engine.runner import CommandRunner
-    from aiomysql_core.engine.session_charset import SessionCharset
     from aiomysql_core.options.options import Options
+    from aiomysql_core.session_charset import SessionCharset
     from aiomysql_core.transport.stream import Stream
     from aiomysql_protocol.login.handshake import Greeting
     from aiomysql_protocol.login.login import Login

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pymysql.constants import CR, ER
 from pymysql.err import MySQLError, OperationalError
 
-from aiomysql_core.engine.errors import PendingError
 from aiomysql_core.log import logger
 from aiomysql_core.options.options import Options
+from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.connect import Address, open_stream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Quit

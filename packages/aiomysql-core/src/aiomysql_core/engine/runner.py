@@ -17,9 +17,9 @@ from pymysql.constants import CR
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, chunks, open_local_file
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
-from aiomysql_core.engine.errors import PendingError
 from aiomysql_core.engine.runner_state import RunnerState
 from aiomysql_core.log import logger
+from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
 from aiomysql_protocol.commands.exchange import Exchange, Quit

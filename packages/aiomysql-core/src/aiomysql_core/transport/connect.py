@@ -14,8 +14,8 @@ from typing import Any
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
-from aiomysql_core.engine.errors import PendingError
 from aiomysql_core.options.options import Options
+from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.transport.transport_stream import TransportStream
