@@ -185,7 +185,7 @@ def _build_extension(module: str, sources: Path, folder: Path) -> Path:
     extension = Extension(
         module,
         sorted(str(source) for source in sources.rglob("*.c")),
-        include_dirs=[str(sources), str(sources.parent), str(_SHARED)],
+        include_dirs=[str(sources), str(_SHARED)],
         extra_compile_args=flags,
     )
     command = build_ext(Distribution({"name": module, "ext_modules": [extension]}))

@@ -1,7 +1,7 @@
-/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done here is
- * what cursors.py, runner.py, statements.py and socket_stream.py do, step by step.  Wherever something
- * else is to be done `begin` changes nothing and says so, and awaiting leaves the result to be taken.
- */
+/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done
+ * here is what cursors.py, runner.py, statements.py and socket_stream.py do, step by
+ * step.  Wherever something else is to be done `begin` changes nothing and says so, and awaiting
+ * leaves the result to be taken. */
 #include "transport/fast_path.h"
 
 #include "dealloc.h"
@@ -22,7 +22,7 @@ enum { METADATA_DESCRIPTION = 1 }; /* of metadata.ResultMetadata */
 
 /* ---- Sending ---- */
 
-/* Send `data`; what the system doesn't take is left to the stream.  -1: exception. */
+/* Send `data`; what the system doesn't take is left to the stream.  -1: an exception is set. */
 static int
 fast_send(FastPath *self, const State *state, PyObject *data)
 {
@@ -31,7 +31,8 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     PyObject *rest, *done;
 
     if (!is_open(self, state)) {
-        return 0; /* the descriptor may be another's by now; the exchange ends as the session does */
+        /* The descriptor may be another's by now; the exchange ends as the session does. */
+        return 0;
     }
     if (size <= SHORT_REQUEST) {
         sent = send(self->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
@@ -54,8 +55,8 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     return done == NULL ? -1 : 0;
 }
 
-/* The exchange is queued: record that wherever it is to be known, and arm the waiter.  -1: an exception
- * is set. */
+/* The exchange is queued: record that wherever it is to be known, and arm the waiter.  -1: an
+ * exception is set. */
 static int
 fast_record_start(FastPath *self, const State *state)
 {
@@ -74,7 +75,8 @@ fast_record_start(FastPath *self, const State *state)
     }
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
     Py_XSETREF(SLOT(state, self->runner, runner_result), Py_NewRef(Py_None));
-    if (SLOT(state, self->runner, runner_autocommit) != Py_True && !ends_transaction(state, cursor)) {
+    if (SLOT(state, self->runner, runner_autocommit) != Py_True &&
+        !ends_transaction(state, cursor)) {
         Py_XSETREF(SLOT(state, self->runner, runner_transaction_possible), Py_NewRef(Py_True));
     }
     Py_XSETREF(SLOT(state, self->exchange, exchange_on_progress), Py_NewRef(self->mark_progress));
@@ -190,7 +192,8 @@ usual_result(FastPath *self, const State *state)
     return Py_NewRef(result);
 }
 
-/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: exception. */
+/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: an exception is
+ * set. */
 static int
 fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *metadata,
             PyObject *ok, PyObject *count)
@@ -219,7 +222,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *meta
     return 0;
 }
 
-/* What `CommandRunner.take` does, but that the claim stays.  -1: exception. */
+/* What `CommandRunner.take` does, but that the claim stays.  -1: an exception is set. */
 static int
 take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
@@ -236,8 +239,8 @@ take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject 
     return 0;
 }
 
-/* The response has come: hand it to runner and cursor.  Returns the number of rows; None: something is
- * unusual, nothing was done. */
+/* The response has come: hand it to runner and cursor.  Returns the number of rows; None:
+ * something is unusual, nothing was done. */
 static PyObject *
 fast_finish(FastPath *self, const State *state)
 {
@@ -389,8 +392,8 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     if (!IS_OWNED(state, runner, runner) || !IS_OWNED(state, stream, stream) ||
         !IS_OWNED(state, session, session) || !IS_OWNED(state, statements, statements)) {
-        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, Session and "
-                                         "StatementCache");
+        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, "
+                                         "Session and StatementCache");
         return NULL;
     }
     self = (FastPath *)type->tp_alloc(type, 0);

@@ -10,7 +10,7 @@ is_open(const FastPath *self, const State *state)
     return sock != NULL && sock != Py_None && SLOT(state, self->session, session_error) == Py_None;
 }
 
-/* Is the stream open, and nothing under way on it?  -1: exception. */
+/* Is the stream open, and nothing under way on it?  -1: an exception is set. */
 static int
 is_free(const FastPath *self, const State *state)
 {
@@ -131,7 +131,7 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
 }
 
 /* Does the statement, a str without values, change nothing that others depend on?  Others go the
- * general way, which looks into them.  -1: exception. */
+ * general way, which looks into them.  -1: an exception is set. */
 static int
 is_simple(const State *state, const CursorState *cursor, PyObject *statement)
 {

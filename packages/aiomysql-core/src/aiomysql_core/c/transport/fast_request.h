@@ -51,9 +51,9 @@ typedef struct {
 /* Is the stream open, so that the descriptor is its own? */
 int is_open(const FastPath *self, const State *state);
 
-/* Claim the runner if the stream is open and nothing under way on it.  To be done before anything else:
- * to make an object may run code of anybody (of a finalizer), who finds it in use then.  1: it is
- * claimed; 0: it is not free; -1: an exception is set. */
+/* Claim the runner if the stream is open and nothing under way on it.  To be done before
+ * anything else: to make an object may run code of anybody (of a finalizer), who finds it in use
+ * then.  1: it is claimed; 0: it is not free; -1: an exception is set. */
 int fast_claim(FastPath *self, const State *state);
 
 /* The runner is busy (Py_True) or not (Py_False). */

@@ -18,7 +18,8 @@ typedef struct {
     vectorcallfunc vectorcall;
 } Receiver;
 
-/* The connection has ended: for the exception that is set, or without one.  -1: an exception is set. */
+/* The connection has ended: for the exception that is set, or without one.  -1: an exception is
+ * set. */
 static int
 receiver_lost(Receiver *self, const State *state)
 {
@@ -68,8 +69,8 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
     return done == NULL ? -1 : 0;
 }
 
-/* The task that was woken ran; resume the one that may follow it: see `Stream.wake_next`.  An exception
- * that is set stays.  -1: an exception is set. */
+/* The task that was woken ran; resume the one that may follow it: see `Stream.wake_next`.  An
+ * exception that is set stays.  -1: an exception is set. */
 static int
 receiver_wake_next(Receiver *self, const State *state, int failed)
 {
@@ -95,7 +96,8 @@ receiver_wake_next(Receiver *self, const State *state, int failed)
     return failed;
 }
 
-/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its size. */
+/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its
+ * size. */
 static PyObject *
 receive(Receiver *self, const State *state, PyObject *buffer)
 {
