@@ -55,8 +55,8 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     return done == NULL ? -1 : 0;
 }
 
-/* The exchange is queued: record that wherever it is to be known, and arm the waiter.  -1: an exception
- * is set. */
+/* The exchange is queued: record that wherever it is to be known, and arm the waiter.  -1: an
+ * exception is set. */
 static int
 fast_record_start(FastPath *self, const State *state)
 {

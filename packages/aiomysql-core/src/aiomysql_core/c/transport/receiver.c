@@ -69,8 +69,8 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
     return done == NULL ? -1 : 0;
 }
 
-/* The task that was woken ran; resume the one that may follow it: see `Stream.wake_next`.  An exception
- * that is set stays.  -1: an exception is set. */
+/* The task that was woken ran; resume the one that may follow it: see `Stream.wake_next`.  An
+ * exception that is set stays.  -1: an exception is set. */
 static int
 receiver_wake_next(Receiver *self, const State *state, int failed)
 {

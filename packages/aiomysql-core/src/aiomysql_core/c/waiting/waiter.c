@@ -257,7 +257,8 @@ Waiter_result(Waiter *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* The task was resumed by an exception instead of `fire`: tell the owner.  The exception stays set. */
+/* The task was resumed by an exception instead of `fire`: tell the owner.  The exception stays
+ * set. */
 static void
 tell_owner(Waiter *self)
 {

@@ -9,8 +9,8 @@ typedef struct Waiter Waiter;
 
 extern PyType_Spec Waiter_spec;
 
-/* Its methods, for the C code here: called without being looked up.  NULL and PYGEN_ERROR: an exception
- * is set. */
+/* Its methods, which the C code here calls without looking them up.  NULL and PYGEN_ERROR: an
+ * exception is set. */
 PyObject *Waiter_arm(Waiter *self, PyObject *interrupted);
 
 PyObject *Waiter_wake_if_progressed(Waiter *self, PyObject *at_once);
