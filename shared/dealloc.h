@@ -9,9 +9,9 @@
 
 /* Around the body of `dealloc`, which lets go of all that `self` refers to and frees it.
  *
- * An object may go while an exception is under way, and what it refers to may run anybody's code when
- * it goes with it: that code must neither meet the exception nor end it.  Objects that are nested
- * deeply are freed one after the other, not each within the one around it. */
+ * An object may go while an exception is under way, and what it refers to may run anybody's code
+ * when it goes with it: that code must neither meet the exception nor end it.  Objects that are
+ * nested deeply are freed one after the other, not each within the one around it. */
 #define BEGIN_DEALLOC(self, dealloc)                                                               \
     Raised raised = set_aside();                                                                   \
                                                                                                    \

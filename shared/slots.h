@@ -1,9 +1,8 @@
-/* Attributes of Python objects that are slots of their classes: read and written where they stand in
- * the object.
+/* Attributes of Python objects that are slots of their classes: read and written where they stand
+ * in the object.
  *
- * A module lists them in two macros, SLOT_OWNERS(X) with X(owner, module, class), and SLOTS(X) with
- * X(owner, attribute).
- */
+ * A module lists them in two macros, SLOT_OWNERS(X) with X(owner, module, class), and SLOTS(X)
+ * with X(owner, attribute). */
 #ifndef AIOMYSQL_SLOTS_H
 #define AIOMYSQL_SLOTS_H
 
@@ -80,8 +79,8 @@ slot_offset(PyTypeObject *type, const char *name)
 #define SLOT_VISIT_OWNER(owner, module, name) Py_VISIT(owners->owner);
 #define SLOT_CLEAR_OWNER(owner, module, name) Py_CLEAR(owners->owner);
 
-/* Defines find_owned_slots, which fills in both tables (not while the module is imported: the classes'
- * modules need it; -1: an exception is set), owners_traverse and owners_clear. */
+/* Defines find_owned_slots, which fills in both tables (not while the module is imported: the
+ * classes' modules need it; -1: an exception is set), owners_traverse and owners_clear. */
 #define DEFINE_SLOTS(SLOT_OWNERS, SLOTS)                                                           \
     static int                                                                                     \
     find_owned_slots(Owners *owners, Offsets *offsets)                                             \

@@ -96,8 +96,9 @@ class Session:
         """Did the server last say that backslashes are ordinary characters?"""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
-    def at_rest(self) -> bool:
-        """Does it work, with no answer outstanding and certainly no transaction open?"""
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it works, with no response outstanding and certainly no transaction open."""
         return (
             self.error is None
             and not self.exchanges

@@ -1,11 +1,11 @@
-/* What depends on how asyncio keeps its state. */
+/* What depends on how CPython and its asyncio keep their state. */
 #ifndef AIOMYSQL_CORE_INTERPRETER_H
 #define AIOMYSQL_CORE_INTERPRETER_H
 
 #include "module.h"
 
-/* Does the event loop `loop` run, in this thread, whose id was `thread` when that was looked up?  -1:
- * an exception is set. */
+/* Does the event loop `loop` run, in this thread, whose id was `thread` when that was looked
+ * up?  -1: an exception is set. */
 static inline int
 is_running_loop(const State *state, PyObject *loop, unsigned long thread)
 {
@@ -41,6 +41,14 @@ import_asyncio(State *state)
         Py_CLEAR(state->current_tasks);
     }
     return 0;
+}
+
+/* Have `type`, when it is called, call `function`, without a tuple of arguments in between.  (A
+ * type's slots have had that since Python 3.14.) */
+static inline void
+set_vectorcall(PyTypeObject *type, vectorcallfunc function)
+{
+    type->tp_vectorcall = function;
 }
 
 #endif

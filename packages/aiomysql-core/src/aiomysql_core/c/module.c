@@ -14,6 +14,8 @@
 #include "interpreter.h"
 #include "transport/receiver.h"
 
+#include <stddef.h>
+
 DEFINE_SLOTS(SLOT_OWNERS, SLOTS)
 
 int
@@ -52,27 +54,35 @@ static const char *const name_texts[NAME_COUNT] = {
 #undef X
 };
 
+/* What this module uses of others, and where in the state it is kept. */
+static const struct {
+    size_t offset;
+    const char *module;
+    const char *name;
+} imports[] = {
+    {offsetof(State, quick_response), "aiomysql_protocol.session", "quick_response"},
+    {offsetof(State, literals), "aiomysql_protocol.values.literals", "literals"},
+    {offsetof(State, drain_rows), "aiomysql_protocol.rows.text", "drain_rows"},
+    {offsetof(State, is_simple_statement), "aiomysql_protocol.sql.statements",
+     "is_simple_statement"},
+    {offsetof(State, start_query), "aiomysql_protocol.commands.query", "start_query"},
+    {offsetof(State, start_execution), "aiomysql_protocol.commands.prepared", "start_execution"},
+    {offsetof(State, query_type), "aiomysql_protocol.commands.query", "Query"},
+    {offsetof(State, execute_type), "aiomysql_protocol.commands.prepared", "Execute"},
+    {offsetof(State, monotonic), "time", "monotonic"},
+};
+
 static int
 import_objects(State *state)
 {
-    return (state->quick_response = import_name("aiomysql_protocol.session", "quick_response")) ==
-                       NULL ||
-                   (state->literals = import_name("aiomysql_protocol.values.literals", "literals")) ==
-                       NULL ||
-                   (state->drain_rows = import_name("aiomysql_protocol.rows.text", "drain_rows")) ==
-                       NULL ||
-                   (state->is_simple_statement =
-                        import_name("aiomysql_protocol.sql.statements", "is_simple_statement")) == NULL ||
-                   (state->start_query = import_name("aiomysql_protocol.commands.query", "start_query")) == NULL ||
-                   (state->start_execution =
-                        import_name("aiomysql_protocol.commands.prepared", "start_execution")) == NULL ||
-                   (state->query_type = import_name("aiomysql_protocol.commands.query", "Query")) == NULL ||
-                   (state->execute_type = import_name("aiomysql_protocol.commands.prepared", "Execute")) ==
-                       NULL ||
-                   (state->monotonic = import_name("time", "monotonic")) == NULL ||
-                   import_asyncio(state) < 0
-               ? -1
-               : 0;
+    for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++) {
+        PyObject *object = import_name(imports[i].module, imports[i].name);
+        if (object == NULL) {
+            return -1;
+        }
+        *(PyObject **)((char *)state + imports[i].offset) = object;
+    }
+    return import_asyncio(state);
 }
 
 static PyTypeObject *
@@ -106,7 +116,7 @@ module_exec(PyObject *module)
     if (state->ready_type == NULL || state->waiter_type == NULL) {
         return -1;
     }
-    state->ready_type->tp_vectorcall = Ready_vectorcall;
+    set_vectorcall(state->ready_type, Ready_vectorcall);
     state->done = new_ready(state->ready_type, Py_None);
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);

@@ -5,36 +5,35 @@
 #include "slots.h"
 
 #define SLOT_OWNERS(X)                                                                             \
-    X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                               \
-    X(stream, "aiomysql_core.transport.socket_stream", "SocketStream")                                       \
-    X(statements, "aiomysql_core.statements", "StatementCache")                                          \
-    X(handle, "aiomysql_core.statements", "Statement")                                                  \
+    X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                  \
+    X(stream, "aiomysql_core.transport.socket_stream", "SocketStream")                             \
+    X(statements, "aiomysql_core.statements", "StatementCache")                                    \
+    X(handle, "aiomysql_core.statements", "Statement")                                             \
     X(session, "aiomysql_protocol.session", "Session")                                             \
-    X(exchange, "aiomysql_protocol.commands.query", "Query")                                                \
+    X(exchange, "aiomysql_protocol.commands.query", "Query")                                       \
     X(result, "aiomysql_protocol.commands.query", "Result")
 
 #define SLOTS(X)                                                                                   \
-    X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)               \
+    X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)          \
     X(runner, no_backslash_escapes) X(runner, result) X(runner, session)                           \
     X(runner, transaction_possible)                                                                \
-    X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received)    \
+    X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received) \
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
-    X(handle, generation) X(handle, positional) X(handle, prepared)     \
-    X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
+    X(handle, generation) X(handle, positional) X(handle, prepared)                                \
+    X(handle, is_simple) X(handle, session) X(handle, encoded)                                     \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
-    X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)                    \
+    X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)             \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_clear_result) X(_connection) X(_handle) X(_readable) X(_take) X(_write) X(arm)   \
-    X(cached) X(close) X(connection_lost) X(count) X(fire) X(literal) X(loop)                      \
-    X(no_backslash_escapes) X(mark_progress) X(wake_if_progressed) X(throw) X(_usual_init) X(__aexit__)                 \
-    X(_check_executed)
+    X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_readable) X(_statement)     \
+    X(_take) X(_usual_init) X(_write) X(cached) X(close) X(connection_lost) X(count) X(fire)       \
+    X(literal) X(loop) X(mark_progress) X(no_backslash_escapes)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -76,8 +75,8 @@ typedef struct {
 
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
-/* The state of the module that `object`, of a class derived from one of its types, comes from.  NULL:
- * an exception is set. */
+/* The state of the module that `object`, of a class derived from one of its types, comes
+ * from.  NULL: an exception is set. */
 State *state_of(PyObject *object);
 
 /* Find what could not be imported as long as this module was.  -1: an exception is set. */

@@ -1,4 +1,4 @@
-"""What a runner is: its fields, and what can be asked of it."""
+"""The state of a runner of commands, and what can be asked of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 class RunnerState:
     """Base of CommandRunner: its state, without what changes it."""
 
-    # C code finds these at once.
+    # Slots, because C code finds these at once.
     __slots__ = (
         "__dict__",
         "__weakref__",
@@ -48,64 +48,67 @@ class RunnerState:
         write_timeout: float | None,
         kill_client: KillClient | None = None,
     ) -> None:
-        """read_timeout: seconds without a byte of an answer; write_timeout: seconds for a request.
+        """read_timeout: seconds without a byte of a response; write_timeout: seconds for a request.
 
-        None: no limit.  kill_client: has statements stopped whose task is cancelled; without it the
-        stream is closed.
+        None: no limit.  kill_client: has a statement stopped whose task is cancelled; without it
+        the stream is closed.
         """
         self._kill_client = kill_client
-        self._stopping: StatementCancellation | None = None
-        self._leaving: asyncio.Task[None] | None = None  # stops a statement on a stream given up
+        self._cancellation: StatementCancellation | None = None
+        # Cancels a statement on a stream that was given up.
+        self._detached: asyncio.Task[None] | None = None
+        # Whose response is read only to be dropped.
+        self._unwanted: Exchange | None = None
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._stream: Stream | None = None
-        #: The protocol session; None when closed.  (An attribute: it is asked for all the time.)
+        #: The protocol session; None when closed.
         self.session: Session | None = None
         self._busy = False
-        #: For cursors: what runs the commonest statements, if there is such a thing.
+        #: What runs the commonest statements of cursors; None: nothing does.
         self.fast_path: FastPath | None = None
         self._close_reason: str | None = None
         #: The result read last; None after an error.
         self.result: Result | None = None
-        #: When the last answer came, in seconds of time.monotonic (the clock of asyncio's loops).
+        #: When the last response came, in seconds of time.monotonic (the clock of asyncio's loops).
         self.last_usage = 0.0
         #: The autocommit mode that this side has set, if nothing that was run since can have
-        #: changed it or begun a transaction; None: who knows.
+        #: changed it or begun a transaction; None: it is unknown.
         self.autocommit: bool | None = None
-        #: May a transaction be open, by what was run since the last COMMIT or ROLLBACK?  Whatever
-        #: the server's flags say: a proxy may not know of them.
+        #: Whether a transaction may be open, by what was run since the last COMMIT or ROLLBACK.
+        #: The server's flags don't matter to it: a proxy may not know of them.
         self.transaction_possible = False
-        #: Are backslashes ordinary characters in the session's strings?  What the connection knows,
-        #: not what the server's flag says.
+        #: Whether backslashes are ordinary characters in the session's strings, by what the
+        #: connection knows, not by the server's flag.
         self.no_backslash_escapes = False
-        # May COMMIT and ROLLBACK begin another one (variable completion_type)?
+        # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
 
     @property
     def closed(self) -> bool:
-        """Is there no stream that works?"""
+        """Whether there is no stream that works."""
         return self._stream is None or self._stream.closed
 
     @property
     def opened(self) -> bool:
-        """Was the runner opened, and not closed since by this side?"""
+        """Whether the runner was opened, and not closed since by this side."""
         return self._stream is not None
 
     @property
     def busy(self) -> bool:
-        """Is a task waiting for an answer?"""
+        """Whether a task waits for a response."""
         return self._busy
 
     @property
-    def stopping(self) -> bool:
-        """Is a cancelled statement being stopped, perhaps on a stream that was closed?"""
-        return self._stopping is not None or self._leaving is not None
+    def cancelling(self) -> bool:
+        """Whether a cancelled statement is being stopped, perhaps on a stream that was closed."""
+        return self._cancellation is not None or self._detached is not None
 
     @property
     def idle(self) -> bool:
-        """Is no answer outstanding, and none left half read?"""
+        """Whether no response is outstanding, and none left half read."""
         return self.session is None or self.session.idle
 
     @property
@@ -115,7 +118,9 @@ class RunnerState:
 
     @property
     def outstanding(self) -> bool:
-        """May something of the last statement's answer be unread, or the server's error in it?"""
+        """Whether something of the last statement's response may be unread, or the server's error
+        in it.
+        """
         result = self.result
         return result is not None and (
             not result.complete or result.ok.more_results or result.exchange.error is not None
@@ -123,18 +128,19 @@ class RunnerState:
 
     @property
     def streaming(self) -> bool:
-        """May rows of a streamed result still come?"""
+        """Whether rows of a streamed result may still come."""
         return self.result is not None and self.result.streamed and not self.result.complete
 
-    def at_rest(self) -> bool:
-        """Is it open, with no answer outstanding and no task waiting, and did the server not say
-        that a transaction is open?
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it is open, no response is outstanding, no task waits, and the server did not say
+        that a transaction is open.
         """
         session = self.session
-        return session is not None and not self._busy and session.at_rest()
+        return session is not None and not self._busy and session.is_reusable
 
     def nothing_to_end(self) -> bool:
-        """Whether the runner is at rest, and COMMIT or ROLLBACK would end nothing.
+        """Whether it is reusable, and a COMMIT or ROLLBACK would end nothing.
 
         The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
         locks without telling.  So nothing may have been run since the last one, but for statements
@@ -143,7 +149,7 @@ class RunnerState:
         return nothing_to_end(self)
 
     def record_statement(self, exchange: Exchange) -> None:
-        """A statement is about to be sent: may it begin a transaction or change the mode?"""
+        """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
             if _COMPLETION_TYPE.search(exchange.request):
@@ -152,19 +158,19 @@ class RunnerState:
             self.transaction_possible = True
 
     def record_mode(self, autocommit: bool | None) -> None:
-        """This side has ended what was open, and the mode is this one; None: who knows."""
+        """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
         self.transaction_possible = self._chains
 
     def record_session(self) -> None:
-        """The session is new, or as good as new."""
+        """Record that the session is new, or was reset."""
         self._chains = False
         self.record_mode(None)
 
     def claim(self) -> bool:
-        """Take the runner for the caller alone, until `release`; False: somebody has it.
+        """Take the runner for the caller alone, until `release`; False: somebody else has it.
 
-        Question and deed are one: no code of anybody, of a finalizer say, runs between them.
+        No other code, of a finalizer say, runs between the check and the taking.
         """
         if self._busy:
             return False
@@ -172,8 +178,8 @@ class RunnerState:
         return True
 
     def release(self) -> None:
-        """End the claim, unless a statement is being stopped: that keeps it."""
-        self._busy = self._stopping is not None
+        """End the claim, unless a statement is being cancelled: that keeps it."""
+        self._busy = self._cancellation is not None
 
     def wake_next(self, waiter: Waiter) -> None:
         """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""
@@ -184,7 +190,7 @@ class RunnerState:
             stream.wake_next(waiter)
 
     def check_free(self) -> None:
-        """Raise InterfaceError when a task waits for an answer."""
+        """Raise InterfaceError when a task waits for a response."""
         if self._busy:
             raise err.InterfaceError(
                 0, "another task is waiting for an answer on this connection: use one per task"
@@ -192,7 +198,7 @@ class RunnerState:
 
 
 def nothing_to_end(runner: RunnerState, /) -> bool:
-    """See `RunnerState.nothing_to_end`; quicker, for those who ask it of many runners."""
+    """What `RunnerState.nothing_to_end` says; quicker, for pools, which ask it at each lease."""
     session = runner.session
     return not (
         session is None

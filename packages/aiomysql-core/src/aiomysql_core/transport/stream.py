@@ -1,7 +1,7 @@
-"""What joins a socket and the protocol session: receive buffer, flow control, end of file.
+"""What stands between a socket and the protocol session: receive buffer, flow control, end of file.
 
-It moves bytes and parses none of them.  `socket_stream` and `transport_stream` hold the two ways to
-reach a socket.
+It moves bytes and parses none of them.  There are two kinds: `socket_stream` reads and writes a
+socket itself, `transport_stream` goes through asyncio's transports.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIRST_BUFFER_SIZE = 1 << 14
 
 
 class Forks:
-    """How often this process came out of a fork since the module was loaded."""
+    """Counts how often this process came out of a fork since the module was loaded."""
 
     count = 0
 
@@ -47,9 +47,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class Stream(ABC):
-    """Base of both streams: buffer, session and the one who waits."""
+    """Base of both streams: the buffer, the session and the waiter of the task that waits."""
 
-    # C code finds these at once.
+    # Slots, because C code finds these at once.
     __slots__ = (
         "__dict__",
         "__weakref__",
@@ -60,7 +60,7 @@ class Stream(ABC):
         "waking",
     )
 
-    #: May the waiting task run within the callback that brought its answer?
+    #: Whether the waiting task may run within the callback that brought its response.
     _wakes_at_once = False
 
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
@@ -68,7 +68,7 @@ class Stream(ABC):
         #: The event loop.
         self.loop = loop
         self._forks = Forks.count
-        #: Bytes that have come so far.
+        #: How many bytes have come so far.
         self.received = 0
         self._buffer = bytearray(_FIRST_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
@@ -81,26 +81,27 @@ class Stream(ABC):
         self.waking = False
         self.next_waiter: Waiter | None = None
         self._reading_paused = False
-        #: Is more waiting to be sent than should be?
+        #: Whether more waits to be sent than should.
         self.writing_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
         self._ended = False
-        self._lost: asyncio.Future[None] | None = None  # for whoever waits for the end
+        self._lost: asyncio.Future[None] | None = None  # for those who wait for the end
 
     # -- for the connection ----------------------------------------------------------------------
 
     @property
     def from_parent_process(self) -> bool:
-        """Does it belong to the process that this one was forked from?
+        """Whether it belongs to the process that this one was forked from.
 
-        Then nothing may be sent, and the event loop, whose selector both share, not be told.
+        Then nothing may be sent, and nothing be changed in the event loop: both processes share its
+        selector.
         """
         return self._forks != Forks.count
 
     @property
     @abstractmethod
     def closed(self) -> bool:
-        """Is the stream of no more use: closed, lost, or its session broken?"""
+        """Whether the stream is of no more use: it is closed or lost, or its session is broken."""
 
     def fast_path(
         self,
@@ -111,15 +112,15 @@ class Stream(ABC):
         *,
         text: bool,
     ) -> FastPath | None:
-        """What runs the commonest statements on this stream, if there is such a thing.
+        """An object that runs the commonest statements on this stream; None: there is none.
 
-        interrupted: as for `wait`; text: may statements be run as text?
+        interrupted: as for `wait`; text: whether statements may be run as text.
         """
         return None
 
     @abstractmethod
     def extra_info(self, name: str) -> Any:
-        """What asyncio's transports call so: "socket", "peername" and so on; None if unknown."""
+        """As asyncio's transports tell it: "socket", "peername" and so on; None if unknown."""
 
     def start(self, exchange: Exchange) -> bool:
         """Start `exchange` and send its request; False: nothing was done, the stream is closed.
@@ -138,7 +139,7 @@ class Stream(ABC):
         return True
 
     def _not_sent(self, exchange: Exchange) -> None:
-        """Its request may not have gone out, or not as a whole: then answers would be another's."""
+        """Close the stream if the request of `exchange` is started: it may be sent only in part."""
         if self.session.newest is exchange:
             self.abort()
 
@@ -153,9 +154,10 @@ class Stream(ABC):
         exchange: Exchange,
         interrupted: Callable[[BaseException], object] | None = None,
     ) -> Waiter:
-        """To be awaited: gives when `exchange` has news, or is done.
+        """To be awaited: returns when `exchange` has made progress, or is done.
 
-        Only one task may wait at a time.  interrupted: called when it is woken by an exception.
+        Only one task may wait at a time.  interrupted: called with the exception when the task is
+        resumed by one instead.
         """
         waiter = self._waiter
         if exchange.has_progress or exchange.done:
@@ -202,7 +204,7 @@ class Stream(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """Close at once, throwing away what is not sent.  Whoever waits is woken later."""
+        """Close at once, and discard what is not sent.  The loop's next turn resumes who waits."""
 
     @abstractmethod
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -240,7 +242,10 @@ class Stream(ABC):
         return self._view[self._end :] if self._end else self._view
 
     def _take(self, nbytes: int) -> None:
-        """`nbytes` more stand in the buffer.  The caller's last deed: a task may run in it."""
+        """Receive `nbytes` more that stand in the buffer.
+
+        The last thing that the caller does, because a task may be resumed in it.
+        """
         try:
             self.received += nbytes
             end = self._end + nbytes
@@ -257,7 +262,7 @@ class Stream(ABC):
                 self._enlarge_buffer()
             if session.exchanges or session.error is not None:
                 self._look_after(session)
-        except BaseException:  # KeyboardInterrupt, out of a signal's handler: where were we?
+        except BaseException:  # KeyboardInterrupt in a signal's handler: the state is unknown
             self.abort()
             raise
         self._waiter.wake_if_progressed(self._wakes_at_once)
@@ -269,7 +274,7 @@ class Stream(ABC):
         self._buffer, self._view, self._size = buffer, memoryview(buffer), _BUFFER_SIZE
 
     def _look_after(self, session: Session) -> None:
-        """Do what the session wants beside waking a task."""
+        """Do what the session needs besides a task that is resumed."""
         self.flush()
         if session.error is not None:
             self.abort()
@@ -280,7 +285,7 @@ class Stream(ABC):
     def _end_session(self, reason: BaseException | None) -> None:
         """Nothing more will come, for `reason` or because the server has closed the connection.
 
-        The caller's last deed: a task may run in it.
+        The last thing that the caller does, because a task may be resumed in it.
         """
         self.session.connection_lost(reason)
         self._resume_writers()

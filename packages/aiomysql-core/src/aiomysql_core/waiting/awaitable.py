@@ -1,4 +1,4 @@
-"""Results that may be awaited or used with `async with`."""
+"""Results that are awaited, or used with `async with`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from aiomysql_core.waiting.ready import Ready
-from aiomysql_core.waiting.waiter import done_future as done_future
 
 __all__ = ["AwaitableContextManager"]
 
@@ -15,9 +14,10 @@ T = TypeVar("T")
 
 
 class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
-    """Wraps a coroutine (or future) that gives an object with an `__aexit__` of its own.
+    """Wraps an awaitable whose result is an async context manager, a cursor say.
 
-    `await` gives the object; `async with` gives it too and leaves through the object's `__aexit__`.
+    Awaiting it gives that object.  `async with` gives it too, and calls the object's `__aexit__` in
+    the end; the object's own `__aenter__` is not called.
     """
 
     __slots__ = ("_coro", "_obj", "_steps")
@@ -39,7 +39,7 @@ class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
         try:
             return self._running().throw(error)
         finally:
-            del error, typ, val, tb  # what is thrown comes back, and holds this frame
+            del error, typ, val, tb  # the error that comes back holds this frame
 
     def _running(self) -> Generator[Any, Any, T]:
         if self._steps is None:

@@ -6,8 +6,8 @@
 #include <Python.h>
 
 /* Tuples under construction.  Whatever the garbage collector tracks can be found by everybody
- * (gc.get_objects), and a tuple with empty places crashes who looks into it: so none is shown to the
- * collector while anybody's code can run before it is complete. */
+ * (gc.get_objects), and a tuple with empty places crashes who looks into it: so none is shown to
+ * the collector while anybody's code can run before it is complete. */
 
 /* A tuple of `count` empty places that nobody finds. */
 static inline PyObject *

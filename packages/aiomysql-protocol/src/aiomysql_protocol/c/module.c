@@ -23,7 +23,12 @@ find_all_slots(State *state)
     return find_owned_slots(&state->owners, &state->offsets);
 }
 
-static const char *const name_texts[NAME_COUNT] = {"prefixes", "new_result", "binary", "for_binary"};
+static const char *const name_texts[NAME_COUNT] = {
+    "prefixes",
+    "new_result",
+    "binary",
+    "for_binary",
+};
 
 static int
 intern_names(State *state)
@@ -39,40 +44,33 @@ intern_names(State *state)
     return 0;
 }
 
+/* What the modules have that this one's functions use.  They take nothing from this one, which they
+ * would find half made.  -1: an exception is set. */
 static int
-module_exec(PyObject *module)
+import_objects(State *state)
 {
-    State *state = PyModule_GetState(module);
+    PyObject *deque;
 
-    /* From modules that take nothing from this one, which they would find half made. */
-    state->checked_plans = import_name("aiomysql_protocol.rows.cells", "checked_plans");
-    state->general_reader = import_name("aiomysql_protocol.rows.cells", "general_reader");
-    state->checked_binary_plans =
-        import_name("aiomysql_protocol.rows.binary_cells", "checked_binary_plans");
-    state->general_binary_reader =
-        import_name("aiomysql_protocol.rows.binary_cells", "general_binary_reader");
-    state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed");
-    state->decimal = import_name("aiomysql_protocol.rows.cells", "exact_decimal");
-    state->decimal_type = import_name("decimal", "Decimal");
-    state->error = import_name("pymysql.err", "Error");
-    state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok");
-    PyObject *deque = import_name("collections", "deque");
-    if (deque != NULL) {
-        state->deque_append = PyObject_GetAttrString(deque, "append");
-        state->deque_popleft = PyObject_GetAttrString(deque, "popleft");
-        Py_DECREF(deque);
-    }
-    if (intern_names(state) < 0) {
+    if ((state->checked_plans = import_name("aiomysql_protocol.rows.cells", "checked_plans")) ==
+            NULL ||
+        (state->general_reader = import_name("aiomysql_protocol.rows.cells", "general_reader")) ==
+            NULL ||
+        (state->decimal = import_name("aiomysql_protocol.rows.cells", "exact_decimal")) == NULL ||
+        (state->checked_binary_plans =
+             import_name("aiomysql_protocol.rows.binary_cells", "checked_binary_plans")) == NULL ||
+        (state->general_binary_reader =
+             import_name("aiomysql_protocol.rows.binary_cells", "general_binary_reader")) == NULL ||
+        (state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed")) == NULL ||
+        (state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok")) == NULL ||
+        (state->decimal_type = import_name("decimal", "Decimal")) == NULL ||
+        (state->error = import_name("pymysql.err", "Error")) == NULL ||
+        (deque = import_name("collections", "deque")) == NULL) {
         return -1;
     }
-    state->null = PyUnicode_InternFromString("NULL");
-    if (state->checked_plans == NULL || state->general_reader == NULL ||
-        state->checked_binary_plans == NULL || state->general_binary_reader == NULL ||
-        state->malformed == NULL || state->decimal == NULL ||
-        state->decimal_type == NULL || state->error == NULL ||
-        state->ok_type == NULL ||
-        state->deque_append == NULL || state->deque_popleft == NULL ||
-        state->null == NULL) {
+    state->deque_append = PyObject_GetAttrString(deque, "append");
+    state->deque_popleft = PyObject_GetAttrString(deque, "popleft");
+    Py_DECREF(deque);
+    if (state->deque_append == NULL || state->deque_popleft == NULL) {
         return -1;
     }
     /* Python 3.12's datetime has no C part in an interpreter with a lock of its own. */
@@ -80,60 +78,55 @@ module_exec(PyObject *module)
     if (state->datetime == NULL) {
         PyErr_Clear();
     }
-    state->decoder_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &TextRowDecoder_spec, NULL);
-    state->binary_decoder_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &BinaryRowDecoder_spec, NULL);
-    if (state->decoder_type == NULL || state->binary_decoder_type == NULL ||
-        PyModule_AddType(module, state->decoder_type) < 0) {
-        return -1;
-    }
-    state->payload_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &LongPayload_spec, NULL);
-    if (state->payload_type == NULL) {
-        return -1;
-    }
-    state->exchange_state_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &ExchangeState_spec, NULL);
-    state->result_state_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &ResultState_spec, NULL);
-    if (state->exchange_state_type == NULL || state->result_state_type == NULL ||
-        PyModule_AddType(module, state->exchange_state_type) < 0 ||
-        PyModule_AddType(module, state->result_state_type) < 0) {
-        return -1;
-    }
-    if (PyModule_AddType(module, state->payload_type) < 0) {
-        return -1;
-    }
-    return PyModule_AddType(module, state->binary_decoder_type);
+    return 0;
 }
+
+/* A type of the module; NULL: an exception is set. */
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+
+    if (type != NULL && PyModule_AddType(module, type) < 0) {
+        Py_CLEAR(type);
+    }
+    return type;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+
+    if (intern_names(state) < 0 || (state->null = PyUnicode_InternFromString("NULL")) == NULL ||
+        import_objects(state) < 0) {
+        return -1;
+    }
+    if ((state->decoder_type = add_type(module, &TextRowDecoder_spec)) == NULL ||
+        (state->binary_decoder_type = add_type(module, &BinaryRowDecoder_spec)) == NULL ||
+        (state->payload_type = add_type(module, &LongPayload_spec)) == NULL ||
+        (state->exchange_state_type = add_type(module, &ExchangeState_spec)) == NULL ||
+        (state->result_state_type = add_type(module, &ResultState_spec)) == NULL) {
+        return -1;
+    }
+    return 0;
+}
+
+#define STATE_OBJECTS(X)                                                                           \
+    X(decoder_type) X(binary_decoder_type) X(payload_type) X(exchange_state_type)                  \
+    X(result_state_type) X(checked_plans) X(general_reader) X(checked_binary_plans)                \
+    X(general_binary_reader) X(malformed) X(decimal) X(decimal_type) X(error) X(ok_type)           \
+    X(response_type) X(deque_append) X(deque_popleft) X(null)                                      \
+    X(kinds[0].type) X(kinds[0].new_result) X(kinds[1].type) X(kinds[1].new_result)
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
 
-    Py_VISIT(state->decoder_type);
-    Py_VISIT(state->exchange_state_type);
-    Py_VISIT(state->result_state_type);
-    Py_VISIT(state->payload_type);
-    Py_VISIT(state->binary_decoder_type);
-    Py_VISIT(state->checked_plans);
-    Py_VISIT(state->general_reader);
-    Py_VISIT(state->checked_binary_plans);
-    Py_VISIT(state->general_binary_reader);
-    Py_VISIT(state->malformed);
-    Py_VISIT(state->decimal);
-    Py_VISIT(state->decimal_type);
-    Py_VISIT(state->error);
-    Py_VISIT(state->ok_type);
-    Py_VISIT(state->response_type);
-    Py_VISIT(state->deque_append);
-    Py_VISIT(state->deque_popleft);
-    for (int i = 0; i < 2; i++) {
-        Py_VISIT(state->kinds[i].type);
-        Py_VISIT(state->kinds[i].new_result);
-    }
+#define X(name) Py_VISIT(state->name);
+    STATE_OBJECTS(X)
+#undef X
     return owners_traverse(&state->owners, visit, arg);
 }
 
@@ -142,32 +135,13 @@ module_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    Py_CLEAR(state->decoder_type);
-    Py_CLEAR(state->exchange_state_type);
-    Py_CLEAR(state->result_state_type);
-    Py_CLEAR(state->payload_type);
-    Py_CLEAR(state->binary_decoder_type);
-    Py_CLEAR(state->checked_plans);
-    Py_CLEAR(state->general_reader);
-    Py_CLEAR(state->checked_binary_plans);
-    Py_CLEAR(state->general_binary_reader);
-    Py_CLEAR(state->malformed);
-    Py_CLEAR(state->decimal);
-    Py_CLEAR(state->decimal_type);
-    Py_CLEAR(state->error);
-    Py_CLEAR(state->ok_type);
-    Py_CLEAR(state->response_type);
-    Py_CLEAR(state->deque_append);
-    Py_CLEAR(state->deque_popleft);
-    for (int i = 0; i < 2; i++) {
-        Py_CLEAR(state->kinds[i].type);
-        Py_CLEAR(state->kinds[i].new_result);
-    }
+#define X(name) Py_CLEAR(state->name);
+    STATE_OBJECTS(X)
+#undef X
     owners_clear(&state->owners);
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(((PyObject **)&state->names)[i]);
     }
-    Py_CLEAR(state->null);
     return 0;
 }
 

@@ -6,8 +6,8 @@
 
 #include <datetime.h>
 
-/* The header's variable is one for the whole process, and so not used: each interpreter has a datetime
- * module of its own.  This keeps the compiler from saying so. */
+/* The header's variable is one for the whole process, and so not used: each interpreter has a
+ * datetime module of its own.  This keeps the compiler from saying so. */
 static inline const void *
 unused_datetime(void)
 {
@@ -21,7 +21,7 @@ unused_datetime(void)
 #define SLOTS(X)                                                                                   \
     X(session, _to_send) X(session, columns) X(session, error) X(session, exchanges)               \
     X(session, server_status)                                                                      \
-    X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)      \
+    X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)    \
     X(prepared, parameter_count)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);

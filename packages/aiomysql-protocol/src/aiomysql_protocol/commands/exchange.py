@@ -86,14 +86,14 @@ class Exchange(ExchangeState, ABC):
         return error
 
     def consume_progress(self) -> bool:
-        """Is there something to look at: news since the last time, or the end?"""
+        """Whether there is something new to look at since the last call, or the end has come."""
         if not (self.has_progress or self.done):
             return False
         self.has_progress = False
         return True
 
     def notify(self) -> None:
-        """Wake whoever waits; if nobody does, the next who wants to need not."""
+        """Call `on_progress`; without one, whoever wants to wait next need not."""
         on_progress = self.on_progress
         if on_progress is None:
             self.has_progress = True

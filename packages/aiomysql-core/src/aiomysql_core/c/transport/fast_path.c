@@ -1,11 +1,12 @@
-/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done here is
- * what cursors.py, runner.py, statements.py and socket_stream.py do, step by step.  Wherever something
- * else is to be done `begin` changes nothing and says so, and awaiting leaves the result to be taken.
- */
+/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done
+ * here is what cursors.py, runner.py, statements.py and socket_stream.py do, step by
+ * step.  Wherever something else is to be done `begin` changes nothing and says so, and awaiting
+ * leaves the result to be taken. */
 #include "transport/fast_path.h"
 
 #include "dealloc.h"
 #include "transport/fast_request.h"
+#include "waiting/coroutine.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -21,7 +22,7 @@ enum { METADATA_DESCRIPTION = 1 }; /* of metadata.ResultMetadata */
 
 /* ---- Sending ---- */
 
-/* Send `data`; what the system doesn't take is left to the stream.  -1: exception. */
+/* Send `data`; what the system doesn't take is left to the stream.  -1: an exception is set. */
 static int
 fast_send(FastPath *self, const State *state, PyObject *data)
 {
@@ -30,7 +31,8 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     PyObject *rest, *done;
 
     if (!is_open(self, state)) {
-        return 0; /* the descriptor may be another's by now; the exchange ends as the session does */
+        /* The descriptor may be another's by now; the exchange ends as the session does. */
+        return 0;
     }
     if (size <= SHORT_REQUEST) {
         sent = send(self->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
@@ -53,9 +55,10 @@ fast_send(FastPath *self, const State *state, PyObject *data)
     return done == NULL ? -1 : 0;
 }
 
-/* The exchange is queued: record that wherever it is to be known.  -1: exception. */
+/* The exchange is queued: record that wherever it is to be known, and arm the waiter.  -1: an exception
+ * is set. */
 static int
-fast_mark_progress(FastPath *self, const State *state)
+fast_record_start(FastPath *self, const State *state)
 {
     CursorState *cursor = self->cursor;
     PyObject *done;
@@ -72,11 +75,12 @@ fast_mark_progress(FastPath *self, const State *state)
     }
     Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
     Py_XSETREF(SLOT(state, self->runner, runner_result), Py_NewRef(Py_None));
-    if (SLOT(state, self->runner, runner_autocommit) != Py_True && !ends_transaction(state, cursor)) {
+    if (SLOT(state, self->runner, runner_autocommit) != Py_True &&
+        !ends_transaction(state, cursor)) {
         Py_XSETREF(SLOT(state, self->runner, runner_transaction_possible), Py_NewRef(Py_True));
     }
     Py_XSETREF(SLOT(state, self->exchange, exchange_on_progress), Py_NewRef(self->mark_progress));
-    done = PyObject_CallOneArg(self->arm, self->interrupted);
+    done = Waiter_arm(self->waiter, self->interrupted);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -151,7 +155,8 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
     self->statement = request.statement;
     self->handle = request.handle;
     self->exchange = Py_NewRef(PyTuple_GET_ITEM(both, 0));
-    failed = fast_mark_progress(self, state) < 0 || fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
+    failed = fast_record_start(self, state) < 0 ||
+             fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
     Py_DECREF(both);
     if (failed) {
         fast_forget(self);
@@ -187,7 +192,8 @@ usual_result(FastPath *self, const State *state)
     return Py_NewRef(result);
 }
 
-/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: exception. */
+/* What `Cursor._take_result` does for a cursor whose rows are as they come.  -1: an exception is
+ * set. */
 static int
 fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *metadata,
             PyObject *ok, PyObject *count)
@@ -216,7 +222,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *meta
     return 0;
 }
 
-/* What `CommandRunner.take` does, but that the claim stays.  -1: exception. */
+/* What `CommandRunner.take` does, but that the claim stays.  -1: an exception is set. */
 static int
 take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
@@ -233,8 +239,8 @@ take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject 
     return 0;
 }
 
-/* The response has come: hand it to runner and cursor.  Returns the number of rows; None: something is
- * unusual, nothing was done. */
+/* The response has come: hand it to runner and cursor.  Returns the number of rows; None:
+ * something is unusual, nothing was done. */
 static PyObject *
 fast_finish(FastPath *self, const State *state)
 {
@@ -301,7 +307,7 @@ FastPath_am_send(FastPath *self, PyObject *argument, PyObject **result)
         PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
         return PYGEN_ERROR;
     }
-    sent = PyIter_Send(self->waiter, argument, result);
+    sent = Waiter_am_send(self->waiter, argument, result);
     if (sent == PYGEN_RETURN) {
         Py_DECREF(*result);
         *result = fast_finish(self, state);
@@ -341,18 +347,13 @@ FastPath_next(FastPath *self)
 static PyObject *
 FastPath_throw(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *method, *result = NULL;
+    PyObject *result;
 
     if (self->waiter == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
         return NULL;
     }
-    method = PyObject_GetAttr(self->waiter, state->names.throw);
-    if (method != NULL) {
-        result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
-        Py_DECREF(method);
-    }
+    result = Waiter_throw(self->waiter, args, nargs);
     if (result == NULL) {
         fast_forget(self);
     }
@@ -360,21 +361,13 @@ FastPath_throw(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-FastPath_close(FastPath *self, PyObject *Py_UNUSED(ignored))
+FastPath_close(FastPath *self, PyObject *ignored)
 {
-    const State *state = PyType_GetModuleState(Py_TYPE(self));
-
     fast_forget(self);
     if (self->waiter == NULL) {
         Py_RETURN_NONE;
     }
-    return PyObject_CallMethodNoArgs(self->waiter, state->names.close);
-}
-
-static PyObject *
-FastPath_self(PyObject *self)
-{
-    return Py_NewRef(self);
+    return Waiter_close(self->waiter, ignored);
 }
 
 /* ---- The type ---- */
@@ -390,16 +383,17 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int descriptor, text;
     FastPath *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!OOOOip:FastPath", keywords, &runner,
-                                     &interrupted, &stream, &PyByteArray_Type, &unsent, &waiter,
-                                     &session, &statements, &literals, &descriptor, &text) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!O!OOOip:FastPath", keywords,
+                                     &runner, &interrupted, &stream, &PyByteArray_Type, &unsent,
+                                     state->waiter_type, &waiter, &session, &statements, &literals,
+                                     &descriptor, &text) ||
         find_late_objects(state) < 0) {
         return NULL;
     }
     if (!IS_OWNED(state, runner, runner) || !IS_OWNED(state, stream, stream) ||
         !IS_OWNED(state, session, session) || !IS_OWNED(state, statements, statements)) {
-        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, Session and "
-                                         "StatementCache");
+        PyErr_SetString(PyExc_TypeError, "FastPath works on a CommandRunner, SocketStream, "
+                                         "Session and StatementCache");
         return NULL;
     }
     self = (FastPath *)type->tp_alloc(type, 0);
@@ -410,7 +404,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->interrupted = Py_NewRef(interrupted);
     self->stream = Py_NewRef(stream);
     self->unsent = Py_NewRef(unsent);
-    self->waiter = Py_NewRef(waiter);
+    self->waiter = (Waiter *)Py_NewRef(waiter);
     self->session = Py_NewRef(session);
     self->statements = Py_NewRef(statements);
     self->literals = Py_NewRef(literals);
@@ -420,19 +414,17 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->forks = PyObject_GetAttr(state->forks, names->count);
     self->loop = PyObject_GetAttr(stream, names->loop);
     self->mark_progress = PyObject_GetAttr(waiter, names->mark_progress);
-    self->arm = PyObject_GetAttr(waiter, names->arm);
     self->exchanges = Py_XNewRef(SLOT(state, session, session_exchanges));
     self->literal = PyObject_GetAttr(literals, names->literal);
-    if (self->forks == NULL || self->loop == NULL || self->mark_progress == NULL || self->arm == NULL ||
-        self->exchanges == NULL ||
-        self->literal == NULL) {
+    if (self->forks == NULL || self->loop == NULL || self->mark_progress == NULL ||
+        self->exchanges == NULL || self->literal == NULL) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;
 }
 
 #define FAST_PATH_OBJECTS(X)                                                                       \
-    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(mark_progress) X(arm)           \
+    X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(mark_progress)       \
     X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
     X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
     X(known_prepared) X(simple_query)
@@ -489,9 +481,9 @@ static PyType_Slot FastPath_slots[] = {
     {Py_tp_traverse, FastPath_traverse},
     {Py_tp_clear, FastPath_clear},
     {Py_tp_methods, FastPath_methods},
-    {Py_tp_iter, FastPath_self},
+    {Py_tp_iter, return_self},
     {Py_tp_iternext, FastPath_next},
-    {Py_am_await, FastPath_self},
+    {Py_am_await, return_self},
     {Py_am_send, FastPath_am_send},
     {0, NULL},
 };

@@ -10,7 +10,7 @@ is_open(const FastPath *self, const State *state)
     return sock != NULL && sock != Py_None && SLOT(state, self->session, session_error) == Py_None;
 }
 
-/* Is the stream open, and nothing under way on it?  -1: exception. */
+/* Is the stream open, and nothing under way on it?  -1: an exception is set. */
 static int
 is_free(const FastPath *self, const State *state)
 {
@@ -131,7 +131,7 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
 }
 
 /* Does the statement, a str without values, change nothing that others depend on?  Others go the
- * general way, which looks into them.  -1: exception. */
+ * general way, which looks into them.  -1: an exception is set. */
 static int
 is_simple(const State *state, const CursorState *cursor, PyObject *statement)
 {
@@ -208,7 +208,7 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
     if (own <= 0) {
         return own;
     }
-    request->handle = PyObject_GetAttr(query, state->names._handle);
+    request->handle = PyObject_GetAttr(query, state->names._statement);
     request->values = args;
     return request->handle == NULL ? -1 : request->handle != Py_None;
 }
@@ -257,7 +257,7 @@ fast_start(FastPath *self, const State *state, PyObject *query, Request *request
             keep_known(self, state, query, request->handle, prepared);
         }
     }
-    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_statement));
+    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_encoded));
     if (request->statement == NULL) {
         Py_DECREF(prepared);
         return Py_NewRef(Py_None);

@@ -4,18 +4,18 @@
 #define AIOMYSQL_CORE_TRANSPORT_FAST_REQUEST_H
 
 #include "engine/cursor_state.h"
+#include "waiting/waiter.h"
 
 typedef struct {
     PyObject_HEAD
     PyObject *runner;
-    PyObject *interrupted; /* the runner's, called when the task is woken by an exception */
+    PyObject *interrupted; /* the runner's, called when the task is resumed by an exception */
     PyObject *stream;
     PyObject *loop;   /* the stream's */
     PyObject *unsent; /* the stream's, a bytearray */
     PyObject *forks;  /* how often the process had forked when the stream was made */
-    PyObject *waiter;
-    PyObject *mark_progress; /* the waiter's methods */
-    PyObject *arm;
+    Waiter *waiter;          /* the stream's */
+    PyObject *mark_progress; /* its method */
     PyObject *session;
     PyObject *exchanges; /* the session's */
     PyObject *statements;
@@ -51,9 +51,9 @@ typedef struct {
 /* Is the stream open, so that the descriptor is its own? */
 int is_open(const FastPath *self, const State *state);
 
-/* Claim the runner if the stream is open and nothing under way on it.  To be done before anything else:
- * to make an object may run code of anybody (of a finalizer), who finds it in use then.  1: it is
- * claimed; 0: it is not free; -1: an exception is set. */
+/* Claim the runner if the stream is open and nothing under way on it.  To be done before
+ * anything else: to make an object may run code of anybody (of a finalizer), who finds it in use
+ * then.  1: it is claimed; 0: it is not free; -1: an exception is set. */
 int fast_claim(FastPath *self, const State *state);
 
 /* The runner is busy (Py_True) or not (Py_False). */

@@ -2,6 +2,7 @@
 
 #include "dealloc.h"
 #include "module.h"
+#include "waiting/waiter.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -11,13 +12,14 @@ typedef struct {
     PyObject_HEAD
     PyObject *stream;
     PyObject *session;
-    PyObject *wake_if_progressed; /* the waiter's method */
-    PyObject *forks;  /* how often the process had forked when the stream was made */
+    Waiter *waiter;  /* the stream's */
+    PyObject *forks; /* how often the process had forked when the stream was made */
     int descriptor;
     vectorcallfunc vectorcall;
 } Receiver;
 
-/* The connection has ended: for the exception that is set, or without one.  -1: an exception is set. */
+/* The connection has ended: for the exception that is set, or without one.  -1: an exception is
+ * set. */
 static int
 receiver_lost(Receiver *self, const State *state)
 {
@@ -55,7 +57,7 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
         sum = PyNumber_Add(received, number);
         if (sum != NULL) {
             Py_XSETREF(SLOT(state, self->stream, stream_received), sum);
-            done = PyObject_CallOneArg(self->wake_if_progressed, Py_True);
+            done = Waiter_wake_if_progressed(self->waiter, Py_True);
         }
     }
     else {
@@ -67,10 +69,10 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
     return done == NULL ? -1 : 0;
 }
 
-/* A task ran; another one may wait for its turn.  An exception that is set stays.  -1: an exception is
- * set. */
+/* The task that was woken ran; resume the one that may follow it: see `Stream.wake_next`.  An exception
+ * that is set stays.  -1: an exception is set. */
 static int
-receiver_follow(Receiver *self, const State *state, int failed)
+receiver_wake_next(Receiver *self, const State *state, int failed)
 {
     PyObject *next_waiter, *exception, *done;
 
@@ -94,7 +96,8 @@ receiver_follow(Receiver *self, const State *state, int failed)
     return failed;
 }
 
-/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its size. */
+/* Receive into `buffer`, a bytearray of which the stream holds a view, so that it keeps its
+ * size. */
 static PyObject *
 receive(Receiver *self, const State *state, PyObject *buffer)
 {
@@ -126,7 +129,7 @@ receive(Receiver *self, const State *state, PyObject *buffer)
     }
     Py_XSETREF(SLOT(state, self->stream, stream_waking), Py_NewRef(Py_True));
     failed = receiver_take(self, state, buffer, end, count);
-    failed = receiver_follow(self, state, failed);
+    failed = receiver_wake_next(self, state, failed);
     return failed < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -176,8 +179,8 @@ Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Receiver *self;
     int descriptor;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOi:Receiver", names, &stream, &session, &waiter,
-                                     &descriptor) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!i:Receiver", names, &stream, &session,
+                                     state->waiter_type, &waiter, &descriptor) ||
         find_late_objects(state) < 0) {
         return NULL;
     }
@@ -191,9 +194,9 @@ Receiver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->stream = Py_NewRef(stream);
     self->session = Py_NewRef(session);
-    self->wake_if_progressed = PyObject_GetAttr(waiter, state->names.wake_if_progressed);
+    self->waiter = (Waiter *)Py_NewRef(waiter);
     self->forks = PyObject_GetAttr(state->forks, state->names.count);
-    if (self->wake_if_progressed == NULL || self->forks == NULL) {
+    if (self->forks == NULL) {
         Py_DECREF(self);
         return NULL;
     }
@@ -208,7 +211,7 @@ Receiver_traverse(Receiver *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->stream);
     Py_VISIT(self->session);
-    Py_VISIT(self->wake_if_progressed);
+    Py_VISIT(self->waiter);
     Py_VISIT(self->forks);
     return 0;
 }
@@ -218,7 +221,7 @@ Receiver_clear(Receiver *self)
 {
     Py_CLEAR(self->stream);
     Py_CLEAR(self->session);
-    Py_CLEAR(self->wake_if_progressed);
+    Py_CLEAR(self->waiter);
     Py_CLEAR(self->forks);
     return 0;
 }

@@ -1,14 +1,14 @@
 #include "waiting/waiter.h"
 
 #include "dealloc.h"
-#include "waiting/coroutine.h"
 #include "module.h"
+#include "waiting/coroutine.h"
 
 #include <stddef.h>
 
 enum { WAITER_FIRED, WAITER_ARMED, WAITER_CANCELLED };
 
-typedef struct {
+struct Waiter {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error; /* asyncio.CancelledError */
@@ -21,7 +21,7 @@ typedef struct {
     int blocking;     /* _asyncio_future_blocking */
     int waiting;      /* the task was suspended */
     int has_progress; /* `mark_progress` was called since `arm` */
-} Waiter;
+};
 
 static PyObject *
 Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -86,7 +86,7 @@ Waiter_dealloc(Waiter *self)
     END_DEALLOC
 }
 
-static PyObject *
+PyObject *
 Waiter_arm(Waiter *self, PyObject *interrupted)
 {
     self->state = WAITER_ARMED;
@@ -184,7 +184,7 @@ Waiter_mark_progress(Waiter *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static PyObject *
+PyObject *
 Waiter_wake_if_progressed(Waiter *self, PyObject *at_once)
 {
     if (!self->has_progress) {
@@ -257,7 +257,7 @@ Waiter_result(Waiter *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* The task was not woken by `fire`: tell the owner. The exception under way stays set. */
+/* The task was resumed by an exception instead of `fire`: tell the owner.  The exception stays set. */
 static void
 tell_owner(Waiter *self)
 {
@@ -285,7 +285,7 @@ tell_owner(Waiter *self)
     }
 }
 
-static PySendResult
+PySendResult
 Waiter_am_send(Waiter *self, PyObject *Py_UNUSED(argument), PyObject **result)
 {
     if (self->state == WAITER_ARMED && !self->waiting) {
@@ -332,7 +332,7 @@ Waiter_send(Waiter *self, PyObject *Py_UNUSED(argument))
     return Waiter_next(self);
 }
 
-static PyObject *
+PyObject *
 Waiter_throw(Waiter *self, PyObject *const *args, Py_ssize_t nargs)
 {
     raise_thrown(args, nargs);
@@ -340,7 +340,7 @@ Waiter_throw(Waiter *self, PyObject *const *args, Py_ssize_t nargs)
     return NULL;
 }
 
-static PyObject *
+PyObject *
 Waiter_close(Waiter *self, PyObject *Py_UNUSED(ignored))
 {
     if (self->waiting) {
@@ -374,8 +374,7 @@ static PyMethodDef Waiter_methods[] = {
     {"fire", METHOD(Waiter_fire), METH_O, NULL},
     {"mark_progress", METHOD(Waiter_mark_progress), METH_NOARGS, NULL},
     {"wake_if_progressed", METHOD(Waiter_wake_if_progressed), METH_O, NULL},
-    {"add_done_callback", METHOD(Waiter_add_done_callback),
-     METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"add_done_callback", METHOD(Waiter_add_done_callback), METH_FASTCALL | METH_KEYWORDS, NULL},
     {"cancel", METHOD(Waiter_cancel), METH_VARARGS | METH_KEYWORDS, NULL},
     {"result", METHOD(Waiter_result), METH_NOARGS, NULL},
     {"send", METHOD(Waiter_send), METH_O, NULL},
@@ -404,7 +403,7 @@ static PyMemberDef Waiter_members[] = {
 };
 
 static PyType_Slot Waiter_slots[] = {
-    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None)\n--\n\nSee waiter.PyWaiter."},
+    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None)\n--\n\nSee waiter.Waiter."},
     {Py_tp_new, Waiter_new},
     {Py_tp_dealloc, Waiter_dealloc},
     {Py_tp_traverse, Waiter_traverse},

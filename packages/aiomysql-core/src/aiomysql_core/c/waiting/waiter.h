@@ -5,6 +5,20 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+typedef struct Waiter Waiter;
+
 extern PyType_Spec Waiter_spec;
+
+/* Its methods, for the C code here: called without being looked up.  NULL and PYGEN_ERROR: an exception
+ * is set. */
+PyObject *Waiter_arm(Waiter *self, PyObject *interrupted);
+
+PyObject *Waiter_wake_if_progressed(Waiter *self, PyObject *at_once);
+
+PySendResult Waiter_am_send(Waiter *self, PyObject *argument, PyObject **result);
+
+PyObject *Waiter_throw(Waiter *self, PyObject *const *args, Py_ssize_t nargs);
+
+PyObject *Waiter_close(Waiter *self, PyObject *ignored);
 
 #endif

@@ -8,11 +8,11 @@
 
 /* F(name): False at first; N: None; Z: 0; U: unset. */
 #define EXCHANGE_FIELDS(F, N, Z, U)                                                                \
-    F(done) F(has_progress) F(quick) F(streamed) N(session) N(error) N(on_progress) N(local_files)                \
-    N(own_prefixes) N(compiled_by) Z(sequence_id) U(own_prepared) U(results)
+    F(done) F(has_progress) F(quick) F(streamed) N(session) N(error) N(on_progress)                \
+    N(local_files) N(own_prefixes) N(compiled_by) Z(sequence_id) U(own_prepared) U(results)
 
 #define RESULT_FIELDS(F, N, Z, U)                                                                  \
-    F(complete) F(skipped) F(unbuffered_active) F(streamed) N(metadata) N(error) U(ok)           \
+    F(complete) F(skipped) F(unbuffered_active) F(streamed) N(metadata) N(error) U(ok)             \
     U(exchange) U(rows)
 
 #define FIELD(name) PyObject *name;

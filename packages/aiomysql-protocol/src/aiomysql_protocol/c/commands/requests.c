@@ -7,7 +7,8 @@
 
 enum { COM_QUERY = 0x03 };
 
-/* May a request be made in `session`: no error, nothing that was queued before?  -1: exception. */
+/* May a request be made in `session`: no error, nothing that was queued before?  -1: an
+ * exception is set. */
 static int
 can_request(State *state, PyObject *session)
 {

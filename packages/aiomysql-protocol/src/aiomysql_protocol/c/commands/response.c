@@ -73,8 +73,8 @@ decode_rows(const State *state, PyObject *decoder, PyObject *buffer, const unsig
     return position;
 }
 
-/* The rows behind the metadata of `prefix`, at `start`, and the packet that ends them.  0: there are
- * none of ours; -1: an exception is set. */
+/* The rows behind the metadata of `prefix`, at `start`, and the packet that ends them.  0: there
+ * are none of ours; -1: an exception is set. */
 static int
 response_rows(const State *state, PyObject *prefix, PyObject *buffer, const unsigned char *base,
               Py_ssize_t start, Py_ssize_t end, Response *response)
@@ -125,7 +125,8 @@ is_prefix(PyObject *prefix)
            PyTuple_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)) == METADATA_FIELDS;
 }
 
-/* Does the response in `[start, end)` begin with `prefix`, behind which rows can be read at once? */
+/* Does the response in `[start, end)` begin with `prefix`, behind which rows can be read at
+ * once? */
 static int
 begins_with(PyObject *prefix, const unsigned char *start, Py_ssize_t size)
 {
@@ -211,7 +212,8 @@ find_sound_response(const State *state, PyObject *prefixes, PyObject *buffer,
 /* Longer responses are read the other way, which does not begin anew when more is to come. */
 enum { QUICK_LIMIT = 1 << 14 };
 
-/* The exchange whose response is due, if that may be read so.  NULL with or without an exception. */
+/* The exchange whose response is due, if that may be read so.  NULL with or without an
+ * exception. */
 static ExchangeState *
 quick_exchange(const State *state, PyObject *session)
 {
@@ -266,7 +268,8 @@ query_kind(State *state, PyObject *query)
     return kind;
 }
 
-/* `exchange`, the oldest one of `session`, is done; `status`: the server's flags.  -1: an exception is set. */
+/* `exchange`, the oldest one of `session`, is done; `status`: the server's flags.  -1: an
+ * exception is set. */
 static int
 finish_exchange(const State *state, PyObject *session, ExchangeState *exchange, PyObject *status)
 {
@@ -321,8 +324,8 @@ finish_query(const State *state, const QueryKind *kind, PyObject *session, Excha
     return failed ? -1 : 0;
 }
 
-/* Are bytes[0:size] an OK packet that ends `exchange`, which has no results?  Then it has ended.  -1:
- * an exception is set. */
+/* Are bytes[0:size] an OK packet that ends `exchange`, which has no results?  Then it has
+ * ended.  -1: an exception is set. */
 static int
 take_ok(const State *state, PyObject *session, ExchangeState *exchange,
         const unsigned char *bytes, Py_ssize_t size)
@@ -355,8 +358,8 @@ is_all(const Response *response, Py_ssize_t end)
     return response->ok != NULL && response->position == end && !has_more_results(response->ok);
 }
 
-/* The metadata that the response to `query` may begin with: its own, or the session's.  NULL with or
- * without an exception. */
+/* The metadata that the response to `query` may begin with: its own, or the session's.  NULL
+ * with or without an exception. */
 static PyObject *
 quick_prefixes(const State *state, const QueryKind *kind, PyObject *session, PyObject *query)
 {
@@ -389,8 +392,8 @@ range_arguments(PyObject *const *args, Py_ssize_t *start, Py_ssize_t *end)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* The bytes of `buffer`, to be released.  0: `[start, end)` does not lie in them; -1: an exception is
- * set. */
+/* The bytes of `buffer`, to be released.  0: `[start, end)` does not lie in them; -1: an
+ * exception is set. */
 static int
 get_bytes(PyObject *buffer, Py_ssize_t start, Py_ssize_t end, Py_buffer *view)
 {

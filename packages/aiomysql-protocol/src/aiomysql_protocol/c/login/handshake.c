@@ -9,8 +9,8 @@
  * bytes, and MariaDB's own flags.  Then the rest of the nonce. */
 enum { GREETING_FIXED = 31, NONCE_HEAD = 8, NONCE_TAIL = 13, NONCE_MOST = 255 };
 
-/* The items of a Greeting; NULL, perhaps without an exception: it isn't whole, or not of this version
- * of the protocol. */
+/* The items of a Greeting; NULL, perhaps without an exception: it isn't whole, or not of this
+ * version of the protocol. */
 static PyObject *
 greeting_items(const unsigned char *bytes, Py_ssize_t size)
 {

@@ -22,9 +22,9 @@ enum { UTF8, ASCII_SUPERSET, OTHER_ENCODING };
 
 typedef struct Column Column;
 
-/* Reads a cell.  NULL without an exception: a shape that it does not know.  The readers only know the
- * common shapes.  Every other value, and every error message, is left to the column's general reader,
- * a function of rows/text.py or rows/binary.py. */
+/* Reads a cell.  NULL without an exception: a shape that it does not know.  The readers only
+ * know the common shapes.  Every other value, and every error message, is left to the column's
+ * general reader, a function of rows/cells.py or rows/binary_cells.py. */
 typedef PyObject *(*CellReader)(const State *state, const Column *column, const char *text,
                                 Py_ssize_t length);
 

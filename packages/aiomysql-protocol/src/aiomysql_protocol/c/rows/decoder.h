@@ -21,8 +21,8 @@ typedef struct {
 extern PyType_Spec TextRowDecoder_spec;
 extern PyType_Spec BinaryRowDecoder_spec;
 
-/* Appends the rows of `[pos, end)` to `rows`.  Returns the first byte not consumed; NULL: an exception
- * is set. */
+/* Appends the rows of `[pos, end)` to `rows`.  Returns the first byte not consumed; NULL: an
+ * exception is set. */
 const unsigned char *read_rows(const State *state, const Decoder *self, const unsigned char *pos,
                                const unsigned char *end, uint8_t sequence_id, PyObject *rows);
 

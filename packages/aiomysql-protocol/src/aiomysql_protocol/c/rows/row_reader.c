@@ -165,8 +165,8 @@ begin_row(const Decoder *self, int binary, Place *place)
     return NULL;
 }
 
-/* Finds the next cell, that of the column with that index; `*text` is NULL for an SQL NULL. On success
- * returns NULL, else what is wrong with the row. */
+/* Finds the next cell, that of the column with that index; `*text` is NULL for an SQL NULL. On
+ * success returns NULL, else what is wrong with the row. */
 static inline const char *
 next_cell(const Column *column, int binary, size_t index, Place *place, const char **text,
           Py_ssize_t *length)

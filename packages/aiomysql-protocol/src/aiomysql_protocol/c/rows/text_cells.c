@@ -314,8 +314,8 @@ read_decimal(const State *state, const Column *Py_UNUSED(column), const char *te
 #define SHAPE_DD UINT64_C(0x2030302D30302D30)       /* "0-00-00 " */
 #define SHAPE_HH_MM_SS UINT64_C(0x30303A30303A3030) /* "00:00:00" */
 
-/* Whether `text` has that shape. Each byte of `*pairs` is then the number that the digits at this place
- * and the next one say. (Of a separator it says nothing.) */
+/* Whether `text` has that shape. Each byte of `*pairs` is then the number that the digits at
+ * this place and the next one say. (Of a separator it says nothing.) */
 static inline int
 has_shape(const char *text, uint64_t shape, uint64_t *pairs)
 {

@@ -54,8 +54,8 @@ skip_gap(const char *at, const char *end)
 }
 
 /* Is what stands from `at` on the rest of one statement?  Its semicolons may stand in quotes, in
- * which backslashes escape or don't, and at its end.  What has comments, or bytes out of quotes that
- * are the second of a character perhaps, is not looked into. */
+ * which backslashes escape or don't, and at its end.  What has comments, or bytes out of quotes
+ * that are the second of a character perhaps, is not looked into. */
 static int
 is_one_statement(const char *at, const char *end, int escaping)
 {
@@ -67,7 +67,8 @@ is_one_statement(const char *at, const char *end, int escaping)
             }
             return at == end;
         }
-        if (byte == '\\' || byte == '#' || byte >= 0x80 || (byte == '-' && at < end && *at == '-') ||
+        if (byte == '\\' || byte == '#' || byte >= 0x80 ||
+            (byte == '-' && at < end && *at == '-') ||
             (byte == '/' && at < end && *at == '*')) {
             return 0;
         }

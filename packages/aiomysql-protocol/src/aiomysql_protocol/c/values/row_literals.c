@@ -104,7 +104,8 @@ append_long(Text *text, PyObject *value)
     char digits[24], *at = digits + sizeof(digits);
     int overflow;
     long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    unsigned long long rest = number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
+    unsigned long long rest =
+        number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
 
     if (overflow) {
         return LEFT;

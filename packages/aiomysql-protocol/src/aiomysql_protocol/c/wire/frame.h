@@ -23,8 +23,8 @@ frame_payload(const unsigned char *pos, const unsigned char *end, unsigned seque
     return pos + FRAME_HEADER;
 }
 
-/* A frame with room for `length` bytes, fewer than FULL_FRAME, which are to be written at `*payload`.
- * NULL: an exception is set. */
+/* A frame with room for `length` bytes, fewer than FULL_FRAME, which are to be written at
+ * `*payload`. NULL: an exception is set. */
 static inline PyObject *
 new_frame(Py_ssize_t length, unsigned sequence_id, char **payload)
 {

@@ -13,8 +13,8 @@ enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT, OK_IN
 /* Status flags. */
 enum { MORE_RESULTS = 0x0008 };
 
-/* The packets.Ok in a payload, whose first byte is not looked at.  0: it is none; -1: an exception is
- * set. */
+/* The packets.Ok in a payload, whose first byte is not looked at.  0: it is none; -1: an
+ * exception is set. */
 int read_ok(const State *state, const unsigned char *payload, Py_ssize_t length, PyObject **ok);
 
 /* Does the server have more results for the command that `ok` ends? */

@@ -126,7 +126,8 @@ LongPayload_getbuffer(LongPayload *self, Py_buffer *view, int flags)
     int failed;
 
     if (self->lent != 0) {
-        failed = PyBuffer_FillInfo(view, (PyObject *)self, start + self->size, self->lent, 0, flags);
+        failed =
+            PyBuffer_FillInfo(view, (PyObject *)self, start + self->size, self->lent, 0, flags);
     }
     else {
         failed = PyBuffer_FillInfo(view, (PyObject *)self, start, self->size, 1, flags);

@@ -5,8 +5,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* A payload of many bytes, of which a value can be made where it stands.  The bytes are gathered in a
- * bytes object that nobody else sees before it is the value. */
+/* A payload of many bytes, of which a value can be made where it stands.  The bytes are gathered
+ * in a bytes object that nobody else sees before it is the value. */
 typedef struct {
     PyObject_HEAD
     PyObject *bytes;  /* NULL at first */
