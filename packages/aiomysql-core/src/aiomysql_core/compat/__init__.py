@@ -1,3 +1,3 @@
 """What only code written for classic aiomysql, and tracers, reach for."""
 
-__all__ = ["classic"]
+__all__ = ["names"]
