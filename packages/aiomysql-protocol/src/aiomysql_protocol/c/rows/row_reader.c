@@ -230,7 +230,8 @@ raise_malformed(const State *state, const char *what)
     }
 }
 
-/* Fills `row` with the cells of `[pos, end)`. Returns 0 when that is not possible. */
+/* Fills `row` with the cells at `place`.  0: that is not possible, because the row is malformed
+ * (whose exception the caller sets) or because an exception is set. */
 static inline int
 read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Place place,
            const unsigned char *limit, PyObject *row)
@@ -353,7 +354,7 @@ column_to_take(const Decoder *self, Place place, Py_ssize_t *start, Py_ssize_t *
     return found;
 }
 
-/* Fills `row`. Returns 0 when that is not possible. */
+/* Fills `row`, but for the cell with the index `but`.  -1: an exception is set. */
 static int
 read_long_cells(const State *state, const Decoder *self, Place place, Py_ssize_t but,
                 PyObject *row)
@@ -371,11 +372,11 @@ read_long_cells(const State *state, const Decoder *self, Place place, Py_ssize_t
         value = text == NULL ? Py_NewRef(Py_None)
                              : read_value(state, &self->columns[i], text, size);
         if (value == NULL) {
-            return 0;
+            return -1;
         }
         PyTuple_SET_ITEM(row, i, value);
     }
-    return 1;
+    return 0;
 }
 
 PyObject *
@@ -386,7 +387,7 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
     const char *wrong = check_row(self, pos, pos + payload->size);
     Py_ssize_t start = 0, length, taken = -1;
     PyObject *row;
-    int done = 0;
+    int failed = -1;
 
     if (wrong != NULL) {
         raise_malformed(state, wrong);
@@ -396,17 +397,17 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
     payload->views++; /* nobody's code may move it meanwhile */
     row = new_hidden_tuple(self->count);
     if (row != NULL) {
-        done = read_long_cells(state, self, place, taken, row);
+        failed = read_long_cells(state, self, place, taken, row);
     }
     payload->views--;
-    if (done && taken >= 0) {
+    if (!failed && taken >= 0) {
         PyObject *value =
             payload->views == 0 ? take_from_payload(payload, start, length)
                                 : PyBytes_FromStringAndSize((const char *)pos + start, length);
         PyTuple_SET_ITEM(row, taken, value);
-        done = value != NULL;
+        failed = value == NULL ? -1 : 0;
     }
-    if (!done) {
+    if (failed) {
         Py_XDECREF(row);
         return NULL;
     }

@@ -320,6 +320,7 @@ append_next_row(const State *state, Text *text, const Batch *batch)
     return done;
 }
 
+/* -1: an exception is set. */
 static int
 check_pieces(PyObject *pieces)
 {
@@ -330,8 +331,9 @@ check_pieces(PyObject *pieces)
     }
     if (!right) {
         PyErr_SetString(PyExc_TypeError, "pieces must be a tuple of bytes");
+        return -1;
     }
-    return right;
+    return 0;
 }
 
 PyObject *
@@ -350,7 +352,7 @@ write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     batch.pieces = args[0];
     batch.rows = args[1];
     batch.other = args[5];
-    if (!check_pieces(batch.pieces) ||
+    if (check_pieces(batch.pieces) < 0 ||
         ((batch.at = PyNumber_AsSsize_t(args[2], PyExc_ValueError)) == -1 && PyErr_Occurred()) ||
         ((batch.room = PyNumber_AsSsize_t(args[3], PyExc_ValueError)) == -1 &&
          PyErr_Occurred()) ||
