@@ -1,7 +1,7 @@
 """Build hook: compiles the C modules of packages into the wheel, where that is wanted and possible.
 
-The hook's option `packages` lists the folders of the packages, each of which has its C sources in the
-folder `c`, and their headers.  The headers beside this file are for all packages.
+The hook's option `packages` lists the folders of the packages, each of which has its C sources and
+their headers in the folder `c`.  The headers beside this file are for all packages.
 
 This folder, `shared`, stands once in the repository, and goes into the source archive of every
 distribution that has a C module, which must build alone.
