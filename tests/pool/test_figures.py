@@ -28,7 +28,11 @@ async def test_figures(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> 
     quick = await pool.acquire()
     slow = await pool.acquire()
     stats = pool.get_stats()
-    gauges = ("minsize", "maxsize", "size", "free", "lent", "connecting", "resetting", "waiting")
+    gauges = (
+        *("minsize", "maxsize", "size", "free"),
+        *("acquired", "connecting", "resetting", "waiting"),
+    )
+    assert stats["lent"] == stats["acquired"]  # its old name
     assert [stats[name] for name in gauges] == [1, 2, 2, 0, 2, 0, 0, 0]
     assert (stats["requests"], stats["waited"], stats["connects"]) == (2, 1, 2)
     assert 0 < stats["connect_time"] < 5

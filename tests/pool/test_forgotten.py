@@ -64,7 +64,7 @@ async def test_cursor_keeps_its_connection(make_pool: MakePool) -> None:
     gc.collect()
     await cursor.execute("SELECT 3")
     assert await cursor.fetchone() == (3,)
-    assert pool.get_stats()["lent"] == 1
+    assert pool.get_stats()["acquired"] == 1
     pool.release(cursor.connection)
 
 
@@ -292,4 +292,4 @@ async def test_given_back_while_it_is_collected(make_pool: MakePool, waiting: in
     asking += [asyncio.ensure_future(ask()) for _ in range(2)]
     assert await asyncio.wait_for(asyncio.gather(*asking), 5) == [7] * len(asking)
     await wait_until(lambda: (pool.size, pool.freesize) == (1, 1))
-    assert pool.get_stats()["lent"] == 0
+    assert pool.get_stats()["acquired"] == 0

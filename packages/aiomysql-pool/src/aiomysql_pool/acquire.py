@@ -86,7 +86,8 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
         return _acquire(self._leases, self._functions, self._pool, self._timeout, self._progress)
 
     async def __aenter__(self) -> Connection:
-        connection = self._leases.try_acquire()
+        leases = self._leases
+        connection = leases.try_acquire() if leases.available else None
         if connection is None:
             connection = await self
         self._connection = connection
@@ -142,51 +143,35 @@ def _acquire(
 ) -> Generator[Any, None, Connection]:
     if progress.is_under_way:
         raise RuntimeError(_AWAITED)
-    connection = leases.try_acquire()
+    connection = leases.try_acquire() if leases.available else None
     if connection is not None:
         return connection
     progress.is_under_way = True
     try:
-        if timeout is None and leases.needs_only_waiting():
-            waiter = progress.waiter = leases.enqueue()
-            if leases.is_complete() or not waiter.is_waiting:
-                connection, is_usable = yield from _wait(leases, functions, pool, progress, waiter)
-                if is_usable:
-                    return connection
-                return (yield from functions.accept(pool, connection).__await__())
-            # While the waiter was made something happened that the pool must see to.
-            progress.waiter = None
+        waiter = leases.try_enqueue() if timeout is None else None
+        if waiter is None:
+            return (yield from functions.acquire(pool, timeout).__await__())
+        progress.waiter = waiter
+        began = monotonic()
+        try:
+            yield from waiter.waiter.__await__()
+            connection = waiter.outcome()
+            holder = waiter.holder
+            is_usable = leases.is_open and holder is not None and nothing_to_end(holder.runner)
+        except BaseException:
             leases.discard(waiter)
-        return (yield from functions.acquire(pool, timeout).__await__())
+            if waiter.connection is not None:
+                functions.release(pool, waiter.connection)
+            raise
+        finally:
+            progress.waiter = None
+            leases.record_wait(monotonic() - began)
+        if is_usable and holder is not None:
+            holder.never_acquired = False
+            return connection
+        return (yield from functions.accept(pool, connection).__await__())
     finally:
         progress.is_under_way = False
-
-
-def _wait(
-    leases: LeaseQueue,
-    functions: PoolFunctions,
-    pool: Any,
-    progress: _Progress,
-    waiter: PoolWaiter,
-) -> Generator[Any, None, tuple[Connection, bool]]:
-    """What comes from the queue, and whether it can be used as it is."""
-    began = monotonic()
-    try:
-        yield from waiter.waiter.__await__()
-        connection = waiter.outcome()
-        holder = waiter.holder
-        is_usable = leases.is_open and holder is not None and nothing_to_end(holder.runner)
-    except BaseException:
-        leases.discard(waiter)
-        if waiter.connection is not None:
-            functions.release(pool, waiter.connection)
-        raise
-    finally:
-        progress.waiter = None
-        leases.record_wait(monotonic() - began)
-    if is_usable and holder is not None:
-        holder.never_acquired = False
-    return connection, is_usable
 
 
 #: The classic name of what `Pool.acquire` returns.

@@ -38,11 +38,6 @@ class PoolWaiter:
         """Whether nothing was given yet, neither a connection nor an error nor a cancellation."""
         return self.waiter.armed
 
-    def give(self, holder: ConnectionHolder, connection: Connection) -> None:
-        """Let the caller get `connection`."""
-        self.holder, self.connection = holder, connection
-        holder.runner.wake_next(self.waiter)
-
     def fail(self, error: BaseException) -> None:
         """Let the caller get `error`, unless it got something already."""
         if self.waiter.armed:
@@ -104,7 +99,7 @@ class LeaseQueue:
 
     def try_acquire(self) -> Connection | None:
         """Take the first available connection; None if more is to be done than that."""
-        if not (self.available and self.is_open and self._loop_is_running_here()):
+        if not (self.available and self.is_open and self._is_at_home()):
             return None
         holder = self.available.popleft()
         connection = holder.connection
@@ -134,7 +129,8 @@ class LeaseQueue:
             return False
         holder.connection = None
         self.requests += 1
-        waiter.give(holder, connection)
+        waiter.holder, waiter.connection = holder, connection
+        holder.runner.wake_next(waiter.waiter)
         return True
 
     def find_acquired(self, connection: Connection) -> tuple[ConnectionHolder, Connection] | None:
@@ -161,8 +157,23 @@ class LeaseQueue:
         self._waiters[waiter] = None
         if first:
             self._waiters.move_to_end(waiter, last=False)
-        self._serve_waiters()
+        if self.available:
+            self._serve_waiters()
         return waiter
+
+    def try_enqueue(self) -> PoolWaiter | None:
+        """The same if a caller has nothing to do but to wait; None if the pool is to be asked.
+
+        That is when not all connections are open that may be, or one is available.
+        """
+        if self.available or not self._is_complete() or not self._is_at_home():
+            return None
+        waiter = self.enqueue()
+        # While the waiter was made a finalizer may have closed a connection, or the pool.
+        if self._is_complete() or not waiter.waiter.armed:
+            return waiter
+        self.discard(waiter)
+        return None
 
     def _serve_waiters(self) -> None:
         """Somebody has come into the queue: what a finalizer released just before found nobody."""
@@ -189,15 +200,12 @@ class LeaseQueue:
         """Take out a waiter, if it is in the queue."""
         self._waiters.pop(waiter, None)
 
-    def needs_only_waiting(self) -> bool:
-        """Whether a caller who finds no connection has nothing to do but to wait."""
-        return self.is_complete() and not self.available and self._loop_is_running_here()
-
-    def is_complete(self) -> bool:
+    def _is_complete(self) -> bool:
         """Whether all connections are open that will be, and change hands without the pool."""
         return self.is_open and len(self.holders) == self.capacity
 
-    def _loop_is_running_here(self) -> bool:
+    def _is_at_home(self) -> bool:
+        """Whether the queue's event loop runs, in this thread."""
         try:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
