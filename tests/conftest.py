@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import matrix
 from tests.servers import DSN_NAME, Server, ServerError, selected_names, serving
 from tests.servers.progress import shown_by
 
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
 SERVERS = pytest.StashKey[tuple[str, ...]]()
 RUNNING = pytest.StashKey[dict[str, Server]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of this suite."""
+    group = parser.getgroup("aiomysql")
+    group.addoption("--loop", choices=LOOPS, help="run on this event loop only")
+    group.addoption(
+        "--every-combination",
+        action="store_true",
+        help="run each test with each server and event loop, see tests/matrix.py",
+    )
 
 
 @pytest.hookimpl(trylast=True)  # the terminal reporter is there only then
@@ -66,8 +78,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = metafunc.config.stash[SERVERS]
         metafunc.parametrize("server", names, indirect=True, scope="session")
 
+    if "anyio_backend" in metafunc.fixturenames:
+        loop = metafunc.config.getoption("loop")
+        metafunc.parametrize("anyio_backend", [loop] if loop else LOOPS, indirect=True)
 
-@pytest.fixture(params=LOOPS)
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run on several servers, leave out what says nothing new (tests/matrix.py)."""
+    from aiomysql_protocol.implementation import IMPLEMENTATION
+
+    servers = config.stash[SERVERS]
+    if len(servers) > 1 and not config.getoption("every_combination"):
+        left_out = matrix.thin(items, servers, LOOPS, IMPLEMENTATION)
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Each async test runs on asyncio's own event loop and on uvloop."""
     return "asyncio", {"use_uvloop": request.param == "uvloop"}

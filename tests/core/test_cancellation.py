@@ -76,13 +76,13 @@ async def test_connection_is_kept(server: Server, tls: bool) -> None:
         await connection.query("SET @mine = 7")
         number = connection.thread_id()
         await cancelled(connection.query(LONG))
-        assert connection.stopping
+        assert connection.cancelling
         assert not connection.closed
         # Who uses it meanwhile waits, and gets what it asked for.
         began = time.monotonic()
         assert await one(connection, "SELECT %s, @mine", (5,)) == (5, 7)
         assert time.monotonic() - began < 3
-        assert not connection.stopping
+        assert not connection.cancelling
         assert connection.is_reusable
         assert running(server, number) is None
         assert connection.thread_id() == number
@@ -164,7 +164,7 @@ async def test_transaction_stays(killing: Connection, table_name: str) -> None:
     await killing.query(f"CREATE TABLE {table_name} (n INT) ENGINE = InnoDB")
     await killing.query(f"INSERT INTO {table_name} VALUES (1)")
     await cancelled(killing.query(f"INSERT INTO {table_name} SELECT SLEEP(20) + 2"))
-    await killing.wait_stopped()
+    await killing.wait_cancelled()
     assert killing.get_transaction_status()
     assert not killing.is_reusable
     await killing.rollback()

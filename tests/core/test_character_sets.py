@@ -728,7 +728,7 @@ async def test_what_a_pool_hands_on(
                 if ended:
                     await first.commit()
             async with pool.acquire() as second:
-                assert not second.charset_in_doubt
+                assert not second.session_charset.in_doubt
                 assert (second is first) == kept
                 assert await row(second, "SELECT %s", ("\\'é",)) == ("\\'é",)
 
@@ -757,7 +757,7 @@ async def test_values_behind_a_change_in_the_same_text(
         if refused:
             with pytest.raises(ProgrammingError, match="by itself"):
                 await cursor.execute(statement, (value,))
-            assert not connection.charset_in_doubt
+            assert not connection.session_charset.in_doubt
         else:
             await cursor.execute(statement, (value,))
             while cursor.description is None:

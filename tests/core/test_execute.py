@@ -309,7 +309,7 @@ async def test_cancelled_and_kept(way: Way, connect_args: dict[str, Any], size: 
         for _ in range(2):
             way.taken.clear()
             await cancelled(cursor.execute(SLEEP, LONG))
-            assert connection.stopping
+            assert connection.cancelling
             assert await rows(cursor, SLEEP, SHORT) == [(0,)]
             assert await rows(cursor, SLEEP, SHORT) == [(0,)]
             assert way.taken == way.expects(True, False, True)

@@ -142,7 +142,7 @@ async def test_tls_preferred_by_default_away_from_loopback() -> None:
     from aiomysql_protocol.login.login import Tls
 
     def policy(**options: Any) -> Tls:
-        return Connection(**options)._options.login(Connection()._charset, b"x").tls
+        return Connection(**options)._options.login(Connection().session_charset.charset, b"x").tls
 
     assert isinstance(Connection()._options, Options)
     assert policy(host="db.example.org") is Tls.PREFERRED

@@ -1,4 +1,9 @@
-"""The asyncio driver for MySQL and MariaDB: connections and cursors."""
+"""The asyncio driver for MySQL and MariaDB: connections and cursors.
+
+Public is what `__all__` has here; what the layers above use beside has it in its module.
+`connection`, `cursors` and `log` are classic aiomysql's modules, with its names; all other modules
+are internal.
+"""
 
 from pymysql.converters import escape_string
 from pymysql.err import (

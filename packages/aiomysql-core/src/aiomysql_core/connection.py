@@ -8,29 +8,32 @@ import itertools
 import socket
 import sys
 import warnings
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR
+from pymysql.constants import COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
-from aiomysql_core.bulk.infile import LocalSource
-from aiomysql_core.compat.classic import *  # noqa: F403  (names this module had in classic aiomysql)
-from aiomysql_core.compat.classic import ClassicInternals
+from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
+from aiomysql_core.compat import hooks
+from aiomysql_core.compat.internals import ClassicInternals
+from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.cursor_state import CursorState, new_cursor
-from aiomysql_core.engine.runner import CommandRunner, LocalFiles
+from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
-from aiomysql_core.info import ConnectionInfo
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.option_files import read_option_file
-from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
+from aiomysql_core.options.options import OPTION_NAMES, Options, Password, find_options
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
+from aiomysql_core.pending_error import PendingError
+from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statements import PreparedStatement, StatementCache
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
@@ -40,39 +43,27 @@ from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.login.login import Login
-from aiomysql_protocol.rows.metadata import ColumnCache, Converter
+from aiomysql_protocol.rows.metadata import Converter
 from aiomysql_protocol.session import Session
-from aiomysql_protocol.sql.character_sets import (
-    changes_charset_within,
-    ignores_charset,
-    may_change_charset,
-    sets_names_to,
-)
 from aiomysql_protocol.sql.local_infile import local_file_names
 from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.literals import escape_string as escape_text
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
-from aiomysql_protocol.wire.charsets import Charset, find_charset, reported_charset
+from aiomysql_protocol.wire.charsets import find_charset
 
 C = TypeVar("C", bound=Cursor)
 
-#: What the session reads literals in, turns them into, and gives text in; and how it reads them.
-_ASK_CHARSETS = (
-    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results,"
-    b" @@sql_mode"
-)
-
-#: Not in pymysql.constants.COMMAND.
+#: It is not in pymysql.constants.COMMAND.
 _COM_RESET_CONNECTION = 0x1F
 
 
-class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
+class Connection(ClassicInternals, ErrorClasses):
     """A connection to a MySQL or MariaDB server.
 
     Made by `connect`.  One task at a time may use it.
     """
 
-    #: May COMMIT and ROLLBACK be run without `query`, because it is the one of this class?
+    #: Whether COMMIT and ROLLBACK may be run without `query`, because it is the one of this class.
     _queries_usually: ClassVar[bool] = True
 
     def __init__(
@@ -140,7 +131,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         conv: field type -> converter of a cell, and type -> encoder of a parameter.
         use_unicode: False leaves text as bytes.
         connect_timeout: seconds for everything up to the first usable moment; read_timeout,
-        write_timeout: seconds that each answer or request may take.  None: no limit.
+        write_timeout: seconds that each response or request may take.  None: no limit.
         on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
         "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
         with the same options, and keeps the connection, which whoever uses it meanwhile waits for;
@@ -163,8 +154,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         ssl_mode: DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY; ssl_ca, ssl_cert,
         ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity, ssl_disabled.
         auth_plugin: the authentication method to begin with.  server_public_key: PEM.
-        allow_cleartext: may the password be sent as it is on a channel that is not secure?
-        allow_old_password: may mysql_old_password be used, which gives the password's hash away?
+        allow_cleartext: whether the password may be sent as it is on a channel that is not secure.
+        allow_old_password: whether mysql_old_password may be used, which gives the password's hash
+        away.
         auth_methods: further methods by name.  dialog: a function (prompt, echo) that answers the
         prompts of the method dialog.  factor_passwords: of the second and third factor.
         program_name, conn_attrs: connection attributes that the server shows.
@@ -221,53 +213,78 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             read = read_option_file(read_default_file, read_default_group)
             given = tuple(map(read.get, OPTION_NAMES, given))
         self._options = options = find_options(given)
-        self._charset = options.find_charset()
-        self._echo = bool(echo)
-        self.get_warnings = get_warnings
         if not isinstance(skip_idle_commits, bool):
             kind = type(skip_idle_commits).__name__
             raise TypeError(f"option 'skip_idle_commits' must be of type bool, not {kind}")
-        #: Is no COMMIT or ROLLBACK sent that would end nothing?
-        self.skip_idle_commits = skip_idle_commits
-        self.cursorclass = cursorclass
-        self.use_unicode = True if use_unicode is None else use_unicode
         modes: object = sql_mode
         if not isinstance(modes, (str, int, type(None))) or isinstance(modes, bool):
             kind = type(modes).__name__
             raise TypeError(f"option 'sql_mode' must be of type str, int, None, not {kind}")
+        self._echo = bool(echo)
+        #: Whether cursors ask for the warnings of a statement and issue them.
+        self.get_warnings = get_warnings
+        #: Whether no COMMIT or ROLLBACK is sent that would end nothing.
+        self.skip_idle_commits = skip_idle_commits
+        #: Class of the cursors that are made without naming one.
+        self.cursorclass = cursorclass
+        #: The sql_mode that a new session is given; None: the server's default.
         self.sql_mode = sql_mode
+        #: What is run in a new session; None: nothing.
         self.init_command = init_command
-        #: The autocommit mode asked for; None for the server's default.
+        #: The autocommit mode asked for; None: the server's default.
         self.autocommit_mode = None if autocommit is None else bool(autocommit)
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
-        self.decoders: dict[Any, Converter]
+        decoders: dict[Any, Converter]
         if conv is None or conv is default_decoders:
-            conv, self.decoders = None, default_decoders.copy()
+            conv, decoders = None, default_decoders.copy()
         else:
-            self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
-        self._literals = Literals(conv)
+            decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
+        #: How the server is reached, in words.
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
-        #: For cursors: may the session's character set be another than `encoding` is for, or
-        #: NO_BACKSLASH_ESCAPES have changed?
-        self.charset_in_doubt = False
-        #: For cursors: the exchanges with the server.
         self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
+        #: For cursors: what runs commands.
         self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
-        self.statements = StatementCache(self.runner, stmt_cache_size, self.encoding, conv)
+        found = options.find_charset()
+        self.statements = StatementCache(self.runner, stmt_cache_size, found.encoding, conv)
+        self._literals = Literals(conv)
+        #: For cursors: the character set that statements are written and results are read in.
+        self.session_charset = SessionCharset(
+            self.runner,
+            self.statements,
+            options,
+            found,
+            decoders=decoders,
+            use_unicode=True if use_unicode is None else use_unicode,
+            # By the class, not by this object: they would refer to each other.
+            enable_fast_path=partial(
+                _enable_fast_path,
+                type(self),
+                options,
+                self.runner,
+                self.statements,
+                self._literals,
+            ),
+        )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._queries_usually = cls.query is Connection.query
+        cls._queries_usually = hooks.are_inherited(cls, Connection, hooks.CONNECTION_TRANSACTIONS)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
 
-    # -- opening and closing ---------------------------------------------------------------------
+    def __repr__(self) -> str:
+        options = self._options
+        where = options.unix_socket or f"{options.host}:{options.port}"
+        state = "closed" if self.closed else f"thread {self.thread_id()}"
+        return f"<{type(self).__name__} {options.user}@{where} db={options.db!r} {state}>"
+
+    # -- connecting and closing ------------------------------------------------------------------
 
     async def _connect(self) -> None:
         """Open the connection, or open it again.
@@ -289,7 +306,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         except BaseException as error:
             self.runner.abort()
             reason, kind = str(error), err.OperationalError
-            late = deadline.over(error)
+            late = deadline.end(error)
             if late:
                 reason = f"timed out after {options.connect_timeout} s, option 'connect_timeout'"
                 kind = ConnectTimeout
@@ -307,7 +324,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             ) from (TimeoutError() if late else error)
         finally:
             self._opening = self._asking_password = False
-            deadline.over(None)
+            deadline.end(None)
             del deadline  # it holds the task, a task holds its error, and that holds this frame
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -315,8 +332,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         self._asking_password = True
         password = await options.ask_password()
         self._asking_password = False
-        session = Session(self._column_cache(), max_payload=options.max_allowed_packet)
-        login = Login(options.login(self._charset, password))
+        charset = self.session_charset
+        session = Session(charset.columns(), max_payload=options.max_allowed_packet)
+        login = Login(options.login(charset.charset, password))
         stream = await open_stream(options, session, login, loop)
         if self._kill_client is not None:
             await self._kill_client.record_server(stream)
@@ -327,24 +345,16 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
-        await self._prepare_session()
+        await self._set_up_session()
 
-    def _writes_usually(self) -> bool:
-        """Are statements made of text and arguments as this class does, without local files?"""
-        own = type(self)
-        return not self._options.local_infile and (
-            own is Connection
-            or all(getattr(own, name) is getattr(Connection, name) for name in _WRITING)
-        )
+    async def _set_up_session(self, db: str | None = None) -> None:
+        """Set what a new session, or one that was reset, still lacks; db: a database to be chosen.
 
-    async def _prepare_session(self, db: str | None = None) -> None:
-        """What a new session, or one that was reset, still lacks; db: a database to be chosen.
-
-        What flags and greeting say of the session is not asked: it may be wrong (by a server that
-        knows no such flag, or does not know the collation that the handshake asks for) or out of
-        date (by the server's option init_connect).
+        What flags and greeting say of the session is not relied on: it may be wrong (by a server
+        that knows no such flag, or does not know the collation that the handshake asks for) or out
+        of date (by the server's option init_connect).
         """
-        settings = [f"NAMES {self._charset.server_name}"]
+        settings = [f"NAMES {self.session_charset.charset.server_name}"]
         if self._options.collation is not None:
             settings[0] += f" COLLATE {self._options.collation}"
         autocommit = []
@@ -359,8 +369,8 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
         await self._set(settings)
-        # Of a statement's answers this is the one whose flag is believed: after a routine that sets
-        # sql_mode, which the server undoes, the flag stays.
+        # Of all responses to statements this is the one whose flag is believed: after a routine
+        # that sets sql_mode, which the server undoes, the flag stays.
         session = self.runner.session
         self.runner.no_backslash_escapes = session is not None and session.no_backslash_escapes
         if db is not None:
@@ -368,7 +378,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if self.init_command is not None:
             await self.query(self.init_command)
             await self.commit()
-            changed = _common(await self._ask_charsets()) != self._charset.server_name
+            changed = not await self.session_charset.is_unchanged()
             await self._set(settings[:1] * changed + autocommit)
         self.runner.record_mode(self.autocommit_mode)
 
@@ -378,40 +388,28 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             # Not by `query`, which looks for what a caller's text may change.
             statement = encode_statement(f"SET {', '.join(settings)}", self.encoding)
             await self.runner.query(statement)
-        self._charset_known()
+        self.session_charset.mark_known()
 
-    async def reset(self) -> None:
-        """Make the session as good as new, without a new log-in (MySQL: COM_RESET_CONNECTION).
+    async def ping(self, reconnect: bool = True) -> None:
+        """Ask the server for a sign of life.
 
-        An open transaction is rolled back; locks, temporary tables, user and session variables and
-        prepared statements are gone.  Character set, collation, `sql_mode`, `init_command`,
-        autocommit mode and, if one was given, the default database are those asked for in `connect`
-        again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
-        any error of its own the connection is closed, because nobody knows what the session is
-        like.  The server's error in results that nobody has read is raised in the end.
+        reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
+        may not be reopened.
         """
-        unread = await self.runner.drop_outstanding()
-        self.runner.check_free()
-        options = self._options
-        options.charset, options.collation, db, self.autocommit_mode = self._given
-        self._charset = options.find_charset()
+        if not self.runner.opened:
+            if not reconnect:
+                raise err.Error("Already closed")
+            await self._connect()
+            return
         try:
-            await self.runner.run(Command(_COM_RESET_CONNECTION))
-            self.runner.record_session()
-            self.statements.session_reset(self.encoding)
-            self.runner.stream().session.columns = self._column_cache()
-            await self._prepare_session(db)
-        except BaseException:
-            self.close()
-            raise
-        if unread is not None:
-            try:
-                raise unread
-            finally:
-                del unread
+            await self.runner.run(Command(COMMAND.COM_PING))
+        except (err.OperationalError, err.InterfaceError):
+            if not reconnect or not self.closed:
+                raise
+            await self._connect()
 
     def close(self) -> None:
-        """Close at once, without waiting; the server is told if no answer is outstanding.
+        """Close at once, without waiting; the server is told if no response is outstanding.
 
         What has come of results that nobody has read is dropped; an error of the server in it is
         logged.
@@ -447,9 +445,6 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         message = f"Unclosed connection {self!r}"
         runner.abort()
         warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
-
-    def _column_cache(self) -> ColumnCache:
-        return ColumnCache(self.encoding, self.decoders, use_unicode=self.use_unicode)
 
     # -- statements ------------------------------------------------------------------------------
 
@@ -489,14 +484,90 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if timeout is not None:
             check_timeout("argument 'timeout'", timeout)
             return await with_timeout(self.runner, self.query(sql, unbuffered), timeout)
-        if self.charset_in_doubt:
-            await self.settle_charset(sql)
+        if self.session_charset.in_doubt:
+            await self.session_charset.refresh(sql)
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
             raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
         return (await self.runner.execute(exchange)).affected_rows
+
+    async def next_result(self) -> int:
+        """Read the next result of the last statement; returns `affected_rows`."""
+        return (await self.runner.next_result()).affected_rows
+
+    async def discard_results(self) -> None:
+        """Read and drop what is left of the last statement's results.
+
+        Raises the server's error in it, if there is one: of several statements in one text that
+        which failed, and the statements behind it were not run.  All methods that send something
+        do this first.
+        """
+        await self.runner.discard_results()
+
+    async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:
+        """The rows of SHOW WARNINGS: (level, number, message)."""
+        return await self.runner.fetch(b"SHOW WARNINGS")
+
+    async def prepare(self, query: str) -> PreparedStatement:
+        """Have the server prepare a statement: `async with await connection.prepare(sql) as stmt`.
+
+        query: with `%s` or `%(name)s` marks, each in the place of a value, and `%%` for a percent
+        sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
+        mark stands where no value can, and what the server says.
+        """
+        await self.make_ready()  # which tells how strings in it are read
+        statement = self.statements.new_statement(query)
+        if statement.parsed is None and "%" in query:
+            raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
+        await self.statements.prepare(statement)
+        return PreparedStatement(self, query, statement)
+
+    async def load_local(
+        self,
+        sql: str | bytes,
+        source: LocalSource,
+        *,
+        names: Sequence[tuple[str, ...]] | None = None,
+    ) -> int:
+        """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file.
+
+        source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes; names:
+        for cursors, what `local_file_names` says of it.  Returns the number of rows loaded.  Raises
+        ProgrammingError for another statement, NotSupportedError without option `local_infile`;
+        what `source` raises closes the connection.
+        """
+        if self.session_charset.in_doubt:
+            await self.session_charset.refresh()
+        statement = sql if isinstance(sql, bytes) else encode_statement(sql, self.encoding)
+        if not self._options.local_infile:
+            raise err.NotSupportedError("LOAD DATA LOCAL needs option local_infile=True")
+        if names is None:
+            names = self.local_file_names(sql)
+        if len(names) != 1:
+            raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
+        files = files_by_name(names[0], self.encoding, source)
+        return (await self.runner.query(statement, files=files)).affected_rows
+
+    async def wait_cancelled(self) -> None:
+        """Wait until no cancelled statement is being stopped (option `on_cancel`).
+
+        Whatever uses the connection does so by itself.
+        """
+        await self.runner.wait_cancelled()
+
+    async def kill(self, thread_id: int) -> None:
+        """End the session that has this number."""
+        await self.query(f"KILL {int(thread_id)}")
+
+    # -- what cursors need for their statements --------------------------------------------------
+
+    async def make_ready(self) -> None:
+        """For cursors: read and drop what is outstanding; then it is known how to write values."""
+        await self.runner.discard_results()
+        if self.session_charset.in_doubt:
+            await self.session_charset.refresh()
 
     def new_query(
         self,
@@ -513,28 +584,15 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         the session reads them.
         """
         written = None if source is None else source.encode("utf-8", "replace")
-        if written is not None and changes_charset_within(written, self._charset):
-            raise err.ProgrammingError(
-                "the statement changes the character set or sql_mode for values behind it in the "
-                "same text: run that SET by itself"
-            )
-        self.record_statement(statement if written is None else written)
+        text = statement if written is None else written
+        self.session_charset.record_statement(text, has_values=written is not None)
+        if self.statements.size:
+            self.statements.record_text(text)
         if files is None:
             files = self.local_files(statement)
         query = Query(statement, streamed=unbuffered, local_files=files)
         query.source = written
         return query
-
-    def record_statement(self, statement: bytes) -> None:
-        """For cursors: this is run as text; what does it change?"""
-        if self.statements.size:
-            self.statements.record_text(statement)
-        self.record_charset(statement)
-
-    def record_charset(self, statement: bytes) -> None:
-        """For cursors: this is run; if it may change how literals are read, the next one asks."""
-        if may_change_charset(statement) and not sets_names_to(statement, self._charset):
-            self._doubt_charset()
 
     def local_file_names(
         self, query: str | bytes | bytearray, args: object = None
@@ -551,67 +609,9 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         if not self._options.local_infile:
             return None
         names = itertools.chain.from_iterable(self.local_file_names(query, args))
-        return self._local_files(names, None)
+        return files_by_name(names, self.encoding)
 
-    def _local_files(self, names: Iterable[str], source: LocalSource | None) -> LocalFiles:
-        files = {}
-        for name in names:
-            with contextlib.suppress(UnicodeEncodeError):  # no statement can have it
-                files[name.encode(self.encoding)] = (name, source)
-        return files
-
-    async def prepare(self, query: str) -> PreparedStatement:
-        """Have the server prepare a statement: `async with await connection.prepare(sql) as stmt`.
-
-        query: with `%s` or `%(name)s` marks, each in the place of a value, and `%%` for a percent
-        sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
-        mark stands where no value can, and what the server says.
-        """
-        await self.settle()  # which tells how strings in it are read
-        handle = self.statements.new_handle(query)
-        if handle.template is None and "%" in query:
-            raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
-        await self.statements.prepare(handle)
-        return PreparedStatement(self, query, handle)
-
-    async def load_local(
-        self,
-        sql: str | bytes,
-        source: LocalSource,
-        *,
-        names: Sequence[tuple[str, ...]] | None = None,
-    ) -> int:
-        """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file.
-
-        source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes; names:
-        for cursors, what `local_file_names` says of it.  Returns the number of rows loaded.  Raises
-        ProgrammingError for another statement, NotSupportedError without option `local_infile`;
-        what `source` raises closes the connection.
-        """
-        if self.charset_in_doubt:
-            await self.settle_charset()
-        statement = sql if isinstance(sql, bytes) else encode_statement(sql, self.encoding)
-        if not self._options.local_infile:
-            raise err.NotSupportedError("LOAD DATA LOCAL needs option local_infile=True")
-        if names is None:
-            names = self.local_file_names(sql)
-        if len(names) != 1:
-            raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
-        files = self._local_files(names[0], source)
-        return (await self.runner.query(statement, files=files)).affected_rows
-
-    async def next_result(self) -> int:
-        """Read the next result of the last statement; returns `affected_rows`."""
-        return (await self.runner.next_result()).affected_rows
-
-    async def discard_results(self) -> None:
-        """Read and drop what is left of the last statement's results.
-
-        Raises the server's error in it, if there is one: of several statements in one text that
-        which failed, and the statements behind it were not run.  All methods that send something
-        do this first.
-        """
-        await self.runner.settle()
+    # -- transactions ----------------------------------------------------------------------------
 
     async def begin(self) -> None:
         """Begin a transaction."""
@@ -635,10 +635,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
 
     async def _end_transaction(self, statement: str) -> None:
         runner = self.runner
-        unread = None
+        unread: PendingError | None = None
         if runner.outstanding:
             if statement == "COMMIT":
-                await runner.settle()
+                await runner.discard_results()
             else:
                 unread = await runner.drop_outstanding()
         if not (self.skip_idle_commits and runner.nothing_to_end()):
@@ -651,13 +651,10 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             else:
                 await self.query(statement)
             runner.record_mode(mode)
-            if self.charset_in_doubt:
+            if self.session_charset.in_doubt:
                 runner.transaction_possible = True  # no pool lends it as it is
         if unread is not None:
-            try:
-                raise unread
-            finally:
-                del unread  # which holds this frame
+            unread.raise_once()
 
     async def autocommit(self, value: bool) -> None:
         """Set the session's autocommit mode.
@@ -668,7 +665,7 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         mode = bool(value)
         runner = self.runner
         if runner.outstanding:
-            await runner.settle()
+            await runner.discard_results()
         if runner.autocommit is not mode:
             possible = runner.transaction_possible
             await self.query(f"SET AUTOCOMMIT = {int(mode)}")
@@ -677,12 +674,26 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             runner.transaction_possible = possible
         self.autocommit_mode = mode
 
+    def get_autocommit(self) -> bool:
+        """Whether the session is in autocommit mode: by what this side has set, or else by what the
+        server has said last.
+        """
+        if self.runner.autocommit is not None:
+            return self.runner.autocommit
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+
+    def get_transaction_status(self) -> bool:
+        """Whether the server last said that a transaction is open."""
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    # -- the session -----------------------------------------------------------------------------
+
     async def select_db(self, db: str) -> None:
         """Change the default database."""
-        if self.charset_in_doubt:
-            await self.settle_charset()
+        if self.session_charset.in_doubt:
+            await self.session_charset.refresh()
         command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
-        with self._known_state():
+        with self._closed_if_unknown():
             await self.runner.run(command)
         self.statements.forget()
         self._options.db = db
@@ -690,91 +701,16 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
     async def set_charset(self, charset: str) -> None:
         """Change the connection's character set.  Raises ProgrammingError for an unknown one."""
         found = find_charset(charset)
-        in_doubt = self.charset_in_doubt
-        with self._known_state():
+        in_doubt = self.session_charset.in_doubt
+        with self._closed_if_unknown():
             await self.query(f"SET NAMES {found.server_name}")
-            self._use_charset(found)
+            self.session_charset.change(found)
             if in_doubt:  # so the sql_mode is, too
-                self._doubt_charset()
-                await self.settle_charset()
-
-    def _use_charset(self, charset: Charset) -> None:
-        """The session has this character set now."""
-        self._charset = charset
-        self._options.charset, self._options.collation = charset.name, None
-        self.runner.stream().session.columns = self._column_cache()
-        self.statements.forget(self.encoding)
-        self._charset_known()
-
-    def _doubt_charset(self) -> None:
-        """The next statement asks; one that does not ask may not be sent."""
-        self.charset_in_doubt = True
-        self.runner.fast_path = None
-
-    def _charset_known(self) -> None:
-        """The session has the connection's character set."""
-        self.charset_in_doubt = False
-        if self.runner.fast_path is None:
-            self.runner.hasten(self.statements, self._literals, text=self._writes_usually())
-
-    async def settle(self) -> None:
-        """For cursors: read and drop what is outstanding; then it is known how to write values."""
-        await self.runner.settle()
-        if self.charset_in_doubt:
-            await self.settle_charset()
-
-    async def settle_charset(self, query: object = None, args: object = None) -> None:
-        """For cursors: find out how the session reads literals, to run `query` with `args`.
-
-        A statement may have set sql_mode or the character set: the connection goes over to that
-        then, as by `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked
-        when it does not matter to the statement.
-        """
-        if args is None and isinstance(query, (str, bytes, bytearray)):
-            text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
-            if ignores_charset(text):
-                return
-        await self.runner.settle()
-        found = await self._ask_charsets()
-        name = _common(found)
-        if name == self._charset.server_name:
-            self._charset_known()
-            return
-        if name is not None:
-            with contextlib.suppress(err.ProgrammingError):
-                self._use_charset(find_charset(name))
-                return
-        raise err.ProgrammingError(
-            "a statement has changed the session's character set to one that can't be followed "
-            f"({', '.join(map(str, found))} for client, connection and results): "
-            "use set_charset() to change it"
-        )
-
-    async def _ask_charsets(self) -> tuple[str | None, ...]:
-        """The names of the session's character sets: of statements, literals and, if the connection
-        decodes text, results.  Finds out about NO_BACKSLASH_ESCAPES, too.
-        """
-        session = self.runner.stream().session
-        columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
-        try:
-            rows = await self.runner.fetch(_ASK_CHARSETS)
-        finally:
-            session.columns = columns
-        if len(rows) != 1 or len(rows[0]) != 4:
-            raise err.InternalError(0, "the server did not tell the session's character sets")
-        # Results in UTF-16 or UTF-32 are these names with NULs between.
-        *charsets, modes = [
-            cell.replace(b"\0", b"").decode("latin-1") if isinstance(cell, bytes) else None
-            for cell in rows[0]
-        ]
-        self.runner.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
-        return tuple(
-            None if name is None else reported_charset(name)
-            for name in charsets[: 3 if self.use_unicode else 2]
-        )
+                self.session_charset.mark_unknown()
+                await self.session_charset.refresh()
 
     @contextlib.contextmanager
-    def _known_state(self) -> Iterator[None]:
+    def _closed_if_unknown(self) -> Iterator[None]:
         """Close the connection when it is not known whether what the block asks for was done."""
         try:
             yield
@@ -784,38 +720,32 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
             self.close()
             raise
 
-    async def kill(self, thread_id: int) -> None:
-        """End the session that has this number."""
-        await self.query(f"KILL {int(thread_id)}")
+    async def reset(self) -> None:
+        """Make the session as good as new, without a new log-in (MySQL: COM_RESET_CONNECTION).
 
-    async def ping(self, reconnect: bool = True) -> None:
-        """Ask the server for a sign of life.
-
-        reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
-        may not be reopened.
+        An open transaction is rolled back; locks, temporary tables, user and session variables and
+        prepared statements are gone.  Character set, collation, `sql_mode`, `init_command`,
+        autocommit mode and, if one was given, the default database are those asked for in `connect`
+        again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
+        any error of its own the connection is closed, because nobody knows what the session is
+        like.  The server's error in results that nobody has read is raised in the end.
         """
-        if not self.runner.opened:
-            if not reconnect:
-                raise err.Error("Already closed")
-            await self._connect()
-            return
+        unread = await self.runner.drop_outstanding()
+        self.runner.check_free()
+        options = self._options
+        options.charset, options.collation, db, self.autocommit_mode = self._given
+        charset = self.session_charset
+        charset.use(options.find_charset())
         try:
-            await self.runner.run(Command(COMMAND.COM_PING))
-        except (err.OperationalError, err.InterfaceError):
-            if not reconnect or not self.closed:
-                raise
-            await self._connect()
-
-    async def wait_stopped(self) -> None:
-        """Wait until no cancelled statement is being stopped (option `on_cancel`).
-
-        Whatever uses the connection does so by itself.
-        """
-        await self.runner.wait_stopped()
-
-    async def show_warnings(self) -> tuple[tuple[Any, ...], ...]:
-        """The rows of SHOW WARNINGS: (level, number, message)."""
-        return await self.runner.fetch(b"SHOW WARNINGS")
+            await self.runner.run(Command(_COM_RESET_CONNECTION))
+            self.runner.record_session()
+            self.statements.session_reset(self.encoding)
+            self.runner.stream().session.columns = charset.columns()
+            await self._set_up_session(db)
+        except BaseException:
+            self.close()
+            raise
+        unread.raise_once()
 
     # -- literals --------------------------------------------------------------------------------
 
@@ -823,37 +753,160 @@ class Connection(ConnectionInfo, ClassicInternals, ErrorClasses):
         """`obj` as an SQL literal for this session.  Raises TypeError or ProgrammingError."""
         return self.current_literals().literal(obj)
 
-    def literal(self, obj: object) -> str:
-        """The same as `escape`."""
-        return self.escape(obj)
-
     def escape_string(self, s: str) -> str:
         """`s` with the characters escaped that end a quoted string; no quotes added."""
         literals = self.current_literals()
         return escape_text(s, no_backslash_escapes=literals.no_backslash_escapes)
 
     def escape_args(self, args: object) -> Any:
-        """The right-hand side of ``query % ...`` for a statement's arguments."""
+        """For cursors: the right-hand side of ``query % ...`` for a statement's arguments."""
         return self.current_literals().arguments(args)
 
     def current_literals(self) -> Literals:
         """For cursors: what writes literals as the session reads them now."""
         literals = self._literals
-        literals.no_backslash_escapes = self.no_backslash_escapes
+        literals.no_backslash_escapes = self.session_charset.no_backslash_escapes
         return literals
 
+    # -- information -----------------------------------------------------------------------------
 
-#: What `fast_path` does itself: a subclass may do it in another way.
-_WRITING = ("escape", "escape_args", "literal", "current_literals", "new_query", "encoding")
+    @property
+    def host(self) -> str:
+        """Host name or address of the server."""
+        return self._options.host
+
+    @property
+    def port(self) -> int:
+        """TCP port of the server."""
+        return self._options.port
+
+    @property
+    def unix_socket(self) -> str | None:
+        """Path of the server's unix socket, if that is used."""
+        return self._options.unix_socket
+
+    @property
+    def user(self) -> str:
+        """User name of the session."""
+        return self._options.user
+
+    @property
+    def db(self) -> str | None:
+        """The default database."""
+        return self._options.db
+
+    @property
+    def charset(self) -> str:
+        """The server's name of the connection's character set."""
+        return self.session_charset.charset.name
+
+    @property
+    def encoding(self) -> str:
+        """Python codec of the connection's character set."""
+        return self.session_charset.encoding
+
+    @property
+    def no_backslash_escapes(self) -> bool:
+        """Whether backslashes are ordinary characters in the session's strings.
+
+        After a statement that may have changed that, and before the next, by the server's flag.
+        """
+        return self.session_charset.no_backslash_escapes
+
+    @property
+    def echo(self) -> bool:
+        """Whether statements are logged."""
+        return self._echo
+
+    @property
+    def connect_timeout(self) -> float | None:
+        """Seconds that connecting may take; None: no limit."""
+        return self._options.connect_timeout
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the connection."""
+        return self._loop
+
+    @property
+    def last_usage(self) -> float:
+        """Time of the loop's clock (seconds) when the connection was last used."""
+        return self.runner.last_usage
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is closed, by this side or by the server."""
+        return self.runner.closed
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task waits for a response, or opens the connection."""
+        return self._opening or self.runner.busy
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether a cancelled statement is being stopped (option `on_cancel`)."""
+        return self.runner.cancelling
+
+    @property
+    def idle(self) -> bool:
+        """Whether no response is outstanding, and none left half read."""
+        return self.runner.idle
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another task can use it as it is: it is open, nothing is outstanding, no
+        transaction is open.
+        """
+        return self.runner.is_reusable
+
+    @property
+    def server_status(self) -> int:
+        """The last status flags of the server (pymysql.constants.SERVER_STATUS)."""
+        return self.runner.server_status
+
+    @property
+    def server_version(self) -> str:
+        """The server's version.  Raises InterfaceError before the first connect."""
+        return self._greeting().server_version
+
+    def thread_id(self) -> int:
+        """The server's number for this (or the last) session.
+
+        Raises InterfaceError before the first connect.
+        """
+        return self._greeting().thread_id
+
+    def affected_rows(self) -> int:
+        """Rows changed or found by the last statement."""
+        return self.runner.affected_rows
+
+    def insert_id(self) -> int:
+        """AUTO_INCREMENT value of the last statement; 0 when there is none."""
+        result = self.runner.result
+        return (result.insert_id or 0) if result is not None else 0
+
+    def _greeting(self) -> Greeting:
+        # The last session's, as long as there is no other: what it says is asked for in logs.
+        if self._last_greeting is None:
+            raise err.InterfaceError(0, "Not connected")
+        return self._last_greeting
 
 
-def _common(charsets: tuple[str | None, ...]) -> str | None:
-    """The character set that text may be written and read in, of those for statements, literals
-    and results; None: there is none.  Literals may become utf8mb4, which has every character.
+def _enable_fast_path(
+    connection_class: type[Connection],
+    options: Options,
+    runner: CommandRunner,
+    statements: StatementCache,
+    literals: Literals,
+) -> None:
+    """Have the commonest statements run by the fast path; as text only where the connection makes
+    it of statement and arguments as this class does, without local files.
     """
-    client, literals, *results = charsets
-    fits = literals in (client, "utf8mb4") and results in ([], [client])
-    return client if fits else None
+    text = not options.local_infile and hooks.are_inherited(
+        connection_class, Connection, hooks.CONNECTION_TEXT
+    )
+    runner.hasten(statements, literals, text=text)
 
 
 def _add_address(error: err.MySQLError, where: str) -> None:

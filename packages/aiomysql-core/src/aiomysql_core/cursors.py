@@ -24,6 +24,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
+from aiomysql_core.compat import hooks
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
@@ -35,9 +36,8 @@ from aiomysql_protocol.rows.text import drain_rows
 from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
-    from aiomysql_core.bulk.infile import LocalSource
+    from aiomysql_core.bulk.infile import LocalFiles, LocalSource
     from aiomysql_core.connection import Connection
-    from aiomysql_core.engine.runner import LocalFiles
     from aiomysql_protocol.commands.query import Result
 
 
@@ -50,23 +50,23 @@ class Cursor(CursorState, ErrorClasses):
     #: Bytes of the longest statement that `executemany` builds.
     max_stmt_length = 1024000
 
-    #: Are rows left in the server's stream until they are fetched?
+    #: Whether rows are left in the server's stream until they are fetched.
     _unbuffered: ClassVar[bool] = False
 
-    #: Must `_conv_row` be called for the rows of a buffered result?
+    #: Whether `_conv_row` must be called for the rows of a buffered result.
     _converts_rows: ClassVar[bool] = False
 
-    #: May `CommandRunner.fast_path` be used, because results are taken as this class does?
+    #: Whether `CommandRunner.fast_path` may be used, because results are taken as this class does.
     _usual: ClassVar[bool] = True
 
-    #: What the statement that is being run may load; None: what its text names.
-    _files: LocalFiles | None = None
-
-    #: The text of the statement under way, before values were written into it.
-    _source: str | None = None
-
-    #: Does a new one have nothing but connection and echo set?
+    #: Whether a new one has nothing but connection and echo set.
     _usual_init: ClassVar[bool] = True
+
+    #: An argument of `_query` for the statement under way.  (Classic code overrides `_query`, with
+    #: the text as its only argument.)  The files that the statement may load, whatever its values
+    #: look like (None: those its text names), and its text before values were written into it.
+    #: None: no values were.
+    _origin: tuple[LocalFiles | None, str] | None = None
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
@@ -74,13 +74,12 @@ class Cursor(CursorState, ErrorClasses):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._usual_init = cls.__init__ is Cursor.__init__ and cls.__new__ is Cursor.__new__
-        cls._usual = not (cls._unbuffered or cls._converts_rows) and all(
-            getattr(cls, name) is getattr(Cursor, name)
-            for name in ("mogrify", "_query", "_take_result", "_forget_result")
+        cls._usual_init = hooks.are_inherited(cls, Cursor, hooks.CURSOR_CREATION)
+        cls._usual = not (cls._unbuffered or cls._converts_rows) and hooks.are_inherited(
+            cls, Cursor, hooks.CURSOR_EXECUTION
         )
 
-    # -- what it is ------------------------------------------------------------------------------
+    # -- information -----------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._connection!r} rowcount={self._rowcount}>"
@@ -121,12 +120,12 @@ class Cursor(CursorState, ErrorClasses):
 
     @property
     def echo(self) -> bool:
-        """Are statements logged?"""
+        """Whether statements are logged."""
         return self._echo
 
     @property
     def closed(self) -> bool:
-        """Is the cursor closed?"""
+        """Whether the cursor is closed."""
         return self._connection is None
 
     def setinputsizes(self, *args: Any) -> None:
@@ -163,7 +162,7 @@ class Cursor(CursorState, ErrorClasses):
         and DataError for values that can't be written, QueryTimeout, and what the server says.
         """
         if timeout is not None:
-            return await self._in_time(self.execute(query, args), timeout)
+            return await self._with_timeout(self.execute(query, args), timeout)
         connection = self._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
@@ -177,33 +176,33 @@ class Cursor(CursorState, ErrorClasses):
                 return self._rowcount
         if self._result is not None and self._unfinished:
             await self._finish_results()
-        if runner.outstanding or runner.stopping:
+        if runner.outstanding or runner.cancelling:
             # What is outstanding may change how values must be written.
-            await runner.settle()
-        if connection.charset_in_doubt:
-            await connection.settle_charset(query, args)
+            await runner.discard_results()
+        if connection.session_charset.in_doubt:
+            await connection.session_charset.refresh(query, args)
         # What follows is written out, without the coroutines that it could be parted in.
         statements = connection.statements
-        handle = exchange = None
+        statement = exchange = None
         if isinstance(query, PreparedStatement):
-            handle = query.handle_for(connection)
+            statement = query.statement_for(connection)
         elif args is not None and statements.size and isinstance(query, str):
-            handle = statements.cached(query)
-        if handle is not None:
-            exchange = statements.execution(handle, args, streamed=self._unbuffered)
-        if handle is not None and handle.changes_meaning:
-            connection.record_charset(handle.statement)
-        if exchange is not None and handle is not None:
-            self._last_executed = handle.statement
+            statement = statements.cached(query)
+        if statement is not None:
+            exchange = statements.execution(statement, args, streamed=self._unbuffered)
+        if statement is not None and statement.changes_meaning:
+            connection.session_charset.record_statement(statement.encoded)
+        if exchange is not None and statement is not None:
+            self._last_executed = statement.encoded
             self._forget_result()
             await runner.begin(exchange)
-            result = statements.take(handle, exchange)
+            result = statements.take(statement, exchange)
             if result is not None:
                 await self._complete(connection, result)
                 if self._echo:
                     self._log(query, args)
                 return self._rowcount
-        if handle is None or not await self._run_prepared(connection, handle, args):
+        if statement is None or not await self._run_prepared(connection, statement, args):
             if isinstance(query, PreparedStatement):
                 query, args = query.as_text(args)
             if args is None:
@@ -217,7 +216,7 @@ class Cursor(CursorState, ErrorClasses):
             self._log(query, args)
         return self._rowcount
 
-    async def _in_time(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
+    async def _with_timeout(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
         try:
             check_timeout("argument 'timeout'", seconds)
             runner = self._get_db().runner
@@ -244,7 +243,7 @@ class Cursor(CursorState, ErrorClasses):
         them; those that were run before it is over remain so.
         """
         if timeout is not None:
-            return await self._in_time(self.executemany(query, args), timeout)
+            return await self._with_timeout(self.executemany(query, args), timeout)
         args = args if isinstance(args, Sequence) else list(args or ())
         if not args:
             return None
@@ -252,8 +251,8 @@ class Cursor(CursorState, ErrorClasses):
             logger.info("CALL %s", query)
             logger.info("%r", args)
         rows = 0
-        if isinstance(query, str) and (template := split_insert(query)) is not None:
-            rows = await self._execute_batches(query, template, args)
+        if isinstance(query, str) and (insert := split_insert(query)) is not None:
+            rows = await self._execute_batches(query, insert, args)
         else:
             for arg in args:
                 rows += await self.execute(query, arg)
@@ -261,22 +260,22 @@ class Cursor(CursorState, ErrorClasses):
         return rows
 
     async def _execute_batches(
-        self, query: str, template: InsertTemplate, args: Sequence[object]
+        self, query: str, insert: InsertTemplate, args: Sequence[object]
     ) -> int:
         connection = self._get_db()
-        await connection.settle()
+        await connection.make_ready()
         statements = insert_statements(
-            template,
+            insert,
             args,
             connection.current_literals,
             connection.encoding,
             self.max_stmt_length,
         )
-        self._files, self._source = {}, query  # whatever the values look like
+        self._origin = {}, query
         try:
             return sum([await self.execute(statement) for statement in statements])
         finally:
-            self._files = self._source = None
+            self._origin = None
 
     async def load_local(self, query: str, source: LocalSource, args: object = None) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file it names.
@@ -286,7 +285,7 @@ class Cursor(CursorState, ErrorClasses):
         """
         connection = self._get_db()
         await self._finish_results()
-        await connection.settle()
+        await connection.make_ready()
         names = connection.local_file_names(query, args)
         statement = encode_statement(self.mogrify(query, args), connection.encoding)
         self._last_executed = statement
@@ -307,12 +306,12 @@ class Cursor(CursorState, ErrorClasses):
         result must be there.
         """
         if timeout is not None:
-            return await self._in_time(self.callproc(procname, args), timeout)
+            return await self._with_timeout(self.callproc(procname, args), timeout)
         connection = self._get_db()
         if self._echo:
             logger.info("CALL %s", procname)
             logger.info("%r", args)
-        await connection.settle()
+        await connection.make_ready()
         names = [f"@_{procname}_{index}" for index in range(len(args))]
         for name, arg in zip(names, args, strict=True):
             await self._query_with(f"SET {name}={connection.escape(arg)}", {}, f"SET {name}=%s")
@@ -335,7 +334,7 @@ class Cursor(CursorState, ErrorClasses):
 
     @property
     def _unfinished(self) -> bool:
-        """May something of the statement's results be unread?"""
+        """Whether something of the statement's results may be unread."""
         result = self._result
         return result is not None and (result.ok.more_results or result.unbuffered_active)
 
@@ -365,7 +364,7 @@ class Cursor(CursorState, ErrorClasses):
         if found is None:
             return Ready([])
         end = min(start + (size or self._arraysize), len(found))
-        self._rownumber = end  # first: what is made from here on may run code that uses this
+        self._rownumber = end  # first: making objects may run code that uses this cursor
         return Ready(found[start:end])
 
     def fetchall(self) -> Awaitable[Sequence[Any]]:
@@ -411,7 +410,7 @@ class Cursor(CursorState, ErrorClasses):
             raise StopAsyncIteration
         return row
 
-    # -- own -------------------------------------------------------------------------------------
+    # -- running statements and taking results ---------------------------------------------------
 
     def _get_db(self) -> Connection:
         if self._connection is None:
@@ -423,14 +422,12 @@ class Cursor(CursorState, ErrorClasses):
             raise err.ProgrammingError("execute() first")
 
     async def _query_with(self, query: str, files: LocalFiles | None, source: str) -> None:
-        """Run a statement with values in it: it names no other files than these, and what it does
-        can be told by its text without them.
-        """
-        self._files, self._source = files, source
+        """Run a statement with values in it, see `_origin`."""
+        self._origin = files, source
         try:
             await self._query(query)
         finally:
-            self._files = self._source = None
+            self._origin = None
 
     async def _query(self, query: str | bytes | bytearray) -> None:
         connection = self._get_db()
@@ -442,21 +439,22 @@ class Cursor(CursorState, ErrorClasses):
             raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
         self._last_executed = statement
         self._forget_result()
+        files, source = self._origin or (None, None)
         exchange = connection.new_query(
-            statement, unbuffered=self._unbuffered, files=self._files, source=self._source
+            statement, unbuffered=self._unbuffered, files=files, source=source
         )
         await connection.runner.begin(exchange)
         await self._complete(connection, connection.runner.take(exchange))
 
     async def _take_rest(
-        self, connection: Connection, exchange: Any, handle: Statement | None
+        self, connection: Connection, exchange: Any, statement: Statement | None
     ) -> bool:
         """Take what the fast path left, an error perhaps; False: the statement was not run."""
         result: Result | None
-        if handle is None:
+        if statement is None:
             result = connection.runner.take(exchange)
         else:
-            result = connection.statements.take(handle, exchange)
+            result = connection.statements.take(statement, exchange)
         if result is not None:
             await self._complete(connection, result)
         return result is not None
@@ -467,11 +465,13 @@ class Cursor(CursorState, ErrorClasses):
         if self._take_result(connection, result):
             await self._show_warnings(connection)
 
-    async def _run_prepared(self, connection: Connection, handle: Statement, args: object) -> bool:
+    async def _run_prepared(
+        self, connection: Connection, statement: Statement, args: object
+    ) -> bool:
         """Prepare a statement if need be, and run it; False: it must go as text."""
-        self._last_executed = handle.statement
+        self._last_executed = statement.encoded
         self._forget_result()
-        result = await connection.statements.run(handle, args, streamed=self._unbuffered)
+        result = await connection.statements.run(statement, args, streamed=self._unbuffered)
         if result is None:
             return False
         await self._complete(connection, result)
@@ -492,7 +492,7 @@ class Cursor(CursorState, ErrorClasses):
         self._rows = None
 
     def _take_result(self, connection: Connection, result: Result | None) -> bool:
-        """Take over the connection's current result; are there warnings to show?"""
+        """Take over the connection's current result; returns whether there are warnings to show."""
         assert result is not None
         self._result = result
         self._rownumber = 0
@@ -504,7 +504,7 @@ class Cursor(CursorState, ErrorClasses):
             self._description = columns.description
             self._lastrowid = None
             if self._converts_rows:
-                self._prepare_rows(result)
+                self._learn_columns(result)
             if result.unbuffered_active:
                 self._rowcount = result.affected_rows
             else:
@@ -525,11 +525,11 @@ class Cursor(CursorState, ErrorClasses):
             text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
             warnings.warn(text, err.Warning, stacklevel=4)
 
-    def _prepare_rows(self, result: Result) -> None:
-        """Get ready for `_conv_row` of this result's rows."""
+    def _learn_columns(self, result: Result) -> None:
+        """Note what `_conv_row` needs to know of the columns of this result."""
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
-        """What the rows of a result, or some of them, are turned into; may be the same list."""
+        """The rows of a result, or some of them, as they are fetched; perhaps in the same list."""
         return [self._conv_row(row) for row in rows]
 
     def _conv_row(self, row: Any) -> Any:
@@ -604,7 +604,7 @@ class SSCursor(Cursor):
         return next(self._batch) if await self._more() else None
 
     async def _more(self) -> bool:
-        """Get the next batch, after the last one was used up; is there one?"""
+        """Get the next batch, after the last one was used up; returns whether there is one."""
         result = self._result
         if result is None or not (result.unbuffered_active or result.error is not None):
             return False

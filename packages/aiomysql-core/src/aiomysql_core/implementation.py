@@ -26,7 +26,7 @@ def reason() -> str:
 
 
 def build_failed() -> bool:
-    """Does Python run only because a build could not compile the C modules?"""
+    """Whether Python runs only because a build could not compile the C modules."""
     by_choice = IMPLEMENTATION == "c" or os.environ.get("AIOMYSQL_IMPL") == "python"
     layers = ("aiomysql_protocol", "aiomysql_core")
     return not by_choice and any(map(protocol.build_trouble, layers))

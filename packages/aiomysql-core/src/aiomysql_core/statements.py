@@ -38,14 +38,15 @@ _STALE = frozenset({1615, 1243})
 _PASSING = frozenset({1317, 1205})
 
 #: Statements after which others may mean something else, because a prepared one keeps the database
-#: and the modes it was prepared under: those are prepared again.  They have such a word, wherever;
-#: in front of it may stand a digit, of the version in a comment that the server executes.
+#: and the modes it was prepared under: those others are prepared again.  Such a word stands
+#: anywhere in them; in front of it may stand a digit, of the version in a comment that the server
+#: executes.
 _CHANGE = re.compile(rb"(?<![A-Z_])(?:USE|CALL|SET|EXECUTE)\b", re.IGNORECASE)
 _NO_CHANGE = re.compile(
     rb"\s*SET\s+(?:SESSION\s+)?(?:AUTOCOMMIT\s*=\s*\w+|TRANSACTION\s[\w\s,]+);?\s*", re.IGNORECASE
 )
 
-#: What may ask for a file.
+#: Statements that may ask for a file.
 _LOADS = re.compile(rb"\bLOAD\s+(?:DATA|XML)\b", re.IGNORECASE)
 
 _UTF8 = ("utf8", "utf-8")
@@ -65,33 +66,34 @@ class Statement:
     __slots__ = (
         "cached",
         "changes_meaning",
+        "encoded",
         "generation",
         "is_simple",
+        "parsed",
         "positional",
         "prepared",
         "session",
-        "statement",
-        "template",
         "text",
     )
 
-    def __init__(self, text: str, template: ParsedStatement | None, cached: bool) -> None:
+    def __init__(self, text: str, parsed: ParsedStatement | None, cached: bool) -> None:
         #: What the server prepares.
         self.text = text
         #: The same in the character set in which it was sent.
-        self.statement = b""
-        #: Do others have to be prepared again after it?
+        self.encoded = b""
+        #: Whether others have to be prepared again after it.
         self.changes_meaning = False
-        #: Is it one of ``statements.is_simple_statement``?
+        #: Whether ``statements.is_simple_statement`` says that it is simple.
         self.is_simple = False
-        #: None: it goes as text.
-        self.template = template
+        #: The statement with its marks; None: it goes as text.
+        self.parsed = parsed
         #: How many ``%s`` marks it has; -1: it has others, or goes as text.
         self.positional = -1
-        if template is not None and template.names is None:
-            self.positional = template.parameters
-        #: Does the statement go as text when the server can't prepare it?
+        if parsed is not None and parsed.names is None:
+            self.positional = parsed.parameters
+        #: Whether it goes as text when the server can't prepare it.
         self.cached = cached
+        #: What the server has prepared, in which session and generation; None: nothing.
         self.prepared: ServerStatement | None = None
         self.session: Session | None = None
         self.generation = 0
@@ -125,13 +127,13 @@ class StatementCache:
         self._conv = conv
         self._encoding = encoding
         self._writer: ParameterWriter | None = None
-        #: Are values written as UTF-8, and by none of the user's encoders?
+        #: Whether values are written as UTF-8, and by none of the user's encoders.
         self.usual = conv is None and encoding in _UTF8
         #: Another one whenever a statement kept may be run in another way than before.
         self.version = 0
         self._generation = 0
         self._cached: OrderedDict[str, Statement] = OrderedDict()
-        self._newest: Statement | None = None  # the one at its end
+        self._newest: Statement | None = None  # the last of them
         self._to_close: list[tuple[Session, ServerStatement]] = []
 
     # -- what happens to the session -------------------------------------------------------------
@@ -143,8 +145,8 @@ class StatementCache:
         """
         self.version += 1
         cached, self._cached, self._newest = self._cached, OrderedDict(), None
-        for handle in cached.values():
-            self.close(handle)
+        for statement in cached.values():
+            self.close(statement)
         if encoding is not None:
             self._encoding = encoding
             self._writer = None
@@ -157,54 +159,54 @@ class StatementCache:
         self.forget(encoding)
 
     def record_text(self, statement: bytes) -> None:
-        """A statement is run as text: does it change what others mean?"""
+        """`statement` is run as text: it may change what others mean."""
         if self._cached and _changes_meaning(statement):
             self.forget()
 
-    # -- handles ---------------------------------------------------------------------------------
+    # -- cursors' statements -----------------------------------------------------------------------
 
     def cached(self, query: str) -> Statement | None:
-        """The handle for a cursor's statement; None: it must go as text.
+        """The statement for a cursor's `query`; None: it must go as text.
 
         The one used longest ago makes room for a new one.
         """
-        handle = self._cached.get(query)
-        if handle is None:
-            handle = self.new_handle(query, cached=True)
+        statement = self._cached.get(query)
+        if statement is None:
+            statement = self.new_statement(query, cached=True)
             cached = self._cached
             while len(cached) >= self.size:
                 self.close(cached.popitem(last=False)[1])
-            cached[query] = handle
-        elif handle is not self._newest:
-            self._cached[query] = self._cached.pop(query, handle)
-        if handle is not self._newest:
-            self._newest = handle
+            cached[query] = statement
+        elif statement is not self._newest:
+            self._cached[query] = self._cached.pop(query, statement)
+        if statement is not self._newest:
+            self._newest = statement
             self.version += 1
-        return None if handle.template is None else handle
+        return None if statement.parsed is None else statement
 
-    def new_handle(self, query: str, *, cached: bool = False) -> Statement:
-        """The handle for a statement with `%s` or `%(name)s` marks."""
-        template = convert(query, no_backslash_escapes=self._runner.no_backslash_escapes)
-        handle = Statement(template.statement if template is not None else query, template, cached)
-        handle.statement = encode_statement(handle.text, self._encoding)
-        handle.is_simple = is_simple_statement(handle.statement, 0)
-        handle.changes_meaning = _changes_meaning(handle.statement)
-        # Of the statement before, a preparation in between would leave nothing to ask about.
+    def new_statement(self, query: str, *, cached: bool = False) -> Statement:
+        """A statement from a text with `%s` or `%(name)s` marks."""
+        parsed = convert(query, no_backslash_escapes=self._runner.no_backslash_escapes)
+        statement = Statement(parsed.statement if parsed is not None else query, parsed, cached)
+        statement.encoded = encode_statement(statement.text, self._encoding)
+        statement.is_simple = is_simple_statement(statement.encoded, 0)
+        statement.changes_meaning = _changes_meaning(statement.encoded)
+        # Some ask for what the statement before has left, which preparing them would overwrite.
         if cached and (
-            handle.changes_meaning
-            or ASKS_BEFORE.search(handle.statement)
-            or _LOADS.search(handle.statement)
+            statement.changes_meaning
+            or ASKS_BEFORE.search(statement.encoded)
+            or _LOADS.search(statement.encoded)
         ):
-            handle.template = None
-        return handle
+            statement.parsed = None
+        return statement
 
-    def close(self, handle: Statement) -> None:
+    def close(self, statement: Statement) -> None:
         """Have the server forget a statement; that goes out with the next request."""
-        if handle.prepared is not None and self._is_current(handle):
-            assert handle.session is not None
-            self._to_close.append((handle.session, handle.prepared))
+        if statement.prepared is not None and self._is_current(statement):
+            assert statement.session is not None
+            self._to_close.append((statement.session, statement.prepared))
             self._close_given_up()
-        handle.prepared = None
+        statement.prepared = None
         self.version += 1
 
     def _close_given_up(self) -> None:
@@ -219,52 +221,54 @@ class StatementCache:
         finally:
             runner.release()
 
-    def _is_current(self, handle: Statement) -> bool:
-        return handle.generation == self._generation and handle.session is self._runner.session
+    def _is_current(self, statement: Statement) -> bool:
+        return (
+            statement.generation == self._generation and statement.session is self._runner.session
+        )
 
-    async def prepare(self, handle: Statement) -> None:
+    async def prepare(self, statement: Statement) -> None:
         """Prepare a statement; raises what the server says."""
-        await self._runner.wait_stopped()
+        await self._runner.wait_cancelled()
         self._runner.check_free()
         if self._to_close:
             self._close_given_up()
-        handle.statement = encode_statement(handle.text, self._encoding)
-        exchange = Prepare(handle.statement)
+        statement.encoded = encode_statement(statement.text, self._encoding)
+        exchange = Prepare(statement.encoded)
         try:
             await self._runner.run(exchange)
         except BaseException:
             exchange.discard()  # what nobody will close
             raise
-        handle.prepared = exchange.prepared
-        handle.session = exchange.session
-        handle.generation = self._generation
+        statement.prepared = exchange.prepared
+        statement.session = exchange.session
+        statement.generation = self._generation
         self.version += 1
 
     # -- running ---------------------------------------------------------------------------------
 
-    async def run(self, handle: Statement, args: Any, *, streamed: bool) -> Result | None:
+    async def run(self, statement: Statement, args: Any, *, streamed: bool) -> Result | None:
         """Prepare a statement if need be, and run it; None: it must go as text."""
         for _ in range(2):
-            if handle.prepared is None or not self._is_current(handle):
+            if statement.prepared is None or not self._is_current(statement):
                 try:
-                    await self.prepare(handle)
+                    await self.prepare(statement)
                 except err.InterfaceError:  # of the connection, which may be busy or closed
                     raise
                 except err.MySQLError as error:
-                    if not handle.cached or self._runner.closed or error.args[0] in _PASSING:
+                    if not statement.cached or self._runner.closed or error.args[0] in _PASSING:
                         raise
-                    handle.template = None  # the text will tell if more than that is wrong
+                    statement.parsed = None  # the text will tell if more than that is wrong
                     return None
-            exchange = self.execution(handle, args, streamed=streamed)
+            exchange = self.execution(statement, args, streamed=streamed)
             if exchange is None:
                 return None
             await self._runner.begin(exchange)
-            result = self.take(handle, exchange)
+            result = self.take(statement, exchange)
             if result is not None:
                 return result
         return None
 
-    def take(self, handle: Statement, exchange: Execute) -> Result | None:
+    def take(self, statement: Statement, exchange: Execute) -> Result | None:
         """The result of an execution; None: it did not take place, `run` may try again."""
         try:
             return self._runner.take(exchange)
@@ -272,33 +276,33 @@ class StatementCache:
             if error.args[0] not in _STALE:
                 raise
         finally:
-            if handle.changes_meaning:
+            if statement.changes_meaning:
                 self.forget()
-        self.close(handle)
+        self.close(statement)
         return None
 
-    def execution(self, handle: Statement, args: Any, *, streamed: bool) -> Execute | None:
+    def execution(self, statement: Statement, args: Any, *, streamed: bool) -> Execute | None:
         """What runs a statement that is prepared; None: ask `run`."""
-        prepared, template = handle.prepared, handle.template
+        prepared, parsed = statement.prepared, statement.parsed
         if (
             prepared is None
-            or handle.session is not self._runner.session
-            or handle.generation != self._generation
+            or statement.session is not self._runner.session
+            or statement.generation != self._generation
         ):
             return None
         if args is None and not prepared.parameter_count:
             return Execute(prepared, NO_PARAMETERS, streamed=streamed)
         count = prepared.parameter_count
         values: Sequence[Any]
-        if template is None:
+        if parsed is None:
             values = args if isinstance(args, (tuple, list)) else (args,)
-        elif template.parameters != count:
+        elif parsed.parameters != count:
             return None  # the server sees the statement in another way
-        elif template.names is None and type(args) is tuple and len(args) == count:
+        elif parsed.names is None and type(args) is tuple and len(args) == count:
             values = args
         else:
             try:
-                values = template.arrange(() if args is None else args)
+                values = parsed.arrange(() if args is None else args)
             except NeedsTextError:
                 return None
         try:
@@ -312,7 +316,7 @@ class StatementCache:
         if same or prepared.accepts(parameters):
             return Execute(prepared, parameters, streamed=streamed)
         # The marks that are the server's own are what it says they are.
-        return Execute(prepared, parameters, streamed=streamed) if template is None else None
+        return Execute(prepared, parameters, streamed=streamed) if parsed is None else None
 
 
 class PreparedStatement:
@@ -322,11 +326,11 @@ class PreparedStatement:
     reconnect: then it is prepared again.
     """
 
-    def __init__(self, connection: Connection, query: str, handle: Statement) -> None:
+    def __init__(self, connection: Connection, query: str, statement: Statement) -> None:
         self._connection = connection
         #: The statement with the caller's marks.
         self.query = query
-        self._handle: Statement | None = handle
+        self._statement: Statement | None = statement
 
     def __repr__(self) -> str:
         state = "closed " if self.closed else ""
@@ -339,26 +343,26 @@ class PreparedStatement:
 
     @property
     def closed(self) -> bool:
-        """Is the statement closed?"""
-        return self._handle is None
+        """Whether the statement is closed."""
+        return self._statement is None
 
-    def handle_for(self, connection: Connection) -> Statement:
-        """For cursors: what runs it.
+    def statement_for(self, connection: Connection) -> Statement:
+        """For cursors: the statement that is run.
 
         Raises ProgrammingError when it is closed or belongs to another connection.
         """
-        if self._handle is None:
+        if self._statement is None:
             raise err.ProgrammingError("the prepared statement is closed")
         if connection is not self._connection:
             raise err.ProgrammingError("the prepared statement belongs to another connection")
-        return self._handle
+        return self._statement
 
     def as_text(self, args: object) -> tuple[str, object]:
-        """For cursors: statement and arguments for the text way.
+        """For cursors: query and arguments, to be run as text.
 
-        Raises ProgrammingError when there is none, because the marks are the server's.
+        Raises ProgrammingError when that can't be, because the marks are the server's.
         """
-        if self._handle is None or self._handle.template is None:
+        if self._statement is None or self._statement.parsed is None:
             raise err.ProgrammingError("these values can't be parameters of a prepared statement")
         return self.query, () if args is None else args
 
@@ -378,9 +382,9 @@ class PreparedStatement:
 
     def close(self) -> Coroutine[Any, Any, None]:
         """Have the server forget it: with the next request, so this costs no round trip."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._connection.statements.close(handle)
+        statement, self._statement = self._statement, None
+        if statement is not None:
+            self._connection.statements.close(statement)
         return DONE
 
     async def __aenter__(self) -> Self:

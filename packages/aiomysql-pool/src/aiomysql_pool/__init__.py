@@ -1,4 +1,8 @@
-"""Pools of connections to MySQL and MariaDB for asyncio."""
+"""Pools of connections to MySQL and MariaDB for asyncio.
+
+Public is what `__all__` has here; what the layers above use beside has it in its module.  `pool` is
+classic aiomysql's module, with its names; all other modules are internal.
+"""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool
 
+__all__ = ["PoolAcquireContextManager", "PoolConnectionContextManager", "PoolContextManager"]
+
 T = TypeVar("T")
 
 

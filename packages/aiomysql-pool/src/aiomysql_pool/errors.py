@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aiomysql_core import InterfaceError, OperationalError
 
+__all__ = ["PoolClosed", "PoolTimeout", "TooManyWaiters"]
+
 
 class PoolClosed(InterfaceError, RuntimeError):
     """No connection can be had from a pool that is closing or closed."""

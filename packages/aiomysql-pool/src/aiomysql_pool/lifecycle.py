@@ -110,7 +110,7 @@ async def clean(connection: Connection, options: PoolOptions) -> None:
     """
     try:
         async with asyncio.timeout(RESET_TIMEOUT):
-            await connection.wait_stopped()
+            await connection.wait_cancelled()
             await _discard_results(connection)
             if options.reset_session == "full":
                 await connection.reset()
@@ -145,8 +145,8 @@ async def _end_transaction(connection: Connection) -> None:
     """Roll back what may be open, and have the connection know its autocommit mode again, and its
     character set: ProgrammingError if that can't be.
     """
-    if connection.charset_in_doubt:
-        await connection.settle_charset()
+    if connection.session_charset.in_doubt:
+        await connection.session_charset.refresh()
     runner = connection.runner
     if not runner.nothing_to_end():
         await connection.rollback()

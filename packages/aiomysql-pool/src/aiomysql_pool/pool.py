@@ -459,7 +459,7 @@ class Pool:
         found = None
         while leases.available and found is None:
             holder = leases.available.popleft()
-            if not holder.runner.at_rest():
+            if not holder.runner.is_reusable:
                 self._remove_holder(holder, "lost")
             elif now >= holder.expires_at or 0 <= options.pool_recycle < now - holder.opened_at:
                 self._remove_holder(holder, "expired")
@@ -551,7 +551,7 @@ class Pool:
                 raise PoolClosed
             return False
         is_new, holder.never_acquired = holder.never_acquired, False
-        if holder.runner.at_rest():
+        if holder.runner.is_reusable:
             return True
         self._give_up(connection, "lost")
         if is_new:
@@ -690,7 +690,7 @@ class Pool:
         self._counters.closed[reason] += 1
         if not self._leases.is_open:
             self._update_leases()
-        if connection.closed and not connection.stopping:
+        if connection.closed and not connection.cancelling:
             return
         if self._loop.is_closed():
             connection.close()

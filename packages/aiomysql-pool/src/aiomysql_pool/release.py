@@ -24,7 +24,7 @@ class ReleaseAction(Enum):
 
 def action_after_release(connection: Connection, options: PoolOptions) -> ReleaseAction:
     """See ReleaseAction."""
-    if connection.stopping and not connection.closed:
+    if connection.cancelling and not connection.closed:
         return ReleaseAction.RESET_UNAWAITED
     if not is_cleanable(connection, options):
         return ReleaseAction.CLOSE

@@ -28,6 +28,8 @@ from aiomysql_protocol.wire.framing import LARGE_FRAME, Frame, PayloadAssembler,
 from aiomysql_protocol.wire.packets import ERR_HEADER, Ok, parse_error
 from aiomysql_protocol.wire.payloads import whole_payload
 
+__all__ = ["MAYBE_IN_TRANSACTION", "Session", "quick_response"]
+
 # Above the server's 16 flags, so that its next ones take it away.
 _IN_DOUBT = 1 << 16
 
@@ -94,8 +96,9 @@ class Session:
         """Did the server last say that backslashes are ordinary characters?"""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
-    def at_rest(self) -> bool:
-        """Does it work, with no answer outstanding and certainly no transaction open?"""
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it works, with no response outstanding and certainly no transaction open."""
         return (
             self.error is None
             and not self.exchanges

@@ -1,4 +1,8 @@
-"""SQLAlchemy Core expressions on connections to MySQL and MariaDB, for asyncio."""
+"""SQLAlchemy Core expressions on connections to MySQL and MariaDB, for asyncio.
+
+Public is what `__all__` has here.  `connection`, `engine`, `exc`, `result` and `transaction` are
+classic aiomysql's modules, with its names; all other modules are internal.
+"""
 
 from __future__ import annotations
 

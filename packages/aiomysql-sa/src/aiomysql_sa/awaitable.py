@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from aiomysql_sa.result import ResultProxy, RowProxy
     from aiomysql_sa.transaction import Transaction
 
+__all__ = ["SAConnectionContextManager", "TransactionContextManager"]
+
 T = TypeVar("T", bound="Transaction")
 
 

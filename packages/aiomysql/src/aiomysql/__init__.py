@@ -35,7 +35,7 @@ from aiomysql_core import (
     Warning,  # noqa: A004  (PEP 249 names it so)
     escape_string,
 )
-from aiomysql_core.compat.classic import escape_dict, escape_sequence
+from aiomysql_core.compat.names import escape_dict, escape_sequence
 from aiomysql_core.implementation import IMPLEMENTATION
 
 version = __version__

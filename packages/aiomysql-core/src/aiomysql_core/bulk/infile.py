@@ -1,9 +1,10 @@
-"""What LOAD DATA LOCAL INFILE sends: a file, bytes, or whatever gives bytes."""
+"""What LOAD DATA LOCAL INFILE sends: a file, bytes, or anything that gives bytes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from pymysql.constants import ER
@@ -23,6 +24,22 @@ class Readable(Protocol):
 
 #: Where the data of a LOAD DATA LOCAL statement may come from.
 LocalSource = bytes | bytearray | memoryview | Readable | AsyncIterable[bytes] | Iterable[bytes]
+
+
+#: The files that a statement may load.  Name as it is sent -> its path, and where the bytes come
+#: from: None for the file itself.
+LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
+
+
+def files_by_name(
+    names: Iterable[str], encoding: str, source: LocalSource | None = None
+) -> LocalFiles:
+    """The files that a statement in `encoding` may load, with these names and one source."""
+    files = {}
+    for name in names:
+        with contextlib.suppress(UnicodeEncodeError):  # no statement can have it
+            files[name.encode(encoding)] = (name, source)
+    return files
 
 
 async def open_local_file(name: str) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Which statements `executemany` may send as one statement with many rows, and what is sent."""
+"""Statements with many rows, as `executemany` sends them for INSERT and REPLACE."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def split_insert(statement: str) -> InsertTemplate | None:
 
 
 def insert_statements(
-    template: InsertTemplate,
+    insert: InsertTemplate,
     args: Sequence[object],
     literals: Callable[[], Literals],
     encoding: str,
@@ -61,12 +61,12 @@ def insert_statements(
     literals: called at the beginning of each, because the last one may have changed the session;
     encoding: of the connection.  Raises what `Cursor.execute` raises for a row's values.
     """
-    prefix = encode_statement(template.prefix, encoding)
-    suffix = encode_statement(template.suffix, encoding)
+    prefix = encode_statement(insert.prefix, encoding)
+    suffix = encode_statement(insert.suffix, encoding)
     # Nothing else than marks, commas and space stands in a row.
     pieces = None
-    if encoding == "utf8" and "%(" not in template.row:
-        pieces = tuple([piece.encode() for piece in template.row.split("%s")])
+    if encoding == "utf8" and "%(" not in insert.row:
+        pieces = tuple([piece.encode() for piece in insert.row.split("%s")])
     start = 0
     while start < len(args):
         writer = literals()
@@ -80,7 +80,7 @@ def insert_statements(
                     room -= len(written) + 1
                 if start >= len(args):
                     break
-            row = encode_statement(template.row % writer.arguments(args[start]), encoding)
+            row = encode_statement(insert.row % writer.arguments(args[start]), encoding)
             if rows and len(row) > room:
                 break
             rows.append(row)

@@ -22,7 +22,7 @@
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
     X(handle, generation) X(handle, positional) X(handle, prepared)                                \
-    X(handle, is_simple) X(handle, session) X(handle, statement)                                   \
+    X(handle, is_simple) X(handle, session) X(handle, encoded)                                     \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)             \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
@@ -31,7 +31,7 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_handle) X(_readable)        \
+    X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_readable) X(_statement)     \
     X(_take) X(_usual_init) X(_write) X(cached) X(close) X(connection_lost) X(count) X(fire)       \
     X(literal) X(loop) X(mark_progress) X(no_backslash_escapes)
 

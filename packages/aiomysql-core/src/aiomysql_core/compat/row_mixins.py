@@ -1,4 +1,4 @@
-"""What turns a cursor's rows into something else; stands in front of a Cursor class."""
+"""Mixins with classic names that change the rows of a cursor; they stand before its class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ else:
 
 
 class _RowMixin(_MixinBase):
-    """Base of the mixins that change rows; stands in front of a Cursor class."""
+    """Base of the mixins that change rows."""
 
     _converts_rows = True
 
@@ -31,8 +31,8 @@ class _DictCursorMixin(_RowMixin):
 
     _fields: list[str]
 
-    def _prepare_rows(self, result: Result) -> None:
-        super()._prepare_rows(result)
+    def _learn_columns(self, result: Result) -> None:
+        super()._learn_columns(result)
         names: set[str] = set()  # beside the list: a server may send very many columns
         self._fields = []
         for column in result.fields:
@@ -43,7 +43,7 @@ class _DictCursorMixin(_RowMixin):
             self._fields.append(name)
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
-        # Unless someone else's `_conv_row` takes part, beside the one here and Cursor's.
+        # Not if a `_conv_row` of somebody else takes part, beside the one here and that of Cursor.
         makers = sum("_conv_row" in vars(cls) for cls in type(self).__mro__)
         if self.dict_type is not dict or makers > 2:
             return super()._conv_rows(rows)
@@ -57,8 +57,8 @@ class _DictCursorMixin(_RowMixin):
 class _DeserializationCursorMixin(_RowMixin):
     _json_columns: list[tuple[int, str]]
 
-    def _prepare_rows(self, result: Result) -> None:
-        super()._prepare_rows(result)
+    def _learn_columns(self, result: Result) -> None:
+        super()._learn_columns(result)
         self._json_columns = [
             (index, column.name)
             for index, column in enumerate(result.fields)

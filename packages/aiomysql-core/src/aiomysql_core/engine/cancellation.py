@@ -1,9 +1,9 @@
 """Stopping a statement that nobody waits for any more, without giving up its connection.
 
-A connection beside it sends KILL QUERY, while the statement's answer is read to its end.  A KILL
-that the server has not acknowledged yet could hit the next statement: the connection is not free
-before both the acknowledgement and the answer are there, and a statement that does nothing has
-taken what a server might still have noted.
+A connection beside it sends KILL QUERY, while the statement's response is read to its end.  A KILL
+that the server has not acknowledged yet could hit the next statement.  So the connection is free
+only when both the acknowledgement and the response are there, and a statement that does nothing has
+met the KILL that a server may still have noted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pymysql.err import MySQLError, OperationalError
 
 from aiomysql_core.log import logger
 from aiomysql_core.options.options import Options
+from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.connect import Address, open_stream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Quit
@@ -27,7 +28,7 @@ from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 
-#: Seconds in which an answer may come by itself, as most do, before there is a KILL.
+#: Seconds in which a response may come by itself, as most do, before there is a KILL.
 _GRACE = 0.01
 
 #: Seconds to the second KILL, and the most between two: the server may not have begun with the
@@ -47,8 +48,8 @@ _CANCELLED = "Cancelled during execution"
 class KillClient:
     """Opens connections to the server of another one.
 
-    Where a balancer stands before several servers another one may answer, on which the number of
-    the session is somebody else's: the servers are compared before anything is killed.
+    Behind a load balancer another server may answer, on which the number of the session is somebody
+    else's: the servers are compared before anything is killed.
     """
 
     def __init__(self, options: Options) -> None:
@@ -116,7 +117,7 @@ def _peer(stream: Stream) -> Address | None:
 
 
 def is_cancellable(session: Session) -> bool:
-    """Can what is outstanding be read to its end?  Not where the server waits for a file."""
+    """Whether what is outstanding can be read to its end: not where the server waits for a file."""
     return session.error is None and not any(
         isinstance(exchange, Query) and (exchange.local_files or exchange.file_wanted is not None)
         for exchange in session.exchanges
@@ -124,42 +125,42 @@ def is_cancellable(session: Session) -> bool:
 
 
 class StatementCancellation:
-    """One statement that is being stopped, by a task of its own."""
+    """The cancellation of one statement, by a task of its own."""
 
     def __init__(
         self,
         stream: Stream,
         kill_client: KillClient,
-        over: Callable[[StatementCancellation], object],
+        on_done: Callable[[StatementCancellation], object],
     ) -> None:
-        """stream: its own until it is over; over: called then, unless it was let go."""
+        """stream: its own until it is done; on_done: called then, unless it was detached."""
         self._stream = stream
         self._kill_client = kill_client
-        self._over: Callable[[StatementCancellation], object] | None = over
-        self._answered = asyncio.Event()
+        self._on_done: Callable[[StatementCancellation], object] | None = on_done
+        self._response_read = asyncio.Event()
         self._loop_ends = False
         #: Why the connection can't be kept; None when it can.
         self.failure: str | None = _CANCELLED
         for exchange in stream.session.exchanges:
             exchange.discard()
-        #: What does it.
+        #: The task that does it.
         self.task: asyncio.Task[None] = stream.loop.create_task(self._run())
         self.task.add_done_callback(self._done)
 
     def detach(self) -> None:
-        """Nobody wants the connection either: stop the statement and close."""
-        self._over = None
+        """Close the connection in the end, which nobody wants either."""
+        self._on_done = None
 
     def cancel(self) -> None:
-        """Do no more; the stream is closed by who calls this."""
-        self._over = None
+        """Do nothing more; the caller closes the stream."""
+        self._on_done = None
         if not (self._stream.from_parent_process or self._stream.loop.is_closed()):
             self.task.cancel()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        over, self._over = self._over, None
-        if over is not None:
-            over(self)
+        on_done, self._on_done = self._on_done, None
+        if on_done is not None:
+            on_done(self)
         elif self.failure is not None:
             self._stream.abort()
         else:
@@ -200,14 +201,14 @@ class StatementCancellation:
     async def _stop(self) -> None:
         async with asyncio.TaskGroup() as group:
             killing = group.create_task(self._kill())
-            await self._read_answer()
-            self._answered.set()
+            await self._read_response()
+            self._response_read.set()
         if killing.result():
-            await self._take_late_kill()
+            await self._meet_late_kill()
         if self._stream.closed:  # whatever the tasks have met
             raise _lost()
 
-    async def _read_answer(self) -> None:
+    async def _read_response(self) -> None:
         stream = self._stream
         if stream.writing_paused:
             await stream.drain()
@@ -217,8 +218,8 @@ class StatementCancellation:
             raise _lost()
 
     async def _kill(self) -> bool:
-        """Have the server stop the statement, until it is answered; was a KILL sent?"""
-        if await self._answered_within(_GRACE):
+        """Have the server stop the statement, until it responds; True: a KILL was sent."""
+        if await self._response_within(_GRACE):
             return False
         # From here on it logs in whatever happens: servers lock out hosts whose clients break off.
         thread_id = self._stream.session.require_greeting().thread_id
@@ -226,10 +227,10 @@ class StatementCancellation:
         killed = False
         pause = _FIRST_PAUSE
         try:
-            while not self._answered.is_set():
+            while not self._response_read.is_set():
                 await _ask(beside, b"KILL QUERY %d" % thread_id)
                 killed = True
-                if await self._answered_within(pause):
+                if await self._response_within(pause):
                     break
                 pause = min(2 * pause, _LONGEST_PAUSE)
             beside.start(Quit())
@@ -239,13 +240,13 @@ class StatementCancellation:
             raise
         return killed
 
-    async def _answered_within(self, seconds: float) -> bool:
+    async def _response_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._answered.wait()
-        return self._answered.is_set()
+                await self._response_read.wait()
+        return self._response_read.is_set()
 
-    async def _take_late_kill(self) -> None:
+    async def _meet_late_kill(self) -> None:
         """A KILL that came after the end of the statement hits this one instead of the next."""
         for _ in range(_MOST_TRIES):
             try:
@@ -266,12 +267,8 @@ async def _ask(stream: Stream, statement: bytes) -> Result:
         await stream.wait(query)
     result = query.results.pop(0)
     result.exchange = query
-    error = result.take_error()
-    if error is not None:
-        try:
-            raise stream.session.copy_error(error)
-        finally:
-            del error
+    if result.error is not None:
+        PendingError.of(result, stream.session).raise_once()
     return result
 
 
@@ -280,7 +277,7 @@ def _lost() -> OperationalError:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, of a task group's error the first part."""
+    """What went wrong: the first part of a task group's error, or the error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) or repr(error)

@@ -58,15 +58,12 @@ class CursorState:
         exc_tb: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
         result = self._result
-        exchange = result.exchange if result is not None else None
-        if (
-            result is None
-            or exchange is None
-            or (exchange.done and exchange.error is None and not result.ok.more_results)
-        ):  # nothing is left to be read
-            self._connection = None
-            return DONE
-        return self.close()
+        if result is not None and result.exchange is not None:
+            exchange = result.exchange
+            if not exchange.done or exchange.error is not None or result.ok.more_results:
+                return self.close()  # something is left to be read
+        self._connection = None
+        return DONE
 
     def close(self) -> Coroutine[Any, Any, None]:
         """Let the connection go."""

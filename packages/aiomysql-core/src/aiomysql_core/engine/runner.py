@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import warnings
 from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
 from functools import partial
 from time import monotonic
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pymysql import err
 from pymysql.constants import CR
 
-from aiomysql_core.bulk.infile import LocalSource, chunks, open_local_file
+from aiomysql_core.bulk.infile import LocalFiles, LocalSource, chunks, open_local_file
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
 from aiomysql_core.engine.runner_state import RunnerState
 from aiomysql_core.log import logger
+from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
 from aiomysql_protocol.commands.exchange import Exchange, Quit
@@ -33,15 +34,11 @@ _QUIT_TIMEOUT = 2.0
 
 _Wait = Callable[[], Awaitable[None]]
 
-#: The files that a statement may load.  Name as it is sent -> its path, and where the bytes come
-#: from: None for the file itself.
-LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
-
 
 class CommandRunner(RunnerState):
     """Runs one exchange at a time, and keeps the stream in step or closes it.
 
-    Whatever happens to a request, its answer never reaches another one: it is read to its end, or
+    Whatever happens to a request, its response never reaches another one: it is read to its end, or
     the stream is closed.
     """
 
@@ -64,7 +61,7 @@ class CommandRunner(RunnerState):
         return stream
 
     def record_reason(self, reason: str) -> None:
-        """If it is closed: `reason` is what later uses are told."""
+        """Have later uses told `reason`, if the runner is closed."""
         if self._stream is None:
             self._close_reason = reason
 
@@ -78,37 +75,40 @@ class CommandRunner(RunnerState):
         self.record_session()
 
     def hasten(self, statements: StatementCache, literals: Literals, *, text: bool) -> None:
-        """Have the connection's commonest statements run by `fast_path`; text: also as text."""
+        """Have the connection's commonest statements run by `fast_path`.
+
+        text: whether statements may be run as text, too.
+        """
         if self._stream is not None and self._read_timeout is None and self._write_timeout is None:
             self.fast_path = self._stream.fast_path(
                 self, self._interrupted, statements, literals, text=text
             )
 
     def abort(self, reason: str | None = None) -> None:
-        """Close the stream at once; `reason` is what later uses are told."""
+        """Close the stream at once; later uses are told `reason`."""
         stream, self._stream = self._stream, None
         self.session = self.result = self.fast_path = None
-        if self._stopping is not None:
-            stopping, self._stopping = self._stopping, None
+        if self._cancellation is not None:
+            cancellation, self._cancellation = self._cancellation, None
             self._busy = False
-            stopping.cancel()
+            cancellation.cancel()
         if stream is not None:
             self._close_reason = reason
             stream.abort()
 
     def close(self) -> None:
-        """Close without waiting; a COM_QUIT is sent along if no answer is outstanding."""
+        """Close without waiting; a COM_QUIT is sent along if no response is outstanding."""
         stream = self._stream
         if stream is None or stream.closed or stream.from_parent_process or stream.loop.is_closed():
             self.abort()
             return
-        claimed, self._stream = self._busy, None  # so nothing more is begun
+        busy, self._stream = self._busy, None  # so nothing more is begun
         result = self.result
         self.session = self.result = self.fast_path = None
-        stopping, self._stopping = self._stopping, None
-        if stopping is not None:
-            self._detach(stopping)
-        elif claimed or not stream.session.idle:
+        cancellation, self._cancellation = self._cancellation, None
+        if cancellation is not None:
+            self._detach(cancellation)
+        elif busy or not stream.session.idle:
             stream.abort()
         else:
             if result is not None:
@@ -119,27 +119,27 @@ class CommandRunner(RunnerState):
             stream.start(Quit())
             stream.close()
 
-    def _detach(self, stopping: StatementCancellation) -> None:
-        """Leave the stream to what stops a statement on it, which then closes it."""
+    def _detach(self, cancellation: StatementCancellation) -> None:
+        """Leave the stream to the cancellation of a statement on it, which closes it in the end."""
         self._busy = False
-        self._leaving = stopping.task
-        self._leaving.add_done_callback(self._left)
-        stopping.detach()
+        self._detached = cancellation.task
+        self._detached.add_done_callback(self._on_detached_done)
+        cancellation.detach()
 
-    def _left(self, task: asyncio.Task[None]) -> None:
-        if self._leaving is task:
-            self._leaving = None
+    def _on_detached_done(self, task: asyncio.Task[None]) -> None:
+        if self._detached is task:
+            self._detached = None
 
     async def quit(self) -> None:
         """Send COM_QUIT and wait, two seconds at most, until the server has closed the session.
 
-        A statement that is being stopped has its own time before.  Raises the server's error in
+        A statement that is being cancelled has its own time before.  Raises the server's error in
         what is outstanding, of which nobody has been told, after that.
         """
-        if self._stopping is not None:
+        if self._cancellation is not None:
             self.close()
-        if self._leaving is not None and self._leaving.get_loop() is running_loop():
-            await asyncio.wait([self._leaving])
+        if self._detached is not None and self._detached.get_loop() is running_loop():
+            await asyncio.wait([self._detached])
         stream = self._stream
         if (
             stream is None
@@ -169,39 +169,36 @@ class CommandRunner(RunnerState):
         finally:
             timer.cancel()
             stream.abort()
-        error = last.take_error() if last is not None else None
-        if error is not None and error is not stream.session.error:
-            try:
-                raise error
-            finally:
-                del error
+        if last is not None and last.error is not stream.session.error:
+            PendingError(last.take_error()).raise_once()
 
     # -- exchanges -------------------------------------------------------------------------------
 
-    async def wait_stopped(self) -> None:
+    async def wait_cancelled(self) -> None:
         """Wait until no cancelled statement is being stopped on this stream.
 
         Raises InterfaceError on another event loop than the stream's.
         """
-        while self._stopping is not None:
-            if self._stopping.task.get_loop() is not running_loop():
+        while self._cancellation is not None:
+            if self._cancellation.task.get_loop() is not running_loop():
                 self._refuse()
-            await asyncio.wait([self._stopping.task])
+            await asyncio.wait([self._cancellation.task])
 
     async def run(self, exchange: Exchange) -> None:
         """Run a command that has no results.
 
         Raises its error, and InterfaceError when another task uses the runner.
         """
-        if self._stopping is not None or self.outstanding:
-            await self.settle()
+        if self._cancellation is not None or self.outstanding:
+            await self.discard_results()
         with _Claim(self):
             stream = self._start(exchange)
             if stream.writing_paused:
                 await self._drain(stream)
             while not exchange.done:
                 await self._wait(exchange)
-        self._raise(exchange.take_error())
+        if exchange.error is not None:
+            self._pending_error(exchange).raise_once()
 
     def query(
         self, statement: bytes, *, streamed: bool = False, files: LocalFiles | None = None
@@ -223,10 +220,10 @@ class CommandRunner(RunnerState):
         """Send the request of `exchange`.
 
         What is returned must be awaited at once, and `take` called after it.  Raises InterfaceError
-        when another task uses the runner, and what `settle` raises.
+        when another task uses the runner, and what `discard_results` raises.
         """
         if self._busy:
-            if self._stopping is not None:
+            if self._cancellation is not None:
                 return self._begin_later(exchange)
             self.check_free()
         # First of all: whatever is done from here on may run code that wants to use the runner.
@@ -274,7 +271,7 @@ class CommandRunner(RunnerState):
 
     async def _begin_later(self, exchange: Query) -> None:
         """Begin once what is outstanding has been read."""
-        await self.settle()
+        await self.discard_results()
         await self.begin(exchange)
 
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
@@ -312,7 +309,7 @@ class CommandRunner(RunnerState):
 
     async def read_rows(self, result: Result) -> list[tuple[Any, ...]]:
         """The next rows of a streamed result, at least one; empty at its end."""
-        if self._stopping is None:
+        if self._cancellation is None:
             self.check_free()  # who waits for the next rows is to get them
         while True:
             rows = result.exchange.take_rows(result)
@@ -337,7 +334,8 @@ class CommandRunner(RunnerState):
         if not (result.has_next or self.closed):
             # Rows may be dropped, what the server says may not.
             result.error = None
-            self._raise(result.exchange.take_error())
+            if result.exchange.error is not None:
+                self._pending_error(result.exchange).raise_once()
         return result.has_next
 
     async def fetch(self, statement: bytes) -> tuple[tuple[Any, ...], ...]:
@@ -347,40 +345,41 @@ class CommandRunner(RunnerState):
         self.result = None if result is None or result.has_next else result
         return tuple(rows)
 
-    async def settle(self) -> None:
+    async def discard_results(self) -> None:
         """Read and drop what is outstanding, so that the session's state is what the server has.
 
         Raises the server's error in it, of which nobody has been told: whatever was to be done
         next was meant to come after a success.
         """
-        self._raise(await self.drop_outstanding())
+        (await self.drop_outstanding()).raise_once()
 
-    async def drop_outstanding(self) -> BaseException | None:
+    async def drop_outstanding(self) -> PendingError:
         """Read and drop what is outstanding; returns the server's error in it.
 
         Raises InterfaceError when another task uses the runner, OperationalError when it is lost.
         """
-        if self._stopping is not None:
-            await self.wait_stopped()
+        if self._cancellation is not None:
+            await self.wait_cancelled()
         result = self.result
         if result is None or not self.outstanding:
-            return None
+            return PendingError(None)
         file_error: Exception | None = None
         with _Claim(self):
-            exchange = result.exchange
-            self._forget_result()
-            while not exchange.done:
-                if exchange.file_wanted is not None:
-                    file_error = await self._send_file(exchange)
-                else:
-                    # These statements are another's: they are not to be killed half-way.
-                    await self._wait(exchange, kills=False)
-        error = exchange.take_error()
-        if error is not None and result.error is error:
-            result.error = copy(error)  # whoever reads on is to be told, too
+            exchange = self._unwanted = result.exchange
+            try:
+                self._forget_result()
+                while not exchange.done:
+                    if exchange.file_wanted is not None:
+                        file_error = await self._send_file(exchange)
+                    else:
+                        await self._wait(exchange)
+            finally:
+                self._unwanted = None
+        if exchange.error is not None and result.error is exchange.error:
+            result.error = copy(exchange.error)  # whoever reads on is to be told, too
         if self.closed:
-            self._raise(error)
-        return error or file_error
+            self._pending_error(exchange).raise_once()
+        return PendingError(exchange.take_error() or file_error)
 
     def _start(self, exchange: Exchange) -> Stream:
         """Send the request of `exchange`, as far as the socket takes it."""
@@ -437,68 +436,36 @@ class CommandRunner(RunnerState):
                 exchange.send_file(piece)
                 stream.flush()
                 if stream.writing_paused:
-                    await self._in_time(stream, stream.drain, self._write_timeout, "write_timeout")
+                    await self._wait_for(stream, stream.drain, self._write_timeout, "write_timeout")
         exchange.send_file(b"")
         stream.flush()
 
-    async def _wait(self, exchange: Exchange, *, kills: bool = True) -> None:
-        """Wait until `exchange` has progressed; kills: a cancelled statement may be killed."""
+    async def _wait(self, exchange: Exchange) -> None:
+        """Wait until `exchange` has made progress."""
         if exchange.consume_progress():
             return
         stream = self.stream()
         if stream.from_parent_process:
             self._refuse()
         wait = partial(stream.wait, exchange)
-        await self._interruptible(stream, wait, self._read_timeout, "read_timeout", kills=kills)
+        await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
         self.last_usage = monotonic()
 
     async def _interruptible(
-        self,
-        stream: Stream,
-        wait: _Wait,
-        seconds: float | None,
-        option: str,
-        *,
-        kills: bool = True,
+        self, stream: Stream, wait: _Wait, seconds: float | None, option: str
     ) -> None:
-        """Wait, and close the stream when an exception comes: nobody will read the response."""
+        """Wait as `_wait_for` does; after an interruption nobody will read the response."""
         try:
             if seconds is None:
                 await wait()
             else:
-                await self._in_time(stream, wait, seconds, option)
+                await self._wait_for(stream, wait, seconds, option)
         except BaseException as error:
-            self._interrupted(error, kills=kills)
+            self._interrupted(error)
             raise
 
-    def _interrupted(self, error: BaseException, *, kills: bool = True) -> None:
-        """Have the statement stopped, or close the stream: nobody will read the response."""
-        cancelled = isinstance(error, asyncio.CancelledError)
-        if kills and cancelled and self._kill_client is not None and self._stop(self._kill_client):
-            return
-        self.abort("Cancelled during execution" if cancelled else str(error))
-        self.release()
-
-    def _stop(self, kill_client: KillClient) -> bool:
-        """Have what is outstanding stopped; False: that can't be done."""
-        stream = self._stream
-        if stream is None or stream.closed or not is_cancellable(stream.session):
-            return False
-        self._give_up_result("its reader was cancelled")
-        self._busy = not stream.session.idle
-        if self._busy:
-            self._stopping = StatementCancellation(stream, kill_client, self._stopped)
-        return True
-
-    def _stopped(self, stopping: StatementCancellation) -> None:
-        self._stopping = None
-        self.last_usage = monotonic()
-        if stopping.failure is not None:
-            self.abort(stopping.failure)
-        self._busy = False
-
     @staticmethod
-    async def _in_time(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
+    async def _wait_for(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
         """Wait, as long as no `seconds` pass without a byte from the server."""
         while seconds is not None:
             received = stream.received
@@ -509,6 +476,34 @@ class CommandRunner(RunnerState):
                 if stream.received == received:
                     raise QueryTimeout.after(seconds, f"option '{option}'") from None
         return await wait()
+
+    def _interrupted(self, error: BaseException) -> None:
+        """Cancel the statement whose response nobody will read, or else close the stream."""
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and self._kill_client is not None and self._cancel(self._kill_client):
+            return
+        self.abort("Cancelled during execution" if cancelled else str(error))
+        self.release()
+
+    def _cancel(self, kill_client: KillClient) -> bool:
+        """Have what is outstanding stopped on the server; False: that can't be done."""
+        stream = self._stream
+        if stream is None or stream.closed or not is_cancellable(stream.session):
+            return False
+        if self._unwanted is not None:
+            return False  # these statements are another's: they are not to be killed half-way
+        self._give_up_result("its reader was cancelled")
+        self._busy = not stream.session.idle
+        if self._busy:
+            self._cancellation = StatementCancellation(stream, kill_client, self._on_cancelled)
+        return True
+
+    def _on_cancelled(self, cancellation: StatementCancellation) -> None:
+        self._cancellation = None
+        self.last_usage = monotonic()
+        if cancellation.failure is not None:
+            self.abort(cancellation.failure)
+        self._busy = False
 
     def _forget_result(self) -> None:
         """Give up the last statement's result; warn if rows of it are unread."""
@@ -534,33 +529,28 @@ class CommandRunner(RunnerState):
         return incomplete
 
     def _raise_for(self, result: Result) -> None:
-        error = result.take_error()
-        if result is self.result and error is not None and not self.outstanding:
+        """Raise the error of `result`, if there is one; without further results it is done with."""
+        pending = self._pending_error(result)
+        if pending and result is self.result and not self.outstanding:
             self.result = None
-        try:
-            self._raise(error)
-        finally:
-            del error
+        pending.raise_once()
 
-    def _raise(self, error: BaseException | None) -> None:
-        """Raise `error`, unless it is None; a broken session closes the stream first.
+    def _pending_error(self, failable: Exchange | Result) -> PendingError:
+        """The error of an exchange or a result, taken from it.
 
-        No frame and no other object holds on to the error, so that it makes no reference cycle.
+        If it is that of a broken session the stream is closed.
         """
-        if error is None:
-            return
         stream = self._stream
-        if stream is not None and stream.session.error is not None:
-            error = stream.session.copy_error(error)
-            self.abort(str(error))
-        try:
-            raise error
-        finally:
-            del error
+        if stream is None or stream.session.error is None:
+            return PendingError(failable.take_error())
+        pending = PendingError.of(failable, stream.session)
+        if pending:
+            self.abort(str(pending))
+        return pending
 
 
 class _Claim:
-    """Within a `with` block the runner is used by one task; a second one gets InterfaceError."""
+    """Within a `with` block the runner is one task's; a second task gets InterfaceError."""
 
     __slots__ = ("_runner",)
 

@@ -1,4 +1,4 @@
-"""The fields of a runner of commands, and what can be asked of it."""
+"""The state of a runner of commands, and what can be asked of it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 
 if TYPE_CHECKING:
     from aiomysql_core.transport.fast_path import FastPath
+
+__all__ = ["RunnerState", "nothing_to_end"]
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -52,8 +54,11 @@ class RunnerState:
         the stream is closed.
         """
         self._kill_client = kill_client
-        self._stopping: StatementCancellation | None = None
-        self._leaving: asyncio.Task[None] | None = None  # stops a statement on an abandoned stream
+        self._cancellation: StatementCancellation | None = None
+        # Cancels a statement on a stream that was given up.
+        self._detached: asyncio.Task[None] | None = None
+        # Whose response is read only to be dropped.
+        self._unwanted: Exchange | None = None
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._stream: Stream | None = None
@@ -67,16 +72,16 @@ class RunnerState:
         self.result: Result | None = None
         #: When the last response came, in seconds of time.monotonic (the clock of asyncio's loops).
         self.last_usage = 0.0
-        #: The autocommit mode that this side has set, as long as nothing was run that may have
-        #: changed it or begun a transaction; None: unknown.
+        #: The autocommit mode that this side has set, if nothing that was run since can have
+        #: changed it or begun a transaction; None: it is unknown.
         self.autocommit: bool | None = None
-        #: Whether a transaction may be open, by what was run since the last COMMIT or ROLLBACK and
-        #: whatever the server's flags say: a proxy may not pass them on.
+        #: Whether a transaction may be open, by what was run since the last COMMIT or ROLLBACK.
+        #: The server's flags don't matter to it: a proxy may not know of them.
         self.transaction_possible = False
         #: Whether backslashes are ordinary characters in the session's strings, by what the
-        #: connection has found out, not by the server's flag.
+        #: connection knows, not by the server's flag.
         self.no_backslash_escapes = False
-        # Whether COMMIT and ROLLBACK may begin another transaction (variable completion_type).
+        # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
@@ -97,13 +102,13 @@ class RunnerState:
         return self._busy
 
     @property
-    def stopping(self) -> bool:
+    def cancelling(self) -> bool:
         """Whether a cancelled statement is being stopped, perhaps on a stream that was closed."""
-        return self._stopping is not None or self._leaving is not None
+        return self._cancellation is not None or self._detached is not None
 
     @property
     def idle(self) -> bool:
-        """Whether no response is outstanding, and none was left half read."""
+        """Whether no response is outstanding, and none left half read."""
         return self.session is None or self.session.idle
 
     @property
@@ -113,7 +118,9 @@ class RunnerState:
 
     @property
     def outstanding(self) -> bool:
-        """Whether a part of the last statement's response may be unread, or an error in it."""
+        """Whether something of the last statement's response may be unread, or the server's error
+        in it.
+        """
         result = self.result
         return result is not None and (
             not result.complete or result.ok.more_results or result.exchange.error is not None
@@ -124,15 +131,16 @@ class RunnerState:
         """Whether rows of a streamed result may still come."""
         return self.result is not None and self.result.streamed and not self.result.complete
 
-    def at_rest(self) -> bool:
-        """Whether it is open, no response is outstanding, no task waits, and the server has not
-        said that a transaction is open.
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it is open, no response is outstanding, no task waits, and the server did not say
+        that a transaction is open.
         """
         session = self.session
-        return session is not None and not self._busy and session.at_rest()
+        return session is not None and not self._busy and session.is_reusable
 
     def nothing_to_end(self) -> bool:
-        """Whether the runner is at rest, and COMMIT or ROLLBACK would end nothing.
+        """Whether it is reusable, and a COMMIT or ROLLBACK would end nothing.
 
         The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
         locks without telling.  So nothing may have been run since the last one, but for statements
@@ -141,7 +149,7 @@ class RunnerState:
         return nothing_to_end(self)
 
     def record_statement(self, exchange: Exchange) -> None:
-        """Record that a statement is about to be sent, which may begin a transaction."""
+        """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
             if _COMPLETION_TYPE.search(exchange.request):
@@ -150,7 +158,7 @@ class RunnerState:
             self.transaction_possible = True
 
     def record_mode(self, autocommit: bool | None) -> None:
-        """Record that no transaction is open any more, and the autocommit mode; None: unknown."""
+        """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
         self.transaction_possible = self._chains
 
@@ -170,8 +178,8 @@ class RunnerState:
         return True
 
     def release(self) -> None:
-        """End the claim, unless a statement is being stopped, which keeps the runner busy."""
-        self._busy = self._stopping is not None
+        """End the claim, unless a statement is being cancelled: that keeps it."""
+        self._busy = self._cancellation is not None
 
     def wake_next(self, waiter: Waiter) -> None:
         """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""

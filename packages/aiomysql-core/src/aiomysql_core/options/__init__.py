@@ -1,1 +1,3 @@
 """The options of `connect`: their names, values and sources."""
+
+__all__ = ["dsn", "options"]

@@ -6,49 +6,15 @@ from collections.abc import Callable
 from typing import Any, TypeGuard
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from aiomysql_core.options.options import KEYWORDS, parse_boolean
+
+__all__ = ["is_dsn", "parse_dsn"]
+
 _SCHEMES = frozenset({"mysql", "mariadb"})
 
 
-def _boolean(text: str) -> bool:
-    lowered = text.lower()
-    if lowered in {"1", "true", "yes", "on"}:
-        return True
-    if lowered in {"0", "false", "no", "off"}:
-        return False
-    raise ValueError(text)
-
-
-#: The keywords a query may set, and what turns its text into the value.
-_QUERY: dict[str, Callable[[str], Any]] = {
-    "auth_plugin": str,
-    "autocommit": _boolean,
-    "charset": str,
-    "collation": str,
-    "connect_timeout": float,
-    "echo": _boolean,
-    "init_command": str,
-    "kill_timeout": float,
-    "local_infile": _boolean,
-    "max_allowed_packet": int,
-    "on_cancel": str,
-    "program_name": str,
-    "read_default_file": str,
-    "read_default_group": str,
-    "read_timeout": float,
-    "skip_idle_commits": _boolean,
-    "sql_mode": str,
-    "ssl": _boolean,
-    "ssl_ca": str,
-    "ssl_cert": str,
-    "ssl_key": str,
-    "ssl_mode": str,
-    "stmt_cache_size": int,
-    "tcp_keepalive": int,
-    "tcp_user_timeout": float,
-    "unix_socket": str,
-    "use_unicode": _boolean,
-    "write_timeout": float,
-}
+#: The keywords that a query may set, and what turns its text into the value.
+_QUERY = {name: keyword.query for name, keyword in KEYWORDS.items() if keyword.query is not None}
 
 #: Those that only a pool understands.
 _POOL_QUERY: dict[str, Callable[[str], Any]] = {
@@ -62,7 +28,7 @@ _POOL_QUERY: dict[str, Callable[[str], Any]] = {
     "max_idle": float,
     "ping_after": float,
     "report_lent_after": float,
-    "debug": _boolean,
+    "debug": parse_boolean,
 }
 
 #: What is written before the query, or not in a data source name at all.
@@ -70,7 +36,7 @@ _ELSEWHERE = frozenset({"host", "port", "user", "password", "passwd", "db"})
 
 
 def is_dsn(text: object) -> TypeGuard[str]:
-    """Is this a data source name rather than a host?"""
+    """Whether this is a data source name rather than a host."""
     return isinstance(text, str) and "://" in text
 
 
@@ -82,12 +48,12 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
     try:
         parts = urlsplit(dsn)
     except ValueError:
-        # Whose message would show the password.
+        # The message of `urlsplit` would show the password.
         raise ValueError("the data source name is not a URL (is the password quoted?)") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
     if parts.fragment or "@" in parts.path or "@" in parts.query:
-        # Of which what follows would be shown as a database or an option, or lost.
+        # What follows it would be shown as a database or an option, or lost.
         raise ValueError(
             "the data source name has a part behind '#', or an '@' in the database or the options: "
             "are the special characters of user, password and database quoted (%23, %40, %2F)?"

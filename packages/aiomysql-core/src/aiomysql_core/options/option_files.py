@@ -10,19 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aiomysql_core.options.options import KEYWORDS
+
 #: Option-file key -> keyword of connect(), and what turns the text into the keyword's value.
 _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "user": ("user", str),
-    "password": ("password", str),
-    "host": ("host", str),
-    "database": ("db", str),
-    "socket": ("unix_socket", str),
-    "port": ("port", int),
-    "default-character-set": ("charset", str),
-    "ssl-ca": ("ssl_ca", str),
-    "ssl-cert": ("ssl_cert", str),
-    "ssl-key": ("ssl_key", str),
-    "ssl-mode": ("ssl_mode", str),
+    keyword.file[0]: (name, keyword.file[1])
+    for name, keyword in KEYWORDS.items()
+    if keyword.file is not None
 }
 
 _GROUP = re.compile(r"\[([^]]+)\]")

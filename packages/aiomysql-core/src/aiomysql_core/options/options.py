@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import is_
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pymysql.constants import CLIENT
 from pymysql.err import NotSupportedError
@@ -27,6 +27,8 @@ from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.login import LoginOptions
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
+
+__all__ = ["OPTION_NAMES", "Options", "Password", "address_text", "find_options"]
 
 DEFAULT_CHARSET = "utf8mb4"
 
@@ -43,31 +45,89 @@ _LEAST_PACKET = 1 << 18
 
 _NONE = type(None)
 
-#: The types an option may have.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "host": (str,),
-    "port": (int,),
-    "unix_socket": (str, _NONE),
-    "sock": (socket.socket, _NONE),
-    "user": (str,),
-    "db": (str, _NONE),
-    "charset": (str,),
-    "collation": (str, _NONE),
-    "connect_timeout": (int, float, _NONE),
-    "read_timeout": (int, float, _NONE),
-    "write_timeout": (int, float, _NONE),
-    "client_flag": (int,),
-    "stmt_cache_size": (int,),
-    "max_allowed_packet": (int,),
-    "on_cancel": (str,),
-    "kill_timeout": (int, float),
-    "auth_plugin": (str,),
-    "program_name": (str,),
-    "server_public_key": (str, bytes, _NONE),
-    "conn_attrs": (Mapping, _NONE),
-    "auth_methods": (Mapping, _NONE),
-    "factor_passwords": (list, tuple),
+
+def parse_boolean(text: str) -> bool:
+    """The value that a text like "on" or "false" stands for.  Raises ValueError for others."""
+    lowered = text.lower()
+    if lowered in {"1", "true", "yes", "on"}:
+        return True
+    if lowered in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(text)
+
+
+class Keyword(NamedTuple):
+    """What is known of one keyword of connect()."""
+
+    #: The types that its value may have; empty: it is checked elsewhere.
+    types: tuple[type, ...] = ()
+    #: What turns its text in a data source name's query into the value; None: it can't be there.
+    query: Callable[[str], Any] | None = None
+    #: Its key in option files, and what turns the text there into the value; None: it has no key.
+    file: tuple[str, Callable[[str], Any]] | None = None
+
+
+#: The keywords that make up Options.  The secrets stand last, to be cut off.
+_OF_OPTIONS = {
+    "host": Keyword((str,), file=("host", str)),
+    "port": Keyword((int,), file=("port", int)),
+    "unix_socket": Keyword((str, _NONE), query=str, file=("socket", str)),
+    "sock": Keyword((socket.socket, _NONE)),
+    "user": Keyword((str,), file=("user", str)),
+    "db": Keyword((str, _NONE), file=("database", str)),
+    "charset": Keyword((str,), query=str, file=("default-character-set", str)),
+    "collation": Keyword((str, _NONE), query=str),
+    "connect_timeout": Keyword((int, float, _NONE), query=float),
+    "read_timeout": Keyword((int, float, _NONE), query=float),
+    "write_timeout": Keyword((int, float, _NONE), query=float),
+    "client_flag": Keyword((int,)),
+    "stmt_cache_size": Keyword((int,), query=int),
+    "max_allowed_packet": Keyword((int,), query=int),
+    "on_cancel": Keyword((str,), query=str),
+    "kill_timeout": Keyword((int, float), query=float),
+    "local_infile": Keyword(query=parse_boolean),
+    "auth_plugin": Keyword((str,), query=str),
+    "program_name": Keyword((str,), query=str),
+    "conn_attrs": Keyword((Mapping, _NONE)),
+    "server_public_key": Keyword((str, bytes, _NONE)),
+    "allow_cleartext": Keyword(),
+    "allow_old_password": Keyword(),
+    "auth_methods": Keyword((Mapping, _NONE)),
+    "dialog": Keyword(),
+    "tcp_keepalive": Keyword(query=int),
+    "tcp_user_timeout": Keyword(query=float),
+    "ssl": Keyword(query=parse_boolean),
+    "ssl_mode": Keyword(query=str, file=("ssl-mode", str)),
+    "ssl_ca": Keyword(query=str, file=("ssl-ca", str)),
+    "ssl_cert": Keyword(query=str, file=("ssl-cert", str)),
+    "ssl_key": Keyword(query=str, file=("ssl-key", str)),
+    "ssl_key_password": Keyword(),
+    "ssl_verify_cert": Keyword(),
+    "ssl_verify_identity": Keyword(),
+    "ssl_disabled": Keyword(),
+    "password": Keyword(file=("password", str)),
+    "factor_passwords": Keyword((list, tuple)),
 }
+
+#: The others that can be given as text: the connection keeps these itself.
+_OF_CONNECTION = {
+    "autocommit": Keyword(query=parse_boolean),
+    "echo": Keyword(query=parse_boolean),
+    "init_command": Keyword(query=str),
+    "read_default_file": Keyword(query=str),
+    "read_default_group": Keyword(query=str),
+    "skip_idle_commits": Keyword(query=parse_boolean),
+    "sql_mode": Keyword(query=str),
+    "use_unicode": Keyword(query=parse_boolean),
+}
+
+#: What is known of each keyword of connect() that something has to be known of.
+KEYWORDS: Mapping[str, Keyword] = _OF_OPTIONS | _OF_CONNECTION
+
+#: The names of those that make up Options, in the order that `find_options` takes the values in.
+OPTION_NAMES = tuple(_OF_OPTIONS)
+
+_CHECKED = [(name, keyword.types) for name, keyword in _OF_OPTIONS.items() if keyword.types]
 
 
 def address_text(host: str, port: int, unix_socket: str | None = None) -> str:
@@ -121,9 +181,9 @@ class Options:
     factor_passwords: Sequence[str | bytes] = field(repr=False)
     tls: TlsOptions
     tcp: TcpOptions
-    #: What `sock` was connected to when it was given: afterwards it may be closed.
+    #: The address that `sock` was connected to when it was given: later it may be closed.
     _peer: str = field(default="", init=False, repr=False, compare=False)
-    #: What `login` has made before; shared by all copies.
+    #: The results of `login` so far; shared by all copies.
     _logins: dict[tuple[Any, ...], LoginOptions] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -162,7 +222,7 @@ class Options:
         return options
 
     def _check(self) -> None:
-        for name, types in _TYPES.items():
+        for name, types in _CHECKED:
             value = getattr(self, name)
             if not isinstance(value, types) or isinstance(value, bool):
                 wanted = ", ".join("None" if t is _NONE else t.__name__ for t in types)
@@ -233,7 +293,7 @@ class Options:
 
     @property
     def secure(self) -> bool:
-        """Is the channel one that nobody else can listen to (a unix socket)?"""
+        """Whether nobody else can listen to the channel (a unix socket)."""
         if self.sock is not None:
             return self.sock.family not in (socket.AF_INET, socket.AF_INET6)
         return self.unix_socket is not None
@@ -256,7 +316,7 @@ class Options:
         return _to_bytes(password)
 
     def login(self, charset: Charset, password: bytes) -> LoginOptions:
-        """The options as the protocol layer wants them."""
+        """The options for the protocol layer's log-in."""
         key = charset, self.db, os.getpid()
         found = self._logins.get(key)
         if found is None:
@@ -302,48 +362,6 @@ class Options:
             max_payload=self.max_allowed_packet,
         )
 
-
-#: The keywords of connect() that make up Options; the secrets come last, to be cut off.
-OPTION_NAMES = (
-    "host",
-    "port",
-    "unix_socket",
-    "sock",
-    "user",
-    "db",
-    "charset",
-    "collation",
-    "connect_timeout",
-    "read_timeout",
-    "write_timeout",
-    "client_flag",
-    "stmt_cache_size",
-    "max_allowed_packet",
-    "on_cancel",
-    "kill_timeout",
-    "local_infile",
-    "auth_plugin",
-    "program_name",
-    "conn_attrs",
-    "server_public_key",
-    "allow_cleartext",
-    "allow_old_password",
-    "auth_methods",
-    "dialog",
-    "tcp_keepalive",
-    "tcp_user_timeout",
-    "ssl",
-    "ssl_mode",
-    "ssl_ca",
-    "ssl_cert",
-    "ssl_key",
-    "ssl_key_password",
-    "ssl_verify_cert",
-    "ssl_verify_identity",
-    "ssl_disabled",
-    "password",
-    "factor_passwords",
-)
 
 _COLLATION = re.compile(r"\w+", re.ASCII)
 
@@ -401,7 +419,7 @@ def _check_password(password: Any) -> None:
 
 
 def _check_host(host: str) -> None:
-    """Raise ValueError for a data source name with a slip of the pen, taken for a host."""
+    """Raise ValueError for a mistyped data source name that was taken for a host."""
     found = _NEVER_IN_HOST.search(host)
     wrong = "" if found is None else found[0]
     if not wrong and ":" in host:

@@ -92,7 +92,7 @@ class TlsOptions:
         return cls(mode=mode, **files)
 
     def policy(self, *, local: bool) -> Tls:
-        """What to ask of the server; `local`: is its address this machine's?"""
+        """What to ask of the server; `local`: whether its address is this machine's."""
         if self.mode is None:
             return Tls.IF_NEEDED if local else Tls.PREFERRED
         if self.mode in ("DISABLED", "PREFERRED"):

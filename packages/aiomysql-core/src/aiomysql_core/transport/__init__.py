@@ -1,1 +1,3 @@
 """Connecting, and the streams of bytes."""
+
+__all__: list[str] = []

@@ -15,6 +15,7 @@ from pymysql.constants import CR
 from pymysql.err import OperationalError
 
 from aiomysql_core.options.options import Options
+from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.transport.transport_stream import TransportStream
@@ -24,7 +25,7 @@ from aiomysql_protocol.session import Session
 #: A family of addresses, and an address of it as sockets take it.
 Address = tuple[socket.AddressFamily, Any]
 
-#: Can a socket be made that does not block?
+#: Whether a socket can be made that does not block from the beginning.
 _UNBLOCKED = hasattr(socket, "SOCK_NONBLOCK")
 _UNBLOCKED_STREAM = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
 
@@ -58,12 +59,8 @@ async def open_stream(
                 stream = await _encrypted(options, stream)
                 login.tls_started()
                 stream.flush()
-        error = login.take_error()
-        if error is not None:
-            try:
-                raise session.copy_error(error)
-            finally:
-                del error
+        if login.error is not None:
+            PendingError.of(login, session).raise_once()
     except BaseException:
         stream.abort()
         raise
@@ -134,7 +131,7 @@ async def _connected_socket(
 
 
 def _connected_at_once(sock: socket.socket, address: Any) -> bool:
-    """Begin to connect; is that done already, as it is to this machine?
+    """Begin to connect; returns whether that is done already, as it is to this machine.
 
     If not, `loop.sock_connect` goes on with it, or tries again and tells the error.
     """

@@ -1,6 +1,6 @@
 """A stream that reads and writes a socket itself, watched by the event loop.
 
-There is no transport between: a request is one call of send, an answer one of recv, and the task
+There is no transport between: a request is one call of send, a response one of recv, and the task
 that waits for it goes on in the same turn of the loop.
 """
 
@@ -243,7 +243,7 @@ class SocketStream(Stream):
             super()._enlarge_buffer()
 
     def _look_after(self, session: Session) -> None:
-        """Also have what comes next of a long payload received where it belongs."""
+        """Also have the rest of a long payload received where the session wants it."""
         if self._own is not None:
             self._view.release()
             self._buffer, self._view = self._own

@@ -81,7 +81,7 @@ class Stream(ABC):
         self.waking = False
         self.next_waiter: Waiter | None = None
         self._reading_paused = False
-        #: Whether more is waiting to be sent than should be.
+        #: Whether more waits to be sent than should.
         self.writing_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
         self._ended = False
@@ -93,14 +93,15 @@ class Stream(ABC):
     def from_parent_process(self) -> bool:
         """Whether it belongs to the process that this one was forked from.
 
-        Then nothing may be sent, and the event loop, whose selector both share, not be told.
+        Then nothing may be sent, and nothing be changed in the event loop: both processes share its
+        selector.
         """
         return self._forks != Forks.count
 
     @property
     @abstractmethod
     def closed(self) -> bool:
-        """Whether the stream is of no more use: closed, lost, or its session broken."""
+        """Whether the stream is of no more use: it is closed or lost, or its session is broken."""
 
     def fast_path(
         self,
@@ -111,7 +112,7 @@ class Stream(ABC):
         *,
         text: bool,
     ) -> FastPath | None:
-        """What runs the commonest statements on this stream; None: nothing does.
+        """An object that runs the commonest statements on this stream; None: there is none.
 
         interrupted: as for `wait`; text: whether statements may be run as text.
         """
@@ -119,7 +120,7 @@ class Stream(ABC):
 
     @abstractmethod
     def extra_info(self, name: str) -> Any:
-        """What asyncio's transports call so: "socket", "peername" and so on; None if unknown."""
+        """As asyncio's transports tell it: "socket", "peername" and so on; None if unknown."""
 
     def start(self, exchange: Exchange) -> bool:
         """Start `exchange` and send its request; False: nothing was done, the stream is closed.
@@ -138,7 +139,7 @@ class Stream(ABC):
         return True
 
     def _not_sent(self, exchange: Exchange) -> None:
-        """Close: the request was not sent as a whole, so that responses would be another's."""
+        """Close the stream if the request of `exchange` is started: it may be sent only in part."""
         if self.session.newest is exchange:
             self.abort()
 
@@ -153,7 +154,7 @@ class Stream(ABC):
         exchange: Exchange,
         interrupted: Callable[[BaseException], object] | None = None,
     ) -> Waiter:
-        """Await what this returns: it resumes the task once `exchange` has progressed or is done.
+        """To be awaited: returns when `exchange` has made progress, or is done.
 
         Only one task may wait at a time.  interrupted: called with the exception when the task is
         resumed by one instead.
@@ -261,7 +262,7 @@ class Stream(ABC):
                 self._enlarge_buffer()
             if session.exchanges or session.error is not None:
                 self._look_after(session)
-        except BaseException:  # KeyboardInterrupt: nobody knows how much of it was taken
+        except BaseException:  # KeyboardInterrupt in a signal's handler: the state is unknown
             self.abort()
             raise
         self._waiter.wake_if_progressed(self._wakes_at_once)

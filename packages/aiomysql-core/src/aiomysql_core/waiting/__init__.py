@@ -1,1 +1,3 @@
 """What tasks await, and for how long."""
+
+__all__ = ["awaitable", "ready", "timeouts", "waiter"]

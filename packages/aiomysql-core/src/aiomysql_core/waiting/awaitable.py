@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from aiomysql_core.waiting.ready import Ready
 
+__all__ = ["AwaitableContextManager"]
+
 T = TypeVar("T")
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from aiomysql_core._accelerator import accelerator
 
+__all__ = ["DONE", "Ready"]
+
 T = TypeVar("T")
 
 

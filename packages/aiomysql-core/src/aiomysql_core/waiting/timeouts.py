@@ -9,6 +9,8 @@ from typing import Protocol, TypeVar
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
+__all__ = ["ConnectTimeout", "QueryTimeout"]
+
 T = TypeVar("T")
 
 
@@ -27,7 +29,7 @@ class QueryTimeout(OperationalError, TimeoutError):
     def after(cls, seconds: float, what: str, *, lost: bool = True) -> QueryTimeout:
         """The error for `what`, an option or argument, of so many seconds.
 
-        lost: is the connection closed for it?
+        lost: whether the connection is closed for it.
         """
         timed_out = f"timed out after {seconds} s, {what}"
         if lost:
@@ -36,7 +38,7 @@ class QueryTimeout(OperationalError, TimeoutError):
 
 
 def check_timeout(name: str, seconds: object) -> None:
-    """Raise TypeError or ValueError, naming the option, for what is no time above 0."""
+    """Raise TypeError or ValueError, naming the option, unless `seconds` is a time above 0."""
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         raise TypeError(f"{name} must be of type int, float, not {type(seconds).__name__}")
     if not seconds > 0:
@@ -44,14 +46,17 @@ def check_timeout(name: str, seconds: object) -> None:
 
 
 class Deadline:
-    """What `asyncio.timeout` does, for a function that ends it by itself: a third of the time."""
+    """Does what `asyncio.timeout` does, in a third of the time.
+
+    It has no `with` block: the function that made it ends it.
+    """
 
     __slots__ = ("_cancelling", "_expired", "_task", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
         """Have the running task cancelled in `seconds`; None: never.
 
-        loop: the running one.  Raises RuntimeError outside of a task.  `over` must be called.
+        loop: the running one.  Raises RuntimeError outside of a task.  `end` must be called.
         """
         task = asyncio.current_task(loop)
         if task is None:
@@ -66,8 +71,11 @@ class Deadline:
         self._timer = None
         self._task.cancel()
 
-    def over(self, error: BaseException | None) -> bool:
-        """End it, with what the task was told; was that the end of the time, and nothing else?"""
+    def end(self, error: BaseException | None) -> bool:
+        """End it, with the error that the task got.
+
+        Returns whether the end of the time was the reason, and nothing else.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -86,7 +94,7 @@ class _Runner(Protocol):
 
 
 async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T:
-    """What `work` gives, which uses `runner` and may take so many seconds.
+    """Await `work`, which uses `runner` and may take so many seconds; returns what it gives.
 
     When they are over it is cancelled, which leaves the runner as a cancellation does, and
     QueryTimeout is raised.
@@ -98,11 +106,13 @@ async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T
     except TimeoutError:
         if not deadline.expired():
             raise
-        error = QueryTimeout.after(seconds, "argument 'timeout'", lost=runner.closed)
-        runner.record_reason(str(error.args[1]))
-        try:
-            raise error from None
-        finally:
-            del error
+        raise _timed_out(runner, seconds) from None
     finally:
         del deadline  # it holds the task, a task holds its error, and that holds this frame
+
+
+def _timed_out(runner: _Runner, seconds: float) -> QueryTimeout:
+    """The error for a statement's `timeout`; if that has closed the runner, it is the reason."""
+    error = QueryTimeout.after(seconds, "argument 'timeout'", lost=runner.closed)
+    runner.record_reason(str(error.args[1]))
+    return error

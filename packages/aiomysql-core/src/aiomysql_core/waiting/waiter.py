@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiomysql_core._accelerator import accelerator
 
+__all__ = ["Waiter", "done_future"]
+
 _ARMED = "armed"
 _FIRED = "fired"
 _CANCELLED = "cancelled"

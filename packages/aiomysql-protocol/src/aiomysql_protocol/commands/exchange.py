@@ -17,6 +17,8 @@ from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import wrong_sequence
 from aiomysql_protocol.wire.packets import ERR_HEADER, OK_HEADER, Ok, parse_error, parse_ok
 
+__all__ = ["Command", "Exchange", "Quit"]
+
 
 class Exchange(ExchangeState, ABC):
     """Base of all exchanges.

@@ -31,6 +31,15 @@ from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_integer
 if TYPE_CHECKING:
     from aiomysql_protocol.session import Session
 
+__all__ = [
+    "Execute",
+    "Prepare",
+    "ServerStatement",
+    "close_statement",
+    "reset_statement",
+    "start_execution",
+]
+
 _NO_CURSOR = b"\0"
 _ITERATIONS = (1).to_bytes(4, "little")
 _TYPES_FOLLOW = b"\1"

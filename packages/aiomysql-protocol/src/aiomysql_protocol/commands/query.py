@@ -42,6 +42,8 @@ from aiomysql_protocol.wire.primitives import PayloadReader
 if TYPE_CHECKING:
     from aiomysql_protocol.session import Session
 
+__all__ = ["UNKNOWN_ROW_COUNT", "Query", "Result", "Row", "start_query"]
+
 Row = tuple[Any, ...]
 
 #: Bytes of rows that a streamed result holds before the session asks the reader to pause.

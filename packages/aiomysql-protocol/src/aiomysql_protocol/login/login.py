@@ -39,6 +39,8 @@ from aiomysql_protocol.wire.capabilities import (
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_error, parse_ok
 
+__all__ = ["Login", "LoginOptions", "Tls"]
+
 _AUTH_MORE_DATA = 0x01
 _AUTH_NEXT_FACTOR = 0x02
 

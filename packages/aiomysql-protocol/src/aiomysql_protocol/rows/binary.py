@@ -25,6 +25,8 @@ from aiomysql_protocol.rows.cells import Reader
 from aiomysql_protocol.rows.text import FramedRows, long_length
 from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 
+__all__ = ["BinaryRowDecoder"]
+
 _NULL = 0xFB
 _MOST_PATTERNS = 64  # combinations of NULLs that a decoder remembers, each with a step per column
 _MOST_STEPS = 1 << 16

@@ -33,6 +33,8 @@ from aiomysql_protocol.rows.cells import (
 )
 from aiomysql_protocol.wire.errors import unreadable_cell
 
+__all__ = ["BinaryPlan"]
+
 #: The smallest `decimals` of a column without a fixed number of them (MySQL: NOT_FIXED_DEC).
 NOT_FIXED = 31
 

@@ -33,6 +33,8 @@ from pymysql.err import DataError
 
 from aiomysql_protocol.wire.errors import unreadable_cell
 
+__all__ = ["CellKind", "CellPlan"]
+
 Reader = Callable[[bytes], Any]
 
 #: Reads values of one column, none of them NULL.

@@ -22,6 +22,8 @@ from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import LARGE_FRAME, frames
 from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_integer
 
+__all__ = ["Column", "ColumnCache", "Converter", "DescriptionItem", "ResultMetadata"]
+
 Converter = Callable[[Any], Any]
 
 #: Field types whose values are written in ASCII, whatever the column's collation.  All others hold

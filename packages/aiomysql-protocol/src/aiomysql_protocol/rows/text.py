@@ -26,6 +26,8 @@ from aiomysql_protocol.rows.cells import (
 )
 from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 
+__all__ = ["RowDecoder", "TextRowDecoder", "dict_rows", "drain_rows"]
+
 _T = TypeVar("_T")
 
 _HEADER = 4  # three bytes of length, one of sequence id

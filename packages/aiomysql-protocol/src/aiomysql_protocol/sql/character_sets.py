@@ -10,6 +10,14 @@ import re
 from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.wire.charsets import Charset
 
+__all__ = [
+    "ASKS_BEFORE",
+    "changes_charset_within",
+    "ignores_charset",
+    "may_change_charset",
+    "sets_names_to",
+]
+
 
 def may_change_charset(statement: bytes) -> bool:
     """May this text, perhaps of several statements, change how the session reads literals, by its

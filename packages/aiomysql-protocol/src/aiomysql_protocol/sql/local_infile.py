@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import product
 
+__all__ = ["local_file_names"]
+
 # Possessive quantifiers: no text takes longer than its length.
 _BLOCK = r"(?>(?:(?!\*/).)*)\*/"
 

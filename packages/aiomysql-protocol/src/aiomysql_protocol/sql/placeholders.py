@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from aiomysql_protocol.values.parameters import NeedsTextError
 
+__all__ = ["ParsedStatement", "convert"]
+
 
 class ParsedStatement(NamedTuple):
     """A statement that may be prepared. (The server may refuse to: then it goes as text.)"""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
 
+__all__ = ["is_simple_statement"]
+
 #: Comments that the server doesn't execute, and that are no hints; and parentheses.
 _GAP = rb"(?>[\s(]++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/|(?:--(?=\s)|\#)[^\n]*+\n)*+"
 

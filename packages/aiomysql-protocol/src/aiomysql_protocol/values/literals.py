@@ -27,6 +27,8 @@ from pymysql.err import DataError, ProgrammingError
 
 from aiomysql_protocol._accelerator import accelerator
 
+__all__ = ["Encoder", "Literals", "encode_statement", "escape_string", "literals"]
+
 #: Turns a value into the text of a literal; called as encoder(value, mapping).
 Encoder = Callable[..., str]
 

@@ -36,6 +36,8 @@ from aiomysql_protocol.values.literals import (
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
 
+__all__ = ["NO_PARAMETERS", "NeedsTextError", "ParameterWriter", "Parameters"]
+
 _UNSIGNED = 0x80
 
 # Type and flags of a parameter, two bytes each.

@@ -9,6 +9,16 @@ from typing import Final
 
 from pymysql.constants import CLIENT
 
+__all__ = [
+    "CACHE_METADATA",
+    "DEFAULT",
+    "DEPRECATE_EOF",
+    "MAX_FRAME",
+    "MAX_PAYLOAD",
+    "REQUIRED",
+    "UNSUPPORTED",
+]
+
 #: The server sends an OK packet where it used to send EOF (MySQL: CLIENT_DEPRECATE_EOF).
 DEPRECATE_EOF: Final = 1 << 24
 

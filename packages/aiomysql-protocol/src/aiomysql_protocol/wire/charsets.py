@@ -15,6 +15,8 @@ from typing import NamedTuple
 from pymysql.charset import charset_by_name
 from pymysql.err import ProgrammingError
 
+__all__ = ["BINARY_COLLATION", "Charset", "find_charset", "reported_charset"]
+
 #: Collation id that marks a column's bytes as bytes (MySQL: collation `binary`).
 BINARY_COLLATION = 63
 

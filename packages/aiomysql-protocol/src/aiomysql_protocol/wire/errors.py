@@ -5,6 +5,8 @@ from __future__ import annotations
 from pymysql.constants import CR
 from pymysql.err import DataError, InternalError
 
+__all__ = ["MalformedPacket"]
+
 _SHOWN_BYTES = 32
 
 

@@ -13,6 +13,8 @@ from pymysql.err import InternalError, OperationalError
 from aiomysql_protocol.wire.capabilities import MAX_FRAME, MAX_PAYLOAD
 from aiomysql_protocol.wire.payloads import LongPayload
 
+__all__ = ["LARGE_FRAME", "SMALLEST_BUFFER"]
+
 #: An unfinished frame longer than this many bytes is gathered outside the receive buffer.
 LARGE_FRAME = 1 << 16
 

@@ -15,6 +15,8 @@ from pymysql.constants import SERVER_STATUS
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader
 
+__all__ = ["Ok"]
+
 OK_HEADER = 0x00
 LOCAL_INFILE_HEADER = 0xFB
 EOF_HEADER = 0xFE

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from aiomysql_protocol.wire.errors import malformed
 
+__all__ = ["PayloadReader"]
+
 
 class PayloadReader:
     """Reads one payload from front to back.

@@ -208,7 +208,7 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
     if (own <= 0) {
         return own;
     }
-    request->handle = PyObject_GetAttr(query, state->names._handle);
+    request->handle = PyObject_GetAttr(query, state->names._statement);
     request->values = args;
     return request->handle == NULL ? -1 : request->handle != Py_None;
 }
@@ -257,7 +257,7 @@ fast_start(FastPath *self, const State *state, PyObject *query, Request *request
             keep_known(self, state, query, request->handle, prepared);
         }
     }
-    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_statement));
+    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_encoded));
     if (request->statement == NULL) {
         Py_DECREF(prepared);
         return Py_NewRef(Py_None);

@@ -1,0 +1,191 @@
+"""The character set of a session, and how it reads strings: statements may change both.
+
+This side writes and reads text by what it knows of the session.  After a statement that may have
+changed that, the next one to which it matters asks the server first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from pymysql.err import InternalError, ProgrammingError
+
+from aiomysql_core.engine.runner import CommandRunner
+from aiomysql_core.options.options import Options
+from aiomysql_core.statements import StatementCache
+from aiomysql_protocol.rows.metadata import ColumnCache, Converter
+from aiomysql_protocol.sql.character_sets import (
+    changes_charset_within,
+    ignores_charset,
+    may_change_charset,
+    sets_names_to,
+)
+from aiomysql_protocol.wire.charsets import Charset, find_charset, reported_charset
+
+#: What the session reads literals in, turns them into, and gives text in; and how it reads them.
+_ASK = (
+    b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results,"
+    b" @@sql_mode"
+)
+
+
+class SessionCharset:
+    """What one connection knows of its session's character set, and of backslashes in strings."""
+
+    __slots__ = (
+        "_enable_fast_path",
+        "_options",
+        "_runner",
+        "_statements",
+        "charset",
+        "decoders",
+        "encoding",
+        "in_doubt",
+        "use_unicode",
+    )
+
+    def __init__(
+        self,
+        runner: CommandRunner,
+        statements: StatementCache,
+        options: Options,
+        charset: Charset,
+        *,
+        decoders: dict[Any, Converter],
+        use_unicode: bool,
+        enable_fast_path: Callable[[], object],
+    ) -> None:
+        """options: those of the connection, changed as the character set is; charset: the one to
+        begin with; decoders: field type -> converter of a cell; use_unicode: whether text is
+        decoded; enable_fast_path: called once the character set is known again.
+        """
+        self._runner = runner
+        self._statements = statements
+        self._options = options
+        self._enable_fast_path = enable_fast_path
+        self.decoders = decoders
+        self.use_unicode = use_unicode
+        self.use(charset)
+        #: Whether the session's character set may be another one, or NO_BACKSLASH_ESCAPES may have
+        #: changed.  No statement to which that matters may be sent then, see `refresh`.
+        self.in_doubt = False
+
+    @property
+    def no_backslash_escapes(self) -> bool:
+        """Whether backslashes are ordinary characters in the session's strings.
+
+        After a statement that may have changed that, and before the next, by the server's flag.
+        """
+        session = self._runner.session
+        if self.in_doubt and session is not None:
+            return session.no_backslash_escapes
+        return self._runner.no_backslash_escapes
+
+    def columns(self) -> ColumnCache:
+        """A new cache of result metadata, for text in this character set."""
+        return ColumnCache(self.encoding, self.decoders, use_unicode=self.use_unicode)
+
+    def use(self, charset: Charset) -> None:
+        """Go by `charset`, of a session that is new or as good as new."""
+        #: The character set that text is written and read in.
+        self.charset = charset
+        #: Python's codec for it.
+        self.encoding: str = charset.encoding
+
+    def change(self, charset: Charset) -> None:
+        """The open session has `charset` now."""
+        self.use(charset)
+        self._options.charset, self._options.collation = charset.name, None
+        self._runner.stream().session.columns = self.columns()
+        self._statements.forget(self.encoding)
+        self.mark_known()
+
+    def mark_known(self) -> None:
+        """The session has this character set, which is certain."""
+        self.in_doubt = False
+        if self._runner.fast_path is None:
+            self._enable_fast_path()
+
+    def mark_unknown(self) -> None:
+        """The next statement to which it matters must ask."""
+        self.in_doubt = True
+        self._runner.fast_path = None
+
+    def record_statement(self, statement: bytes, *, has_values: bool = False) -> None:
+        """`statement` is run: it may change how literals are read.
+
+        has_values: whether it is a text into which values are written.  Raises ProgrammingError for
+        one that changes within itself how they are read.
+        """
+        if has_values and changes_charset_within(statement, self.charset):
+            raise ProgrammingError(
+                "the statement changes the character set or sql_mode for values behind it in the "
+                "same text: run that SET by itself"
+            )
+        if may_change_charset(statement) and not sets_names_to(statement, self.charset):
+            self.mark_unknown()
+
+    async def refresh(self, query: object = None, args: object = None) -> None:
+        """Find out how the session reads literals, to run `query` with `args`.
+
+        Where the session has another character set the connection goes over to it, as by
+        `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked when it does
+        not matter to the statement.
+        """
+        if args is None and isinstance(query, (str, bytes, bytearray)):
+            text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
+            if ignores_charset(text):
+                return
+        await self._runner.discard_results()
+        found = await self._ask()
+        name = _common(found)
+        if name == self.charset.server_name:
+            self.mark_known()
+            return
+        if name is not None:
+            with contextlib.suppress(ProgrammingError):
+                self.change(find_charset(name))
+                return
+        raise ProgrammingError(
+            "a statement has changed the session's character set to one that can't be followed "
+            f"({', '.join(map(str, found))} for client, connection and results): "
+            "use set_charset() to change it"
+        )
+
+    async def is_unchanged(self) -> bool:
+        """Ask the server; whether the session still has this character set."""
+        return _common(await self._ask()) == self.charset.server_name
+
+    async def _ask(self) -> tuple[str | None, ...]:
+        """The names of the session's character sets: of statements, of literals and, if text is
+        decoded, of results.  Also finds out about NO_BACKSLASH_ESCAPES.
+        """
+        session = self._runner.stream().session
+        columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
+        try:
+            rows = await self._runner.fetch(_ASK)
+        finally:
+            session.columns = columns
+        if len(rows) != 1 or len(rows[0]) != 4:
+            raise InternalError(0, "the server did not tell the session's character sets")
+        # Results in UTF-16 or UTF-32 are these names with NULs between.
+        *charsets, modes = [
+            cell.replace(b"\0", b"").decode("latin-1") if isinstance(cell, bytes) else None
+            for cell in rows[0]
+        ]
+        self._runner.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
+        return tuple(
+            None if name is None else reported_charset(name)
+            for name in charsets[: 3 if self.use_unicode else 2]
+        )
+
+
+def _common(charsets: tuple[str | None, ...]) -> str | None:
+    """The character set that text may be written and read in, of those for statements, literals
+    and results; None: there is none.  Literals may become utf8mb4, which has every character.
+    """
+    client, literals, *results = charsets
+    fits = literals in (client, "utf8mb4") and results in ([], [client])
+    return client if fits else None

@@ -1,0 +1,165 @@
+"""Which tests run with which server, event loop and implementation.
+
+A run on several servers would repeat every test for each server and event loop, and `.ci/run` for
+both implementations. Where the code under test can't tell them apart that finds nothing, so such
+tests are spread: each runs on some of the combinations, other tests on the others, and what one
+implementation leaves out the other one has. A run on one server, or with `--every-combination`,
+leaves out nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pytest
+
+
+class Spread(enum.Enum):
+    """How the tests of a module are spread over the combinations."""
+
+    PAIRS = enum.auto()
+    """Half of the combinations: each server with each implementation, each event loop with each."""
+    ONE_SERVER = enum.auto()
+    """Each event loop on one of the servers, another one for the other event loop."""
+    ONCE = enum.auto()
+    """Not in the run with the Python implementation: the tests choose between C and Python
+    themselves, or what they test doesn't depend on that."""
+
+
+#: By module or folder below tests/; what is not named runs with every combination.
+SPREADS: Mapping[str, Spread] = MappingProxyType(
+    {
+        # What is written and read, by statements and options: that servers differ in it is why each
+        # has a part.
+        "core/test_bad_input.py": Spread.PAIRS,
+        "core/test_batching.py": Spread.PAIRS,
+        "core/test_character_sets.py": Spread.PAIRS,
+        "core/test_connect_errors.py": Spread.PAIRS,
+        "core/test_cursors.py": Spread.PAIRS,
+        "core/test_escaping.py": Spread.PAIRS,
+        "core/test_execute.py": Spread.PAIRS,
+        "core/test_execute_sizes.py": Spread.PAIRS,
+        "core/test_execute_values.py": Spread.PAIRS,
+        "core/test_keywords.py": Spread.PAIRS,
+        "core/test_later_results.py": Spread.PAIRS,
+        "core/test_local_infile.py": Spread.PAIRS,
+        "core/test_options.py": Spread.PAIRS,
+        "core/test_prepared.py": Spread.PAIRS,
+        "core/test_reset.py": Spread.PAIRS,
+        "core/test_round_trips.py": Spread.PAIRS,
+        "core/test_transaction_ends.py": Spread.PAIRS,
+        "core/test_values.py": Spread.PAIRS,
+        "hostile": Spread.PAIRS,
+        "meta": Spread.PAIRS,
+        "orm": Spread.PAIRS,
+        "sa": Spread.PAIRS,
+        # What happens between the caller and the driver: to it all servers are alike.
+        "core/test_awaiting.py": Spread.ONE_SERVER,
+        "core/test_cursor_state.py": Spread.ONE_SERVER,
+        "core/test_fast_path.py": Spread.ONE_SERVER,
+        "core/test_finalizers.py": Spread.ONE_SERVER,
+        "core/test_half_built.py": Spread.ONE_SERVER,
+        "core/test_in_step.py": Spread.ONE_SERVER,
+        "core/test_loops.py": Spread.ONE_SERVER,
+        "pool": Spread.ONE_SERVER,
+        # What is around the driver.
+        "benchmarks": Spread.ONCE,
+        "consumers": Spread.ONCE,
+        "core/test_announcement.py": Spread.ONCE,
+        "core/test_authentication.py": Spread.ONCE,
+        "core/test_sanitizers.py": Spread.ONCE,
+        "faults": Spread.ONCE,
+        "meta/test_examples.py": Spread.ONCE,
+        "meta/test_links.py": Spread.ONCE,
+        "meta/test_migration_page.py": Spread.ONCE,
+        "meta/test_surface.py": Spread.ONCE,
+        "protocol/test_auth.py": Spread.ONCE,
+        "protocol/test_sanitizers.py": Spread.ONCE,
+        "test_demo.py": Spread.ONCE,
+        "test_describe.py": Spread.ONCE,
+        "test_flags.py": Spread.ONCE,
+        "test_layers.py": Spread.ONCE,
+        "test_matrix.py": Spread.ONCE,
+        "test_packaging.py": Spread.ONCE,
+        "test_scripted.py": Spread.ONCE,
+        "test_servers.py": Spread.ONCE,
+        # Comparisons of the two implementations.
+        "protocol/test_binary_rows.py": Spread.ONCE,
+        "protocol/test_common_literals.py": Spread.ONCE,
+        "protocol/test_dealloc.py": Spread.ONCE,
+        "protocol/test_half_built.py": Spread.ONCE,
+        "protocol/test_payloads.py": Spread.ONCE,
+        "protocol/test_requests.py": Spread.ONCE,
+        "protocol/test_row_literals.py": Spread.ONCE,
+        "protocol/test_row_values.py": Spread.ONCE,
+        "protocol/test_rows.py": Spread.ONCE,
+        "protocol/test_rows_random.py": Spread.ONCE,
+        "protocol/test_statements.py": Spread.ONCE,
+    }
+)
+
+
+def spread_of(path: str) -> Spread | None:
+    """How the module `path`, relative to tests/, is spread: by its own name, or by its folder's."""
+    return SPREADS.get(path) or SPREADS.get(path.partition("/")[0])
+
+
+def runs(
+    spread: Spread | None,
+    name: str,
+    server: int | None,
+    loop: int | None,
+    *,
+    implementation: int,
+    servers: int,
+) -> bool:
+    """Does a test run with this combination?  Each is a position in a list, None for no choice.
+
+    name: the test's, without the combination: which half of them it gets.
+    """
+    if spread is Spread.ONCE:
+        return implementation == 0
+    if spread is None or (server is None and loop is None):
+        return True
+    turn = zlib.crc32(name.encode()) + implementation
+    if spread is Spread.ONE_SERVER and server is not None:
+        return server == (turn + (loop or 0)) % servers
+    return (turn + (server or 0) + (loop or 0)) % 2 == 0
+
+
+def thin(
+    items: list[pytest.Item],
+    servers: Sequence[str],
+    loops: Sequence[str],
+    implementation: str,
+) -> list[pytest.Item]:
+    """Remove from `items` what does not run in this run, and return that."""
+    left_out: list[pytest.Item] = []
+    kept: list[pytest.Item] = []
+    for item in items:
+        (kept if _runs(item, servers, loops, implementation) else left_out).append(item)
+    items[:] = kept
+    return left_out
+
+
+def _runs(
+    item: pytest.Item, servers: Sequence[str], loops: Sequence[str], implementation: str
+) -> bool:
+    path = item.nodeid.partition("::")[0].removeprefix("tests/")
+    callspec = getattr(item, "callspec", None)
+    chosen = callspec.params if callspec is not None else {}
+    server, loop = chosen.get("server"), chosen.get("anyio_backend")
+    others = callspec.id.split("-") if callspec is not None else []
+    others = [part for part in others if part not in (server, loop)]
+    name = "-".join([path, item.name.partition("[")[0], *others])
+    return runs(
+        spread_of(path),
+        name,
+        None if server is None else servers.index(server),
+        None if loop is None else loops.index(loop),
+        implementation=("c", "python").index(implementation),
+        servers=len(servers),
+    )
