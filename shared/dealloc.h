@@ -11,7 +11,8 @@
  *
  * An object may go while an exception is under way, and what it refers to may run anybody's code
  * when it goes with it: that code must neither meet the exception nor end it.  Objects that are
- * nested deeply are freed one after the other, not each within the one around it. */
+ * nested deeply are freed one after the other, not each within the one around it.  The body must
+ * do without the module's state, which may be gone by then. */
 #define BEGIN_DEALLOC(self, dealloc)                                                               \
     Raised raised = set_aside();                                                                   \
                                                                                                    \

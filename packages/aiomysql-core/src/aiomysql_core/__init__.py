@@ -3,6 +3,9 @@
 Public is what `__all__` has here; what the layers above use beside has it in its module.
 `connection`, `cursors` and `log` are classic aiomysql's modules, with its names; all other modules
 are internal.
+
+Nothing here makes a cycle of references that stays: a closed connection goes with the last
+reference to it.  Errors are handed on, not kept.
 """
 
 from pymysql.converters import escape_string

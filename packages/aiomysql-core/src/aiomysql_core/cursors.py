@@ -1,4 +1,8 @@
-"""Cursors."""
+"""Cursors.
+
+On the way of a statement attributes are read where they are set, and properties and short methods
+are written out: CPython takes longer for those than for all the rest.  Such places say so.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,13 @@
 
 This side writes and reads text by what it knows of the session.  After a statement that may have
 changed that, the next one to which it matters asks the server first.
+
+The server's flag for backslashes is read once, after the SET with which a session begins (see
+`Connection._set_up_session`).  Statements that are not simple are looked at for SET and EXECUTE
+anywhere in them; while something is in doubt there is no fast path.
+
+An `init_command` may change all of it: the server is asked after that, and the autocommit mode is
+set after it.
 """
 
 from __future__ import annotations

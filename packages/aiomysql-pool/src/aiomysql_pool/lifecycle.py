@@ -1,6 +1,9 @@
 """What is done with a connection once it is opened, before it is acquired, after its release.
 
 Everything here takes one connection and knows no pool.
+
+Where a transaction may be open although the mode is autocommit, the connection is rolled back once
+and the mode set anew: so the next releases cost nothing again.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@
 
 Public is what `__all__` has here and in the modules, for the layers above.  A module without it is
 internal.
+
+What a server says of a result costs no more than it has sent: nothing here takes a time that grows
+with the square of a count, or memory for a width, a length or a number of columns that was only
+claimed.
 """
 
 from aiomysql_protocol._version import __version__

@@ -7,6 +7,14 @@ done.
 The caller writes what `data_to_send` returns after `start` and after `receive`, and feeds `receive`
 whatever arrives, in pieces of any size.  After any error in `error` the session is broken for good:
 the caller closes the connection.
+
+Errors are values here, because the event loop calls `receive`, and an exception would have no one
+to go to.  An error in a value is no error of the stream: when a converter raises, the caller is
+told, the rows that follow are read and dropped, and the connection stays in step.  Of all that the
+server sends only packets that can't be read break the session.
+
+The session knows no sockets, time-outs or coroutines: a blocking socket can drive it as well, and
+the tests feed it recorded responses whole, byte by byte, and cut at every point.
 """
 
 from __future__ import annotations

@@ -4,6 +4,12 @@ A connection beside it sends KILL QUERY, while the statement's response is read 
 that the server has not acknowledged yet could hit the next statement.  So the connection is free
 only when both the acknowledgement and the response are there, and a statement that does nothing has
 met the KILL that a server may still have noted.
+
+Why a statement that does nothing: MySQL and MariaDB clear the mark of a KILL when a statement
+begins or ends, as far as experiments show, but nothing promises that they do.
+
+A time-out of a statement is the cancellation of what runs it, and leaves the connection as any
+other does.
 """
 
 from __future__ import annotations

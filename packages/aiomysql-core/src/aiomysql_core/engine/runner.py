@@ -1,4 +1,18 @@
-"""The runner of commands: one stream to a server, and the exchanges that run over it."""
+"""The runner of commands: one stream to a server, and the exchanges that run over it.
+
+`begin` and `take` are apart so that a cursor's statement costs one coroutine and one object that is
+awaited.
+
+Nearly everything may run anybody's code: an allocation may start the garbage collector and so
+finalizers, a call in Python a signal's handler.  So a statement takes the runner before anything
+else, with the question and the deed in one, and whoever comes in between finds it busy.  Then its
+exchange is queued, and its bytes are sent in the order of the queue.  Right before bytes go out the
+stream is asked again whether it is open: C code sends by descriptor, which may be another's by
+then.  The claim ends last, when runner and cursor have the result.
+
+While a task has the runner, nothing of another kind is sent, such as what closes a prepared
+statement: if a file is under way, those bytes would stand in the file.
+"""
 
 from __future__ import annotations
 

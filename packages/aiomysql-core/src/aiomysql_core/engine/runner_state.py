@@ -1,4 +1,8 @@
-"""The state of a runner of commands, and what can be asked of it."""
+"""The state of a runner of commands, and what can be asked of it.
+
+Whether a COMMIT would end nothing is decided by what this side did itself.  A flag of the server is
+a reason to send one, never to leave one out.  So is an ERR packet, which has no flags.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,11 @@
 """Whether and how a connection is encrypted.
 
 Contexts are built once per option set: loading the system's CA store takes tens of milliseconds.
+
+Without an option TLS is used when the server offers it, but not to this machine, unless a password
+could not be sent otherwise (without `cryptography` there is no RSA, and some methods send it as it
+is).  Where TLS is insisted on, a server without it is error 2026, before anything about the user
+is sent.
 """
 
 from __future__ import annotations

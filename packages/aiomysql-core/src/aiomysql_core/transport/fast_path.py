@@ -1,4 +1,9 @@
-"""A shortcut for the commonest statements, which there is in C only."""
+"""A shortcut for the commonest statements, which there is in C only.
+
+All state stays in the Python objects.  What the C code looks at for each statement are slots of
+their classes, read and written where they stand in the object: to look them up by name took a
+quarter of a point query's instructions.
+"""
 
 from __future__ import annotations
 

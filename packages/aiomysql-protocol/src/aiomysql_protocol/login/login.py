@@ -1,6 +1,12 @@
 """The connection phase as an exchange: greeting, TLS, handshake response, authentication.
 
 MySQL: "Connection Phase".
+
+What options and greeting make of a log-in is a plan, which is kept with the options, and so shared
+by connections; nonce and password make the rest.
+
+The handshake carries a collation although a SET follows the log-in: the names of user and database
+are read by it.
 """
 
 from __future__ import annotations

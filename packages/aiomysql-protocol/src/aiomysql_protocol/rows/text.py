@@ -4,6 +4,10 @@ A decoder is made once per set of columns and used for every packet of every res
 those columns.
 
 Wire format: MySQL: Protocol::Packet, ProtocolText::ResultsetRow, LengthEncodedInteger.
+
+A row that is half made must not be found: whatever the garbage collector tracks anybody can find, a
+memory profiler's thread for one, and a tuple with empty places crashes who looks into it.  The
+interpreter's own tuple(generator) shows it half made, so here tuples are made of lists.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 MySQL: "LOAD DATA Statement", "Protocol::LOCAL INFILE Request".  A server may answer any statement
 with the request for a file; only those that the caller named are ever sent.
+
+The names are looked for in the caller's text, before values are written into it, and go beside the
+statement from then on.  So no value can name a file.
 """
 
 from __future__ import annotations

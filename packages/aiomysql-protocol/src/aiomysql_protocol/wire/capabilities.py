@@ -1,6 +1,12 @@
 """Capability flags, commands and limits that PyMySQL's public constants do not name.
 
 MySQL: "Capabilities Flags", "Command Phase".
+
+Two flags that could help are not asked for.  CLIENT_OPTIONAL_RESULTSET_METADATA: whether metadata
+is sent is a variable of the session, which no hint sets for one statement.  So text statements
+would come without columns as well, or each change between the two would cost a round trip.
+CLIENT_SESSION_TRACK, which tells of changes of the character set: not all that speak the protocol
+have it, so the client would have to find out in another way all the same.
 """
 
 from __future__ import annotations
