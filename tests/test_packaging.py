@@ -592,7 +592,8 @@ def test_missing_headers_are_told(built: Distributions, tmp_path: Path) -> None:
     real = shutil.which(os.environ.get("CC", "cc"))
     compiler.write_text(
         f"""#!/bin/sh
-for item do shift; case "$item" in -I*) ;; *) set -- "$@" "$item";; esac; done
+for item do shift
+case "$item" in -I*/c|-I*/shared) set -- "$@" "$item";; -I*) ;; *) set -- "$@" "$item";; esac; done
 exec {real} -nostdinc "$@"
 """,
         "utf-8",
@@ -659,7 +660,12 @@ def test_the_options_that_the_driver_tells_build_again(
     pip, uv = (alternative.partition(" (")[0] for alternative in REBUILD.split(" or "))
     told = {"pip": pip, "uv": uv}
     install = {"pip": "pip install", "uv": "uv pip install"}[tool] + ' "git+$URL"'
-    settings = {"URL": checkout.as_uri(), "PIP_CACHE_DIR": str(tmp_path / "cache")}
+    # A commit of its own: uv keeps what other tests had it build.
+    repository = tmp_path / "repository"
+    run("git", "clone", "-q", checkout, repository)
+    (repository / "MARK").write_text(tool)
+    commit(repository)
+    settings = {"URL": repository.as_uri(), "PIP_CACHE_DIR": str(tmp_path / "cache")}
     environment.shell(install, checkout, settings | {"CC": "/nonexistent/cc"})
     assert environment.run(IMPLEMENTATION) == "python\n"
     environment.shell(install, checkout, settings | {SWITCH: "yes"})
