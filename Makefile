@@ -36,7 +36,7 @@ demo: $(workspace) ## Run the programs of all READMEs on a throw-away MariaDB
 
 check: $(workspace) ## Check style, layers, types and what can be tested quickly, in three minutes [SERVER=...]
 	@$(MAKE) --no-print-directory lint layers types
-	@SERVER=$(or $(SERVER),mariadb118) $(HATCH) run test -q --loop asyncio -m "'not slow and not sa_versions'"
+	@SERVER=$(or $(SERVER),mariadb118) $(HATCH) run test -q --loop asyncio -m 'not slow and not sa_versions'
 	@echo 'Left out: the tests marked slow, the other servers, uvloop, the Python implementation beside C.'
 
 test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
