@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-sqlalchemy lint format layers types bench build hatch clean
+.PHONY: help demo check test test-lowest test-sqlalchemy lint format layers types bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -29,10 +29,15 @@ workspace := .hatch/ready-$(here)
 compiled := packages/aiomysql-protocol packages/aiomysql-core
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 demo: $(workspace) ## Run the programs of all READMEs on a throw-away MariaDB
 	@$(HATCH) run demo
+
+check: $(workspace) ## Check style, layers, types and what can be tested quickly, in three minutes [SERVER=...]
+	@$(MAKE) --no-print-directory lint layers types
+	@SERVER=$(or $(SERVER),mariadb118) $(HATCH) run test -q --loop asyncio -m 'not slow and not sa_versions'
+	@echo 'Left out: the tests marked slow, the other servers, uvloop, the Python implementation beside C.'
 
 test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
 	@$(HATCH) run test $(ARGS)

@@ -5,6 +5,8 @@ import pytest
 from tests.demo import READMES, ROOT, client_environment, programs, run
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = {str(path.relative_to(ROOT)): programs(path.read_text("utf-8")) for path in READMES}
 PRINTED = {
     "README.md": "not stored: (1062, \"Duplicate entry 'apple' for key ",

@@ -16,6 +16,8 @@ import aiomysql.__main__ as command
 from aiomysql_core.implementation import reason
 from tests.layers import LAYERS
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_says_everything() -> None:
     result = subprocess.run(

@@ -83,6 +83,7 @@ async def test_prepared_statements(changed: Connection) -> None:
     assert flags(changed) == IN_TRANS
 
 
+@pytest.mark.slow
 async def test_files_and_long_payloads(changed: Connection, table_name: str) -> None:
     await changed.query(f"CREATE TEMPORARY TABLE {table_name} (n INT, t LONGTEXT)")
     loaded = await changed.load_local(

@@ -21,6 +21,8 @@ from aiomysql_core.implementation import REBUILD
 from tests.layers import LAYERS, PACKAGES
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 ROOT = PACKAGES.parent
 SHARED = ROOT / "shared"
 UV = (sys.executable, "-m", "uv")

@@ -27,6 +27,8 @@ from tests.servers.instance import sweep
 from tests.servers.progress import Ticker, run, shown_by
 from tests.servers.server import DSN_VARIABLE, parse_dsn
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 CLI = [sys.executable, "-m", "tests.servers"]
 

@@ -21,6 +21,8 @@ from benchmarks.compare.worker.jobs import Setting, Wrong, same_rows
 from tests.servers import Server
 from tests.servers.server import DSN_VARIABLE
 
+pytestmark = pytest.mark.slow
+
 SIZES = Sizes().scaled(0.001)
 PLACE = ("mysql97", "tcp", "asyncio")
 

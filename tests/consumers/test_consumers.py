@@ -16,7 +16,7 @@ import pytest
 from tests.layers import LAYERS, PACKAGES
 from tests.servers import Server
 
-pytestmark = pytest.mark.consumers
+pytestmark = [pytest.mark.slow, pytest.mark.consumers]
 
 HERE = Path(__file__).parent
 UV = (sys.executable, "-m", "uv")

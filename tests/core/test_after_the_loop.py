@@ -26,6 +26,8 @@ from aiomysql_pool import PoolTimeout, create_pool
 from tests import scripted
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 Arguments = dict[str, Any]
 Use = Callable[[Arguments], Awaitable[Any]]

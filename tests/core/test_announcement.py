@@ -16,6 +16,8 @@ from aiomysql_core import implementation
 from aiomysql_protocol import implementation as protocol
 from tests.layers import PACKAGES
 
+pytestmark = pytest.mark.slow
+
 CONNECTS = """
 import asyncio, logging
 import aiomysql

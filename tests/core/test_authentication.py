@@ -141,6 +141,7 @@ async def test_ed25519(server: Server, make_user: MakeUser, over: str, password:
     await denied(arguments)
 
 
+@pytest.mark.slow
 async def test_ed25519_with_each_end_of_the_nonce(server: Server, make_user: MakeUser) -> None:
     """One nonce in 256 ends with a NUL, which is part of it."""
     need(server, "ed25519")

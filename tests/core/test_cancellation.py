@@ -343,6 +343,7 @@ async def test_values_are_converted_as_before(
         assert await one(connection, text) == ("é" if use_unicode else "é".encode(), 1)
 
 
+@pytest.mark.slow
 async def test_prepared_while_the_kill_is_under_way(connect_args: dict[str, Any]) -> None:
     """Once the answer is there only the KILL's is waited for, by whatever wants the connection."""
 
@@ -447,6 +448,7 @@ async def test_no_kill_where_none_is_needed(server: Server, connect_args: dict[s
         assert connects() - counted == 1  # that of the second count
 
 
+@pytest.mark.slow
 async def test_late_kills_hit_nothing(connect_args: dict[str, Any]) -> None:
     """A thousand cancels at random moments about the end of a statement, and what follows it."""
     lengths = (0.0, 0.0, 0.011, 0.012, 0.013, 0.014, 0.016, 0.05)  # a KILL comes after 10 ms
@@ -475,6 +477,7 @@ async def test_late_kills_hit_nothing(connect_args: dict[str, Any]) -> None:
             group.create_task(use(worker))
 
 
+@pytest.mark.slow
 def test_end_of_the_loop(server: Server) -> None:
     """A program that ends while statements run, or are being stopped, ends without a complaint."""
     complaints: list[dict[str, Any]] = []

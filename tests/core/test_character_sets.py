@@ -273,6 +273,7 @@ async def test_init_command(
         assert await row(connection, STATE) == state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [

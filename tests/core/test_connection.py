@@ -175,6 +175,7 @@ async def test_two_tasks_on_one_connection(connection: Connection) -> None:
     assert await one(connection, "SELECT 'third'") == "third"
 
 
+@pytest.mark.slow
 async def test_streaming_reads_no_more_than_asked(connection: Connection, server: Server) -> None:
     """200 MB of rows: the process holds a small part of them, and can leave at any point."""
     query = "SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 2000"
@@ -329,6 +330,7 @@ async def test_message_before_the_server_hangs_up() -> None:
         assert caught.value.args[0] == 4031
 
 
+@pytest.mark.slow
 async def test_idle_session_times_out(connect_args: dict[str, Any]) -> None:
     async with connect(**connect_args, init_command="SET wait_timeout = 1") as connection:
         await asyncio.sleep(1.6)

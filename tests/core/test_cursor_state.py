@@ -156,6 +156,7 @@ async def test_objects_are_let_go(cursor: Any) -> None:
         gc.enable()
 
 
+@pytest.mark.slow
 async def test_a_cycle_is_collected() -> None:
     """A cursor of each kind that refers to itself."""
     for base in CLASSES.values():

@@ -174,6 +174,7 @@ async def main(arguments):
 """
 
 
+@pytest.mark.slow
 async def test_deep_nests() -> None:
     await run_program(NEST, {"uvloop": False})
 

@@ -27,6 +27,7 @@ async def narrow(host: str, port: int, size: int = 4096) -> socket.socket:
     return sock
 
 
+@pytest.mark.slow
 @both_ways
 @sizes
 async def test_requests_sent_in_parts(way: Way, server: Server, size: int) -> None:
@@ -147,6 +148,7 @@ async def test_a_peer_that_reads_late(way: Way) -> None:
     assert received == [b"\x03" + statement.encode(), b"\x03DO 1"]
 
 
+@pytest.mark.slow
 @both_ways
 async def test_answered_before_all_is_sent(way: Way) -> None:
     """The statement after it goes out behind, and each has its own answer."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.core.programs import run_program
 
 PROGRAM = """
@@ -65,6 +67,7 @@ async def main(arguments):
 """
 
 
+@pytest.mark.slow
 async def test_all_that_is_found_is_whole(connect_args: dict[str, Any], anyio_backend: Any) -> None:
     uvloop = anyio_backend[1]["use_uvloop"]
     await run_program(PROGRAM, {**connect_args, "uvloop": uvloop})

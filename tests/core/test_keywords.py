@@ -68,6 +68,7 @@ async def test_connect_by_hand(connect_args: dict[str, Any]) -> None:
     assert connection.closed
 
 
+@pytest.mark.slow
 def test_process_without_a_name() -> None:
     """Importing and making a connection works for a uid that has no passwd entry."""
     if os.name != "posix" or os.geteuid() != 0:

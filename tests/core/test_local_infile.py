@@ -402,6 +402,7 @@ async def test_a_name_with_backslashes(
     assert await loading.load_local(query, b"1\ta\n") == 1
 
 
+@pytest.mark.slow
 def test_search_for_names_takes_no_time() -> None:
     began = time.perf_counter()
     assert local_file_names("/*a*/ " * 5000 + "INFILE '" + "\\'" * 50_000) == []

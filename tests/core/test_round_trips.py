@@ -131,6 +131,7 @@ async def test_metadata_locks_of_other_engines(
         assert not locked(server, table_name)
 
 
+@pytest.mark.slow
 async def test_after_an_error(
     connection: Connection, committing: Connection, server: Server, table: str
 ) -> None:
@@ -162,6 +163,7 @@ async def test_after_an_error(
     assert committing.server_status < 1 << 16
 
 
+@pytest.mark.slow
 async def test_locked_tables(connection: Connection, server: Server, table: str) -> None:
     """They are not unlocked by a COMMIT; what was read of them is committed."""
     await connection.query(f"LOCK TABLES {table} WRITE")

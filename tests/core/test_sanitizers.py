@@ -13,6 +13,8 @@ import aiomysql_protocol
 from tests.protocol.test_sanitizers import compile_library, compiler, run
 from tests.servers import DSN_NAME, Server
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["compiler"]
 
 TESTS = Path(__file__).parent

@@ -98,6 +98,7 @@ async def test_statements(open_it: Open) -> None:
     assert stream.closed
 
 
+@pytest.mark.slow
 async def test_long_statements_and_answers(open_it: Open) -> None:
     """More than the system's buffers take, in both directions."""
     async with await open_it() as connection:

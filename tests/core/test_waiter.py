@@ -187,6 +187,7 @@ class Canary:
     """An object whose end can be seen."""
 
 
+@pytest.mark.slow
 def test_ready_keeps_nothing_alive(ready: NewReady) -> None:
     canary = Canary()
     seen = weakref.ref(canary)

@@ -11,6 +11,8 @@ from tests.faults.cluster import Outcome, Round
 from tests.servers import DSN_NAME, selected_names
 from tests.servers.galera import Node, cluster
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Node]]:

@@ -20,6 +20,8 @@ from tests.faults.watch import settle, watching
 from tests.servers import DSN_NAME, Server, selected_names
 from tests.servers.instance import Instance, frozen, running_instance
 
+pytestmark = pytest.mark.slow
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "instance" in metafunc.fixturenames:

@@ -14,6 +14,8 @@ from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Traffic
 from tests.scripted import scripted_server
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 CASES = 250
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.drivers import load
 from tests.faults.soak import Samples, soak
 from tests.servers import Server
+
+pytestmark = pytest.mark.slow
 
 
 async def test_soak(server: Server) -> None:

@@ -10,6 +10,8 @@ from tests.faults.drivers import load
 from tests.faults.storm import Storm
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 TASKS = 1000
 
 # Options of connect() that change what a cancellation does, or how statements are sent.

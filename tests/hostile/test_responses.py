@@ -107,6 +107,7 @@ def many_columns(name: bytes) -> bytes:
     return frames(head, *map(column, names), EOF, row, row, EOF)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cursorclass", [Cursor, DictCursor, SSCursor, SSDictCursor])
 @pytest.mark.parametrize("name", [b"%x", b"same"])
 async def test_as_many_columns_as_can_be(cursorclass: type[Cursor], name: bytes) -> None:
@@ -227,6 +228,7 @@ async def test_names_nobody_can_read() -> None:
 # -- without an end --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
 async def test_results_that_nobody_takes(cursorclass: type[Cursor]) -> None:
     """The server is not listened to any more, before they fill the memory."""
@@ -263,6 +265,7 @@ async def test_statement_after_results_that_nobody_takes() -> None:
         connection.close()
 
 
+@pytest.mark.slow
 async def test_more_results_for_ever() -> None:
     """Each is delivered; who has enough of them closes the connection, which ends in time."""
     empty = [ok(status=MORE)] * 256

@@ -90,6 +90,7 @@ async def test_charset_of_the_handshake_over_tls(connect_args: dict[str, Any]) -
             assert await value(connection, "SELECT 'ä'") == "ä"
 
 
+@pytest.mark.slow
 def test_user_without_an_entry_in_passwd() -> None:
     code = (
         "import os\n"
@@ -105,6 +106,7 @@ def test_user_without_an_entry_in_passwd() -> None:
     assert (run.returncode, run.stdout) == (0, "unknown\n"), run.stderr
 
 
+@pytest.mark.slow
 async def test_pool_replaces_a_connection_that_timed_out(connect_args: dict[str, Any]) -> None:
     async with aiomysql.create_pool(
         **connect_args, minsize=1, maxsize=1, init_command="SET wait_timeout = 1"

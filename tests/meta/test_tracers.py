@@ -374,6 +374,7 @@ def test_escape_dict() -> None:
     assert module("aiomysql").escape_dict({"a": 1, "b": "x"}, "utf8mb4") == {"a": "1", "b": "'x'"}
 
 
+@pytest.mark.slow
 def test_patching_before_the_first_import_of_a_submodule() -> None:
     """A tracer may import `aiomysql.connection` first, and by any of its names."""
     code = (

@@ -119,6 +119,7 @@ async def wait_timeout(conn: AsyncConnection, server: Server) -> None:
 Death = Callable[[AsyncConnection, Server], Awaitable[None]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("death", [kill, kill_unseen, kill_in_query, close, cut, wait_timeout])
 async def test_lost_connection(make_engine: MakeEngine, server: Server, death: Death) -> None:
     engine = make_engine(pool_size=1, max_overflow=0)

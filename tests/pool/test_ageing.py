@@ -131,6 +131,7 @@ async def test_acquire_times_out_while_a_frozen_server_is_pinged(
         assert await one(connection, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 async def test_wait_timeout_of_the_server(make_pool: MakePool) -> None:
     """What the server has closed is replaced in the background, and never lent."""
     pool = await make_pool(minsize=2, maxsize=2)
@@ -144,6 +145,7 @@ async def test_wait_timeout_of_the_server(make_pool: MakePool) -> None:
     assert pool.get_stats()["closed_lost"] == 2
 
 
+@pytest.mark.slow
 async def test_killed_idle_connections_come_back_without_anyone_asking(
     make_pool: MakePool, server: Server
 ) -> None:

@@ -136,6 +136,7 @@ async def test_check_says_false(make_pool: MakePool) -> None:
     assert bad.closed
 
 
+@pytest.mark.slow
 async def test_check_that_always_fails_is_no_busy_loop(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -86,6 +86,7 @@ async def test_not_stopped_in_time(connect_args: dict[str, Any]) -> None:
         assert pool.size == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["close", "terminate", "drain"])
 async def test_pool_is_closed_meanwhile(
     server: Server, connect_args: dict[str, Any], how: str

@@ -178,6 +178,7 @@ async def test_closing_within_a_time_while_a_query_runs(
     assert pool.closed
 
 
+@pytest.mark.slow
 async def test_closing_on_a_frozen_server(server: Server, connect_args: dict[str, Any]) -> None:
     pool = await create_pool(minsize=3, **connect_args)
     lent = await pool.acquire()

@@ -271,6 +271,7 @@ class Session:
             self.pool.release(self.connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waiting", [0, 2])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_given_back_while_it_is_collected(make_pool: MakePool, waiting: int) -> None:

@@ -496,6 +496,7 @@ def test_any_awaitable_of_the_pool(run: Run) -> None:
     run(body())
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_alive(run: Run) -> None:
     async def body() -> None:
         pool = FakePool(1)

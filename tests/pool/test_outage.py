@@ -18,6 +18,7 @@ from tests.servers import Server
 MakeUser = Callable[[str, str], dict[str, Any]]
 
 
+@pytest.mark.slow
 async def test_connects_to_a_failing_server_are_few(make_pool: MakePool) -> None:
     """However many ask, and nobody is left waiting."""
     attempts = 0

@@ -641,6 +641,7 @@ def test_options_show_no_password() -> None:
     assert "second" not in shown
 
 
+@pytest.mark.slow
 def test_imports_nothing_it_does_not_need() -> None:
     """The layer loads, and signs, without asyncio and without the cryptography library."""
     code = (

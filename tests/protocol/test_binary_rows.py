@@ -262,6 +262,7 @@ def test_incomplete_plans(make_binary: MakeBinaryDecoder) -> None:
             make_binary([text(T.LONG, zerofill=width)])
 
 
+@pytest.mark.slow
 def test_very_many_columns(make_binary: MakeBinaryDecoder) -> None:
     """Neither a time that grows with the square of their count, nor much memory beside the rows."""
     count = 1 << 16
@@ -398,6 +399,7 @@ def run_binary_fuzz(rounds: int, seed: int) -> tuple[int, int]:
     return whole, failed
 
 
+@pytest.mark.slow
 def test_both_alike_on_mutated_rows() -> None:
     whole, failed = run_binary_fuzz(5_000, seed=random.SystemRandom().randrange(1 << 32))
     assert whole > 500

@@ -154,6 +154,7 @@ def test_zeros_up_to_the_width_of_a_column(width: int, type_code: int) -> None:
     assert peak < 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "sets", "kept"), [(100, 70, 64), (1 << 12, 6, 4), (15_000, 3, 1), (16_000, 2, 0)]
 )

@@ -68,6 +68,7 @@ VALUES = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(values=st.lists(VALUES, max_size=5), no_backslash_escapes=st.booleans())
 def test_both_alike(values: list[object], no_backslash_escapes: bool) -> None:
@@ -151,6 +152,7 @@ def test_bad_arguments() -> None:
         write([1.5], False, None)
 
 
+@pytest.mark.slow
 def test_it_is_what_arguments_uses() -> None:
     """With both implementations, and also where the user has encoders of their own."""
     writer = Literals({float: lambda value, mapping: "FLOAT"})

@@ -130,6 +130,7 @@ def test_exception_under_way_survives(name: str) -> None:
     assert gone == ["gone"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MAKERS if name not in ALONE])
 def test_deep_nest(name: str) -> None:
     assert_fine(NEST, name)
@@ -139,5 +140,6 @@ def test_garbage_at_the_end_of_the_interpreter() -> None:
     assert_fine(AT_THE_END)
 
 
+@pytest.mark.slow
 def test_garbage_with_the_modules() -> None:
     assert_fine(GARBAGE + WITH_THE_MODULES)

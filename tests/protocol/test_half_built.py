@@ -170,6 +170,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("implementation", ["c", "python"])
 @pytest.mark.parametrize(
     "program", [VALUES, COLLECTIONS, THREAD], ids=["values", "collections", "thread"]

@@ -140,6 +140,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow
 def test_c_in_other_interpreters() -> None:
     need_c()
     result = python(IN_ANOTHER_INTERPRETER.replace("{path!r}", repr(sys.path)), None, "c")

@@ -139,6 +139,7 @@ def test_both_implementations_write_the_same(values: list[object]) -> None:
     assert ParameterWriter("utf8", {Word: str}).write(values) == WRITER.write(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [250, 251, 0xFFFF, 0x10000, 0xFFFFFF, 0x1000000])
 def test_lengths(length: int) -> None:
     for value in ("x" * length, b"y" * length):

@@ -155,6 +155,7 @@ def test_only_the_marks_change(pieces: list[str], no_backslash: bool) -> None:
         assert "%s".join(pieces) % (("?",) * template.parameters) == template.statement
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 def test_any_text(statement: str) -> None:
     template = convert(statement, no_backslash_escapes=False)

@@ -249,6 +249,7 @@ def test_keeps_database_and_mode(plain: Client) -> None:
     assert rows_of(plain.execute("SELECT DATABASE(), 'a' || 'b'")) == [(before[0], "ab")]
 
 
+@pytest.mark.slow
 def test_long_cells(plain: Client) -> None:
     statement = "SELECT REPEAT('q', ?), 7 UNION ALL SELECT REPEAT('r', ?), 8"
     (first, second) = rows_of(plain.execute(statement, 70000, (1 << 24) + 5))

@@ -423,6 +423,7 @@ def test_the_connection_is_lost(binary: bool) -> None:
     assert states[0] == states[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_nothing_is_held(binary: bool) -> None:
     """An exchange that is done, or whose session is gone, goes without the garbage collector."""

@@ -366,6 +366,7 @@ def changed_answers(draw: st.DrawFn) -> tuple[int, bytes]:
     return which, bytes(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(answer=changed_answers(), decoder=st.sampled_from(IMPLEMENTATIONS))
 def test_both_alike_on_changed_answers(answer: tuple[int, bytes], decoder: str) -> None:
@@ -426,6 +427,7 @@ def new_exchange(which: int) -> Query:
     return Execute(ServerStatement(1, 0, 2, 0), ParameterWriter("utf8").write([]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["c", "python"])
 @settings(max_examples=400, deadline=None)
 @given(answer=changed_answers(), points=st.lists(st.integers(0, 200), max_size=3))
@@ -437,6 +439,7 @@ def test_as_the_states_read_it(way: str, answer: tuple[int, bytes], points: list
     assert came_to(way, new_exchange(which), known, pieces) == by_states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["c", "python"])
 def test_several_results_of_which_the_first_is_known(way: str) -> None:
     known = text_prefix()

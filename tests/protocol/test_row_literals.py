@@ -150,6 +150,7 @@ def test_errors() -> None:
         literals.rows(pieces(1), [], -1, ROOM)
 
 
+@pytest.mark.slow
 def test_rows_that_change_meanwhile() -> None:
     literals = Literals()
     rows: list[Any] = []

@@ -325,6 +325,7 @@ def test_values_that_begin_to_repeat_become_one_object(make: MakeDecoder) -> Non
     assert shared[-1] == (1 if shares else 500)
 
 
+@pytest.mark.slow
 def test_converter_runs_for_every_value(make: MakeDecoder) -> None:
     rows, _ = decode_all(make([plan(KIND.CONVERT, "utf8", list)]), frames(*[payload(b"ab")] * 3))
     assert rows == [(["a", "b"],)] * 3

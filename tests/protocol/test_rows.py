@@ -337,6 +337,7 @@ def test_wrong_types(make: MakeDecoder) -> None:
 # Converters that misbehave, and what is left behind
 
 
+@pytest.mark.slow
 def test_converter_may_use_the_decoder_and_the_rows(make: MakeDecoder) -> None:
     rows: list[tuple[Any, ...]] = []
     inner = frames(payload(b"inner", b"stop"))
@@ -416,6 +417,7 @@ def test_cycle_through_a_decoder_is_collected(make: MakeDecoder) -> None:
     assert Owner.alive == 0
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow(make: MakeDecoder) -> None:
     columns = [
         *(INT, TEXT, plan(KIND.DECIMAL), plan(KIND.DATE)),
@@ -537,6 +539,7 @@ def test_drain_what_is_no_list() -> None:
 # Many columns
 
 
+@pytest.mark.slow
 def test_row_of_many_columns_takes_no_memory_before_it_is_there(make: MakeDecoder) -> None:
     decoder = make([TEXT] * (1 << 16))
     data = frames(b"\0" * (1 << 16))[:-1]
@@ -549,6 +552,7 @@ def test_row_of_many_columns_takes_no_memory_before_it_is_there(make: MakeDecode
     assert peak < 200_000
 
 
+@pytest.mark.slow
 def test_rows_of_many_columns_take_little_more_memory_than_themselves(make: MakeDecoder) -> None:
     count = 1 << 16
     decoder = make([TEXT] * count)

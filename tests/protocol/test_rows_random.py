@@ -89,6 +89,7 @@ def draw_cell(draw: st.DrawFn, column: CellPlan) -> tuple[bytes, Any]:
     return raw, text.upper() if column.kind is KIND.CONVERT else text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c", "python"])
 @settings(max_examples=150, deadline=None)
 @given(drawn=columns_and_rows(), sequence_id=st.integers(0, 255))
@@ -192,6 +193,7 @@ def run_fuzz(rounds: int, seed: int) -> tuple[int, int]:
     return whole, failed
 
 
+@pytest.mark.slow
 def test_both_alike_on_mutated_rows() -> None:
     whole, failed = run_fuzz(15_000, seed=random.SystemRandom().randrange(1 << 32))
     assert whole > 1500
@@ -211,6 +213,7 @@ def sound_row(rng: random.Random, plans: list[CellPlan]) -> bytes:
             return body
 
 
+@pytest.mark.slow
 def test_both_alike_on_many_rows() -> None:
     # As many as are read column by column, or with equal values as one object.
     rng = random.Random(random.SystemRandom().randrange(1 << 32))
@@ -237,6 +240,7 @@ def test_both_alike_on_many_rows() -> None:
     assert whole > 30
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(list(CellKind)), min_size=1, max_size=3),
@@ -251,6 +255,7 @@ def test_both_alike_on_any_bytes(kinds: list[CellKind], text: bytes) -> None:
 NUMBERS = [KIND.INT, KIND.FLOAT, KIND.DECIMAL, KIND.DATETIME, KIND.DATE, KIND.TIMEDELTA]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     kind=st.sampled_from(NUMBERS),
@@ -287,6 +292,7 @@ def test_short_floats_are_rounded_correctly() -> None:
         assert decoder.decode_row(payload(text.encode())) == (float(Decimal(text)),)
 
 
+@pytest.mark.slow
 def test_floats_between_two_doubles() -> None:
     # Halfway, and a little beside it, with as many digits as the fast way takes.
     decoder = need_c()([plan(KIND.FLOAT)])

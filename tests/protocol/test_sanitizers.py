@@ -17,6 +17,8 @@ import pytest
 
 import aiomysql_protocol
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 PACKAGE = Path(aiomysql_protocol.__file__).parent
 SHARED = TESTS.parent.parent / "shared"

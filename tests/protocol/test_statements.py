@@ -137,6 +137,7 @@ MARKS = (b"/*", b"*/", b" ", b"\n", b";", b"*", b"!", b"M", b"\x00", b"\xff", b"
 PIECES = [*SIMPLE, *UNCLEAR, *MARKS, b"\\", b"--", b"#"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join), st.integers(0, 10))
 @example(b"/*" * 50_000, 0)
 @example(b"/**/" * 50_000 + b"SELECT 1", 0)
