@@ -101,7 +101,7 @@ async def _outcome(work: Awaitable[Any], seconds: float = 8.0) -> str:
     try:
         return repr(await asyncio.wait_for(work, seconds))
     except TimeoutError as error:
-        return f"TimeoutError: {error}" if str(error) else f"no answer within {seconds} s"
+        return f"TimeoutError: {error}" if str(error) else f"no response within {seconds} s"
     except BaseException as error:  # whatever it may be: this only tells
         return f"{type(error).__name__}: {str(error)[:90]}"
 

@@ -74,7 +74,7 @@ class Way:
             yield self.choose(connection)
 
     def expects(self, *taken: bool) -> list[bool]:
-        """What `taken` is when the fast path was asked, if there is one, with these answers."""
+        """What `taken` is when the fast path was asked, if there is one, with these responses."""
         return list(taken) if self.name == "fast" else []
 
 

@@ -25,7 +25,7 @@ class Driver:
 
     @property
     def time_limits(self) -> list[str]:
-        """Those keywords that limit how long an answer or a request may take."""
+        """Those keywords that limit how long a response or a request may take."""
         return [name for name in ("read_timeout", "write_timeout") if name in self.options]
 
     @property

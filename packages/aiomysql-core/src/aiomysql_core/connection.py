@@ -652,7 +652,7 @@ class Connection(ClassicInternals, ErrorClasses):
                 await self.query(statement)
             runner.record_mode(mode)
             if self.session_charset.in_doubt:
-                runner.transaction_possible = True  # no pool lends it as it is
+                runner.transaction_possible = True  # no pool hands it out as it is
         if unread is not None:
             unread.raise_once()
 

@@ -1,7 +1,7 @@
 """The session: all protocol state of one connection, without any I/O.
 
-Bytes in, results out.  Requests and answers meet in a queue of exchanges: several requests may be
-started before the first answer is read; what comes in belongs to the oldest exchange that is not
+Bytes in, results out.  Requests and responses meet in a queue of exchanges: several requests may be
+started before the first response is read; what comes in belongs to the oldest exchange that is not
 done.
 
 The caller writes what `data_to_send` returns after `start` and after `receive`, and feeds `receive`
@@ -52,7 +52,7 @@ class Session:
     )
 
     def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
-        """`columns` compiles result metadata; `max_payload`: bytes, a longer answer is refused."""
+        """`columns` compiles metadata; `max_payload`: bytes; longer responses are refused."""
         #: Compiler of column sets; may be replaced while no exchange is open.
         self.columns = columns
         #: What the server said first; None before.
@@ -64,7 +64,7 @@ class Session:
         self.server_status = 0
         #: Why the session is broken; None while it works.
         self.error: BaseException | None = None
-        #: Those whose answers are outstanding, the oldest first.
+        #: Those whose responses are outstanding, the oldest first.
         self.exchanges: deque[Exchange] = deque()
         self._assembler = PayloadAssembler(max_payload)
         self._to_send: list[bytes | memoryview] = []
@@ -73,12 +73,12 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        """Is no answer outstanding?"""
+        """Is no response outstanding?"""
         return not self.exchanges
 
     @property
     def newest(self) -> Exchange | None:
-        """The exchange whose answer comes last; None when idle."""
+        """The exchange whose response comes last; None when idle."""
         return self.exchanges[-1] if self.exchanges else None
 
     @property
@@ -262,7 +262,7 @@ class Session:
             self.fail(error)
 
     def _fail_reading(self, error: BaseException) -> None:
-        failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's answer: {error!r}")
+        failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's response: {error!r}")
         failure.__cause__ = error
         self.fail(failure)
 
@@ -306,7 +306,7 @@ class Session:
             raise parse_error(payload)
 
     def _receive_unasked(self, buffer: bytearray, position: int, end: int) -> int:
-        """Bytes while no answer is due: a server that closes the connection may say why."""
+        """Bytes while no response is due: a server that closes the connection may say why."""
         frame = self._assembler.read(buffer, position, end, 0)
         if frame.payload is None and not self._assembler.gathering:
             return frame.position

@@ -8,7 +8,7 @@
     X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                  \
     X(stream, "aiomysql_core.transport.socket_stream", "SocketStream")                             \
     X(statements, "aiomysql_core.statements", "StatementCache")                                    \
-    X(handle, "aiomysql_core.statements", "Statement")                                             \
+    X(statement, "aiomysql_core.statements", "Statement")                                          \
     X(session, "aiomysql_protocol.session", "Session")                                             \
     X(exchange, "aiomysql_protocol.commands.query", "Query")                                       \
     X(result, "aiomysql_protocol.commands.query", "Result")
@@ -21,8 +21,8 @@
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
-    X(handle, generation) X(handle, positional) X(handle, prepared)                                \
-    X(handle, is_simple) X(handle, session) X(handle, encoded)                                     \
+    X(statement, generation) X(statement, positional) X(statement, prepared)                       \
+    X(statement, is_simple) X(statement, session) X(statement, encoded)                            \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)             \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)

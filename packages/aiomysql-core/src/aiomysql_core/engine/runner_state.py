@@ -193,7 +193,7 @@ class RunnerState:
         """Raise InterfaceError when a task waits for a response."""
         if self._busy:
             raise err.InterfaceError(
-                0, "another task is waiting for an answer on this connection: use one per task"
+                0, "another task is waiting for a response on this connection: use one per task"
             )
 
 

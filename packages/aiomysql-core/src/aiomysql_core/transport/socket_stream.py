@@ -249,10 +249,10 @@ class SocketStream(Stream):
             self._buffer, self._view = self._own
             self._own = None
         if not self._end:
-            lent = session.room()
-            if lent is not None:
+            room = session.room()
+            if room is not None:
                 self._own = self._buffer, self._view
-                self._buffer, self._view = lent
+                self._buffer, self._view = room
         super()._look_after(session)
 
     def _read_last_words(self, reason: OSError) -> None:

@@ -1,4 +1,4 @@
-"""Exchanges: a request and the state machine that reads its answer.
+"""Exchanges: a request and the state machine that reads its response.
 
 MySQL: "Command Phase".  An exchange lives in its session's queue from `Session.start` until it is
 done.
@@ -30,7 +30,7 @@ class Exchange(ExchangeState, ABC):
     #: What is under way, for the message when the connection is lost.
     activity: ClassVar[str] = "query"
 
-    #: Bytes of the longest payload that can be a part of its answer.
+    #: Bytes of the longest payload that can be a part of its response.
     max_payload: ClassVar[int] = MAX_PAYLOAD
 
     #: Is `receive_rows` to be tried before frames are read one by one?
@@ -54,7 +54,7 @@ class Exchange(ExchangeState, ABC):
 
     @abstractmethod
     def receive(self, payload: bytes | bytearray) -> None:
-        """Read one whole payload of the answer.
+        """Read one whole payload of the response.
 
         An ERR packet ends the exchange with `error`; any exception raised here breaks the session.
         """
@@ -70,7 +70,7 @@ class Exchange(ExchangeState, ABC):
         return wrong_sequence(data[3], expected)
 
     def finish(self, error: BaseException | None = None) -> None:
-        """No more answers follow."""
+        """No more responses follow."""
         self.done = True
         if error is not None and self.error is None:
             self.error = error
@@ -115,7 +115,7 @@ class Command(Exchange):
         """`command`: one of pymysql.constants.COMMAND."""
         self.request = bytes([command]) + argument
         self.runs_statement = command not in _NO_STATEMENT
-        #: The answer; None until it came.
+        #: The response; None until it came.
         self.ok: Ok | None = None
 
     def receive(self, payload: bytes | bytearray) -> None:
@@ -127,7 +127,7 @@ class Command(Exchange):
         elif header == ERR_HEADER:
             self.finish(parse_error(payload))
         else:
-            raise malformed(f"the answer to a command begins with {bytes(payload[:8])!r}")
+            raise malformed(f"the response to a command begins with {bytes(payload[:8])!r}")
 
 
 class Quit(Exchange):
@@ -139,4 +139,4 @@ class Quit(Exchange):
         if payload[:1] == bytes([ERR_HEADER]):
             self.finish(parse_error(payload))
             return
-        raise malformed("an answer to COM_QUIT")
+        raise malformed("a response to COM_QUIT")

@@ -30,11 +30,11 @@ class ExchangeState:
     #: Something has come since anybody looked; whoever looks sets it to False.
     has_progress: bool = False
 
-    #: May its answer be read by `session.quick_response`?  Without `results` that is an OK
+    #: Its response may be read by `session.quick_response`.  Without `results` that is an OK
     #: packet, of which nothing but the status flags is wanted.
     quick: bool = False
 
-    #: Is nobody to wait for more than can be kept (see `paused`)?
+    #: Whether reading pauses when more has come than is to be kept (see `paused`).
     streamed: bool = False
 
     session: Session | None = None
@@ -51,7 +51,7 @@ class ExchangeState:
     #: The files that a statement may still be asked for.
     local_files: dict[bytes, Any] | None = None
 
-    #: Of binary rows: what `quick_response` recognises, if this is what compiles metadata.
+    #: Of binary rows: what `quick_response` matches, as long as `compiled_by` compiles metadata.
     own_prefixes: list[MetadataPrefix] | None = None
     compiled_by: ColumnCache | None = None
 
@@ -71,10 +71,10 @@ class ResultState:
     #: Set by whoever does not want the rows that are still to come.
     skipped: bool = False
 
-    #: Are rows of a streamed result still to be taken?  Kept by the one who takes them.
+    #: Rows of a streamed result are still to be taken.  Set by the one who takes them.
     unbuffered_active: bool = False
 
-    #: Do its rows come in batches?
+    #: Its rows come in batches.
     streamed: bool = False
 
     #: Metadata; None for a statement without rows.

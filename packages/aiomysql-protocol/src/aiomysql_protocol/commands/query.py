@@ -100,7 +100,7 @@ class Result(ResultState):
 
     @property
     def has_next(self) -> bool:
-        """Does another result follow in the same answer?"""
+        """Does another result follow in the same response?"""
         return self.ok.more_results
 
     @property
@@ -208,7 +208,7 @@ class Query(Exchange):
 
     @property
     def prefixes(self) -> list[MetadataPrefix]:
-        """The metadata that is recognised as it stands in the stream."""
+        """The metadata that is matched as it stands in the stream."""
         assert self.session is not None
         return self.session.columns.prefixes
 
@@ -250,9 +250,9 @@ class Query(Exchange):
                 return position
             if not self.streamed and not self._discarding:
                 prefixes = self.prefixes if self.binary else session.columns.prefixes
-                answer = read_response(prefixes, buffer, position, end)
-                if answer is not None:
-                    position, self.sequence_id, metadata, rows, ok = answer
+                response = read_response(prefixes, buffer, position, end)
+                if response is not None:
+                    position, self.sequence_id, metadata, rows, ok = response
                     result = Result()
                     result.rows = rows
                     result.metadata = metadata
@@ -266,7 +266,7 @@ class Query(Exchange):
                     self.results.append(result)
                     self.notify()
                     return position
-            position = self._recognise(buffer, position, end)
+            position = self._match_metadata(buffer, position, end)
             if self._state is _RESPONSE:
                 return position
         result = self._reading()
@@ -314,7 +314,7 @@ class Query(Exchange):
         return result
 
     def _take_part(self, session: Session, result: Result, ok: Ok | None) -> None:
-        """An answer as far as it has come: rows of it are to come, or (`ok`) a further result."""
+        """A response as far as it has come: rows of it are to come, or (`ok`) a further result."""
         self._result = result
         self.quick = False
         if ok is None:
@@ -322,8 +322,8 @@ class Query(Exchange):
         else:
             self._end_result(session.record_status(ok))
 
-    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
-        """Pass over metadata that came before, in the first result of an answer."""
+    def _match_metadata(self, buffer: bytearray, position: int, end: int) -> int:
+        """Pass over metadata that came before, in the first result of a response."""
         prefix = self.columns.match(buffer, position, end)
         if prefix is None:
             return position
@@ -335,9 +335,9 @@ class Query(Exchange):
         return position + len(prefix.raw)
 
     def receive(self, payload: bytes | bytearray) -> None:
-        self.quick = False  # what comes now is not the first of the answer
+        self.quick = False  # what comes now is not the first of the response
         if not payload:
-            raise malformed(f"an empty packet in the answer to a query ({self._state.name})")
+            raise malformed(f"an empty packet in the response to a query ({self._state.name})")
         if payload[0] == ERR_HEADER:
             assert self.session is not None
             self.session.mark_transaction_unknown()

@@ -1,4 +1,4 @@
-"""Answers read at one go: an OK packet, or a result set whose metadata came before.
+"""Responses read at one go: an OK packet, or a result set whose metadata came before.
 
 That is what most statements are answered with, and it needs none of the states that `Query` keeps
 for everything else.
@@ -34,16 +34,16 @@ class Response(NamedTuple):
     #: The metadata; None for a statement without rows.
     metadata: ResultMetadata | None
     rows: list[tuple[Any, ...]]
-    #: The packet that ended the answer; None when more rows are to come.
+    #: The packet that ended the response; None when more rows are to come.
     ok: Ok | None
 
 
 def read_response(
     prefixes: Sequence[MetadataPrefix], buffer: bytes | bytearray, start: int, end: int, /
 ) -> Response | None:
-    """Read the answer to a statement, whose first frame stands at buffer[start:end].
+    """Read the response to a statement, whose first frame stands at buffer[start:end].
 
-    `prefixes`: the metadata that can be recognised; passed over is what a user's function reads.
+    `prefixes`: the metadata that can be matched, except where a user's function reads values.
     Returns None for everything that is not an OK packet or a result set with known metadata, and
     for whatever is wrong with one; nothing is consumed then.
     """

@@ -185,7 +185,7 @@ def fast_binary_reader(plan: BinaryPlan) -> Reader:
             return _read_datetime
         if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
             return _read_timedelta
-    # Digits that the column does not show are left to the careful reader.
+    # Digits that the column does not show are left to the general reader.
     if kind is CellKind.DATETIME and plan.type_code in _DATETIMES:
         return lambda raw: _read_datetime(_shown(raw, 7))
     if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:

@@ -49,7 +49,7 @@ class ParsedStatement(NamedTuple):
 def convert(
     statement: str, *, no_backslash_escapes: bool | None = None, ansi_quotes: bool | None = None
 ) -> ParsedStatement | None:
-    """`statement` as a template; None: it must go as text.
+    """`statement` with the server's marks; None: it must go as text.
 
     The two modes are those of the session's sql_mode; None when it isn't known whether they are on.
     """
@@ -59,7 +59,7 @@ def convert(
         kind = match.lastgroup
         if kind is None or not scanner.take(kind, match[0]):
             return None
-    return scanner.template()
+    return scanner.parsed()
 
 
 def _quoted(quote: str, backslash: bool | None) -> str:
@@ -137,7 +137,7 @@ class _Scanner:
         self._last = self._before = (kind, text)
         return True
 
-    def template(self) -> ParsedStatement | None:
+    def parsed(self) -> ParsedStatement | None:
         """What was found."""
         named = [name for name in self._names if name is not None]
         if named and len(named) < len(self._names):

@@ -11,7 +11,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *bytes;  /* NULL at first */
     Py_ssize_t size;  /* how many of them are there */
-    Py_ssize_t lent;  /* a view that is being made is of so many behind them */
+    Py_ssize_t room;  /* not 0: the view that is being made is of so many behind them */
     Py_ssize_t views;
 } LongPayload;
 
