@@ -1,4 +1,4 @@
-"""A server that follows a script of bytes, and remembers what it was told."""
+"""A server that follows a script of bytes, and keeps what it was told."""
 
 from __future__ import annotations
 

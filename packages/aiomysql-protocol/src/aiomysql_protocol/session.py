@@ -73,7 +73,7 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        """Is no response outstanding?"""
+        """Whether no response is outstanding."""
         return not self.exchanges
 
     @property
@@ -83,17 +83,17 @@ class Session:
 
     @property
     def paused(self) -> bool:
-        """Should the caller stop reading until a streamed result's rows are taken?"""
+        """Whether the caller has to stop reading until a streamed result's rows are taken."""
         return bool(self.exchanges) and self.exchanges[0].paused
 
     @property
     def in_transaction(self) -> bool:
-        """Did the server last say that a transaction is open?"""
+        """Whether the server said last that a transaction is open."""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     @property
     def no_backslash_escapes(self) -> bool:
-        """Did the server last say that backslashes are ordinary characters?"""
+        """Whether the server said last that backslashes are ordinary characters."""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
     @property
@@ -157,7 +157,7 @@ class Session:
         size = len(payload)
         if 0 < size < MAX_FRAME:
             data = size.to_bytes(4, "little") + payload
-            # Asked when the bytes are there: whatever runs while they are made may queue others.
+            # Asked when the bytes are there: code that runs while they are made may queue others.
             if self.error is None and not self._to_send:
                 exchange.session = self
                 exchange.sequence_id = 1
@@ -173,7 +173,7 @@ class Session:
 
     @property
     def wants_to_send(self) -> bool:
-        """Would `data_to_send` return something?"""
+        """Whether `data_to_send` would return something."""
         return bool(self._to_send)
 
     def data_to_send(self) -> bytes:

@@ -88,7 +88,8 @@ find_late_objects(State *state)
     return state->late_objects_found ? 0 : find_all_late_objects(state);
 }
 
-/* Is the attribute `name` of `object` this very `value`?  -1: an exception is set. */
+/* 1: the attribute `name` of `object` is this very `value`; 0: it is not; -1: an exception is
+ * set. */
 static inline int
 attribute_is(PyObject *object, PyObject *name, PyObject *value)
 {

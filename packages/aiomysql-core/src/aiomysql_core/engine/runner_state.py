@@ -168,7 +168,7 @@ class RunnerState:
         self.record_mode(None)
 
     def claim(self) -> bool:
-        """Take the runner for the caller alone, until `release`; False: somebody else has it.
+        """Take the runner for the caller alone, until `release`; False: it is busy.
 
         No other code, of a finalizer say, runs between the check and the taking.
         """

@@ -157,7 +157,7 @@ class SocketStream(Stream):
             return False
         try:
             data = session.request(exchange)
-            sock = self._sock  # whatever ran meanwhile may have closed it
+            sock = self._sock  # code that ran meanwhile may have closed it
             if sock is not None and not (self._closing or self._unsent):
                 # What nearly always happens, written out.
                 try:

@@ -23,7 +23,7 @@ __all__ = ["Command", "Exchange", "Quit"]
 class Exchange(ExchangeState, ABC):
     """Base of all exchanges.
 
-    Whoever waits for the response sets `on_progress`; the session calls it when there is something
+    Who waits for the response sets `on_progress`; the session calls it when there is something
     new to look at: `done` has become true, or one of the subclass's own attributes says so.
     """
 
@@ -33,10 +33,10 @@ class Exchange(ExchangeState, ABC):
     #: Bytes of the longest payload that can be a part of its response.
     max_payload: ClassVar[int] = MAX_PAYLOAD
 
-    #: Is `receive_rows` to be tried before frames are read one by one?
+    #: Whether `receive_rows` is to be tried before frames are read one by one.
     reads_rows: bool = False
 
-    #: May it run a statement, and so begin a transaction?
+    #: Whether it may run a statement, and so begin a transaction.
     runs_statement: bool = False
 
     #: The payload that opens the exchange; empty when the server speaks first.
@@ -44,12 +44,12 @@ class Exchange(ExchangeState, ABC):
 
     @property
     def is_simple(self) -> bool:
-        """Is its statement one of ``statements.is_simple_statement``?"""
+        """Whether its statement is simple, see ``statements.is_simple_statement``."""
         return False
 
     @property
     def paused(self) -> bool:
-        """Should no more be read from the socket until the waiter has taken what came?"""
+        """Whether the waiter has to take what came before more is read from the socket."""
         return False
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Exchange(ExchangeState, ABC):
         self.notify()
 
     def discard(self) -> None:
-        """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
+        """Read and drop what has not come yet, so that the connection stays in step."""
         self.on_progress = None
 
     def take_error(self) -> BaseException | None:
@@ -93,7 +93,7 @@ class Exchange(ExchangeState, ABC):
         return True
 
     def notify(self) -> None:
-        """Call `on_progress`; without one, whoever wants to wait next need not."""
+        """Call `on_progress`; without one, record that there is progress."""
         on_progress = self.on_progress
         if on_progress is None:
             self.has_progress = True

@@ -27,7 +27,7 @@ class ExchangeState:
     #: Nothing more will come for this exchange.
     done: bool = False
 
-    #: Something has come since anybody looked; whoever looks sets it to False.
+    #: Something has come since the last look; who looks sets it to False.
     has_progress: bool = False
 
     #: Its response may be read by `session.quick_response`.  Without `results` that is an OK
@@ -68,7 +68,7 @@ class ResultState:
     #: Nothing more will come for this result.
     complete: bool = False
 
-    #: Set by whoever does not want the rows that are still to come.
+    #: The rows that are still to come are not wanted.
     skipped: bool = False
 
     #: Rows of a streamed result are still to be taken.  Set by the one who takes them.
@@ -86,7 +86,7 @@ class ResultState:
     #: The packet that ended the result; all zero until it came.
     ok: Ok
 
-    #: The exchange it came in: for, and set by, whoever takes it from `Query.results`.
+    #: The exchange it came in: set by who takes it from `Query.results`, for its own use.
     exchange: Query
 
     #: Rows received and not taken yet.

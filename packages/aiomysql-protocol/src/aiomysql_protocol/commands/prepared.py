@@ -84,7 +84,7 @@ class ServerStatement:
         )
 
     def accepts(self, parameters: Parameters) -> bool:
-        """Do these values mean in this statement what their literals mean?
+        """Whether these values mean in this statement what their literals mean.
 
         If not, the statement must go as text.  Raises ProgrammingError when their number is wrong.
         """
@@ -136,7 +136,7 @@ class Prepare(Exchange):
         self._discarded = False
 
     def discard(self) -> None:
-        """Nobody wants the statement: it is closed as soon as the server has prepared it."""
+        """Close the statement as soon as the server has prepared it."""
         super().discard()
         self._discarded = True
         self._close_discarded()

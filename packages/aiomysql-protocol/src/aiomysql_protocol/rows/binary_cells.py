@@ -164,7 +164,7 @@ def _read_timedelta(raw: bytes) -> datetime.timedelta:
 
 
 def _time_parts(raw: bytes) -> tuple[int, ...]:
-    """Negative?, days, hours, minutes, seconds, microseconds."""
+    """Whether it is negative; days, hours, minutes, seconds, microseconds."""
     if not raw:
         return (0, 0, 0, 0, 0, 0)
     return (*_TIME(raw), 0) if len(raw) == 8 else _FRACTIONAL_TIME(raw)
@@ -207,7 +207,7 @@ def _shown(raw: bytes, longest: int) -> bytes:
 def general_binary_reader(plan: BinaryPlan) -> Reader:
     """A function that reads any value of a column, and raises what ``RowDecoder.decode`` raises.
 
-    Both implementations leave to it whatever their fast paths don't know.
+    Both implementations leave to it what their fast paths don't read.
     """
     read = general_reader(plan.cell)
     renderer = _RENDERERS.get(plan.type_code)

@@ -271,7 +271,7 @@ def _zerofill(column: Column) -> int:
     """Characters up to which a number's text is filled with zeros; 0: it is not.
 
     A column is never wider than that in MySQL.  What a server says beyond is cut, not refused: the
-    number is the same, and for text rows, which come with their zeros, nobody looks at the width.
+    number is the same, and for text rows, which come with their zeros, the width is not used.
     """
     if column.type_code not in FIXED_SIZES or not column.flags & FLAG.ZEROFILL:
         return 0

@@ -63,7 +63,7 @@ def convert(
 
 
 def _quoted(quote: str, backslash: bool | None) -> str:
-    """A pattern for what stands in `quote`; `backslash`: does a backslash escape what follows?"""
+    """A pattern for what stands in `quote`; `backslash`: whether one escapes what follows."""
     if backslash is False:
         return rf"{quote}(?:[^{quote}]|{quote}{quote})*+{quote}"
     escape = r"\\.|" if backslash else ""  # where it isn't known nothing with a backslash matches
@@ -108,7 +108,7 @@ class _Scanner:
         self._names: list[str | None] = []
         self._last = ("", "")  # kind and text of the token before, also a space or a comment
         self._before = ("", "")  # of the last one that is neither
-        self._ended = False  # did a semicolon come?
+        self._ended = False  # whether a semicolon came
         self._depth = 0  # of parentheses
         self._lists: set[int] = set()  # the depths at which an ORDER BY or GROUP BY list is open
 
@@ -156,7 +156,7 @@ class _Scanner:
         return kind == "string" and self._before[0] == "mark"
 
     def _at_list_item(self) -> bool:
-        """Would an integer here be the position of a column?"""
+        """Whether an integer here would be the position of a column."""
         return self._depth in self._lists and self._before[1].upper() in ("BY", ",", "(")
 
     def _follow(self, kind: str, text: str) -> None:

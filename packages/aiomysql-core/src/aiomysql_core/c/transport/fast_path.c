@@ -141,7 +141,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         }
     }
     if (both == NULL || both == Py_None) {
-        /* Nothing was done.  Whatever is wrong will be met again, and told, the other way. */
+        /* Nothing was done.  What is wrong is met again, and raised, by the general way. */
         Py_XDECREF(both);
         Py_XDECREF(request.encoded);
         Py_XDECREF(request.statement);

@@ -47,7 +47,7 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
         done = PyObject_Vectorcall(state->quick_response, args, 4, NULL);
         if (done == NULL) {
             Py_DECREF(number);
-            return receiver_lost(self, state); /* nobody knows how much of it was taken */
+            return receiver_lost(self, state); /* how much of it was taken is unknown */
         }
     }
     received = SLOT(state, self->stream, stream_received);

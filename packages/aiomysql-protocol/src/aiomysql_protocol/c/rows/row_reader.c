@@ -201,7 +201,7 @@ next_cell(const Column *column, int binary, size_t index, Place *place, const ch
     return NULL;
 }
 
-/* Returns NULL, or what is wrong with the row `[pos, end)`, whatever its values say. */
+/* Returns NULL, or what is wrong with the structure of the row `[pos, end)`. */
 static const char *
 check_row(const Decoder *self, const unsigned char *pos, const unsigned char *end)
 {
@@ -394,7 +394,7 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
         return NULL;
     }
     taken = column_to_take(self, place, &start, &length);
-    payload->views++; /* nobody's code may move it meanwhile */
+    payload->views++; /* no other code may move it meanwhile */
     row = new_hidden_tuple(self->count);
     if (row != NULL) {
         failed = read_long_cells(state, self, place, taken, row);

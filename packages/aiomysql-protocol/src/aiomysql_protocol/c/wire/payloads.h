@@ -6,7 +6,7 @@
 #include <Python.h>
 
 /* A payload of many bytes, of which a value can be made where it stands.  The bytes are gathered
- * in a bytes object that nobody else sees before it is the value. */
+ * in a bytes object that no other code sees before it is the value. */
 typedef struct {
     PyObject_HEAD
     PyObject *bytes;  /* NULL at first */
