@@ -154,7 +154,7 @@ def texts(charset: str) -> st.SearchStrategy[str]:
 
 
 def unknown(server: Server, charset: str) -> bool:
-    """Is this a character set that the server does not have?"""
+    """Whether this is a character set that the server does not have."""
     return charset == "gb18030" and server.kind == "mariadb"
 
 

@@ -48,7 +48,7 @@ def table(server: Server, table_name: str) -> str:
 
 
 def locked(server: Server, table: str) -> bool:
-    """Does a session hold a metadata lock on `table`, as an open transaction does?
+    """Whether a session holds a metadata lock on `table`, as an open transaction does.
 
     For a second, that is: the server's own threads hold one for a moment.
     """

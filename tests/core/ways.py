@@ -51,7 +51,7 @@ class Way:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        #: For each statement that might take the fast path: did it?
+        #: For each statement that might take the fast path: whether it did.
         self.taken: list[bool] = []
 
     def __repr__(self) -> str:

@@ -71,7 +71,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Was nothing lost, and nothing left behind?"""
+        """Whether nothing was lost, and nothing left behind."""
         return not (any(self.missing) or self.noise or self.left)
 
 

@@ -30,12 +30,12 @@ class Driver:
 
     @property
     def prepares(self) -> bool:
-        """Has it prepared statements of ours: `Connection.prepare`, and a cache of them?"""
+        """Whether it has prepared statements: `Connection.prepare`, and a cache of them."""
         return "stmt_cache_size" in self.options
 
     @property
     def kills(self) -> bool:
-        """Can it stop a cancelled statement and keep the connection?"""
+        """Whether it can stop a cancelled statement and keep the connection."""
         return "on_cancel" in self.options
 
 

@@ -143,7 +143,7 @@ async def test_ddtrace(connect_args: dict[str, Any], monkeypatch: pytest.MonkeyP
 
 
 async def test_new_relic(connect_args: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It wraps `aiomysql.connect` and what a pool lends, and gives its proxies back to the pool."""
+    """It wraps `aiomysql.connect` and what a pool gives, and releases its proxies to the pool."""
     statements = []
 
     class TracedCursor(Proxy):

@@ -196,8 +196,8 @@ def test_another_loop(server: Server) -> None:
         loop.close()
 
 
-@pytest.mark.parametrize("lend", [False, True])
-def test_pool_that_outlives_its_loop(server: Server, lend: bool) -> None:
+@pytest.mark.parametrize("acquire", [False, True])
+def test_pool_that_outlives_its_loop(server: Server, acquire: bool) -> None:
     """Its end, and that of its connections, raises nothing and needs no garbage collector."""
     trouble: list[Any] = []
     loop = asyncio.new_event_loop()
@@ -207,7 +207,7 @@ def test_pool_that_outlives_its_loop(server: Server, lend: bool) -> None:
         connection = await pool.acquire()
         with pytest.raises(PoolTimeout):
             await asyncio.gather(pool.acquire(), pool.acquire(timeout=0.01))
-        if not lend:
+        if not acquire:
             pool.release(connection)
         return pool
 

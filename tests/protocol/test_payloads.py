@@ -51,8 +51,8 @@ def new(name: str) -> MakePayload:
 
 
 @pytest.fixture
-def lender() -> MakePayload:
-    """The one that has room."""
+def c_payload() -> MakePayload:
+    """The one in C, which has room."""
     found: MakePayload = part("c", payloads, "LongPayload")
     return found
 
@@ -89,8 +89,8 @@ def test_no_room_in_python() -> None:
         made.fill(1)
 
 
-def test_room(lender: MakePayload) -> None:
-    made = gathered(lender, b"abc")
+def test_room(c_payload: MakePayload) -> None:
+    made = gathered(c_payload, b"abc")
     for text in (b"defg", b"h"):
         view = made.room(100)
         assert view is not None
@@ -103,9 +103,9 @@ def test_room(lender: MakePayload) -> None:
     assert bytes(made) == b"abcdefghij"
 
 
-def test_room_grows_with_what_is_there(lender: MakePayload) -> None:
+def test_room_grows_with_what_is_there(c_payload: MakePayload) -> None:
     """Whoever announces much gets no memory for it."""
-    made = lender()
+    made = c_payload()
     for expected in (1 << 20, 1 << 20, 2 << 20, 4 << 20):
         view = made.room(1 << 30)
         assert view is not None
@@ -116,8 +116,8 @@ def test_room_grows_with_what_is_there(lender: MakePayload) -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 6, 1 << 40])
-def test_more_than_there_is_room(lender: MakePayload, count: int) -> None:
-    made = gathered(lender, b"abc")
+def test_more_than_there_is_room(c_payload: MakePayload, count: int) -> None:
+    made = gathered(c_payload, b"abc")
     with pytest.raises(ValueError, match="no room"):
         made.fill(count)
     view = made.room(5)
@@ -129,8 +129,8 @@ def test_more_than_there_is_room(lender: MakePayload, count: int) -> None:
     assert len(made) == 8
 
 
-def test_misuse_of_the_lender(lender: MakePayload) -> None:
-    made: Any = lender()
+def test_misuse_of_room(c_payload: MakePayload) -> None:
+    made: Any = c_payload()
     for wrong in (0, -1):
         with pytest.raises(ValueError, match="limit"):
             made.room(wrong)
@@ -149,8 +149,8 @@ def test_misuse_of_the_lender(lender: MakePayload) -> None:
     assert len(made) == 0
 
 
-def test_a_view_holds_the_bytes_in_their_place(lender: MakePayload) -> None:
-    made = gathered(lender, b"abc")
+def test_a_view_holds_the_bytes_in_their_place(c_payload: MakePayload) -> None:
+    made = gathered(c_payload, b"abc")
     view = memoryview(made)
     assert view.readonly
     with pytest.raises(BufferError):
@@ -230,28 +230,28 @@ def test_a_value_that_cannot_be_read_beside_a_long_one(name: str, new: MakePaylo
         decoder.decode_row(gathered(new, data))
 
 
-def test_the_value_is_the_payloads_own_memory(lender: MakePayload) -> None:
+def test_the_value_is_the_payloads_own_memory(c_payload: MakePayload) -> None:
     decoder = implementation("c")([INT, BYTES])
-    made = gathered(lender, payload(b"1", LONG))
+    made = gathered(c_payload, payload(b"1", LONG))
     assert decoder.decode_row(made) == (1, LONG)
     assert len(made) == 0
     made.gather(b"again", 0, 5)
     assert bytes(made) == b"again"
 
 
-def test_a_value_is_copied_while_there_is_a_view(lender: MakePayload) -> None:
+def test_a_value_is_copied_while_there_is_a_view(c_payload: MakePayload) -> None:
     decoder = implementation("c")([BYTES])
     data = payload(LONG)
-    made = gathered(lender, data)
+    made = gathered(c_payload, data)
     with memoryview(made) as view:
         assert decoder.decode_row(made) == (LONG,)
         assert bytes(view) == data
     assert decoder.decode_row(made) == (LONG,)
 
 
-def test_a_converter_that_reads_the_same_payload(lender: MakePayload) -> None:
+def test_a_converter_that_reads_the_same_payload(c_payload: MakePayload) -> None:
     inner = implementation("c")([BYTES, BYTES])
-    made = gathered(lender, payload(b"1", LONG))
+    made = gathered(c_payload, payload(b"1", LONG))
 
     def convert(_: Any) -> Any:
         with pytest.raises(BufferError):

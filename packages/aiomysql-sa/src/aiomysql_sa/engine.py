@@ -89,7 +89,7 @@ async def _create_engine(
 
 
 class Engine:
-    """Lends connections that run expressions of SQLAlchemy; made by `create_engine`."""
+    """Gives connections that run expressions of SQLAlchemy; made by `create_engine`."""
 
     def __init__(
         self,

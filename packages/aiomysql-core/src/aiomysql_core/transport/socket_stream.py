@@ -47,7 +47,7 @@ class SocketStream(Stream):
         self._watch()
         self._unsent = bytearray()  # always this one
         self._closing = False  # as soon as everything is sent
-        #: The receive buffer and its view, while the session lends its own in their place.
+        #: The receive buffer and its view, while the session's own are in their place.
         self._own: tuple[bytearray, memoryview] | None = None
 
     def _watch(self) -> None:

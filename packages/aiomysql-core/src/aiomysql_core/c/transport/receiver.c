@@ -162,7 +162,7 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
     if (same && PyByteArray_Check(buffer)) {
         done = receive(self, state, buffer);
     }
-    else { /* in a forked process, or the session lends memory of its own for a long payload */
+    else { /* in a forked process, or the session has memory of its own for a long payload */
         done = PyObject_CallMethodNoArgs(self->stream, state->names._readable);
     }
     Py_DECREF(self);
