@@ -101,7 +101,7 @@ async def _outcome(work: Awaitable[Any], seconds: float = 8.0) -> str:
     try:
         return repr(await asyncio.wait_for(work, seconds))
     except TimeoutError as error:
-        return f"TimeoutError: {error}" if str(error) else f"no answer within {seconds} s"
+        return f"TimeoutError: {error}" if str(error) else f"no response within {seconds} s"
     except BaseException as error:  # whatever it may be: this only tells
         return f"{type(error).__name__}: {str(error)[:90]}"
 
@@ -130,7 +130,7 @@ async def _sleepers(adapter: Adapter) -> int:
 
 
 async def cancelled(adapter: Adapter, **options: Any) -> str:
-    """A statement is cancelled; does it go on, and what does the connection say next?"""
+    """Whether a cancelled statement goes on, and what the connection says next."""
     connection = await adapter.open(**options)
     task = asyncio.ensure_future(adapter.query(connection, SLOW))
     await asyncio.sleep(0.3)
@@ -167,7 +167,7 @@ async def shared(adapter: Adapter) -> str:
 
 
 async def encrypted(adapter: Adapter) -> str:
-    """Is the channel encrypted, without any option, to a server on this machine that offers it?"""
+    """Whether the channel is encrypted, without options, to a server here that offers it."""
     connection = await adapter.open()
     rows = await adapter.query(connection, "SHOW STATUS LIKE 'Ssl_version'")
     await adapter.close(connection)
@@ -192,7 +192,7 @@ async def limited(adapter: Adapter) -> str:
 
 
 async def compressed(adapter: Adapter) -> str:
-    """Does `compress=True`, where there is such an option, compress?"""
+    """Whether `compress=True` compresses, where there is such an option."""
     if adapter.driver in ("ours", "classic", "asyncmy", "pyro"):
         return "-"
     return await _outcome(_with(adapter, "SHOW STATUS LIKE 'Compression'", compress=True))

@@ -103,7 +103,7 @@ async def _pump(
 ) -> None:
     """Hand packets on until one end is closed; change: (sequence id, payload) -> payload."""
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-        goes_on = False  # is the next frame the rest of a long payload?
+        goes_on = False  # the next frame is the rest of a long payload
         while True:
             header = await reader.readexactly(4)
             payload = await reader.readexactly(int.from_bytes(header[:3], "little"))

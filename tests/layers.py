@@ -163,7 +163,7 @@ def violations(packages: Path = PACKAGES, layers: Iterable[Layer] = LAYERS) -> l
     }
     found: list[Violation] = []
     for layer, modules in trees.items():
-        foreign = {
+        theirs = {
             name: other.package for other in layers if other is not layer for name in private[other]
         }
         for module, (tree, is_package) in modules.items():
@@ -171,7 +171,7 @@ def violations(packages: Path = PACKAGES, layers: Iterable[Layer] = LAYERS) -> l
                 if reason := _refusal(layer, dotted):
                     found.append(Violation(module, line, reason))
             for node in ast.walk(tree):
-                if isinstance(node, ast.Attribute) and node.attr in foreign.keys() - private[layer]:
-                    reason = f".{node.attr}: private to {foreign[node.attr]}"
+                if isinstance(node, ast.Attribute) and node.attr in theirs.keys() - private[layer]:
+                    reason = f".{node.attr}: private to {theirs[node.attr]}"
                     found.append(Violation(module, node.lineno, reason))
     return sorted(found)

@@ -1,4 +1,4 @@
-"""The scripted peer itself: a real client has to find its good answers good."""
+"""The scripted peer itself: a real client has to find its good responses good."""
 
 from __future__ import annotations
 

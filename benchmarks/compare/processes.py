@@ -20,9 +20,9 @@ from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT = 120.0
-"""Seconds to wait for an answer."""
+"""Seconds to wait for a response."""
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 
 
 class WorkerProcess:
@@ -48,8 +48,8 @@ class WorkerProcess:
         self.stop()
         self._errors.close()
 
-    def ask(self, command: str) -> Answer:
-        """Send a command and return the answer; no answer in time is a failure as well."""
+    def ask(self, command: str) -> Response:
+        """Send a command and return the response; no response in time is a failure as well."""
         if self._process is None:
             self._process = self._start()
             hello = self._ask(self._process, "hello")
@@ -92,21 +92,21 @@ class WorkerProcess:
             bufsize=1,
         )
 
-    def _ask(self, process: subprocess.Popen[str], command: str) -> Answer:
+    def _ask(self, process: subprocess.Popen[str], command: str) -> Response:
         assert process.stdin is not None
         assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(f"{command}\n")
             process.stdin.flush()
-            # Nothing is buffered here: there is an answer for each command, and it is a line.
+            # Nothing is buffered here: there is a response for each command, and it is a line.
             if not select.select([process.stdout], [], [], TIMEOUT)[0]:
                 process.kill()
                 self.stop()
-                return {"status": "failed", "note": f"no answer within {TIMEOUT:.0f} s"}
+                return {"status": "failed", "note": f"no response within {TIMEOUT:.0f} s"}
             line = process.stdout.readline()
             if line:
-                answer: Answer = json.loads(line)
-                return answer
+                response: Response = json.loads(line)
+                return response
         self.stop()
         self._errors.seek(0)
         lines = self._errors.read().strip().splitlines() or ["no message"]

@@ -154,14 +154,14 @@ class Measurement:
         found: dict[str, Series] = {}
 
         def ask(key: str, command: str) -> bool:
-            answer = workers[key].ask(command)
+            response = workers[key].ask(command)
             series = found[key]
-            if answer["status"] != "ok":
-                series.status, series.note = answer["status"], answer["note"]
+            if response["status"] != "ok":
+                series.status, series.note = response["status"], response["note"]
                 return False
             if command == "run":
-                series.wall.append(_rounded(answer["wall"]))
-                series.cpu.append(_rounded(answer["cpu"]))
+                series.wall.append(_rounded(response["wall"]))
+                series.cpu.append(_rounded(response["cpu"]))
             return True
 
         for key in workers:

@@ -85,9 +85,9 @@ def test_workers_check_what_they_get(
         assert worker.ask("open sequential-text")["status"] == "ok"
         assert worker.ask("run")["status"] == "ok"
         server.execute(f"UPDATE {data.MIXED} SET name = 'nobody' WHERE id = 2")
-        answer = worker.ask("run")
-        assert answer["status"] == "wrong"
-        assert "nobody" in answer["note"]
+        response = worker.ask("run")
+        assert response["status"] == "wrong"
+        assert "nobody" in response["note"]
 
 
 def test_a_floor_drains_a_scan(server: Server, tables: None, keep: Path) -> None:
@@ -102,9 +102,9 @@ def test_a_worker_that_cannot_connect(server: Server, keep: Path) -> None:
     wrong = replace(setting(server, "ours-c"), user="nobody_at_all")
     with WorkerProcess(make_environment("ours", keep), wrong) as worker:
         for _ in range(2):
-            answer = worker.ask("open cell")
-            assert answer["status"] == "failed"
-            assert "Access denied" in answer["note"]
+            response = worker.ask("open cell")
+            assert response["status"] == "failed"
+            assert "Access denied" in response["note"]
 
 
 def test_rows_are_compared() -> None:

@@ -36,7 +36,7 @@ class Trap:
     two that follow.
     """
 
-    #: Does it?
+    #: Whether it is to do that.
     set = False
 
     def __init__(self, deed: Callable[[], object], after: int) -> None:

@@ -319,7 +319,7 @@ async def contexts_never_entered(args: Arguments) -> Any:
     return connection.cursor(), pool.acquire()
 
 
-async def pool_with_one_lent(args: Arguments) -> Any:
+async def pool_with_one_acquired(args: Arguments) -> Any:
     pool = await create_pool(**args, minsize=2)
     return pool, await pool.acquire()
 
@@ -352,7 +352,7 @@ async def tasks_in_the_middle(args: Arguments) -> Any:
     return asking
 
 
-async def waiting_for_one_at_rest(args: Arguments) -> Any:
+async def waiting_for_an_idle_one(args: Arguments) -> Any:
     """Its borrower is busy with something else, and gives it back as it is collected."""
     pool = await create_pool(**args, minsize=1, maxsize=1)
 
@@ -372,11 +372,11 @@ LEFT_OPEN = [
     stream_half_read,
     prepared_statement,
     contexts_never_entered,
-    pool_with_one_lent,
+    pool_with_one_acquired,
 ]
 # Their connections are closed by the contexts that a collected task leaves; the task itself is what
 # asyncio complains of.
-IN_TASKS = [task_in_the_middle, tasks_in_the_middle, waiting_for_one_at_rest]
+IN_TASKS = [task_in_the_middle, tasks_in_the_middle, waiting_for_an_idle_one]
 
 
 @pytest.mark.parametrize("use", [closed_connection, *LEFT_OPEN, *IN_TASKS])

@@ -159,7 +159,7 @@ async def test_thrown_into(
 @both_ways
 @sizes
 @pytest.mark.parametrize("stop", [StopIteration, StopIteration(1)], ids=["class", "instance"])
-async def test_stop_iteration_is_no_answer(
+async def test_stop_iteration_is_no_response(
     way: Way, connect_args: dict[str, Any], size: int, stop: Any
 ) -> None:
     connection = await opened(way, connect_args, size)

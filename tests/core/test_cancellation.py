@@ -345,7 +345,7 @@ async def test_values_are_converted_as_before(
 
 @pytest.mark.slow
 async def test_prepared_while_the_kill_is_under_way(connect_args: dict[str, Any]) -> None:
-    """Once the answer is there only the KILL's is waited for, by whatever wants the connection."""
+    """Once the response is there only the KILL's is waited for, by what wants the connection."""
 
     async def through_the_cache(connection: Connection) -> None:
         assert await one(connection, "SELECT %s", (1,)) == 1
@@ -430,7 +430,7 @@ async def test_load_data_closes(connect_args: dict[str, Any], table_name: str) -
 
 
 async def test_no_kill_where_none_is_needed(server: Server, connect_args: dict[str, Any]) -> None:
-    """An answer that comes by itself within moments costs no second connection."""
+    """A response that comes by itself within moments costs no second connection."""
 
     def connects() -> int:
         return int(server.execute("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])

@@ -275,7 +275,7 @@ async def test_init_command(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         scripted.frames(scripted.ok()),
         scripted.frames(
@@ -288,13 +288,13 @@ async def test_init_command(
     ],
     ids=["OK", "a number"],
 )
-async def test_a_server_that_does_not_tell(answer: bytes) -> None:
+async def test_a_server_that_does_not_tell(response: bytes) -> None:
     async def handler(reader: Any, writer: Any) -> None:
         await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(scripted.frames(scripted.ok()))
         await scripted.read_packet(reader)  # the question, because nothing was to be committed
-        writer.write(answer)
+        writer.write(response)
         await scripted.silent(reader, writer)
 
     async with scripted.scripted_server(handler) as port:
@@ -677,7 +677,7 @@ async def test_a_flag_that_lies(
 
 
 @pytest.mark.parametrize(
-    ("before", "question", "answer"),
+    ("before", "question", "response"),
     [
         ("INSERT INTO numbers VALUES (1), (2), (3)", "SELECT ROW_COUNT()", ((3,),)),
         ("SELECT SQL_CALC_FOUND_ROWS * FROM two LIMIT 1", "SELECT FOUND_ROWS()", ((2,),)),
@@ -686,7 +686,7 @@ async def test_a_flag_that_lies(
     ],
 )
 async def test_questions_about_the_statement_before(
-    connection: Connection, before: str, question: str, answer: Any
+    connection: Connection, before: str, question: str, response: Any
 ) -> None:
     connection.get_warnings = False
     await connection.query("CREATE TEMPORARY TABLE numbers (n INT)")
@@ -698,10 +698,10 @@ async def test_questions_about_the_statement_before(
         if way == connection.query:
             await way(question)
             assert connection.runner.result is not None
-            assert tuple(connection.runner.result.rows or ()) == answer
+            assert tuple(connection.runner.result.rows or ()) == response
         else:
             await way(question)
-            assert await cursor.fetchall() == answer
+            assert await cursor.fetchall() == response
         assert await row(connection, "SELECT %s", ("é",)) == ("é",)
         assert connection.charset == "latin1"
         await connection.set_charset("utf8mb4")

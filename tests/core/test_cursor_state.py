@@ -137,7 +137,7 @@ async def test_beyond_the_last_row(cursor: Any, number: int) -> None:
     assert cursor._rownumber == number
 
 
-async def test_objects_are_let_go(cursor: Any) -> None:
+async def test_objects_are_released(cursor: Any) -> None:
     class Held:
         pass
 

@@ -156,13 +156,13 @@ async def main(arguments):
     for _ in range(3):
         connection = await connect(**arguments)
         pool = await create_pool(**arguments, minsize=1)
-        lent = await pool.acquire()
+        acquired = await pool.acquire()
         cursor = await connection.cursor()
         await cursor.execute("SELECT %s", (1,))
-        cycle += [cycle, connection, pool, lent, cursor, pool.acquire(), connection.cursor()]
+        cycle += [cycle, connection, pool, acquired, cursor, pool.acquire(), connection.cursor()]
         cycle += [Ready(cycle), Waiter(cycle, asyncio.CancelledError)]
     if not modules_kept:
-        del connection, pool, lent, cursor, cycle
+        del connection, pool, acquired, cursor, cycle
         for name in ("connect", "create_pool", "Ready", "Waiter"):
             del globals()[name]
         for name in list(sys.modules):

@@ -154,7 +154,7 @@ def texts(charset: str) -> st.SearchStrategy[str]:
 
 
 def unknown(server: Server, charset: str) -> bool:
-    """Is this a character set that the server does not have?"""
+    """Whether this is a character set that the server does not have."""
     return charset == "gb18030" and server.kind == "mariadb"
 
 
@@ -457,7 +457,7 @@ async def test_charsets_that_clients_may_not_use(connect_args: dict[str, Any], n
 
 
 async def test_mode_of_a_new_session(server: Server) -> None:
-    """A session that starts with NO_BACKSLASH_ESCAPES says so in its first answer."""
+    """A session that starts with NO_BACKSLASH_ESCAPES says so in its first response."""
     ((mode,),) = server.execute("SELECT @@GLOBAL.sql_mode")
     server.execute("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
     try:

@@ -324,14 +324,14 @@ def hold_up_the_loop() -> None:
 
 
 @both_ways
-async def test_cancelled_when_the_answer_is_there(way: Way, connection: Connection) -> None:
-    """Between the answer and the task's turn: the connection goes the same way as ever."""
+async def test_cancelled_when_the_response_is_there(way: Way, connection: Connection) -> None:
+    """Between the response and the task's turn: the connection goes the same way as ever."""
     way.choose(connection)
     cursor = await connection.cursor()
     task = asyncio.ensure_future(cursor.execute("SELECT SLEEP(0.05)"))
     await asyncio.sleep(0)
     assert connection.runner.busy
-    hold_up_the_loop()  # the answer comes, and nobody reads it
+    hold_up_the_loop()  # the response comes, and nobody reads it
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -379,7 +379,7 @@ async def test_local_files_not_allowed(way: Way, connection: Connection, tmp_pat
 
 @both_ways
 async def test_a_file_that_nobody_named(way: Way, tmp_path: Path) -> None:
-    """A server that asks for one in the answer to any statement."""
+    """A server that asks for one in the response to any statement."""
     path = tmp_path / "secret"
     path.write_text("secret")
     got: list[bytes] = []
@@ -412,7 +412,7 @@ def definition(type_code: int = 0xFD) -> bytes:
 
 
 def prepared(number: int) -> bytes:
-    """The answer to a preparation: one parameter, no columns."""
+    """The response to a preparation: one parameter, no columns."""
     head = b"\0" + number.to_bytes(4, "little") + b"\0\0\1\0\0\0\0"
     return scripted.frames(head, definition(6), b"\xfe\0\0\2\0")
 

@@ -1,4 +1,4 @@
-"""Requests and answers of every size: `Cursor.execute` with the fast path and without it."""
+"""Requests and responses of every size: `Cursor.execute` with the fast path and without it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_requests_of_16_mib(way: Way, connect_args: dict[str, Any], size: 
 
 @both_ways
 @sizes
-async def test_answers_of_16_mib(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_responses_of_16_mib(way: Way, connect_args: dict[str, Any], size: int) -> None:
     """A cell that just fits in a frame, those that don't, alone and among others."""
     async with way.connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
@@ -151,7 +151,7 @@ async def test_a_peer_that_reads_late(way: Way) -> None:
 @pytest.mark.slow
 @both_ways
 async def test_answered_before_all_is_sent(way: Way) -> None:
-    """The statement after it goes out behind, and each has its own answer."""
+    """The statement after it goes out behind, and each has its own response."""
     received = bytearray()
     read_on = asyncio.Event()
     statement = "SELECT '" + "q" * 2_000_000 + "'"

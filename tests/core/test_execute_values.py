@@ -405,7 +405,7 @@ async def test_encoders_of_the_user(way: Way, connect_args: dict[str, Any], size
 
 @both_ways
 @sizes
-async def test_values_are_let_go(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_values_are_released(way: Way, connect_args: dict[str, Any], size: int) -> None:
     """After the statement, and after an error, nothing holds its arguments."""
 
     class Held:

@@ -184,7 +184,7 @@ async def test_nothing_under_way(connection: Connection, misuse: Callable[[Any],
 
 
 async def test_begun_means_busy(connection: Connection) -> None:
-    """A second statement is declined, and an error the general way; the first has its answer."""
+    """A second statement is declined, and an error the general way; the first has its response."""
     fast = fast_of(connection)
     first, second = await connection.cursor(), await connection.cursor()
     assert fast.begin(first, "SELECT 1", None) is True

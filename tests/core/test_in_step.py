@@ -62,7 +62,7 @@ async def test_streamed_result_left_complete_but_unread(connection: Connection) 
         assert await one(connection, "SELECT 3") == 3
 
 
-async def test_answer_that_came_with_the_end_of_the_connection() -> None:
+async def test_response_that_came_with_the_end_of_the_connection() -> None:
     async def answer_and_go(reader: Any, writer: Any) -> None:
         await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)

@@ -24,7 +24,7 @@ from tests.servers import Server
 
 Act = Callable[[Connection], Awaitable[object]]
 
-#: Between two statements: the second's answer has come already, or is to come.
+#: Between two statements: the second's response has come already, or is to come.
 COMING = pytest.mark.parametrize("pause", ["", "DO SLEEP(0.1);"], ids=["there", "coming"])
 
 
@@ -199,7 +199,7 @@ FAILING = "SELECT n, (SELECT m FROM {0}_two WHERE {0}.n = 3) FROM {0} ORDER BY n
 
 @pytest.fixture
 def rows_then_error(server: Server, table: str) -> Iterator[str]:
-    """A statement whose answer is some rows and an error."""
+    """A statement whose response is some rows and an error."""
     server.execute(f"INSERT INTO {table} VALUES (1), (2), (3)")
     server.execute(f"CREATE TABLE {table}_two (m INT)")
     server.execute(f"INSERT INTO {table}_two VALUES (1), (2)")

@@ -356,7 +356,7 @@ async def test_values_name_no_file(way: Any, end: str, status: int, tmp_path: Pa
     async with scripted.scripted_server(rogue) as port:
         options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "autocommit": None}
         connection = await connect(**options, local_infile=True)
-        await connection.ping()  # whose answer brings the flags
+        await connection.ping()  # whose response brings the flags
         with pytest.raises(OperationalError, match="private"):
             await way(connection, values)
         assert connection.closed

@@ -60,7 +60,7 @@ async def status(connection: Connection) -> dict[str, int]:
     return counted | {"held": int(found["Prepared_stmt_count"])}
 
 
-async def settled(connection: Connection) -> dict[str, int]:
+async def status_after_closing(connection: Connection) -> dict[str, int]:
     """The status, after the closings that go out with the question for it."""
     await connection.ping()
     return await status(connection)
@@ -87,7 +87,7 @@ async def test_prepare_execute_close(connection: Connection) -> None:
     assert statement.closed
     assert "closed" in repr(statement)
     await statement.close()
-    after = await settled(connection)
+    after = await status_after_closing(connection)
     assert (after["close"], after["held"]) == (before["close"] + 1, before["held"])
     with pytest.raises(ProgrammingError, match="is closed"):
         await statement.execute((1, 2))
@@ -266,7 +266,7 @@ async def test_it_survives_a_reset(connection: Connection) -> None:
         await connection.reset()
         for number in range(3):
             assert await (await statement.execute((number,))).fetchone() == (number, None)
-    held = await settled(connection)
+    held = await status_after_closing(connection)
     assert held["held"] == 0
 
 
@@ -280,7 +280,7 @@ async def test_it_survives_a_reconnect(connection: Connection) -> None:
     await connection.ping()
     assert await (await statement.execute((2,))).fetchone() == (2,)
     await statement.close()
-    assert (await settled(connection))["held"] == 0
+    assert (await status_after_closing(connection))["held"] == 0
 
 
 async def test_it_survives_a_change_of_the_character_set(connection: Connection) -> None:
@@ -336,7 +336,7 @@ async def test_a_statement_the_server_has_forgotten(
     assert await run(caching, "SELECT %s", ("1",)) == [("1",)]
     await caching.runner.run(Command(COM_RESET_CONNECTION))
     assert await run(caching, "SELECT %s", ("2",)) == [("2",)]
-    assert (await settled(caching))["held"] == 1
+    assert (await status_after_closing(caching))["held"] == 1
 
 
 # Statements that cursors keep
@@ -375,25 +375,25 @@ async def test_the_one_used_longest_ago_makes_room(caching: Connection) -> None:
         assert await run(caching, f"SELECT %s, {number}", ("5",)) == [("5", number)]
         assert await run(caching, "SELECT %s, 0", ("1",)) == [("1", 0)]
         assert (await status(caching))["held"] <= before["held"] + SIZE
-    after = await settled(caching)
+    after = await status_after_closing(caching)
     assert after["prepare"] == before["prepare"] + 30
     assert after["close"] == before["close"] + 30 - SIZE
     assert after["held"] == before["held"] + SIZE
 
 
-#: COM_STMT_PREPARE's answer: statement number, without columns, with one parameter.
+#: COM_STMT_PREPARE's response: statement number, without columns, with one parameter.
 def preparation(number: int, sequence_id: int = 1) -> bytes:
-    answer = struct.pack("<BIHHBH", 0, number, 0, 1, 0, 0)
+    response = struct.pack("<BIHHBH", 0, number, 0, 1, 0, 0)
     definition = b"\x03def\0\0\0\x01?\0\x0c\x3f\0" + bytes(4) + bytes([FIELD_TYPE.NULL]) + bytes(5)
-    return scripted.frames(answer, definition, b"\xfe\0\0\2\0", first=sequence_id)
+    return scripted.frames(response, definition, b"\xfe\0\0\2\0", first=sequence_id)
 
 
 async def conversation(
-    answers: list[bytes], talk: Callable[[Connection], Any], **options: Any
+    responses: list[bytes], talk: Callable[[Connection], Any], **options: Any
 ) -> list[bytes]:
-    """The requests that a server gets which answers those it answers at all with `answers`."""
+    """The requests that a server gets which sends `responses` for those that have one."""
     seen: list[bytes] = []
-    pending = list(answers)
+    pending = list(responses)
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
@@ -402,7 +402,7 @@ async def conversation(
             if request == b"\x01":
                 return
             seen.append(request)
-            if request[0] != 0x19:  # COM_STMT_CLOSE has no answer
+            if request[0] != 0x19:  # COM_STMT_CLOSE has no response
                 writer.write(pending.pop(0))
 
     async with scripted.scripted_server(handler) as port:
@@ -424,8 +424,8 @@ async def test_closing_is_no_round_trip() -> None:
         await statement.close()
         await connection.ping()
 
-    answers = [preparation(7), OK, preparation(8), OK, preparation(9), OK]
-    seen = await conversation(answers, talk, stmt_cache_size=1)
+    responses = [preparation(7), OK, preparation(8), OK, preparation(9), OK]
+    seen = await conversation(responses, talk, stmt_cache_size=1)
     assert [request[:1] for request in seen] == [
         *(b"\x16", b"\x17", b"\x19", b"\x16", b"\x17"),  # the second makes room before it comes
         *(b"\x16", b"\x19", b"\x0e"),
@@ -534,8 +534,8 @@ async def test_interrupted_while_it_is_prepared(code: int) -> None:
             await run(connection, "DO %s", ("a",))
         assert await run(connection, "DO %s", ("a",)) == 0
 
-    answers = [scripted.frames(scripted.error(code, "no")), preparation(7), OK]
-    seen = await conversation(answers, talk, stmt_cache_size=1)
+    responses = [scripted.frames(scripted.error(code, "no")), preparation(7), OK]
+    seen = await conversation(responses, talk, stmt_cache_size=1)
     assert [request[0] for request in seen] == [0x16, 0x16, 0x17]
 
 
@@ -603,7 +603,7 @@ async def test_changes_by_methods(caching: Connection, server: Server) -> None:
     caching.close()
     await caching.ping()
     assert await run(caching, "SELECT DATABASE(), %s", ("ü",)) == [(server.database, "ü")]
-    assert (await settled(caching))["held"] == 1
+    assert (await status_after_closing(caching))["held"] == 1
 
 
 async def test_changes_by_prepared_statements(caching: Connection) -> None:
@@ -645,7 +645,7 @@ async def test_strings_in_a_statement_under_both_modes(caching: Connection) -> N
 async def test_questions_about_the_statement_before(
     connect_args: dict[str, Any], first: str, question: str, args: Any
 ) -> None:
-    answers = []
+    responses = []
     for size in (0, SIZE):
         async with connect(**connect_args, stmt_cache_size=size, get_warnings=False) as connection:
             await connection.query("CREATE TEMPORARY TABLE counted (n INT)")
@@ -655,8 +655,8 @@ async def test_questions_about_the_statement_before(
             await connection.query("INSERT INTO counted VALUES (1), (2), (3)")
             for _ in range(2):
                 await run(connection, first)
-                answers.append(await run(connection, question, args))
-    assert answers[:2] == answers[2:]
+                responses.append(await run(connection, question, args))
+    assert responses[:2] == responses[2:]
 
 
 # Everything else that cursors do
@@ -793,7 +793,7 @@ async def test_closing_while_a_file_is_sent(connect_args: dict[str, Any]) -> Non
         sql = "LOAD DATA LOCAL INFILE 'x' INTO TABLE loaded"
         assert await connection.load_local(sql, source()) == 5
         assert await run(connection, "SELECT SUM(n + %s) FROM loaded", (1,)) == [(15,)]
-        assert (await settled(connection))["held"] == 1
+        assert (await status_after_closing(connection))["held"] == 1
 
 
 async def test_two_tasks(caching: Connection) -> None:

@@ -48,7 +48,7 @@ def table(server: Server, table_name: str) -> str:
 
 
 def locked(server: Server, table: str) -> bool:
-    """Does a session hold a metadata lock on `table`, as an open transaction does?
+    """Whether a session holds a metadata lock on `table`, as an open transaction does.
 
     For a second, that is: the server's own threads hold one for a moment.
     """
@@ -183,7 +183,7 @@ async def test_xa(committing: Connection, server: Server) -> None:
                 await committing.commit()
         await committing.query(statement)
     await committing.commit()
-    expected = 3 if server.kind == "mysql" else 4  # MySQL lets go of what is prepared
+    expected = 3 if server.kind == "mysql" else 4  # MySQL drops what is prepared
     assert await ends(committing) == (expected, 0)
 
 
@@ -265,10 +265,10 @@ async def test_statements_around_an_init_command() -> None:
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
-        answers = [scripted.frames(scripted.ok(status=status)) for status in (3, 2)]
-        for answer in (*answers, charsets, scripted.frames(scripted.ok())):
+        responses = [scripted.frames(scripted.ok(status=status)) for status in (3, 2)]
+        for response in (*responses, charsets, scripted.frames(scripted.ok())):
             seen.append(await scripted.read_packet(reader))
-            writer.write(answer)
+            writer.write(response)
         await reader.read()
 
     async with scripted.scripted_server(handler) as port:

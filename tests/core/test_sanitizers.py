@@ -109,8 +109,8 @@ async def dead_server():
     async def handler(reader, writer):
         await scripted.open_session(reader, writer)
         request = await scripted.read_packet(reader)
-        answer = scripted.frames(b"\\x01", b"\\x03def")
-        writer.write(answer[: request[-1] - ord("0")])
+        response = scripted.frames(b"\\x01", b"\\x03def")
+        writer.write(response[: request[-1] - ord("0")])
 
     async with scripted.scripted_server(handler) as port:
         options = {"host": "127.0.0.1", "port": port, "autocommit": None}
@@ -122,7 +122,7 @@ async def dead_server():
                     except OperationalError:
                         pass
                     else:
-                        raise AssertionError("an answer")
+                        raise AssertionError("a response")
 
 
 async def main():

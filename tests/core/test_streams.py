@@ -99,7 +99,7 @@ async def test_statements(open_it: Open) -> None:
 
 
 @pytest.mark.slow
-async def test_long_statements_and_answers(open_it: Open) -> None:
+async def test_long_statements_and_responses(open_it: Open) -> None:
     """More than the system's buffers take, in both directions."""
     async with await open_it() as connection:
         text = bytes(range(32, 127)) * (20_000_000 // 95)
@@ -323,7 +323,7 @@ async def test_cancelled_while_sending(server: Server) -> None:
 
 
 async def test_closed_with_bytes_unsent() -> None:
-    """They go out first, if the connection has an answer already."""
+    """They go out first, if the connection has a response already."""
     answered = asyncio.Event()
     received = bytearray()
 
@@ -488,7 +488,7 @@ async def test_nobody_listens_and_nobody_answers() -> None:
             await connect(host="127.0.0.1", port=bound.getsockname()[1])
     assert caught.value.args[0] == 2003
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
-    # A full queue of connections: the SYN has no answer.
+    # A full queue of connections: the SYN has no response.
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -506,7 +506,7 @@ async def test_nobody_listens_and_nobody_answers() -> None:
 
 
 class Interrupted(Command):
-    """A command during whose answer the user presses Ctrl-C."""
+    """A command during whose response the user presses Ctrl-C."""
 
     def receive(self, payload: bytes | bytearray) -> None:
         raise KeyboardInterrupt

@@ -204,7 +204,7 @@ async def test_a_cancelled_connect_is_no_timeout() -> None:
 
 
 async def test_tcp_stalls() -> None:
-    """A listener whose queue is full: the system leaves further SYNs without an answer."""
+    """A listener whose queue is full: the system leaves further SYNs without a response."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)

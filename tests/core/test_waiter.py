@@ -174,7 +174,7 @@ def test_throwing_into_ready(ready: NewReady) -> None:
 
 @pytest.mark.parametrize("thrown", [(StopIteration(5),), (StopIteration,), (StopIteration, 5)])
 def test_stop_iteration_is_no_result(ready: NewReady, thrown: tuple[Any, ...]) -> None:
-    """As out of any coroutine: else whoever awaits would take it for the answer."""
+    """As out of any coroutine: else whoever awaits would take it for the response."""
     throw: Any = ready(1).throw
     if thrown == (StopIteration, 5) and type(ready(1)) is PyReady:
         thrown = (StopIteration, StopIteration(5))
@@ -405,7 +405,7 @@ def test_cancelled_while_waiting(new: NewWaiter, run: Run, message: str | None) 
         (error,) = story.told
         assert isinstance(error, asyncio.CancelledError)
         assert error.args == (() if message is None else (message,))
-        story.waiter.fire(True)  # the answer that nobody waits for any more
+        story.waiter.fire(True)  # the response that nobody waits for any more
         # It can be used again.
         story.arm()
         story.waiter.fire(False)
@@ -469,7 +469,7 @@ def test_cancelled_in_other_states(new: NewWaiter, run: Run) -> None:
 
 
 def test_cancelled_again_and_again(new: NewWaiter, run: Run) -> None:
-    """A task that goes on after its cancellation waits for the next answer."""
+    """A task that goes on after its cancellation waits for the next response."""
 
     async def body() -> None:
         story = Story(new)
@@ -619,7 +619,7 @@ def test_something_thrown_in(bare: Bare) -> None:
     assert told == [error]
 
 
-@pytest.mark.parametrize("stop", [StopIteration, StopIteration("an answer")])
+@pytest.mark.parametrize("stop", [StopIteration, StopIteration("a response")])
 def test_stop_iteration_thrown_in(bare: Bare, stop: Any) -> None:
     waiter, told, _ = bare
     with pytest.raises(RuntimeError, match="raised StopIteration"):

@@ -51,7 +51,7 @@ class Way:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        #: For each statement that might take the fast path: did it?
+        #: For each statement that might take the fast path: whether it did.
         self.taken: list[bool] = []
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ class Way:
             yield self.choose(connection)
 
     def expects(self, *taken: bool) -> list[bool]:
-        """What `taken` is when the fast path was asked, if there is one, with these answers."""
+        """What `taken` is when the fast path was asked, if there is one, with these responses."""
         return list(taken) if self.name == "fast" else []
 
 

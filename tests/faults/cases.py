@@ -25,7 +25,7 @@ from typing import Any
 from tests.faults.conversations import Conversation, Setting, Wrong, conversations, setting
 from tests.faults.drivers import Driver, load
 from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Traffic
-from tests.faults.watch import settle, watching
+from tests.faults.watch import let_transports_close, watching
 from tests.servers import DSN_NAME, serving
 from tests.servers.server import DSN_VARIABLE
 
@@ -145,7 +145,7 @@ class Run:
             async with asyncio.TaskGroup() as group:
                 for case in cases:
                     group.create_task(one(case))
-            await settle()
+            await let_transports_close()
         self.report.noise.update(noise)
 
     async def _case(self, case: Case) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 from aiomysql_pool import create_pool
 from tests.faults.load import LIMITS, POOL, Load
-from tests.faults.watch import settle, watching
+from tests.faults.watch import let_transports_close, watching
 from tests.servers import Server
 from tests.servers.galera import Node, cluster
 from tests.servers.instance import frozen
@@ -71,7 +71,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Was nothing lost, and nothing left behind?"""
+        """Whether nothing was lost, and nothing left behind."""
         return not (any(self.missing) or self.noise or self.left)
 
 
@@ -126,7 +126,7 @@ class Round:
                 yield
                 for load in self._loads:
                     load.over = True
-            await settle()
+            await let_transports_close()
         self._account()
 
     def _others(self) -> list[Load]:

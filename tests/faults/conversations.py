@@ -1,6 +1,6 @@
 """What is said between a client and a server while something goes wrong, and the right answers.
 
-Each conversation takes a fresh connection's options, checks every answer it gets, and raises
+Each conversation takes a fresh connection's options, checks every response it gets, and raises
 `Wrong` for one that isn't right.
 """
 
@@ -38,7 +38,7 @@ _tokens = itertools.count(1)
 
 
 class Wrong(Exception):
-    """A driver gave an answer that is not the right one."""
+    """A driver gave a response that is not the right one."""
 
 
 def value(n: int) -> str:

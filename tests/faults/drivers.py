@@ -25,17 +25,17 @@ class Driver:
 
     @property
     def time_limits(self) -> list[str]:
-        """Those keywords that limit how long an answer or a request may take."""
+        """Those keywords that limit how long a response or a request may take."""
         return [name for name in ("read_timeout", "write_timeout") if name in self.options]
 
     @property
     def prepares(self) -> bool:
-        """Has it prepared statements of ours: `Connection.prepare`, and a cache of them?"""
+        """Whether it has prepared statements: `Connection.prepare`, and a cache of them."""
         return "stmt_cache_size" in self.options
 
     @property
     def kills(self) -> bool:
-        """Can it stop a cancelled statement and keep the connection?"""
+        """Whether it can stop a cancelled statement and keep the connection."""
         return "on_cancel" in self.options
 
 

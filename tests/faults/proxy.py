@@ -49,12 +49,12 @@ class Kind(Enum):
 
     @property
     def harmless(self) -> bool:
-        """Is the stream that comes out the one that went in?"""
+        """Whether the stream that comes out is the one that went in."""
         return self in (Kind.NONE, Kind.DELAY, Kind.TRICKLE)
 
     @property
     def by_packet(self) -> bool:
-        """Is the place of the fault counted in packets?"""
+        """Whether the place of the fault is counted in packets."""
         return self in (Kind.DUPLICATE, Kind.REORDER, Kind.TRUNCATE, Kind.DROP)
 
 
@@ -94,7 +94,7 @@ class FaultProxy:
         self.port = 0
         self.traffic = {direction: Traffic() for direction in Direction}
         self.hit = False
-        """Has the fault happened?"""
+        """Whether the fault has happened."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 

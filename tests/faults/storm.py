@@ -1,8 +1,8 @@
-"""A storm of cancellations over a pool: no answer reaches the wrong task, and nothing is left.
+"""A storm of cancellations over a pool: no response reaches the wrong task, and nothing is left.
 
     python -m tests.faults.storm --server mysql97 --tasks 20000
 
-Tasks ask for a connection, ask the server something that nobody else asks, and check the answer.
+Tasks ask for a connection, ask the server something that nobody else asks, and check the response.
 About half of them are cancelled: after some turns of the event loop, which finds every await, or
 after some time, which finds every state of the server. Options of connect() are passed on, so that
 other ways to cancel and prepared statements go through the same storm.
@@ -25,7 +25,7 @@ from typing import Any
 
 from tests.faults.conversations import Wrong, expect
 from tests.faults.drivers import Driver, load
-from tests.faults.watch import settle, watching
+from tests.faults.watch import let_transports_close, watching
 from tests.servers import DSN_NAME, Server, serving
 from tests.servers.server import DSN_VARIABLE
 
@@ -138,7 +138,7 @@ class Storm:
             left = self._server.settled_sessions()
             if left:
                 self.report.fail("sessions left", "; ".join(left))
-            await settle()
+            await let_transports_close()
         self.report.noise.update(noise)
         return self.report
 

@@ -16,7 +16,7 @@ import pytest
 from aiomysql_core import Cursor, MySQLError, OperationalError, SSCursor, connect
 from aiomysql_pool import create_pool
 from tests.faults.load import DEADLINE, LIMITS, POOL, Load
-from tests.faults.watch import settle, watching
+from tests.faults.watch import let_transports_close, watching
 from tests.servers import DSN_NAME, Server, selected_names
 from tests.servers.instance import Instance, frozen, running_instance
 
@@ -71,7 +71,7 @@ async def under_load(instance: Instance, **options: Any) -> AsyncIterator[Load]:
             load.over = True
             await task
             assert (pool.size, pool.freesize) == (pool.freesize, pool.size)
-        await settle()
+        await let_transports_close()
     found = {identity for (identity,) in instance.server.execute("SELECT id FROM kept")}
     assert load.acknowledged - found == set(), "acknowledged and lost"
     assert noise == {}
@@ -127,7 +127,7 @@ async def test_sessions_killed_under_load(instance: Instance) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_session_killed_in_the_middle(instance: Instance, *, streamed: bool) -> None:
-    """Whoever waits for its answer is told at once, and so is whoever comes next."""
+    """Whoever waits for its response is told at once, and so is whoever comes next."""
     # Without time-outs of our own, which would end it as well.
     connection = await connect(**instance.server.connect_args)
     cursor = await connection.cursor(SSCursor if streamed else Cursor)

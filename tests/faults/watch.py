@@ -65,8 +65,8 @@ def watching(*, ignore: tuple[str, ...] = ()) -> Iterator[Counter[str]]:
         noise["sockets left"] += open_sockets() - sockets
 
 
-async def settle(seconds: float = 0.05) -> None:
-    """Let transports that were closed go."""
+async def let_transports_close(seconds: float = 0.05) -> None:
+    """Wait until transports that were closed are gone."""
     await asyncio.sleep(seconds)
     gc.collect()
     await asyncio.sleep(0)

@@ -69,7 +69,7 @@ def record(name: str) -> None:
         with Client((server.host, server.port), options) as client:
             prepared = [_executed_twice(client, statement.decode()) for statement in PREPARABLE]
             cached = CACHED if client.session.capabilities & CACHE_METADATA else 0
-    login, *results = recording.answers
+    login, *results = recording.responses
     (SEEDS / f"{name}-login.bin").write_bytes(case(login, LOGIN))
     for number, response in enumerate(results):
         (SEEDS / f"{name}-{number}.bin").write_bytes(case(response, number % 2 * STREAMED | cached))
@@ -82,10 +82,10 @@ def record(name: str) -> None:
 
 def _executed_twice(client: Client, statement: str) -> bytes:
     prepared = client.prepare(statement)
-    responses = client.answer
+    responses = client.response
     for _ in range(2):
         client.run(Execute(prepared, NO_PARAMETERS))
-        responses += client.answer
+        responses += client.response
     return responses
 
 

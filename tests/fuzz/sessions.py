@@ -148,7 +148,7 @@ def _check_ended(session: Session, exchanges: list[Exchange]) -> None:
             raise Broken(f"not a DB-API error: {error!r}") from error
         # Session.receive wraps what it did not foresee.
         cause = error.__cause__
-        if "can't read the server's answer" in str(error):
+        if "can't read the server's response" in str(error):
             raise Broken(f"not foreseen: {cause!r}") from cause
     for exchange in exchanges:
         if not exchange.done:

@@ -29,7 +29,7 @@ def test_the_scripts_of_hostile_servers() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in KEPT if "login" not in name])
-def test_good_answers_are_understood(name: str) -> None:
+def test_good_responses_are_understood(name: str) -> None:
     """Otherwise the mutations would all end at the first byte."""
     data = KEPT[name]
     if name.startswith(("mariadb", "mysql")):

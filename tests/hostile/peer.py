@@ -1,4 +1,4 @@
-"""A server that follows a script of bytes, and remembers what it was told."""
+"""A server that follows a script of bytes, and keeps what it was told."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Peer:
     sent: int = 0
     """Bytes of the last step that were sent again and again."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Is a client's connection over?"""
+    """Whether a client's connection is over."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Script:
 
     steps: Sequence[bytes]
     hang_up: bool = False
-    """Does it close the connection after that?  Else it listens until the client does."""
+    """Whether it closes the connection after that; else it listens until the client does."""
     repeated: bool = False
-    """Does the last step come again and again, unasked?"""
+    """Whether the last step comes again and again, unasked."""
 
 
 @contextlib.asynccontextmanager

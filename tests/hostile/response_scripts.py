@@ -1,4 +1,4 @@
-"""What a hostile server may answer to a query: name -> its packets, and words of the error.
+"""Responses of a hostile server to a query: name -> its packets, and words of the error.
 
 MySQL: "COM_QUERY Response", "Text Resultset".
 """

@@ -159,7 +159,7 @@ async def test_file_that_is_asked_for_twice(tmp_path: Path) -> None:
     assert peer.received.count(FILE) == 1
 
 
-async def test_answer_before_the_end_of_a_file(tmp_path: Path) -> None:
+async def test_response_before_the_end_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(FILE * 200_000)
     request = frame(b"\xfb" + str(path).encode(), 1)

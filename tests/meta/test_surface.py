@@ -191,7 +191,7 @@ def test_signatures(name: str) -> None:
 
 
 def is_special(name: str) -> bool:
-    """Is it a method that the interpreter calls, always by position?"""
+    """Whether it is a method that the interpreter calls, always by position."""
     return name.startswith("__") and name != "__init__"
 
 

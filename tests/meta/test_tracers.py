@@ -143,7 +143,7 @@ async def test_ddtrace(connect_args: dict[str, Any], monkeypatch: pytest.MonkeyP
 
 
 async def test_new_relic(connect_args: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It wraps `aiomysql.connect` and what a pool lends, and gives its proxies back to the pool."""
+    """It wraps `aiomysql.connect` and what a pool gives, and releases its proxies to the pool."""
     statements = []
 
     class TracedCursor(Proxy):
@@ -165,12 +165,12 @@ async def test_new_relic(connect_args: dict[str, Any], monkeypatch: pytest.Monke
         def cursor(self, *args: Any, **kwargs: Any) -> Any:
             return TracedManager(self.__wrapped__.cursor(*args, **kwargs))
 
-    lent = []
+    acquired = []
     pools = module("aiomysql.pool")
     original_acquire = pools.Pool._acquire
 
     async def acquire(self: Any) -> Any:
-        lent.append(self._conn_kwargs["port"])
+        acquired.append(self._conn_kwargs["port"])
         return TracedConnection(await original_acquire(self))
 
     original_connect = aiomysql.connect
@@ -201,7 +201,7 @@ async def test_new_relic(connect_args: dict[str, Any], monkeypatch: pytest.Monke
         await pool.release(connection)
         assert (pool.size, pool.freesize) == (1, 1)
     assert connects == [port]
-    assert lent == [port, port]
+    assert acquired == [port, port]
     assert statements == ["SELECT 1", "SELECT 2"]
 
 

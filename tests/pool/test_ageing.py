@@ -31,7 +31,7 @@ async def test_max_lifetime_of_idle_connections(make_pool: MakePool, server: Ser
     assert aborted_clients(server) == aborted
 
 
-async def test_max_lifetime_of_lent_connections(make_pool: MakePool) -> None:
+async def test_max_lifetime_of_acquired_connections(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1, max_lifetime=0.1)
     async with pool.acquire() as connection:
         await asyncio.sleep(0.15)
@@ -63,8 +63,8 @@ async def test_pool_recycle_counts_from_the_opening(make_pool: MakePool) -> None
 
 async def test_max_idle(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=1, maxsize=6, max_idle=0.1)
-    lent = [await pool.acquire() for _ in range(5)]
-    for connection in lent:
+    acquired = [await pool.acquire() for _ in range(5)]
+    for connection in acquired:
         pool.release(connection)
     assert pool.size == 5
     threads = thread_ids(pool)
@@ -78,8 +78,8 @@ async def test_max_idle(make_pool: MakePool, server: Server) -> None:
 async def test_what_is_needed_is_not_idle(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=0, maxsize=3, max_idle=0.1)
     for _ in range(12):
-        lent = [await pool.acquire() for _ in range(3)]
-        for connection in lent:
+        acquired = [await pool.acquire() for _ in range(3)]
+        for connection in acquired:
             pool.release(connection)
         await asyncio.sleep(0.03)
     assert pool.get_stats()["connects"] == 3
@@ -90,10 +90,10 @@ async def test_ping_after(make_pool: MakePool) -> None:
     (connection,) = pool._free
     for idle, pings in ((0, 0), (0.15, 1), (0, 1)):
         await asyncio.sleep(idle)
-        async with pool.acquire() as lent:
-            assert lent is connection
+        async with pool.acquire() as acquired:
+            assert acquired is connection
             assert pool.get_stats()["pings"] == pings
-            await one(lent, "SELECT 1")
+            await one(acquired, "SELECT 1")
 
 
 async def test_frozen_server_is_found_out_by_a_ping(
@@ -133,7 +133,7 @@ async def test_acquire_times_out_while_a_frozen_server_is_pinged(
 
 @pytest.mark.slow
 async def test_wait_timeout_of_the_server(make_pool: MakePool) -> None:
-    """What the server has closed is replaced in the background, and never lent."""
+    """What the server has closed is replaced in the background, and never acquired."""
     pool = await make_pool(minsize=2, maxsize=2)
     async with pool.acquire() as first, pool.acquire() as second:
         for connection in (first, second):

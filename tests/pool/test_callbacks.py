@@ -65,8 +65,8 @@ async def test_when_they_are_called(make_pool: MakePool, asynchronous: bool) -> 
     (connection,) = pool._free
     assert (configure.seen, check.seen, reset.seen) == ([connection], [connection], [])
     for _ in range(2):
-        async with pool.acquire() as lent:
-            assert lent is connection
+        async with pool.acquire() as acquired:
+            assert acquired is connection
     assert configure.seen == [connection]
     assert check.seen == [connection] * 3
     assert reset.seen == [connection] * 2
@@ -129,8 +129,8 @@ async def test_check_says_false(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=2, maxsize=2, check=check)
     bad, good = pool._free
     check.act = lambda connection: connection is not bad
-    async with pool.acquire() as lent:
-        assert lent is good
+    async with pool.acquire() as acquired:
+        assert acquired is good
     assert pool.get_stats()["closed_check"] == 1
     await wait_until(lambda: pool.freesize == 2)  # replaced in the background
     assert bad.closed
@@ -194,14 +194,14 @@ async def test_reset_that_fails(make_pool: MakePool, act: Any) -> None:
     reset = Recorder()
     pool = await make_pool(maxsize=1, reset=reset)
     reset.act = act
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire())
     await asyncio.sleep(0)
-    await pool.release(lent)  # raises nothing
-    assert lent.closed
+    await pool.release(acquired)  # raises nothing
+    assert acquired.closed
     reset.act = lambda connection: None
     connection = await asyncio.wait_for(waiting, 3)
-    assert connection is not lent
+    assert connection is not acquired
     await pool.release(connection)
     assert list(pool._free) == [connection]
     assert pool.get_stats()["closed_reset"] == 1
@@ -212,9 +212,9 @@ async def test_reset_that_hangs(make_pool: MakePool, monkeypatch: pytest.MonkeyP
     reset = Recorder()
     reset.act = wait_long
     pool = await make_pool(maxsize=1, reset=reset)
-    async with pool.acquire() as lent:
+    async with pool.acquire() as acquired:
         pass
-    assert lent.closed
+    assert acquired.closed
 
 
 async def test_releasing_task_is_cancelled_while_reset_runs(make_pool: MakePool) -> None:

@@ -42,7 +42,7 @@ async def cancelled_use(pool: Pool, *statements: str) -> int:
 
 
 @pytest.mark.parametrize("reset_session", [None, "rollback", "full"])
-async def test_lent_when_it_is_clean(
+async def test_acquired_when_it_is_clean(
     connect_args: dict[str, Any], reset_session: str | None
 ) -> None:
     options: dict[str, Any] = {"maxsize": 1, "on_cancel": "kill", "reset_session": reset_session}

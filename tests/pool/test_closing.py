@@ -55,7 +55,7 @@ async def test_close_and_wait_closed_may_be_repeated(make_pool: MakePool) -> Non
     assert pool.closed
 
 
-async def test_wait_closed_waits_for_lent_connections(make_pool: MakePool, server: Server) -> None:
+async def test_wait_closed_waits_for_acquired_ones(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=3)
     threads = thread_ids(pool)
     first, second = await pool.acquire(), await pool.acquire()
@@ -81,53 +81,53 @@ async def test_wait_closed_waits_for_lent_connections(make_pool: MakePool, serve
 
 async def test_wait_closed_may_be_cancelled_half_way(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=2)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     pool.close()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(pool.wait_closed(), 0.05)
     assert not pool.closed
-    assert await one(lent, "SELECT 1") == 1
-    pool.release(lent)
+    assert await one(acquired, "SELECT 1") == 1
+    pool.release(acquired)
     await pool.wait_closed()
     assert pool.closed
 
 
 async def test_waiters_of_a_closing_pool_get_an_error(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire())
     await wait_until(lambda: pool._leases.waiting == 1)
     pool.close()
     with pytest.raises(PoolClosed):
         await waiting
-    pool.release(lent)
+    pool.release(acquired)
     async with asyncio.timeout(3):
         await pool.wait_closed()
 
 
-async def test_terminate_closes_lent_connections(make_pool: MakePool, server: Server) -> None:
+async def test_terminate_closes_acquired_connections(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=2)
     threads = thread_ids(pool)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     pool.terminate()
-    assert lent.closed
+    assert acquired.closed
     assert not pool._used
     await pool.wait_closed()
-    pool.release(lent)
+    pool.release(acquired)
     assert pool.size == 0
     assert alive(server, threads) == set()
 
 
 async def test_terminate_just_after_the_hand_over(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire())
     await wait_until(lambda: pool._leases.waiting == 1)
-    pool.release(lent)
+    pool.release(acquired)
     pool.terminate()
     with pytest.raises(PoolClosed):
         await waiting
-    assert lent.closed
+    assert acquired.closed
     assert not pool._shutdown.terminated
 
 
@@ -164,7 +164,7 @@ async def test_lost_idle_connections_are_opened_again_in_the_background(
         assert last in pool._free
 
 
-async def test_killed_lent_connection_is_dropped(make_pool: MakePool, server: Server) -> None:
+async def test_killed_acquired_connection_is_dropped(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(maxsize=1)
     async with pool.acquire() as connection:
         server.execute(f"KILL {connection.thread_id()}")

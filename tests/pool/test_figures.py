@@ -58,9 +58,9 @@ async def test_figures(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_every_closed_connection_is_counted_once(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=2, maxsize=4, reset_session="full")
     for _ in range(3):
-        lent = [await pool.acquire() for _ in range(4)]
-        lent[0].close()
-        for connection in lent:
+        acquired = [await pool.acquire() for _ in range(4)]
+        acquired[0].close()
+        for connection in acquired:
             await pool.release(connection)
         await pool.drain()
     await wait_until(lambda: not pool._opener.connects)
@@ -72,7 +72,7 @@ async def test_every_closed_connection_is_counted_once(make_pool: MakePool) -> N
 
 async def test_resize(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=1, maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(3)]
     await wait_until(lambda: pool._leases.waiting == 3)
     pool.resize(2, 4)
@@ -80,7 +80,7 @@ async def test_resize(make_pool: MakePool, server: Server) -> None:
     assert (pool.minsize, pool.maxsize, pool.size) == (2, 4, 4)
     threads = thread_ids(pool)
     aborted = aborted_clients(server)
-    pool.release(lent)
+    pool.release(acquired)
     pool.resize(0, 1)
     assert (pool.size, pool.freesize) == (3, 0)  # the idle one is closed
     pool.release(more[0])
@@ -114,12 +114,12 @@ async def test_resize_opens_what_is_missing(make_pool: MakePool) -> None:
 async def test_drain(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=2, maxsize=3)
     aborted = aborted_clients(server)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     old = thread_ids(pool)
     await pool.drain()
-    assert alive(server, old - {lent.thread_id()}) == set()
-    assert await one(lent, "SELECT 1") == 1
-    await pool.release(lent)
+    assert alive(server, old - {acquired.thread_id()}) == set()
+    assert await one(acquired, "SELECT 1") == 1
+    await pool.release(acquired)
     await wait_until(lambda: pool.freesize == 2 and not pool._shutdown.tasks)
     assert alive(server, old) == set()
     assert not old & thread_ids(pool)
@@ -146,16 +146,16 @@ async def test_closing_within_a_time(server: Server, connect_args: dict[str, Any
     aborted = aborted_clients(server)
     pool = await create_pool(minsize=3, **connect_args)
     threads = thread_ids(pool)
-    lent, used = await pool.acquire(), await pool.acquire()
+    acquired, used = await pool.acquire(), await pool.acquire()
     await used.begin()
     assert await one(used, "SELECT 1") == 1
     pool.close()
     async with asyncio.timeout(3):
         await pool.wait_closed(timeout=0.05)
-    assert (pool.closed, pool.size, lent.closed, used.closed) == (True, 0, True, True)
+    assert (pool.closed, pool.size, acquired.closed, used.closed) == (True, 0, True, True)
     assert alive(server, threads) == set()
     assert aborted_clients(server) == aborted
-    pool.release(lent)  # says nothing
+    pool.release(acquired)  # says nothing
     await pool.wait_closed(timeout=1)
 
 
@@ -181,9 +181,9 @@ async def test_closing_within_a_time_while_a_query_runs(
 @pytest.mark.slow
 async def test_closing_on_a_frozen_server(server: Server, connect_args: dict[str, Any]) -> None:
     pool = await create_pool(minsize=3, **connect_args)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     with frozen(server):
         pool.close()
         async with asyncio.timeout(4):  # a goodbye takes two seconds at most, all go at once
             await pool.wait_closed(timeout=0.05)
-    assert (pool.closed, lent.closed) == (True, True)
+    assert (pool.closed, acquired.closed) == (True, True)

@@ -91,14 +91,14 @@ async def test_terminated_and_forgotten(make_pool: MakePool) -> None:
     await pool.wait_closed()
 
 
-async def test_lent_for_too_long(make_pool: MakePool, caplog: pytest.LogCaptureFixture) -> None:
+async def test_acquired_for_too_long(make_pool: MakePool, caplog: pytest.LogCaptureFixture) -> None:
     pool = await make_pool(report_lent_after=0.05, debug=True)
     async with pool.acquire() as connection:
         await wait_until(lambda: "has been lent for" in caplog.text)
         await asyncio.sleep(0.1)
         assert await one(connection, "SELECT 1") == 1
     assert caplog.text.count("has been lent for") == 1
-    assert "in test_lent_for_too_long" in caplog.text
+    assert "in test_acquired_for_too_long" in caplog.text
 
 
 async def test_debug_mode_of_the_loop(connect_args: dict[str, Any]) -> None:
@@ -136,11 +136,11 @@ def said_in_a_child(*attempts: Callable[[], object]) -> list[str]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 async def test_forked_process(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=2)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     lines = said_in_a_child(
         lambda: pool._acquire().send(None),
         lambda: pool.acquire().__await__().send(None),
-        lambda: pool.release(lent),
+        lambda: pool.release(acquired),
         pool.close,
         pool.terminate,
     )
@@ -149,8 +149,8 @@ async def test_forked_process(make_pool: MakePool) -> None:
         assert line.startswith("InterfaceError <Pool open")
         assert f"was made in process {os.getpid()}, before this one was forked" in line
     # In this process all goes on.
-    assert await one(lent, "SELECT 1") == 1
-    pool.release(lent)
+    assert await one(acquired, "SELECT 1") == 1
+    pool.release(acquired)
     async with pool.acquire() as connection:
         assert await one(connection, "SELECT 2") == 2
 
@@ -196,8 +196,8 @@ def test_another_loop(server: Server) -> None:
         loop.close()
 
 
-@pytest.mark.parametrize("lend", [False, True])
-def test_pool_that_outlives_its_loop(server: Server, lend: bool) -> None:
+@pytest.mark.parametrize("acquire", [False, True])
+def test_pool_that_outlives_its_loop(server: Server, acquire: bool) -> None:
     """Its end, and that of its connections, raises nothing and needs no garbage collector."""
     trouble: list[Any] = []
     loop = asyncio.new_event_loop()
@@ -207,7 +207,7 @@ def test_pool_that_outlives_its_loop(server: Server, lend: bool) -> None:
         connection = await pool.acquire()
         with pytest.raises(PoolTimeout):
             await asyncio.gather(pool.acquire(), pool.acquire(timeout=0.01))
-        if not lend:
+        if not acquire:
             pool.release(connection)
         return pool
 

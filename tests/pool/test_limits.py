@@ -17,28 +17,28 @@ from tests.servers import Server
 
 async def test_acquire_times_out(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     for error in (PoolTimeout, OperationalError, TimeoutError):
         with pytest.raises(error, match=r"within 0.02 s: size 1, maxsize 1, acquired 1"):
             await pool.acquire(timeout=0.02)
     assert not pool._leases.waiting
     assert pool.get_stats()["timeouts"] == 3
-    pool.release(lent)
+    pool.release(acquired)
     async with pool.acquire(timeout=0) as connection:  # an idle one needs no time
         assert await one(connection, "SELECT 1") == 1
 
 
 async def test_option_timeout_holds_for_every_acquire(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1, timeout=0.02)
-    async with pool.acquire() as lent:
+    async with pool.acquire() as acquired:
         with pytest.raises(PoolTimeout, match="within 0.02 s"):
             async with pool.acquire():
                 raise AssertionError
         waiting = asyncio.ensure_future(pool.acquire(timeout=math.inf))
         await asyncio.sleep(0.06)
         assert not waiting.done()
-    assert await waiting is lent
-    pool.release(lent)
+    assert await waiting is acquired
+    pool.release(acquired)
 
 
 async def test_time_out_while_connecting(make_pool: MakePool) -> None:
@@ -52,14 +52,14 @@ async def test_time_out_while_connecting(make_pool: MakePool) -> None:
 
 async def test_time_out_just_after_the_hand_over(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire(timeout=0.05))
     await wait_until(lambda: pool._leases.waiting == 1)
-    pool.release(lent)
-    assert await waiting is lent
+    pool.release(acquired)
+    assert await waiting is acquired
     await asyncio.sleep(0.08)  # the time passes after it was served
-    assert pool._used == {lent}
-    pool.release(lent)
+    assert pool._used == {acquired}
+    pool.release(acquired)
 
 
 async def test_max_waiting(make_pool: MakePool) -> None:
@@ -81,11 +81,11 @@ async def test_max_waiting(make_pool: MakePool) -> None:
 
 async def test_a_lost_waiter_makes_room(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1, max_waiting=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     for _ in range(3):
         with pytest.raises(PoolTimeout):
             await pool.acquire(timeout=0.01)
-    pool.release(lent)
+    pool.release(acquired)
 
 
 @pytest.mark.parametrize(

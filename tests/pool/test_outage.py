@@ -97,15 +97,15 @@ async def test_freed_connection_serves_while_connects_fail(
     make_pool: MakePool, server: Server
 ) -> None:
     pool = await make_pool(minsize=0, maxsize=2)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     pool._conn_kwargs["db"] = "no_such_database"
     with pytest.raises(OperationalError, match="no_such_database"):
         await pool.acquire()
     waiting = asyncio.ensure_future(pool.acquire())
     await asyncio.sleep(0)
-    pool.release(lent)
-    assert await waiting is lent
-    pool.release(lent)
+    pool.release(acquired)
+    assert await waiting is acquired
+    pool.release(acquired)
 
 
 async def test_more_connections_than_the_server_allows(

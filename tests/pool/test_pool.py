@@ -99,7 +99,7 @@ async def test_errors_of_connect_come_through_and_leave_nothing(
     assert not [line for line in server.sessions() if "no_such_database" in line]
 
 
-async def test_idle_connections_are_lent_in_turn_without_suspension(make_pool: MakePool) -> None:
+async def test_idle_connections_are_acquired_without_suspension(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=2, maxsize=2)
     first, second = pool._free
     tasks = asyncio.all_tasks()
@@ -120,14 +120,14 @@ async def test_release_needs_no_await(make_pool: MakePool) -> None:
     assert (pool.freesize, pool.size) == (1, 1)
 
 
-async def test_release_of_what_is_not_lent(make_pool: MakePool, connection: Connection) -> None:
+async def test_release_of_what_is_not_acquired(make_pool: MakePool, connection: Connection) -> None:
     pool = await make_pool()
     with pytest.raises(InterfaceError, match="is not lent by"):
         pool.release(connection)
-    lent = await pool.acquire()
-    await pool.release(lent)
+    acquired = await pool.acquire()
+    await pool.release(acquired)
     with pytest.raises(InterfaceError, match="is not lent by"):
-        pool.release(lent)
+        pool.release(acquired)
     assert (pool.size, pool.freesize) == (1, 1)
 
 
@@ -259,16 +259,16 @@ async def test_idle_for_too_long(make_pool: MakePool, server: Server) -> None:
 
 async def test_clear(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(minsize=3, maxsize=4)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     idle = {connection.thread_id() for connection in pool._free}
     await pool.clear()
     assert (pool.size, pool.freesize) == (1, 0)
     assert alive(server, idle) == set()
-    assert await one(lent, "SELECT 1") == 1
-    await pool.release(lent)
+    assert await one(acquired, "SELECT 1") == 1
+    await pool.release(acquired)
 
 
-async def test_release_with_an_answer_half_read(make_pool: MakePool) -> None:
+async def test_release_with_a_response_half_read(make_pool: MakePool) -> None:
     """The next borrower gets neither the rest of it nor its transaction."""
     pool = await make_pool(maxsize=1)
     connection = await pool.acquire()

@@ -72,11 +72,11 @@ async def test_waiters_get_a_session_that_was_reset(make_pool: MakePool) -> None
 
 async def test_reset_of_a_session_that_was_killed(make_pool: MakePool, server: Server) -> None:
     pool = await make_pool(maxsize=1, reset_session="full")
-    lent = await pool.acquire()
-    number = lent.thread_id()
+    acquired = await pool.acquire()
+    number = acquired.thread_id()
     server.execute(f"KILL {number}")
-    await pool.release(lent)
-    await wait_until(lambda: lent.closed)
+    await pool.release(acquired)
+    await wait_until(lambda: acquired.closed)
     async with asyncio.timeout(3), pool.acquire() as connection:
         assert connection.thread_id() != number
 
@@ -85,10 +85,10 @@ async def test_closing_does_not_wait_for_a_reset_on_a_frozen_server(
     server: Server, connect_args: dict[str, Any]
 ) -> None:
     pool = await create_pool(reset_session="full", **connect_args)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     with frozen(server):
-        pool.release(lent)
+        pool.release(acquired)
         pool.close()
         async with asyncio.timeout(5):
             await pool.wait_closed(timeout=0.1)
-    assert (pool.closed, lent.closed, pool.size) == (True, True, 0)
+    assert (pool.closed, acquired.closed, pool.size) == (True, True, 0)

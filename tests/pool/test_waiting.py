@@ -32,10 +32,10 @@ async def queue_up(pool: Pool, names: Iterable[str], got: list[str]) -> list[asy
 
 async def test_first_come_first_served(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     got: list[str] = []
     tasks = await queue_up(pool, "abcdef", got)
-    pool.release(lent)
+    pool.release(acquired)
     await asyncio.gather(*tasks)
     assert got == list("abcdef")
     assert (pool.size, pool.freesize) == (1, 1)
@@ -43,10 +43,10 @@ async def test_first_come_first_served(make_pool: MakePool) -> None:
 
 async def test_late_comer_does_not_overtake(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     got: list[str] = []
     tasks = await queue_up(pool, "a", got)
-    pool.release(lent)
+    pool.release(acquired)
 
     async def late() -> None:
         async with pool.acquire():
@@ -74,10 +74,10 @@ async def stay(connection: Connection) -> None:
 )
 async def test_every_release_serves_a_waiter(make_pool: MakePool, spoil: Any) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     tasks = await queue_up(pool, "ab", [])
-    await spoil(lent)
-    pool.release(lent)
+    await spoil(acquired)
+    pool.release(acquired)
     async with asyncio.timeout(3):
         await asyncio.gather(*tasks)
     assert (pool.size, pool.freesize) == (1, 1)
@@ -85,11 +85,11 @@ async def test_every_release_serves_a_waiter(make_pool: MakePool, spoil: Any) ->
 
 async def test_cancel_while_waiting(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     got: list[str] = []
     a, b, c = await queue_up(pool, "abc", got)
     b.cancel()
-    pool.release(lent)
+    pool.release(acquired)
     results = await asyncio.gather(a, b, c, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
     assert got == ["a", "c"]
@@ -98,10 +98,10 @@ async def test_cancel_while_waiting(make_pool: MakePool) -> None:
 
 async def test_cancel_just_after_the_hand_over(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     got: list[str] = []
     a, b = await queue_up(pool, "ab", got)
-    pool.release(lent)  # a has it now, but has not run yet
+    pool.release(acquired)  # a has it now, but has not run yet
     a.cancel()
     await asyncio.gather(a, b, return_exceptions=True)
     assert a.cancelled()
@@ -111,11 +111,11 @@ async def test_cancel_just_after_the_hand_over(make_pool: MakePool) -> None:
 
 async def test_connection_lost_just_after_the_hand_over(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     got: list[str] = []
     tasks = await queue_up(pool, "ab", got)
-    pool.release(lent)
-    lent.close()
+    pool.release(acquired)
+    acquired.close()
     async with asyncio.timeout(3):
         await asyncio.gather(*tasks)
     assert got == ["a", "b"]
@@ -132,18 +132,18 @@ async def test_time_out_of_a_waiter(make_pool: MakePool) -> None:
 
 async def test_freed_connection_is_taken_while_another_is_being_opened(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=2)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     async with scripted_server(silent) as port:
         pool._conn_kwargs.update(host="127.0.0.1", port=port)
         got: list[str] = []
         (waiting,) = await queue_up(pool, "a", got)
         assert pool.size == 2
-        pool.release(lent)
+        pool.release(acquired)
         async with asyncio.timeout(1):
             await waiting
         assert got == ["a"]
         async with asyncio.timeout(1), pool.acquire() as connection:
-            assert connection is lent
+            assert connection is acquired
         pool.close()
         async with asyncio.timeout(3):
             await pool.wait_closed()
@@ -183,10 +183,10 @@ async def test_idle_connection_serves_when_a_lost_one_cannot_be_replaced(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:
     pool = await make_pool(minsize=2, maxsize=2)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     (idle,) = pool._free
-    lent.close()
-    pool.release(lent)
+    acquired.close()
+    pool.release(acquired)
     pool._conn_kwargs["db"] = "no_such_database"
     async with pool.acquire() as connection:
         assert connection is idle
@@ -196,9 +196,9 @@ async def test_idle_connection_serves_when_a_lost_one_cannot_be_replaced(
 
 async def test_lost_connections_are_replaced_up_to_minsize(make_pool: MakePool) -> None:
     pool = await make_pool(minsize=3, maxsize=3)
-    lent = await pool.acquire()
-    await lent.ensure_closed()
-    await pool.release(lent)
+    acquired = await pool.acquire()
+    await acquired.ensure_closed()
+    await pool.release(acquired)
     assert (pool.size, pool.freesize) == (3, 2)
     await wait_until(lambda: pool.freesize == 3)
 
@@ -285,23 +285,23 @@ def small_thresholds() -> Iterator[Callable[[int, Callable[[], object]], None]]:
 async def test_a_finalizer_gives_back_what_is_waited_for(
     make_pool: MakePool, options: dict[str, Any], closed: bool
 ) -> None:
-    """At whatever allocation of `acquire` that is: the connection, or a new one, is lent."""
+    """At whatever allocation of `acquire` that is: the connection, or a new one, is acquired."""
     pool = await make_pool(maxsize=1, **options)
     with small_thresholds() as lay:
         for number in range(1, 41):
-            lent = [await pool.acquire()]
+            acquired = [await pool.acquire()]
 
-            def give_back(lent: list[Connection] = lent) -> None:
+            def give_back(acquired: list[Connection] = acquired) -> None:
                 if closed:
-                    lent[0].close()
-                pool.release(lent.pop())
+                    acquired[0].close()
+                pool.release(acquired.pop())
 
             lay(number, give_back)
             task = asyncio.ensure_future(pool.acquire())
             await asyncio.sleep(0)
             gc.set_threshold(0)
             gc.collect()  # where it was not found before
-            assert not lent
+            assert not acquired
             connection = await asyncio.wait_for(task, 5)
             assert not connection.closed
             pool.release(connection)
@@ -311,12 +311,12 @@ async def test_a_finalizer_gives_back_what_is_waited_for(
 async def test_given_back_between_the_look_and_the_queue(make_pool: MakePool) -> None:
     """The same, at that very place: while `acquire` looks whether it may wait."""
     pool = await make_pool(maxsize=1, max_waiting=1)
-    lent = [await pool.acquire()]
+    acquired = [await pool.acquire()]
     refuse = pool._refuse_if_crowded
 
     def look() -> None:
         refuse()
-        pool.release(lent.pop())
+        pool.release(acquired.pop())
 
     pool._refuse_if_crowded = look  # type: ignore[method-assign]
     async with asyncio.timeout(0.5), pool.acquire():
@@ -325,7 +325,7 @@ async def test_given_back_between_the_look_and_the_queue(make_pool: MakePool) ->
 
 async def test_closed_while_somebody_queues_up(make_pool: MakePool) -> None:
     pool = await make_pool(maxsize=1, max_waiting=1)
-    lent = await pool.acquire()
+    acquired = await pool.acquire()
     refuse = pool._refuse_if_crowded
 
     def look() -> None:
@@ -336,5 +336,5 @@ async def test_closed_while_somebody_queues_up(make_pool: MakePool) -> None:
     async with asyncio.timeout(0.5):
         with pytest.raises(PoolClosed):
             await pool.acquire()
-    pool.release(lent)
+    pool.release(acquired)
     await pool.wait_closed()

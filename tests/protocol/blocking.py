@@ -32,8 +32,8 @@ class Recording:
 
     statements: list[bytes]
     sent: list[bytes] = field(default_factory=list)
-    #: One answer for the log-in, and one for each statement.
-    answers: list[bytes] = field(default_factory=list)
+    #: One response for the log-in, and one for each statement.
+    responses: list[bytes] = field(default_factory=list)
 
 
 def login_options(user: str, password: str, database: str) -> LoginOptions:
@@ -59,7 +59,7 @@ def converse(
             if statement is not None:
                 exchange = Query(statement)
             session.start(exchange)
-            answer = b""
+            response = b""
             pending = bytearray()
             while not exchange.done:
                 data = session.data_to_send()
@@ -68,10 +68,10 @@ def converse(
                     recording.sent.append(data)
                 chunk = sock.recv(1 << 16)
                 assert chunk, "the server hung up"
-                answer += chunk
+                response += chunk
                 pending += chunk
                 del pending[: session.receive(pending, 0, len(pending))]
-            recording.answers.append(answer)
+            recording.responses.append(response)
             results.append(outcome(exchange))
         session.start(Command(COMMAND.COM_QUIT))
         sock.sendall(session.data_to_send())
@@ -97,7 +97,7 @@ def outcome(exchange: Exchange) -> Any:
 def replay(
     options: LoginOptions, recording: Recording, pieces: Any
 ) -> tuple[list[Any], list[bytes]]:
-    """Feed the recorded answers to a new session; `pieces(answer)` cuts each.
+    """Feed the recorded responses to a new session; `pieces(response)` cuts each.
 
     Returns the results, and what the session would have sent.
     """
@@ -105,13 +105,13 @@ def replay(
     results: list[Any] = []
     sent: list[bytes] = []
     exchange: Exchange = Login(options)
-    for statement, answer in zip([None, *recording.statements], recording.answers, strict=True):
+    for statement, response in zip([None, *recording.statements], recording.responses, strict=True):
         if statement is not None:
             exchange = Query(statement)
         session.start(exchange)
         pending = bytearray()
         sent.append(session.data_to_send())
-        for piece in pieces(answer):
+        for piece in pieces(response):
             pending += piece
             del pending[: session.receive(pending, 0, len(pending))]
             sent.append(session.data_to_send())
@@ -139,7 +139,7 @@ class Client:
         self._socket = socket.create_connection(address, timeout=30)
         self._pending = bytearray()
         #: What came for the last exchange.
-        self.answer = b""
+        self.response = b""
         login = self.run(Login(options))
         assert login.error is None, login.error
 
@@ -154,12 +154,12 @@ class Client:
     def run(self, exchange: T) -> T:
         """Run `exchange` to its end."""
         self.session.start(exchange)
-        self.answer = b""
+        self.response = b""
         while not exchange.done:
             self._socket.sendall(self.session.data_to_send())
             chunk = self._socket.recv(1 << 16)
             assert chunk, "the server hung up"
-            self.answer += chunk
+            self.response += chunk
             self._pending += chunk
             del self._pending[: self.session.receive(self._pending, 0, len(self._pending))]
         assert not self._pending

@@ -1,4 +1,4 @@
-"""Authentication methods: known answers, and servers that ask for more than they may have."""
+"""Authentication methods: known responses, and servers that ask for more than they may have."""
 
 from __future__ import annotations
 
@@ -64,21 +64,21 @@ class Play:
         self.first = self.say(scripted.greeting(**hello))
 
     def say(self, payload: bytes) -> bytes:
-        """Send one packet; returns the payload of the client's answer."""
+        """Send one packet; returns the payload of the client's response."""
         data = bytearray(scripted.frame(payload, self.login.sequence_id))
         self.session.receive(data, 0, len(data))
-        return self._answer()
+        return self._response()
 
     def encrypt(self) -> bytes:
         """Let the client begin TLS, which it wants; returns the next payload."""
         assert self.login.tls_wanted
         self.login.tls_started()
-        return self._answer()
+        return self._response()
 
     def switch(self, plugin: str, data: bytes = NONCE + b"\0") -> bytes:
         return self.say(b"\xfe" + plugin.encode() + b"\0" + data)
 
-    def _answer(self) -> bytes:
+    def _response(self) -> bytes:
         data = self.session.data_to_send()
         self.sent += data
         return data[4:]
@@ -89,11 +89,11 @@ class Play:
         return self.login.error
 
 
-# -- known answers: recorded where a real server let the client in ---------------------------------
+# -- known responses: recorded where a real server let the client in -------------------------------
 
 
 @pytest.mark.parametrize(
-    ("plugin", "password", "nonce", "answer"),
+    ("plugin", "password", "nonce", "response"),
     [
         (
             "mysql_native_password",
@@ -127,9 +127,9 @@ class Play:
         ),
     ],
 )
-def test_scrambles(plugin: str, password: str, nonce: str, answer: str) -> None:
+def test_scrambles(plugin: str, password: str, nonce: str, response: str) -> None:
     method = AUTH_METHODS[plugin](context(password, bytes.fromhex(nonce), allow_old_password=True))
-    assert method.start().hex() == answer
+    assert method.start().hex() == response
 
 
 @pytest.mark.parametrize("plugin", ["mysql_native_password", "caching_sha2_password"])
@@ -193,15 +193,15 @@ def test_client_ed25519(password: str, public_key: str) -> None:
 )
 def test_parsec(password: str, salt: str, public_key: str) -> None:
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key + "="))
-    answers = set()
+    responses = set()
     for _ in range(2):
         method = AUTH_METHODS["parsec"](context(password, NONCE32))
         assert method.start() == b""
-        answer = method.step(b"P\x00" + base64.b64decode(salt))
-        assert answer is not None
-        key.verify(answer[32:], NONCE32 + answer[:32])
-        answers.add(answer)
-    assert len(answers) == 2, "our part of the nonce is not random"
+        response = method.step(b"P\x00" + base64.b64decode(salt))
+        assert response is not None
+        key.verify(response[32:], NONCE32 + response[:32])
+        responses.add(response)
+    assert len(responses) == 2, "our part of the nonce is not random"
 
 
 @pytest.mark.parametrize(
@@ -301,8 +301,8 @@ def test_password_itself_is_refused_in_clear(greedy: str, tls: Tls) -> None:
 
 def test_password_itself_where_it_is_allowed() -> None:
     for options in (replace(OPTIONS, secure=True), replace(OPTIONS, allow_cleartext=True)):
-        answer = Play(options).switch("mysql_clear_password", b"")
-        assert answer == PASSWORD.encode() + b"\0"
+        response = Play(options).switch("mysql_clear_password", b"")
+        assert response == PASSWORD.encode() + b"\0"
         assert Play(options).switch("dialog", b"\x05Password: ") == PASSWORD.encode() + b"\0"
 
 
@@ -378,8 +378,8 @@ def test_nonce_of_a_wrong_length_for_later_steps() -> None:
 @pytest.mark.parametrize("data", [NONCE32, NONCE32 + b"\0", NONCE32[:31] + b"\0"])
 def test_nonce_that_ends_with_nul(data: bytes) -> None:
     """The last of 32 random bytes may be a NUL; behind them it is a terminator."""
-    answer = Play().switch("client_ed25519", data)
-    assert answer == sign(PASSWORD.encode(), data[:32])
+    response = Play().switch("client_ed25519", data)
+    assert response == sign(PASSWORD.encode(), data[:32])
 
 
 def test_nonce_of_a_wrong_length_in_the_greeting() -> None:
@@ -399,10 +399,10 @@ def test_old_password_needs_leave(switch: bytes) -> None:
     assert isinstance(play.error, OperationalError)
     assert "allow_old_password" in str(play.error)
     play = Play(replace(OPTIONS, allow_old_password=True))
-    answer = play.say(switch)
-    assert len(answer) == 9
-    assert answer.endswith(b"\0")
-    assert answer == Play(replace(OPTIONS, allow_old_password=True)).say(b"\xfe")
+    response = play.say(switch)
+    assert len(response) == 9
+    assert response.endswith(b"\0")
+    assert response == Play(replace(OPTIONS, allow_old_password=True)).say(b"\xfe")
     assert Play(replace(OPTIONS, allow_old_password=True, password=b"")).say(switch) == b""
 
 
@@ -543,7 +543,7 @@ def test_choice_waits_for_its_challenge(plugin: str) -> None:
     assert play.first.endswith(b"somebody\0\0" + plugin.encode() + b"\0\0")
 
 
-def test_long_answers_and_servers_of_old() -> None:
+def test_long_responses_and_servers_of_old() -> None:
     capabilities = scripted.CAPABILITIES & ~CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA
     options = replace(OPTIONS, secure=True, auth_plugin="mysql_clear_password")
     short = Play(replace(options, password=b"x" * 254), capabilities=capabilities)

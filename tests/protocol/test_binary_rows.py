@@ -150,7 +150,7 @@ def test_all_columns_at_once(make_binary: MakeBinaryDecoder) -> None:
     plans = [one for one, _, _ in CASES]
     decoder = make_binary(plans)
     rng = random.Random(5)
-    for _ in range(100):  # more combinations of NULLs than are remembered
+    for _ in range(100):  # more combinations of NULLs than are kept
         chosen = [rng.randrange(4) > 0 for _ in CASES]
         pairs = list(zip(chosen, CASES, strict=True))
         cells = [raw if take else None for take, (_, raw, _) in pairs]

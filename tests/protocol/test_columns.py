@@ -69,7 +69,7 @@ def test_description(cache: ColumnCache) -> None:
     assert (column.name, column.org_name, column.charsetnr) == ("ü", "on", 45)
 
 
-def test_sets_are_remembered_up_to_a_number(cache: ColumnCache) -> None:
+def test_metadata_is_kept_up_to_a_number(cache: ColumnCache) -> None:
     first = cache.compile([definition(b"first", FIELD_TYPE.LONG)])
     assert cache.compile([definition(b"first", FIELD_TYPE.LONG)]) is first
     for number in range(ColumnCache.SIZE):
@@ -158,7 +158,7 @@ def test_zeros_up_to_the_width_of_a_column(width: int, type_code: int) -> None:
 @pytest.mark.parametrize(
     ("columns", "sets", "kept"), [(100, 70, 64), (1 << 12, 6, 4), (15_000, 3, 1), (16_000, 2, 0)]
 )
-def test_column_sets_that_are_kept(columns: int, sets: int, kept: int) -> None:
+def test_metadata_that_is_kept(columns: int, sets: int, kept: int) -> None:
     """The last ones, but no more columns than are worth it: each takes a KiB or two."""
     cache = ColumnCache("utf8", decoders)
     definitions = [

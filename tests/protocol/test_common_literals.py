@@ -1,4 +1,4 @@
-"""`implementation.literals`: the C implementation writes what `Literals.literal` writes."""
+"""`literals` in C writes what `Literals.literal` writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payloads too long for the receive buffer: gathered, lent out, and read as rows."""
+"""Payloads too long for the receive buffer: gathered, received in place, and read as rows."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def new(name: str) -> MakePayload:
 
 
 @pytest.fixture
-def lender() -> MakePayload:
-    """The one that has room to lend."""
+def c_payload() -> MakePayload:
+    """The one in C, which has room."""
     found: MakePayload = part("c", payloads, "LongPayload")
     return found
 
@@ -82,15 +82,15 @@ def test_gathered_bytes(new: MakePayload) -> None:
             made[index]
 
 
-def test_nothing_is_lent_in_python() -> None:
+def test_no_room_in_python() -> None:
     made = payloads.PyLongPayload()
     assert made.room(10) is None
     with pytest.raises(ValueError, match="no room"):
         made.fill(1)
 
 
-def test_room(lender: MakePayload) -> None:
-    made = gathered(lender, b"abc")
+def test_room(c_payload: MakePayload) -> None:
+    made = gathered(c_payload, b"abc")
     for text in (b"defg", b"h"):
         view = made.room(100)
         assert view is not None
@@ -103,9 +103,9 @@ def test_room(lender: MakePayload) -> None:
     assert bytes(made) == b"abcdefghij"
 
 
-def test_room_grows_with_what_is_there(lender: MakePayload) -> None:
+def test_room_grows_with_what_is_there(c_payload: MakePayload) -> None:
     """Whoever announces much gets no memory for it."""
-    made = lender()
+    made = c_payload()
     for expected in (1 << 20, 1 << 20, 2 << 20, 4 << 20):
         view = made.room(1 << 30)
         assert view is not None
@@ -116,8 +116,8 @@ def test_room_grows_with_what_is_there(lender: MakePayload) -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 6, 1 << 40])
-def test_more_than_there_is_room(lender: MakePayload, count: int) -> None:
-    made = gathered(lender, b"abc")
+def test_more_than_there_is_room(c_payload: MakePayload, count: int) -> None:
+    made = gathered(c_payload, b"abc")
     with pytest.raises(ValueError, match="no room"):
         made.fill(count)
     view = made.room(5)
@@ -129,8 +129,8 @@ def test_more_than_there_is_room(lender: MakePayload, count: int) -> None:
     assert len(made) == 8
 
 
-def test_misuse_of_the_lender(lender: MakePayload) -> None:
-    made: Any = lender()
+def test_misuse_of_room(c_payload: MakePayload) -> None:
+    made: Any = c_payload()
     for wrong in (0, -1):
         with pytest.raises(ValueError, match="limit"):
             made.room(wrong)
@@ -149,8 +149,8 @@ def test_misuse_of_the_lender(lender: MakePayload) -> None:
     assert len(made) == 0
 
 
-def test_a_view_holds_the_bytes_in_their_place(lender: MakePayload) -> None:
-    made = gathered(lender, b"abc")
+def test_a_view_holds_the_bytes_in_their_place(c_payload: MakePayload) -> None:
+    made = gathered(c_payload, b"abc")
     view = memoryview(made)
     assert view.readonly
     with pytest.raises(BufferError):
@@ -230,28 +230,28 @@ def test_a_value_that_cannot_be_read_beside_a_long_one(name: str, new: MakePaylo
         decoder.decode_row(gathered(new, data))
 
 
-def test_the_value_is_the_payloads_own_memory(lender: MakePayload) -> None:
+def test_the_value_is_the_payloads_own_memory(c_payload: MakePayload) -> None:
     decoder = implementation("c")([INT, BYTES])
-    made = gathered(lender, payload(b"1", LONG))
+    made = gathered(c_payload, payload(b"1", LONG))
     assert decoder.decode_row(made) == (1, LONG)
     assert len(made) == 0
     made.gather(b"again", 0, 5)
     assert bytes(made) == b"again"
 
 
-def test_a_value_is_copied_while_there_is_a_view(lender: MakePayload) -> None:
+def test_a_value_is_copied_while_there_is_a_view(c_payload: MakePayload) -> None:
     decoder = implementation("c")([BYTES])
     data = payload(LONG)
-    made = gathered(lender, data)
+    made = gathered(c_payload, data)
     with memoryview(made) as view:
         assert decoder.decode_row(made) == (LONG,)
         assert bytes(view) == data
     assert decoder.decode_row(made) == (LONG,)
 
 
-def test_a_converter_that_reads_the_same_payload(lender: MakePayload) -> None:
+def test_a_converter_that_reads_the_same_payload(c_payload: MakePayload) -> None:
     inner = implementation("c")([BYTES, BYTES])
-    made = gathered(lender, payload(b"1", LONG))
+    made = gathered(c_payload, payload(b"1", LONG))
 
     def convert(_: Any) -> Any:
         with pytest.raises(BufferError):
@@ -265,7 +265,7 @@ def test_a_converter_that_reads_the_same_payload(lender: MakePayload) -> None:
 # The session
 
 
-def answer(cell: bytes, *, frame: int = 0xFFFFFF) -> bytes:
+def response(cell: bytes, *, frame: int = 0xFFFFFF) -> bytes:
     """A result set with one cell, in frames of `frame` bytes at most."""
     row = payload(cell)
     pieces = [row[at : at + frame] for at in range(0, len(row) + 1, frame)]
@@ -274,17 +274,17 @@ def answer(cell: bytes, *, frame: int = 0xFFFFFF) -> bytes:
     return scripted.frames(b"\x01", column, end, *pieces, end)
 
 
-@pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C implementation lends room")
+@pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C implementation has room")
 @pytest.mark.parametrize("size", [70_000, 400_000, (1 << 24) - 6, (1 << 24) - 5, (2 << 24) + 11])
 @pytest.mark.parametrize("chunk", [100_000, 1 << 30])
 def test_bytes_that_are_put_where_they_belong(size: int, chunk: int) -> None:
     cell = (LONG * (size // len(LONG) + 1))[:size]
-    data = memoryview(answer(cell))
+    data = memoryview(response(cell))
     session = new_session()
     query = Query(b"SELECT 1")
     session.start(query)
     buffer = bytearray(1 << 17)
-    position = end = lent = 0
+    position = end = in_place = 0
     while position < len(data):
         room = session.room()
         if room is None:
@@ -301,22 +301,22 @@ def test_bytes_that_are_put_where_they_belong(size: int, chunk: int) -> None:
             view[:count] = data[position : position + count]
             view.release()
             assert session.receive(long_payload, 0, count) == count
-            lent += count
+            in_place += count
         position += count
         assert session.error is None
     assert query.done
     assert query.results[0].rows == [(cell,)]
-    assert lent > size - (len(buffer) + (1 << 16)) * (1 + size // 0xFFFFFF)
+    assert in_place > size - (len(buffer) + (1 << 16)) * (1 + size // 0xFFFFFF)
     assert session.room() is None
 
 
-@pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C implementation lends room")
+@pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C implementation has room")
 def test_a_view_that_was_not_released() -> None:
     """The session breaks; it doesn't read what is not there."""
     session = new_session()
     query = Query(b"SELECT 1")
     session.start(query)
-    data = bytearray(answer(LONG * 40))
+    data = bytearray(response(LONG * 40))
     assert session.receive(data, 0, 100_000) == 100_000
     room = session.room()
     assert room is not None
@@ -328,12 +328,12 @@ def test_a_view_that_was_not_released() -> None:
     room[1].release()
 
 
-def test_nothing_is_lent_without_a_long_payload() -> None:
+def test_no_room_without_a_long_payload() -> None:
     session = new_session()
     assert session.room() is None
     session.start(Query(b"SELECT 1"))
     assert session.room() is None
-    session.receive(bytearray(answer(LONG)), 0, 70_000)
+    session.receive(bytearray(response(LONG)), 0, 70_000)
     assert session.room() is None
     session.connection_lost()
     assert session.room() is None

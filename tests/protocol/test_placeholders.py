@@ -35,11 +35,11 @@ from aiomysql_protocol.values.parameters import NeedsTextError
     ],
 )
 def test_converted(statement: str, expected: str | None) -> None:
-    template = convert(statement, no_backslash_escapes=False)
+    parsed = convert(statement, no_backslash_escapes=False)
     if expected is None:
         expected = statement.replace("%s", "?")
     count = expected.count("?") - literal_marks(expected)
-    assert template == ParsedStatement(expected, count, None)
+    assert parsed == ParsedStatement(expected, count, None)
 
 
 def literal_marks(statement: str) -> int:
@@ -111,12 +111,12 @@ def test_modes(
 
 
 def test_names() -> None:
-    template = convert("SELECT %(a)s, %(b)s, %(a)s", no_backslash_escapes=False)
-    assert template == ParsedStatement("SELECT ?, ?, ?", 3, ("a", "b", "a"))
-    assert template.arrange({"a": 1, "b": None, "c": 3}) == [1, None, 1]
+    parsed = convert("SELECT %(a)s, %(b)s, %(a)s", no_backslash_escapes=False)
+    assert parsed == ParsedStatement("SELECT ?, ?, ?", 3, ("a", "b", "a"))
+    assert parsed.arrange({"a": 1, "b": None, "c": 3}) == [1, None, 1]
     for args in ({"a": 1}, (1, 2, 3), 1):
         with pytest.raises(NeedsTextError):
-            template.arrange(args)
+            parsed.arrange(args)
 
 
 def test_positions() -> None:
@@ -130,9 +130,9 @@ def test_positions() -> None:
     assert two.arrange((1, 2)) == (1, 2)
     wrong: list[tuple[ParsedStatement, Any]]
     wrong = [(one, ()), (one, {"a": 1}), (two, 1), (two, (1, 2, 3))]
-    for template, args in wrong:
+    for parsed, args in wrong:
         with pytest.raises(NeedsTextError):
-            template.arrange(args)
+            parsed.arrange(args)
 
 
 PIECES = st.sampled_from(
@@ -148,15 +148,15 @@ def test_only_the_marks_change(pieces: list[str], no_backslash: bool) -> None:
     """What is converted is the statement with `?` for each mark, and nothing else."""
     # A percent sign left alone in front of a mark would make `%%` and `s` of it.
     assume(not any(piece.replace("%%", "").endswith("%") for piece in pieces[:-1]))
-    template = convert("%s".join(pieces), no_backslash_escapes=no_backslash)
-    if template is not None:
-        assert template.parameters == len(pieces) - 1
-        assert template.statement == "?".join(pieces).replace("%%", "%")
-        assert "%s".join(pieces) % (("?",) * template.parameters) == template.statement
+    parsed = convert("%s".join(pieces), no_backslash_escapes=no_backslash)
+    if parsed is not None:
+        assert parsed.parameters == len(pieces) - 1
+        assert parsed.statement == "?".join(pieces).replace("%%", "%")
+        assert "%s".join(pieces) % (("?",) * parsed.parameters) == parsed.statement
 
 
 @pytest.mark.slow
 @given(st.text(max_size=60))
 def test_any_text(statement: str) -> None:
-    template = convert(statement, no_backslash_escapes=False)
-    assert template is None or template.statement.count("?") >= template.parameters
+    parsed = convert(statement, no_backslash_escapes=False)
+    assert parsed is None or parsed.statement.count("?") >= parsed.parameters

@@ -52,19 +52,19 @@ def test_same_rows(client: Client, mode: str) -> None:
     compared = 0
     for _ in range(1500):
         statement = random_statement(rng)
-        template = convert(
+        parsed = convert(
             statement,
             no_backslash_escapes="NO_BACKSLASH" in mode,
             ansi_quotes=rng.choice([None, "ANSI" in mode]),
         )
-        if template is None:
+        if parsed is None:
             continue
-        values: list[Any] = rng.choices(VALUES, k=template.parameters)
+        values: list[Any] = rng.choices(VALUES, k=parsed.parameters)
         try:
-            prepared = client.prepare(template.statement)
-            if prepared.parameter_count != template.parameters:
+            prepared = client.prepare(parsed.statement)
+            if prepared.parameter_count != parsed.parameters:
                 continue
-            in_binary = rows_of(client.execute(template.statement, *values))
+            in_binary = rows_of(client.execute(parsed.statement, *values))
         except (MySQLError, NeedsTextError):
             continue
         try:

@@ -272,7 +272,7 @@ def test_unchanged_metadata_is_sent_once(plain: Client, server: Server) -> None:
         metadata = done.results[0].metadata
         assert metadata is not None
         assert [item[0] for item in metadata.description] == ["a", "unchanged_column"]
-        seen.append(b"unchanged_column" in plain.answer)
+        seen.append(b"unchanged_column" in plain.response)
     assert seen[:4] == ([True, False, True, False] if caches else [True] * 4)
     assert rows_of(plain.query("SELECT 'text' AS a")) == [("text",)]
     assert rows_of(plain.query("SELECT 'text' AS a")) == [("text",)]
@@ -340,30 +340,30 @@ def exchanges(number: int, prepared: ServerStatement | None) -> Exchange:
 
 
 @pytest.mark.parametrize("number", range(len(STATEMENTS)))
-def test_answers_in_pieces(plain: Client, number: int) -> None:
+def test_responses_in_pieces(plain: Client, number: int) -> None:
     """In pieces of any size the same, from one byte to all; and so when the metadata is known."""
     preparation = plain.run(exchanges(number, None))
     assert isinstance(preparation, Prepare)
     prepared = preparation.prepared
     assert prepared is not None
-    recorded: list[tuple[bytes, Any]] = [(plain.answer, None)]
+    recorded: list[tuple[bytes, Any]] = [(plain.response, None)]
     for _ in range(2):
         done = plain.run(exchanges(number, prepared))
-        recorded.append((plain.answer, outcome(done)))
+        recorded.append((plain.response, outcome(done)))
         assert "error" not in str(recorded[-1][1]).lower()
-    longest = max(len(answer) for answer, _ in recorded)
+    longest = max(len(response) for response, _ in recorded)
     for size in [1, *range(2, longest)]:
         session = new_session()
         session.capabilities = plain.session.capabilities
         replayed: ServerStatement | None = None
-        for answer, expected in recorded:
+        for response, expected in recorded:
             exchange = exchanges(number, replayed)
             session.start(exchange)
             session.data_to_send()
             pending = bytearray()
-            for at in range(0, len(answer), size):
+            for at in range(0, len(response), size):
                 assert not exchange.done
-                pending += answer[at : at + size]
+                pending += response[at : at + size]
                 del pending[: session.receive(pending, 0, len(pending))]
             assert exchange.done
             assert session.error is None
@@ -422,7 +422,7 @@ def test_preparation_without_deprecate_eof() -> None:
         [PREPARED, definition(), definition(), EOF, definition(), LONG_EOF],
     ],
 )
-def test_malformed_answers_to_a_preparation(payloads: list[bytes]) -> None:
+def test_malformed_responses_to_a_preparation(payloads: list[bytes]) -> None:
     exchange = answered(Prepare(b"SELECT ?"), *payloads, capabilities=0)
     assert exchange.done
     assert isinstance(exchange.error, MalformedPacket)
@@ -452,19 +452,19 @@ def test_long_packet_among_binary_rows(rows: list[bytes], right: bool, streamed:
 def test_every_truncation_and_byte_change_is_a_database_error(plain: Client) -> None:
     statement, values = STATEMENTS[0]
     prepared = plain.prepare(statement)
-    answers: list[tuple[ServerStatement | None, bytes]] = [(None, plain.answer)]
+    responses: list[tuple[ServerStatement | None, bytes]] = [(None, plain.response)]
     plain.run(Execute(prepared, plain.writer.write(values)))
-    answers.append((replace(prepared), plain.answer))
+    responses.append((replace(prepared), plain.response))
     plain.run(Execute(prepared, plain.writer.write(values)))
-    answers.append((prepared, plain.answer))
-    for before, answer in answers:
-        for at in range(len(answer)):
+    responses.append((prepared, plain.response))
+    for before, response in responses:
+        for at in range(len(response)):
             for byte in (0, 1, 0x7F, 0xFB, 0xFE, 0xFF):
                 session = new_session()
                 session.capabilities = plain.session.capabilities | DEPRECATE_EOF
                 exchange = exchanges(0, before and replace(before))
                 session.start(exchange)
-                data = bytearray(answer)
+                data = bytearray(response)
                 data[at] = byte
                 session.receive(data, 0, len(data))
                 session.connection_lost()
@@ -473,4 +473,4 @@ def test_every_truncation_and_byte_change_is_a_database_error(plain: Client) -> 
                 if isinstance(exchange, Query):
                     errors += [result.error for result in exchange.results]
                 assert all(error is None or isinstance(error, MySQLError) for error in errors)
-                assert not any("can't read the server's answer" in str(error) for error in errors)
+                assert not any("can't read the server's response" in str(error) for error in errors)

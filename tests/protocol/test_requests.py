@@ -45,7 +45,7 @@ def start_execution(*args: Any) -> Any:
     return part("c", implementation, "start_execution")(*args)
 
 
-def at_rest(capabilities: int = DEPRECATE_EOF) -> Session:
+def idle_session(capabilities: int = DEPRECATE_EOF) -> Session:
     session = new_session()
     session.capabilities = capabilities
     return session
@@ -129,7 +129,7 @@ def feed(session: Session, data: bytes, size: int) -> None:
 
 @pytest.mark.parametrize("statement", [b"", b"SELECT 1", b"\0\xff" * 300, b"q" * 70_000])
 def test_queries(statement: bytes) -> None:
-    sessions = at_rest(), at_rest()
+    sessions = idle_session(), idle_session()
     query, sent = query_by("c", statement)(sessions[0])
     assert sent == query_by("python", statement)(sessions[1])[1]
     assert type(sent) is bytes
@@ -152,7 +152,7 @@ VALUES: list[tuple[object, ...]] = [
 @pytest.mark.parametrize("values", VALUES, ids=range(len(VALUES)))
 def test_executions(values: tuple[object, ...]) -> None:
     prepared = prepared_for(values)
-    sessions = at_rest(), at_rest()
+    sessions = idle_session(), idle_session()
     execution, sent = execution_by("c", prepared, values)(sessions[0])
     assert sent == execution_by("python", prepared, values)(sessions[1])[1]
     assert type(sent) is bytes
@@ -184,12 +184,12 @@ def test_executions_at_random(values: tuple[object, ...]) -> None:
         prepared = prepared_for(values)
     except Exception:  # integers of too many digits
         return
-    session = at_rest()
+    session = idle_session()
     both = start_execution(session, Execute, prepared, values)
     if both is None:
         assert not session.exchanges
     else:
-        assert both[1] == execution_by("python", prepared, values)(at_rest())[1]
+        assert both[1] == execution_by("python", prepared, values)(idle_session())[1]
 
 
 # What is declined
@@ -197,7 +197,7 @@ def test_executions_at_random(values: tuple[object, ...]) -> None:
 
 def test_a_query_that_fills_a_frame() -> None:
     """The longest that goes in one, and the first that needs two."""
-    session = at_rest()
+    session = idle_session()
     assert start_query(session, Query, b"q" * (MAX_FRAME - 1)) is None
     assert not session.exchanges
     assert not session.wants_to_send
@@ -210,7 +210,7 @@ def test_an_execution_that_fills_a_frame() -> None:
     around = 10 + 1 + 1 + 2 + 4
     for size, fits in ((MAX_FRAME - around - 1, True), (MAX_FRAME - around, False)):
         values = (b"q" * size,)
-        session = at_rest()
+        session = idle_session()
         both = start_execution(session, Execute, prepared_for(values), values)
         assert (both is not None) is fits
         assert len(session.exchanges) == fits
@@ -225,8 +225,8 @@ def queued(session: Session) -> None:
 
 
 @pytest.mark.parametrize("spoil", [broken, queued])
-def test_sessions_that_are_not_at_rest(spoil: Callable[[Session], None]) -> None:
-    session = at_rest()
+def test_sessions_that_are_not_idle(spoil: Callable[[Session], None]) -> None:
+    session = idle_session()
     spoil(session)
     assert start_query(session, Query, b"SELECT 1") is None
     assert start_execution(session, Execute, prepared_for(("a",)), ("a",)) is None
@@ -234,8 +234,8 @@ def test_sessions_that_are_not_at_rest(spoil: Callable[[Session], None]) -> None
 
 
 def test_behind_others() -> None:
-    """Requests may be started before the answers to earlier ones."""
-    session = at_rest()
+    """Requests may be started before the responses to earlier ones."""
+    session = idle_session()
     first, _ = query_by("python", b"SELECT 1")(session)
     second, _ = query_by("c", b"SELECT 2")(session)
     third, _ = execution_by("c", prepared_for(("a",)), ("a",))(session)
@@ -265,7 +265,7 @@ def test_behind_others() -> None:
 )
 def test_values_that_are_others(values: tuple[object, ...]) -> None:
     """Of another number or of other types than the last, or not of the commonest."""
-    session = at_rest()
+    session = idle_session()
     prepared = prepared_for((1, "a"))
     try:
         assert start_execution(session, Execute, prepared, values) is None
@@ -275,7 +275,7 @@ def test_values_that_are_others(values: tuple[object, ...]) -> None:
 
 
 def test_a_statement_that_was_never_run() -> None:
-    session = at_rest()
+    session = idle_session()
     assert start_execution(session, Execute, ServerStatement(1, 1, 0, 0), ("a",)) is None
     both = start_execution(session, Execute, ServerStatement(1, 0, 0, 0), ())
     assert both[1] == b"\x0a\0\0\0\x17\1\0\0\0\0\1\0\0\0"
@@ -301,7 +301,7 @@ class Wrong:
     ids=range(9),
 )
 def test_wrong_arguments(call: Callable[[Session], object]) -> None:
-    session = at_rest()
+    session = idle_session()
     with pytest.raises(TypeError):
         call(session)
     assert not session.exchanges
@@ -313,7 +313,7 @@ def test_what_is_no_session_or_statement(wrong: object) -> None:
         start_query(wrong, Query, b"SELECT 1")
     with pytest.raises(TypeError):
         start_execution(wrong, Execute, prepared_for(("a",)), ("a",))
-    session = at_rest()
+    session = idle_session()
     with pytest.raises(TypeError):
         start_execution(session, Execute, wrong, ("a",))
     assert not session.exchanges
@@ -328,8 +328,8 @@ END = b"\xfe\0\0\x22\0\1\0"
 MORE = b"\xfe\0\0\x0a\0\0\0"
 FILE = b"\xfbfile"
 
-#: Payloads of whole answers, in the text protocol and in the binary one.
-ANSWERS: dict[str, list[bytes]] = {
+#: Payloads of whole responses, in the text protocol and in the binary one.
+RESPONSES: dict[str, list[bytes]] = {
     "ok": [OK],
     "error": [ERROR],
     "no rows": [length(1), DEFINITION, END],
@@ -355,7 +355,7 @@ def both_kinds(binary: bool) -> tuple[Start, Start]:
 
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_attributes_at_first(binary: bool) -> None:
-    session = at_rest()
+    session = idle_session()
     made, written = (start(session)[0] for start in both_kinds(binary))
     assert state(made) == state(written)
     assert set(dir(made)) == set(dir(written))
@@ -366,11 +366,11 @@ def test_attributes_at_first(binary: bool) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_attributes_after_an_answer(answer: str, binary: bool, size: int) -> None:
+@pytest.mark.parametrize("response", RESPONSES)
+def test_attributes_after_a_response(response: str, binary: bool, size: int) -> None:
     """Each time the second one's metadata is known; what wakes is called as often."""
-    data = frames(*ANSWERS[answer], sequence_id=1)
-    sessions = at_rest(), at_rest()
+    data = frames(*RESPONSES[response], sequence_id=1)
+    sessions = idle_session(), idle_session()
     starts = both_kinds(binary)
     for _ in range(2):
         found = []
@@ -397,12 +397,12 @@ def test_attributes_after_an_answer(answer: str, binary: bool, size: int) -> Non
 
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_given_up(binary: bool) -> None:
-    """Before its answer: that is read and dropped."""
+    """Before its response: that is read and dropped."""
     for start in both_kinds(binary):
-        session = at_rest()
+        session = idle_session()
         exchange, _ = start(session)
         exchange.discard()
-        rows = ANSWERS["binary rows" if binary else "rows"]
+        rows = RESPONSES["binary rows" if binary else "rows"]
         feed(session, frames(*rows, sequence_id=1), 5)
         assert exchange.done
         assert not session.exchanges
@@ -413,7 +413,7 @@ def test_given_up(binary: bool) -> None:
 def test_the_connection_is_lost(binary: bool) -> None:
     states = []
     for start in both_kinds(binary):
-        session = at_rest()
+        session = idle_session()
         exchange, _ = start(session)
         session.connection_lost(ConnectionResetError("reset"))
         assert exchange.done
@@ -434,7 +434,7 @@ def test_nothing_is_held(binary: bool) -> None:
     gc.collect()
     gc.disable()
     try:
-        session = at_rest()
+        session = idle_session()
         prepared = Statement(7, 1, 0, 0)
         assert prepared.accepts(WRITER.write(("a",)))
         kind = type("Own", (Execute if binary else Query,), {})

@@ -1,4 +1,4 @@
-"""Answers read at one go: both implementations alike, and as the states of Query read them."""
+"""Responses read at one go: both implementations alike, and as the states of Query read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pymysql.constants import FIELD_TYPE, SERVER_STATUS
 from pymysql.err import Error
 
 from aiomysql_protocol.commands import query
-from aiomysql_protocol.commands import response as answers
+from aiomysql_protocol.commands import response as responses
 from aiomysql_protocol.commands.prepared import Execute, ServerStatement
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.commands.response import Response
@@ -46,7 +46,7 @@ MORE = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 
 
 def reader(name: str) -> ReadResponse:
-    found: ReadResponse = part(name, answers, "read_response")
+    found: ReadResponse = part(name, responses, "read_response")
     return found
 
 
@@ -161,13 +161,13 @@ def test_what_is_no_ok_packet(read: ReadResponse) -> None:
 
 
 def test_only_what_lies_between_start_and_end(read: ReadResponse) -> None:
-    answer = frames(ok_payload(9), sequence_id=1)
-    data = b"\xaa" * 7 + answer + answer
+    response = frames(ok_payload(9), sequence_id=1)
+    data = b"\xaa" * 7 + response + response
     found = read([], data, 7, len(data))
     assert found is not None
-    assert (found.position, found.ok) == (7 + len(answer), Ok(9, 0, 2))
+    assert (found.position, found.ok) == (7 + len(response), Ok(9, 0, 2))
     assert read([], data, 7, 7) is None
-    assert read([], data, 7, 6 + len(answer)) is None
+    assert read([], data, 7, 6 + len(response)) is None
 
 
 # Result sets
@@ -271,7 +271,7 @@ class Raising:
         raise self.error
 
 
-def test_an_error_that_is_no_error_of_the_answer(read: ReadResponse) -> None:
+def test_an_error_that_is_no_error_of_the_response(read: ReadResponse) -> None:
     known = prefix(Raising(ZeroDivisionError("here")), b"d")
     data = whole(known, [])
     with pytest.raises(ZeroDivisionError, match="here"):
@@ -338,8 +338,8 @@ def seen(read: ReadResponse, known: list[MetadataPrefix], data: bytes) -> object
 
 
 @st.composite
-def changed_answers(draw: st.DrawFn) -> tuple[int, bytes]:
-    """Which of BOTH, and an answer of that kind, mostly with something wrong."""
+def changed_responses(draw: st.DrawFn) -> tuple[int, bytes]:
+    """Which of BOTH, and a response of that kind, mostly with something wrong."""
     which = draw(st.integers(0, 1))
     known = BOTH[which][0]("python")
     rows = draw(st.lists(st.sampled_from(BOTH[which][1]), max_size=3))
@@ -368,9 +368,9 @@ def changed_answers(draw: st.DrawFn) -> tuple[int, bytes]:
 
 @pytest.mark.slow
 @settings(max_examples=600, deadline=None)
-@given(answer=changed_answers(), decoder=st.sampled_from(IMPLEMENTATIONS))
-def test_both_alike_on_changed_answers(answer: tuple[int, bytes], decoder: str) -> None:
-    which, data = answer
+@given(response=changed_responses(), decoder=st.sampled_from(IMPLEMENTATIONS))
+def test_both_alike_on_changed_responses(response: tuple[int, bytes], decoder: str) -> None:
+    which, data = response
     known = [BOTH[which][0](decoder)]
     assert seen(reader("c"), known, data) == seen(reader("python"), known, data)
 
@@ -392,7 +392,7 @@ WAYS: dict[str, Callable[[], Any]] = {
 def came_to(
     way: str, exchange: Query, known: list[MetadataPrefix], pieces: Sequence[bytes]
 ) -> tuple[object, ...]:
-    """What becomes of a query whose answer comes in these pieces, read in that way."""
+    """What becomes of a query whose response comes in these pieces, read in that way."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(query, "read_response", WAYS[way]())
         session = new_session()
@@ -430,9 +430,9 @@ def new_exchange(which: int) -> Query:
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["c", "python"])
 @settings(max_examples=400, deadline=None)
-@given(answer=changed_answers(), points=st.lists(st.integers(0, 200), max_size=3))
-def test_as_the_states_read_it(way: str, answer: tuple[int, bytes], points: list[int]) -> None:
-    which, data = answer
+@given(response=changed_responses(), points=st.lists(st.integers(0, 200), max_size=3))
+def test_as_the_states_read_it(way: str, response: tuple[int, bytes], points: list[int]) -> None:
+    which, data = response
     known = [BOTH[which][0]("python")]
     pieces = cut(data, points)
     by_states = came_to("by states", new_exchange(which), known, pieces)
@@ -456,7 +456,7 @@ def test_several_results_of_which_the_first_is_known(way: str) -> None:
     assert "affected_rows=4" in str(found[0])
 
 
-# Answers of servers
+# Responses of servers
 
 STATEMENTS = [
     *("DO 0", "SELECT 1", "SELECT 'ü', NULL, 1.5, NOW(6) FROM (SELECT 1) AS t WHERE 1 = 1"),
@@ -484,7 +484,7 @@ def client(server: Server) -> Iterator[Client]:
     [(statement, False) for statement in STATEMENTS]
     + [(statement, True) for statement in STATEMENTS if statement not in NOT_PREPARED],
 )
-def test_answers_of_servers(client: Client, statement: str, prepared: bool) -> None:
+def test_responses_of_servers(client: Client, statement: str, prepared: bool) -> None:
     if prepared:
         new: Callable[[], Query] = partial(
             Execute, client.prepare(statement), client.writer.write([])
@@ -494,7 +494,7 @@ def test_answers_of_servers(client: Client, statement: str, prepared: bool) -> N
     client.run(new())
     done = client.run(new())
     (first, *others) = done.results
-    known, data = done.prefixes, client.answer
+    known, data = done.prefixes, client.response
     found = [reader(name)(known, data, 0, len(data)) for name in IMPLEMENTATIONS]
     assert found[0] == found[1]
     if first.error is not None:

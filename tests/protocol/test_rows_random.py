@@ -266,7 +266,7 @@ NUMBERS = [KIND.INT, KIND.FLOAT, KIND.DECIMAL, KIND.DATETIME, KIND.DATE, KIND.TI
 def test_both_alike_on_an_odd_number_among_many(
     kind: CellKind, text: str, data: st.DataObject
 ) -> None:
-    # Whichever way a value is read, it is what the careful reader says, or refused as that does it.
+    # Whichever way a value is read, it is what the general reader says, or refused as that does it.
     read = general_reader(plan(kind))
     usual = data.draw(TEXTS[kind]).encode()
     body = frames(*map(payload, [usual] * 150 + [text.encode()] + [usual] * 150))

@@ -53,10 +53,10 @@ print(getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])(bytes(b"7" * int(sys.argv[3
 
 def runtime_of(compiler: str) -> str:
     """Where `compiler` has AddressSanitizer's runtime library; empty if it has none."""
-    answer = subprocess.run(
+    response = subprocess.run(
         [compiler, "-print-file-name=libasan.so"], text=True, capture_output=True, check=False
     )
-    path = answer.stdout.strip()
+    path = response.stdout.strip()
     return path if os.path.isabs(path) and os.path.exists(path) else ""
 
 

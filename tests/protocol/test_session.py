@@ -35,7 +35,7 @@ STATEMENTS = [
     b"SELECT 1; SELECT * FROM no_such_table; SELECT 3",
     b"SELEC nonsense",
     b"SELECT 1 FROM (SELECT 1) AS t WHERE FALSE",
-    # Once more: metadata that came before is recognised as it stands in the stream.
+    # Once more: metadata that came before is matched as it stands in the stream.
     b"SELECT 1 AS a, 'two' AS b, NULL AS c, CAST('2026-11-22' AS DATE) AS d",
     b"SELECT 1; SELECT 2, 3; DO 0; SELECT 'last'",
 ]
@@ -71,12 +71,12 @@ def test_results(recorded: tuple[Recording, list[Any]]) -> None:
     assert results[9] == results[4]
 
 
-def whole(answer: bytes) -> list[bytes]:
-    return [answer]
+def whole(response: bytes) -> list[bytes]:
+    return [response]
 
 
-def bytewise(answer: bytes) -> Iterator[bytes]:
-    return (answer[n : n + 1] for n in range(len(answer)))
+def bytewise(response: bytes) -> Iterator[bytes]:
+    return (response[n : n + 1] for n in range(len(response)))
 
 
 @pytest.mark.parametrize("pieces", [whole, bytewise])
@@ -91,7 +91,7 @@ def test_replayed(
 
 def test_cut_at_every_point(options: LoginOptions, recorded: tuple[Recording, list[Any]]) -> None:
     recording, results = recorded
-    longest = max(map(len, recording.answers))
+    longest = max(map(len, recording.responses))
     for point in range(1, longest):
         replayed, _ = replay(options, recording, lambda a, at=point: [a[:at], a[at:]])
         assert replayed == results, point
@@ -110,20 +110,20 @@ def test_long_cells_cut_anywhere(server: Server, options: LoginOptions) -> None:
 
 
 def test_pipelined(options: LoginOptions, recorded: tuple[Recording, list[Any]]) -> None:
-    """Requests written before the first answer is read get their own answers."""
+    """Requests written before the first response is read get their own responses."""
     recording, results = recorded
     session = new_session()
     login = Login(options)
     session.start(login)
-    answer = bytearray(recording.answers[0])
-    assert session.receive(answer, 0, len(answer)) == len(answer)
+    response = bytearray(recording.responses[0])
+    assert session.receive(response, 0, len(response)) == len(response)
     session.data_to_send()
     exchanges = [Query(statement) for statement in recording.statements]
     for exchange in exchanges:
         session.start(exchange)
     assert session.data_to_send() == b"".join(recording.sent[-len(exchanges) :])
-    answers = bytearray(b"".join(recording.answers[1:]))
-    assert session.receive(answers, 0, len(answers)) == len(answers)
+    responses = bytearray(b"".join(recording.responses[1:]))
+    assert session.receive(responses, 0, len(responses)) == len(responses)
     assert [outcome(exchange) for exchange in exchanges] == results[1:]
     assert session.idle
 
@@ -193,7 +193,7 @@ def test_streamed_query_asks_for_a_pause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("response", "words"),
     [
         ([b""], "empty packet"),
         ([b"\x00"], "OK packet ends"),
@@ -211,13 +211,13 @@ def test_streamed_query_asks_for_a_pause() -> None:
         ([b"\x01", column(), EOF, b"\xfe\x00"], "EOF packet ends"),
     ],
 )
-def test_malformed_answers(answer: list[bytes], words: str) -> None:
+def test_malformed_responses(response: list[bytes], words: str) -> None:
     session = logged_in()
     query = Query(b"SELECT 1")
     waiting = Command(COMMAND.COM_PING)
     session.start(query)
     session.start(waiting)
-    feed(session, scripted.frames(*answer))
+    feed(session, scripted.frames(*response))
     assert isinstance(session.error, MalformedPacket)
     assert words in str(session.error)
     assert query.done
@@ -230,16 +230,16 @@ def test_malformed_answers(answer: list[bytes], words: str) -> None:
 def test_every_truncation_and_byte_change_is_a_database_error(
     options: LoginOptions, recorded: tuple[Recording, list[Any]]
 ) -> None:
-    """No answer, however damaged, ends in anything but a DB-API error."""
+    """No response, however damaged, ends in anything but a DB-API error."""
     recording, _ = recorded
-    answer = recording.answers[1]
-    for at in range(len(answer)):
-        for value in (0x00, 0x01, 0xFB, 0xFC, 0xFE, 0xFF, answer[at] ^ 0x10):
+    response = recording.responses[1]
+    for at in range(len(response)):
+        for value in (0x00, 0x01, 0xFB, 0xFC, 0xFE, 0xFF, response[at] ^ 0x10):
             session = logged_in()
             session.capabilities = 0xFFFFFFFF
             query = Query(STATEMENTS[0])
             session.start(query)
-            damaged = bytearray(answer)
+            damaged = bytearray(response)
             damaged[at] = value
             session.receive(damaged, 0, len(damaged))
             session.connection_lost()

@@ -230,7 +230,7 @@ class Instance:
     def _wait(self, server: Server, *, ends: bool = True) -> Server:
         """The server once it answers, with its database made.
 
-        ends: does the guard still tell when the server ends?  It does so once.
+        ends: whether the guard still tells when the server ends; it does so once.
         """
         assert self._guard is not None
         assert self._guard.stdout is not None

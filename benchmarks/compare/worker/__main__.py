@@ -1,7 +1,7 @@
 """A worker: `python -m benchmarks.compare.worker SETTING`, with the setting as JSON.
 
 It reads a command per line and answers each with a line of JSON: `hello`, `open WORKLOAD`
-(which runs it once), `run`, `close` and `memory WORKLOAD`. An answer has a `status`, "ok",
+(which runs it once), `run`, `close` and `memory WORKLOAD`. A response has a `status`, "ok",
 "absent", "wrong" or "failed", and a `note` unless it is "ok".
 """
 
@@ -53,8 +53,8 @@ class Worker:
         self._stack = AsyncExitStack()
         self._job: Job | None = None
 
-    def answer(self, command: str, argument: str) -> dict[str, Any]:
-        """Do what a command says; an error is an answer as well."""
+    def respond(self, command: str, argument: str) -> dict[str, Any]:
+        """Do what a command says; an error is a response as well."""
         try:
             done: dict[str, Any] = self._runner.run(getattr(self, f"do_{command}")(argument))
         except Absent as error:
@@ -138,14 +138,14 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     setting = Setting(**given | {"sizes": Sizes(**given["sizes"])})
     pin(setting.cpu)
-    # What a driver prints must not get between the answers.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    # What a driver prints must not get between the responses.
+    responses = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     with asyncio.Runner(loop_factory=_loop_factory(setting.loop)) as runner:
         worker = Worker(setting, runner)
         for line in sys.stdin:
             command, _, argument = line.strip().partition(" ")
-            print(json.dumps(worker.answer(command, argument)), file=answers)
+            print(json.dumps(worker.respond(command, argument)), file=responses)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Internal: does this layer's C module run?  As in the protocol's module of that name.
+"""Internal: whether this layer's C module runs.  As in the protocol's module of that name.
 
 PyReady = Ready
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
@@ -13,7 +13,7 @@ from types import ModuleType
 
 from aiomysql_protocol.implementation import IMPLEMENTATION, load_accelerator
 
-#: Is there a use for this layer's C module?  It watches sockets as Windows' event loop can't.
+#: Whether there is a use for this layer's C module: Windows' event loop can't watch sockets.
 HAS_C = os.name == "posix"
 
 

@@ -134,7 +134,7 @@ class Connection(ClassicInternals, ErrorClasses):
         write_timeout: seconds that each response or request may take.  None: no limit.
         on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
         "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
-        with the same options, and keeps the connection, which whoever uses it meanwhile waits for;
+        with the same options, and keeps the connection; uses of it wait until that is done;
         it is closed if that fails or takes longer than kill_timeout (seconds).
         tcp_keepalive: seconds of silence after which the peer is probed, as often again, and taken
         for lost after three probes; or (seconds of silence, seconds between probes, probes).
@@ -652,7 +652,7 @@ class Connection(ClassicInternals, ErrorClasses):
                 await self.query(statement)
             runner.record_mode(mode)
             if self.session_charset.in_doubt:
-                runner.transaction_possible = True  # no pool lends it as it is
+                runner.transaction_possible = True  # no pool hands it out as it is
         if unread is not None:
             unread.raise_once()
 
@@ -727,7 +727,7 @@ class Connection(ClassicInternals, ErrorClasses):
         prepared statements are gone.  Character set, collation, `sql_mode`, `init_command`,
         autocommit mode and, if one was given, the default database are those asked for in `connect`
         again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
-        any error of its own the connection is closed, because nobody knows what the session is
+        any error of its own the connection is closed, because it is unknown what the session is
         like.  The server's error in results that nobody has read is raised in the end.
         """
         unread = await self.runner.drop_outstanding()

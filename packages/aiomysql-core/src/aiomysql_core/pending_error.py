@@ -38,7 +38,7 @@ class PendingError:
         return str(self._error)
 
     def raise_once(self) -> None:
-        """Raise the error, if there is one, and let go of it."""
+        """Raise the error, if there is one, and drop it."""
         error, self._error = self._error, None
         if error is None:
             return

@@ -237,7 +237,7 @@ class StatementCache:
         try:
             await self._runner.run(exchange)
         except BaseException:
-            exchange.discard()  # what nobody will close
+            exchange.discard()  # it would never be closed
             raise
         statement.prepared = exchange.prepared
         statement.session = exchange.session

@@ -1,7 +1,7 @@
 """The session: all protocol state of one connection, without any I/O.
 
-Bytes in, results out.  Requests and answers meet in a queue of exchanges: several requests may be
-started before the first answer is read; what comes in belongs to the oldest exchange that is not
+Bytes in, results out.  Requests and responses meet in a queue of exchanges: several requests may be
+started before the first response is read; what comes in belongs to the oldest exchange that is not
 done.
 
 The caller writes what `data_to_send` returns after `start` and after `receive`, and feeds `receive`
@@ -60,7 +60,7 @@ class Session:
     )
 
     def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
-        """`columns` compiles result metadata; `max_payload`: bytes, a longer answer is refused."""
+        """`columns` compiles metadata; `max_payload`: bytes; longer responses are refused."""
         #: Compiler of column sets; may be replaced while no exchange is open.
         self.columns = columns
         #: What the server said first; None before.
@@ -72,7 +72,7 @@ class Session:
         self.server_status = 0
         #: Why the session is broken; None while it works.
         self.error: BaseException | None = None
-        #: Those whose answers are outstanding, the oldest first.
+        #: Those whose responses are outstanding, the oldest first.
         self.exchanges: deque[Exchange] = deque()
         self._assembler = PayloadAssembler(max_payload)
         self._to_send: list[bytes | memoryview] = []
@@ -81,27 +81,27 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        """Is no answer outstanding?"""
+        """Whether no response is outstanding."""
         return not self.exchanges
 
     @property
     def newest(self) -> Exchange | None:
-        """The exchange whose answer comes last; None when idle."""
+        """The exchange whose response comes last; None when idle."""
         return self.exchanges[-1] if self.exchanges else None
 
     @property
     def paused(self) -> bool:
-        """Should the caller stop reading until a streamed result's rows are taken?"""
+        """Whether the caller has to stop reading until a streamed result's rows are taken."""
         return bool(self.exchanges) and self.exchanges[0].paused
 
     @property
     def in_transaction(self) -> bool:
-        """Did the server last say that a transaction is open?"""
+        """Whether the server said last that a transaction is open."""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     @property
     def no_backslash_escapes(self) -> bool:
-        """Did the server last say that backslashes are ordinary characters?"""
+        """Whether the server said last that backslashes are ordinary characters."""
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
     @property
@@ -165,7 +165,7 @@ class Session:
         size = len(payload)
         if 0 < size < MAX_FRAME:
             data = size.to_bytes(4, "little") + payload
-            # Asked when the bytes are there: whatever runs while they are made may queue others.
+            # Asked when the bytes are there: code that runs while they are made may queue others.
             if self.error is None and not self._to_send:
                 exchange.session = self
                 exchange.sequence_id = 1
@@ -181,7 +181,7 @@ class Session:
 
     @property
     def wants_to_send(self) -> bool:
-        """Would `data_to_send` return something?"""
+        """Whether `data_to_send` would return something."""
         return bool(self._to_send)
 
     def data_to_send(self) -> bytes:
@@ -270,7 +270,7 @@ class Session:
             self.fail(error)
 
     def _fail_reading(self, error: BaseException) -> None:
-        failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's answer: {error!r}")
+        failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's response: {error!r}")
         failure.__cause__ = error
         self.fail(failure)
 
@@ -314,7 +314,7 @@ class Session:
             raise parse_error(payload)
 
     def _receive_unasked(self, buffer: bytearray, position: int, end: int) -> int:
-        """Bytes while no answer is due: a server that closes the connection may say why."""
+        """Bytes while no response is due: a server that closes the connection may say why."""
         frame = self._assembler.read(buffer, position, end, 0)
         if frame.payload is None and not self._assembler.gathering:
             return frame.position

@@ -89,7 +89,7 @@ async def _create_engine(
 
 
 class Engine:
-    """Lends connections that run expressions of SQLAlchemy; made by `create_engine`."""
+    """Gives connections that run expressions of SQLAlchemy; made by `create_engine`."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Engine:
         self._pool.close()
 
     def terminate(self) -> None:
-        """Begin to close, and close lent connections at once under their borrowers."""
+        """Begin to close, and close acquired connections at once under their borrowers."""
         self._pool.terminate()
 
     async def wait_closed(self) -> None:

@@ -53,7 +53,7 @@ def _version(distribution: str) -> str:
 
 
 def _installed_as() -> str:
-    """Is it the one distribution that a checkout's root builds, and of which commit?"""
+    """A note of the one distribution that a checkout's root builds, and its commit; else empty."""
     found = _version("aiomysql")
     return f", all in one distribution, {found}" if "+bundle" in found else ""
 

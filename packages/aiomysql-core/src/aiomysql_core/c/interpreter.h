@@ -4,8 +4,8 @@
 
 #include "module.h"
 
-/* Does the event loop `loop` run, in this thread, whose id was `thread` when that was looked
- * up?  -1: an exception is set. */
+/* 1: the event loop `loop` runs in this thread, whose id was `thread` when that was looked up; 0:
+ * it does not; -1: an exception is set. */
 static inline int
 is_running_loop(const State *state, PyObject *loop, unsigned long thread)
 {

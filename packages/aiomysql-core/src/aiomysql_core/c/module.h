@@ -8,7 +8,7 @@
     X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                  \
     X(stream, "aiomysql_core.transport.socket_stream", "SocketStream")                             \
     X(statements, "aiomysql_core.statements", "StatementCache")                                    \
-    X(handle, "aiomysql_core.statements", "Statement")                                             \
+    X(statement, "aiomysql_core.statements", "Statement")                                          \
     X(session, "aiomysql_protocol.session", "Session")                                             \
     X(exchange, "aiomysql_protocol.commands.query", "Query")                                       \
     X(result, "aiomysql_protocol.commands.query", "Result")
@@ -21,8 +21,8 @@
     X(stream, waking)                                                                              \
     X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
     X(statements, usual) X(statements, version)                                                    \
-    X(handle, generation) X(handle, positional) X(handle, prepared)                                \
-    X(handle, is_simple) X(handle, session) X(handle, encoded)                                     \
+    X(statement, generation) X(statement, positional) X(statement, prepared)                       \
+    X(statement, is_simple) X(statement, session) X(statement, encoded)                            \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)             \
     X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
@@ -88,7 +88,8 @@ find_late_objects(State *state)
     return state->late_objects_found ? 0 : find_all_late_objects(state);
 }
 
-/* Is the attribute `name` of `object` this very `value`?  -1: an exception is set. */
+/* 1: the attribute `name` of `object` is this very `value`; 0: it is not; -1: an exception is
+ * set. */
 static inline int
 attribute_is(PyObject *object, PyObject *name, PyObject *value)
 {

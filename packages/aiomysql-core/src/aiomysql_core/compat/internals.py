@@ -30,7 +30,7 @@ class StreamHandle:
 
     @property
     def transport(self) -> Self:
-        """This object, which also answers what a transport is asked."""
+        """This object, which also stands for the transport."""
         return self
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

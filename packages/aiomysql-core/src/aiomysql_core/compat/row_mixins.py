@@ -43,7 +43,7 @@ class _DictCursorMixin(_RowMixin):
             self._fields.append(name)
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
-        # Not if a `_conv_row` of somebody else takes part, beside the one here and that of Cursor.
+        # Not if there is a `_conv_row` beside the one here and that of Cursor.
         makers = sum("_conv_row" in vars(cls) for cls in type(self).__mro__)
         if self.dict_type is not dict or makers > 2:
             return super()._conv_rows(rows)

@@ -154,7 +154,7 @@ class StatementCancellation:
         self.task.add_done_callback(self._done)
 
     def detach(self) -> None:
-        """Close the connection in the end, which nobody wants either."""
+        """Close the connection in the end: it has no owner any more."""
         self._on_done = None
 
     def cancel(self) -> None:
@@ -211,7 +211,7 @@ class StatementCancellation:
             self._response_read.set()
         if killing.result():
             await self._meet_late_kill()
-        if self._stream.closed:  # whatever the tasks have met
+        if self._stream.closed:  # also after an error of the tasks
             raise _lost()
 
     async def _read_response(self) -> None:

@@ -240,7 +240,7 @@ class CommandRunner(RunnerState):
             if self._cancellation is not None:
                 return self._begin_later(exchange)
             self.check_free()
-        # First of all: whatever is done from here on may run code that wants to use the runner.
+        # First of all: what is done from here on may run code that wants to use the runner.
         self._busy = True
         try:
             if self.outstanding:
@@ -390,7 +390,7 @@ class CommandRunner(RunnerState):
             finally:
                 self._unwanted = None
         if exchange.error is not None and result.error is exchange.error:
-            result.error = copy(exchange.error)  # whoever reads on is to be told, too
+            result.error = copy(exchange.error)  # for the reader of the further rows
         if self.closed:
             self._pending_error(exchange).raise_once()
         return PendingError(exchange.take_error() or file_error)
@@ -535,7 +535,7 @@ class CommandRunner(RunnerState):
         incomplete = result.unbuffered_active and not result.complete
         result.exchange.discard()
         if incomplete:
-            # Whoever still reads this result is to know that its rest was dropped.
+            # A further read of this result raises that its rest was dropped.
             result.error = result.error or err.InterfaceError(
                 0, f"the rest of this result was dropped: {why}"
             )

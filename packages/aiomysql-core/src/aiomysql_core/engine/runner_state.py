@@ -172,7 +172,7 @@ class RunnerState:
         self.record_mode(None)
 
     def claim(self) -> bool:
-        """Take the runner for the caller alone, until `release`; False: somebody else has it.
+        """Take the runner for the caller alone, until `release`; False: it is busy.
 
         No other code, of a finalizer say, runs between the check and the taking.
         """
@@ -197,7 +197,7 @@ class RunnerState:
         """Raise InterfaceError when a task waits for a response."""
         if self._busy:
             raise err.InterfaceError(
-                0, "another task is waiting for an answer on this connection: use one per task"
+                0, "another task is waiting for a response on this connection: use one per task"
             )
 
 

@@ -380,7 +380,7 @@ _last: list[tuple[tuple[Any, ...], Options]] = []
 
 
 def same_items(a: tuple[Any, ...], b: tuple[Any, ...], /) -> bool:
-    """Do two tuples hold the very same objects?"""
+    """Whether two tuples hold the very same objects."""
     return len(a) == len(b) and all(map(is_, a, b))
 
 

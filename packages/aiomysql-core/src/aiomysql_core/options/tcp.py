@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pymysql.err import NotSupportedError
 
-#: Probes without an answer after which a peer is gone, where only the time between them is given.
+#: Probes without a response after which a peer is gone, where only the time between them is given.
 _PROBES = 3
 
 # The most that Linux takes: seconds, probes, milliseconds.

@@ -136,7 +136,7 @@ def _connected_at_once(sock: socket.socket, address: Any) -> bool:
     If not, `loop.sock_connect` goes on with it, or tries again and tells the error.
     """
     if os.name != "posix":
-        return False  # Windows' proactor loop takes only sockets nobody has touched
+        return False  # Windows' proactor loop takes only sockets that were not used
     begun = sock.connect_ex(address)
     return begun == 0 or (
         begun == errno.EINPROGRESS and sock.connect_ex(address) in (0, errno.EISCONN)

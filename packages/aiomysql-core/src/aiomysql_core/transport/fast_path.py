@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FastPath(Awaitable[int | None], Protocol):
-    """`Cursor.execute` for what is done most: a statement on a connection at rest, whose whole
+    """`Cursor.execute` for the commonest case: a statement on a reusable connection, whose whole
     response comes at once.
     """
 

@@ -47,7 +47,7 @@ class SocketStream(Stream):
         self._watch()
         self._unsent = bytearray()  # always this one
         self._closing = False  # as soon as everything is sent
-        #: The receive buffer and its view, while the session lends its own in their place.
+        #: The receive buffer and its view, while the session's own are in their place.
         self._own: tuple[bytearray, memoryview] | None = None
 
     def _watch(self) -> None:
@@ -157,7 +157,7 @@ class SocketStream(Stream):
             return False
         try:
             data = session.request(exchange)
-            sock = self._sock  # whatever ran meanwhile may have closed it
+            sock = self._sock  # code that ran meanwhile may have closed it
             if sock is not None and not (self._closing or self._unsent):
                 # What nearly always happens, written out.
                 try:
@@ -249,10 +249,10 @@ class SocketStream(Stream):
             self._buffer, self._view = self._own
             self._own = None
         if not self._end:
-            lent = session.room()
-            if lent is not None:
+            room = session.room()
+            if room is not None:
                 self._own = self._buffer, self._view
-                self._buffer, self._view = lent
+                self._buffer, self._view = room
         super()._look_after(session)
 
     def _read_last_words(self, reason: OSError) -> None:

@@ -125,9 +125,9 @@ class Stream(ABC):
     def start(self, exchange: Exchange) -> bool:
         """Start `exchange` and send its request; False: nothing was done, the stream is closed.
 
-        Whoever shares the stream with others has claimed it before.  Where it is closed while the
-        request is made nothing is sent, and the exchange fails as the session does.  Raises
-        OperationalError when the request is too long.
+        Who shares the stream with others has made sure before that it is free.  If it is closed
+        while the request is made, nothing is sent, and the exchange fails as the session does.
+        Raises OperationalError when the request is too long.
         """
         if self.closed or self.from_parent_process:
             return False

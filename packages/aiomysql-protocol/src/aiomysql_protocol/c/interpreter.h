@@ -5,11 +5,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Tuples under construction.  Whatever the garbage collector tracks can be found by everybody
+/* Tuples under construction.  What the garbage collector tracks can be found by any code
  * (gc.get_objects), and a tuple with empty places crashes who looks into it: so none is shown to
  * the collector while anybody's code can run before it is complete. */
 
-/* A tuple of `count` empty places that nobody finds. */
+/* A tuple of `count` empty places that other code can't find. */
 static inline PyObject *
 new_hidden_tuple(Py_ssize_t count)
 {

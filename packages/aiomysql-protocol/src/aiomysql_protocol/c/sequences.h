@@ -5,7 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* The items of `sequence` as a tuple, which nobody changes. (PySequence_Tuple would ask an iterator
+/* The items of `sequence` as a tuple, which can't change. (PySequence_Tuple would ask an iterator
  * for them with a half-made tuple in sight.) */
 static inline PyObject *
 tuple_of(PyObject *sequence)

@@ -1,4 +1,4 @@
-"""Exchanges: a request and the state machine that reads its answer.
+"""Exchanges: a request and the state machine that reads its response.
 
 MySQL: "Command Phase".  An exchange lives in its session's queue from `Session.start` until it is
 done.
@@ -23,20 +23,20 @@ __all__ = ["Command", "Exchange", "Quit"]
 class Exchange(ExchangeState, ABC):
     """Base of all exchanges.
 
-    Whoever waits for the response sets `on_progress`; the session calls it when there is something
+    Who waits for the response sets `on_progress`; the session calls it when there is something
     new to look at: `done` has become true, or one of the subclass's own attributes says so.
     """
 
     #: What is under way, for the message when the connection is lost.
     activity: ClassVar[str] = "query"
 
-    #: Bytes of the longest payload that can be a part of its answer.
+    #: Bytes of the longest payload that can be a part of its response.
     max_payload: ClassVar[int] = MAX_PAYLOAD
 
-    #: Is `receive_rows` to be tried before frames are read one by one?
+    #: Whether `receive_rows` is to be tried before frames are read one by one.
     reads_rows: bool = False
 
-    #: May it run a statement, and so begin a transaction?
+    #: Whether it may run a statement, and so begin a transaction.
     runs_statement: bool = False
 
     #: The payload that opens the exchange; empty when the server speaks first.
@@ -44,17 +44,17 @@ class Exchange(ExchangeState, ABC):
 
     @property
     def is_simple(self) -> bool:
-        """Is its statement one of ``statements.is_simple_statement``?"""
+        """Whether its statement is simple, see ``statements.is_simple_statement``."""
         return False
 
     @property
     def paused(self) -> bool:
-        """Should no more be read from the socket until the waiter has taken what came?"""
+        """Whether the waiter has to take what came before more is read from the socket."""
         return False
 
     @abstractmethod
     def receive(self, payload: bytes | bytearray) -> None:
-        """Read one whole payload of the answer.
+        """Read one whole payload of the response.
 
         An ERR packet ends the exchange with `error`; any exception raised here breaks the session.
         """
@@ -70,14 +70,14 @@ class Exchange(ExchangeState, ABC):
         return wrong_sequence(data[3], expected)
 
     def finish(self, error: BaseException | None = None) -> None:
-        """No more answers follow."""
+        """No more responses follow."""
         self.done = True
         if error is not None and self.error is None:
             self.error = error
         self.notify()
 
     def discard(self) -> None:
-        """Nobody wants what has not come yet: read it, forget it, keep the connection in step."""
+        """Read and drop what has not come yet, so that the connection stays in step."""
         self.on_progress = None
 
     def take_error(self) -> BaseException | None:
@@ -93,7 +93,7 @@ class Exchange(ExchangeState, ABC):
         return True
 
     def notify(self) -> None:
-        """Call `on_progress`; without one, whoever wants to wait next need not."""
+        """Call `on_progress`; without one, record that there is progress."""
         on_progress = self.on_progress
         if on_progress is None:
             self.has_progress = True
@@ -115,7 +115,7 @@ class Command(Exchange):
         """`command`: one of pymysql.constants.COMMAND."""
         self.request = bytes([command]) + argument
         self.runs_statement = command not in _NO_STATEMENT
-        #: The answer; None until it came.
+        #: The response; None until it came.
         self.ok: Ok | None = None
 
     def receive(self, payload: bytes | bytearray) -> None:
@@ -127,7 +127,7 @@ class Command(Exchange):
         elif header == ERR_HEADER:
             self.finish(parse_error(payload))
         else:
-            raise malformed(f"the answer to a command begins with {bytes(payload[:8])!r}")
+            raise malformed(f"the response to a command begins with {bytes(payload[:8])!r}")
 
 
 class Quit(Exchange):
@@ -139,4 +139,4 @@ class Quit(Exchange):
         if payload[:1] == bytes([ERR_HEADER]):
             self.finish(parse_error(payload))
             return
-        raise malformed("an answer to COM_QUIT")
+        raise malformed("a response to COM_QUIT")

@@ -27,14 +27,14 @@ class ExchangeState:
     #: Nothing more will come for this exchange.
     done: bool = False
 
-    #: Something has come since anybody looked; whoever looks sets it to False.
+    #: Something has come since the last look; who looks sets it to False.
     has_progress: bool = False
 
-    #: May its answer be read by `session.quick_response`?  Without `results` that is an OK
+    #: Its response may be read by `session.quick_response`.  Without `results` that is an OK
     #: packet, of which nothing but the status flags is wanted.
     quick: bool = False
 
-    #: Is nobody to wait for more than can be kept (see `paused`)?
+    #: Whether reading pauses when more has come than is to be kept (see `paused`).
     streamed: bool = False
 
     session: Session | None = None
@@ -51,7 +51,7 @@ class ExchangeState:
     #: The files that a statement may still be asked for.
     local_files: dict[bytes, Any] | None = None
 
-    #: Of binary rows: what `quick_response` recognises, if this is what compiles metadata.
+    #: Of binary rows: what `quick_response` matches, as long as `compiled_by` compiles metadata.
     own_prefixes: list[MetadataPrefix] | None = None
     compiled_by: ColumnCache | None = None
 
@@ -68,13 +68,13 @@ class ResultState:
     #: Nothing more will come for this result.
     complete: bool = False
 
-    #: Set by whoever does not want the rows that are still to come.
+    #: The rows that are still to come are not wanted.
     skipped: bool = False
 
-    #: Are rows of a streamed result still to be taken?  Kept by the one who takes them.
+    #: Rows of a streamed result are still to be taken.  Set by the one who takes them.
     unbuffered_active: bool = False
 
-    #: Do its rows come in batches?
+    #: Its rows come in batches.
     streamed: bool = False
 
     #: Metadata; None for a statement without rows.
@@ -86,7 +86,7 @@ class ResultState:
     #: The packet that ended the result; all zero until it came.
     ok: Ok
 
-    #: The exchange it came in: for, and set by, whoever takes it from `Query.results`.
+    #: The exchange it came in: set by who takes it from `Query.results`, for its own use.
     exchange: Query
 
     #: Rows received and not taken yet.

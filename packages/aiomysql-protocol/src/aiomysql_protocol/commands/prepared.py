@@ -64,10 +64,10 @@ class ServerStatement:
     #: The frame that says that the metadata has not changed; empty where there is none.
     unchanged: bytes = field(default=b"", compare=False, repr=False)
 
-    #: Is it one of ``statements.is_simple_statement``?
+    #: Whether it is simple, see ``statements.is_simple_statement``.
     is_simple: bool = field(default=False, compare=False, repr=False)
 
-    #: What `read_response` recognises then: the frame that says so, as the metadata.
+    #: What `read_response` matches then: the frame that says so, in the metadata's place.
     prefixes: list[MetadataPrefix] | None = field(default=None, compare=False, repr=False)
 
     #: How a request to execute it begins.
@@ -84,7 +84,7 @@ class ServerStatement:
         )
 
     def accepts(self, parameters: Parameters) -> bool:
-        """Do these values mean in this statement what their literals mean?
+        """Whether these values mean in this statement what their literals mean.
 
         If not, the statement must go as text.  Raises ProgrammingError when their number is wrong.
         """
@@ -136,7 +136,7 @@ class Prepare(Exchange):
         self._discarded = False
 
     def discard(self) -> None:
-        """Nobody wants the statement: it is closed as soon as the server has prepared it."""
+        """Close the statement as soon as the server has prepared it."""
         super().discard()
         self._discarded = True
         self._close_discarded()
@@ -155,7 +155,7 @@ class Prepare(Exchange):
             self.finish(parse_error(payload))
         elif self._state is _State.RESPONSE:
             if header != OK_HEADER:
-                raise malformed(f"the answer to a preparation begins with {bytes(payload[:8])!r}")
+                raise malformed(f"the response to a preparation begins with {bytes(payload[:8])!r}")
             self._receive_response(payload)
         elif self._state is _State.DEFINITIONS:
             self._receive_definition(payload)
@@ -181,7 +181,7 @@ class Prepare(Exchange):
             self._state = _State.EOF
 
     def _receive_response(self, payload: bytes | bytearray) -> None:
-        reader = PayloadReader(payload, "the answer to a preparation", 1)
+        reader = PayloadReader(payload, "the response to a preparation", 1)
         statement_id = reader.integer(4)
         column_count = reader.integer(2)
         parameter_count = reader.integer(2)
@@ -279,14 +279,14 @@ class Execute(Query):
             self.own_prepared.compiled_by = self.columns
             self.own_prepared.prefixes = self.columns.prefixes
 
-    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
+    def _match_metadata(self, buffer: bytearray, position: int, end: int) -> int:
         unchanged = self.own_prepared.unchanged
         if (
             not unchanged
             or self.sequence_id != 1
             or not buffer.startswith(unchanged, position, end)
         ):
-            return super()._recognise(buffer, position, end)
+            return super()._match_metadata(buffer, position, end)
         found = self.own_prepared.metadata
         assert found is not None
         self.quick = False
@@ -316,13 +316,13 @@ class _Close(Exchange):
     """COM_STMT_CLOSE, which the server doesn't answer: never in a session's queue."""
 
     def receive(self, payload: bytes | bytearray) -> None:
-        raise malformed("an answer to COM_STMT_CLOSE")
+        raise malformed("a response to COM_STMT_CLOSE")
 
 
 def close_statement(session: Session, prepared: ServerStatement) -> None:
     """Have the server forget a statement.
 
-    There is no answer: the bytes go out in front of the next request (or with the next
+    There is no response: the bytes go out in front of the next request (or with the next
     ``Session.data_to_send``).
     """
     session.send_payload(

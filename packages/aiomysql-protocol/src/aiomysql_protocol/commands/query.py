@@ -68,7 +68,7 @@ class Result(ResultState):
 
     @property
     def unwanted(self) -> bool:
-        """Are further rows to be dropped?"""
+        """Whether further rows are to be dropped."""
         return self.skipped or self.error is not None
 
     @property
@@ -100,7 +100,7 @@ class Result(ResultState):
 
     @property
     def has_next(self) -> bool:
-        """Does another result follow in the same answer?"""
+        """Whether another result follows in the same response."""
         return self.ok.more_results
 
     @property
@@ -153,12 +153,12 @@ class Query(Exchange):
     #: The statement as it was before values were written into it; None: it is as it was.
     source: bytes | None = None
 
-    #: Are the rows binary?
+    #: Whether the rows are binary.
     binary: bool = False
 
     _state: _State = _State.RESPONSE
     _result: Result | None = None  # the one being read, once it has begun
-    _announced: bool = False  # does `_result` stand in `results` (or was it taken from there)?
+    _announced: bool = False  # `_result` stands in `results`, or was taken from there
     _column_count: int = 0
     _definitions: list[bytes]
     _size: int = 0  # their bytes
@@ -173,7 +173,7 @@ class Query(Exchange):
         local_files: Mapping[bytes, Any] | None = None,
     ) -> None:
         """`local_files`: the files that the server may ask for, each once: name, as it stands in
-        the statement -> whatever `take_file` is to return.
+        the statement -> what `take_file` is to return.
 
         `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
         pause (`paused`) when nobody takes them.  Many results that nobody takes ask for one, too.
@@ -208,7 +208,7 @@ class Query(Exchange):
 
     @property
     def prefixes(self) -> list[MetadataPrefix]:
-        """The metadata that is recognised as it stands in the stream."""
+        """The metadata that is matched as it stands in the stream."""
         assert self.session is not None
         return self.session.columns.prefixes
 
@@ -232,7 +232,7 @@ class Query(Exchange):
         self._stored = 0
 
     def discard(self) -> None:
-        """Nobody takes a result any more: drop them.  The server's error remains in `error`."""
+        """Drop all results that are not taken.  The server's error remains in `error`."""
         self._discarding = True
         self.quick = False
         self.on_progress = None
@@ -250,9 +250,9 @@ class Query(Exchange):
                 return position
             if not self.streamed and not self._discarding:
                 prefixes = self.prefixes if self.binary else session.columns.prefixes
-                answer = read_response(prefixes, buffer, position, end)
-                if answer is not None:
-                    position, self.sequence_id, metadata, rows, ok = answer
+                response = read_response(prefixes, buffer, position, end)
+                if response is not None:
+                    position, self.sequence_id, metadata, rows, ok = response
                     result = Result()
                     result.rows = rows
                     result.metadata = metadata
@@ -266,7 +266,7 @@ class Query(Exchange):
                     self.results.append(result)
                     self.notify()
                     return position
-            position = self._recognise(buffer, position, end)
+            position = self._match_metadata(buffer, position, end)
             if self._state is _RESPONSE:
                 return position
         result = self._reading()
@@ -314,7 +314,7 @@ class Query(Exchange):
         return result
 
     def _take_part(self, session: Session, result: Result, ok: Ok | None) -> None:
-        """An answer as far as it has come: rows of it are to come, or (`ok`) a further result."""
+        """A response as far as it has come: rows of it are to come, or (`ok`) a further result."""
         self._result = result
         self.quick = False
         if ok is None:
@@ -322,8 +322,8 @@ class Query(Exchange):
         else:
             self._end_result(session.record_status(ok))
 
-    def _recognise(self, buffer: bytearray, position: int, end: int) -> int:
-        """Pass over metadata that came before, in the first result of an answer."""
+    def _match_metadata(self, buffer: bytearray, position: int, end: int) -> int:
+        """Pass over metadata that came before, in the first result of a response."""
         prefix = self.columns.match(buffer, position, end)
         if prefix is None:
             return position
@@ -335,9 +335,9 @@ class Query(Exchange):
         return position + len(prefix.raw)
 
     def receive(self, payload: bytes | bytearray) -> None:
-        self.quick = False  # what comes now is not the first of the answer
+        self.quick = False  # what comes now is not the first of the response
         if not payload:
-            raise malformed(f"an empty packet in the answer to a query ({self._state.name})")
+            raise malformed(f"an empty packet in the response to a query ({self._state.name})")
         if payload[0] == ERR_HEADER:
             assert self.session is not None
             self.session.mark_transaction_unknown()
@@ -471,7 +471,7 @@ class Query(Exchange):
     def _refused(self, error: BaseException) -> None:
         """An ERR packet has come: nothing follows it.
 
-        `error` is for whoever looks after the connection, until somebody has been told: the
+        `error` is for the owner of the connection, until it was raised: the
         reader of the result may never come to its end.
         """
         self.error = error
@@ -497,7 +497,7 @@ class Query(Exchange):
 
     def finish(self, error: BaseException | None = None) -> None:
         if error is not None:
-            # The connection broke: the result under way ends here, and so says whoever reads it.
+            # The connection broke: the result under way ends here, and its reader raises that.
             result = self._reading()
             result.error = result.error or error
             result.complete = True

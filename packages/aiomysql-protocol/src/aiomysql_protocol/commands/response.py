@@ -1,4 +1,4 @@
-"""Answers read at one go: an OK packet, or a result set whose metadata came before.
+"""Responses read in one step: an OK packet, or a result set whose metadata came before.
 
 That is what most statements are answered with, and it needs none of the states that `Query` keeps
 for everything else.
@@ -34,18 +34,18 @@ class Response(NamedTuple):
     #: The metadata; None for a statement without rows.
     metadata: ResultMetadata | None
     rows: list[tuple[Any, ...]]
-    #: The packet that ended the answer; None when more rows are to come.
+    #: The packet that ended the response; None when more rows are to come.
     ok: Ok | None
 
 
 def read_response(
     prefixes: Sequence[MetadataPrefix], buffer: bytes | bytearray, start: int, end: int, /
 ) -> Response | None:
-    """Read the answer to a statement, whose first frame stands at buffer[start:end].
+    """Read the response to a statement, whose first frame stands at buffer[start:end].
 
-    `prefixes`: the metadata that can be recognised; passed over is what a user's function reads.
+    `prefixes`: the metadata that can be matched, except where a user's function reads values.
     Returns None for everything that is not an OK packet or a result set with known metadata, and
-    for whatever is wrong with one; nothing is consumed then.
+    for malformed ones; nothing is consumed then.
     """
     data = bytes(buffer[start:end])
     if len(data) <= _HEADER or data[3] != 1:
@@ -65,7 +65,7 @@ def read_response(
             data, len(prefix.raw), len(data), sequence_id, rows
         )
     except Error:
-        return None  # whoever reads frame by frame will meet it again
+        return None  # the reader of single frames will meet it again
     sequence_id = (sequence_id + len(rows)) & 0xFF
     ok, position = _read_ok(data, position, sequence_id, EOF_HEADER)
     if ok is not None:

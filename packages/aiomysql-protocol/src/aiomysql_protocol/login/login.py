@@ -103,15 +103,15 @@ class LoginOptions:
     client_flags: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
     tls: Tls = Tls.DISABLED
-    #: Is the channel secure as it is (a unix socket)?
+    #: Whether the channel is secure as it is (a unix socket).
     secure: bool = False
     #: Method to begin with; empty for the server's default.
     auth_plugin: str = ""
     #: The server's RSA public key, PEM.
     server_public_key: bytes | None = None
-    #: May mysql_clear_password and dialog send the password on a channel that is not secure?
+    #: Whether mysql_clear_password and dialog may send the password on an insecure channel.
     allow_cleartext: bool = False
-    #: May mysql_old_password be used?  What it sends gives the password's hash away.
+    #: Whether mysql_old_password may be used; what it sends gives the password's hash away.
     allow_old_password: bool = False
     #: Answers the prompts of the method `dialog` after the one for the password; called from
     #: within `Session.receive`, for which the connection waits.
@@ -191,7 +191,7 @@ class Login(Exchange):
 
     activity: ClassVar[str] = "the handshake"
 
-    # No server needs more, and nobody knows yet who it is.
+    # No server needs more, and which one it is isn't known yet.
     max_payload: ClassVar[int] = 1 << 20
 
     def __init__(self, options: LoginOptions) -> None:
@@ -201,7 +201,7 @@ class Login(Exchange):
         self._method: AuthMethod | None = None
         self._factor = 0  # 0 for the password, then 1 and 2
         self._steps = 0
-        #: Is it the caller's turn to start TLS?
+        #: Whether it is the caller's turn to start TLS.
         self.tls_wanted = False
         #: The method that the greeting announced; empty before.
         self.server_auth_plugin = ""
@@ -266,7 +266,7 @@ class Login(Exchange):
             self._respond()
 
     def _decide_tls(self, greeting: Greeting) -> bool:
-        """Encrypt?  Raises OperationalError 2026 when TLS is asked for and not to be had."""
+        """Whether to use TLS.  Raises OperationalError 2026 if asked for and not to be had."""
         options = self._options
         if options.tls is Tls.DISABLED:
             return False
@@ -281,7 +281,7 @@ class Login(Exchange):
         return offered
 
     def _needs_tls(self, greeting: Greeting) -> bool:
-        """Is there a password that could not be sent in clear?"""
+        """Whether there is a password that could not be sent in clear."""
         options = self._options
         own, announced = options.auth_plugin, greeting.auth_plugin
         if own in _CLEARTEXT_METHODS or announced in _CLEARTEXT_METHODS:

@@ -28,7 +28,7 @@ from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 __all__ = ["BinaryRowDecoder"]
 
 _NULL = 0xFB
-_MOST_PATTERNS = 64  # combinations of NULLs that a decoder remembers, each with a step per column
+_MOST_PATTERNS = 64  # combinations of NULLs that a decoder keeps, each with a step per column
 _MOST_STEPS = 1 << 16
 
 
@@ -48,7 +48,7 @@ class BinaryRowDecoder(FramedRows):
     encoding that Python does not have.
     """
 
-    __slots__ = ("_bitmap_size", "_careful", "_fast", "_formats", "_plans", "_sizes", "_steps")
+    __slots__ = ("_bitmap_size", "_fast", "_formats", "_general", "_plans", "_sizes", "_steps")
 
     def __init__(self, plans: Sequence[BinaryPlan]) -> None:
         self._plans = checked_binary_plans(plans)
@@ -57,16 +57,16 @@ class BinaryRowDecoder(FramedRows):
         self._bitmap_size = (len(self._plans) + 9) // 8
         self._formats = [direct_format(plan) for plan in self._plans]
         self._fast = [fast_binary_reader(plan) for plan in self._plans]
-        self._careful = [general_binary_reader(plan) for plan in self._plans]
+        self._general = [general_binary_reader(plan) for plan in self._plans]
         self._steps: dict[int, list[_Step]] = {}  # by the bitmap of NULLs
 
     def _read(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         start = pos
         pos += 1 + self._bitmap_size
         bitmap = int.from_bytes(data[start + 1 : pos], "little")
-        steps = self._steps.get(bitmap) or self._remember_steps(bitmap)
+        steps = self._steps.get(bitmap) or self._make_steps(bitmap)
         if data[start] != 0 or steps is None:
-            return self._read_carefully(data, start, end)
+            return self._read_generally(data, start, end)
         values: list[Any] = []
         append = values.append
         try:
@@ -85,16 +85,16 @@ class BinaryRowDecoder(FramedRows):
                 else:
                     append(None)
         except (MalformedPacket, DataError, *BINARY_UNREADABLE):
-            return self._read_carefully(data, start, end)
+            return self._read_generally(data, start, end)
         if pos != end:
-            return self._read_carefully(data, start, end)
+            return self._read_generally(data, start, end)
         return tuple(values)
 
-    def _read_carefully(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+    def _read_generally(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         return tuple(
             [
                 None if cell is None else read(cell)
-                for read, cell in zip(self._careful, self._split(data, pos, end), strict=True)
+                for read, cell in zip(self._general, self._split(data, pos, end), strict=True)
             ]
         )
 
@@ -128,7 +128,7 @@ class BinaryRowDecoder(FramedRows):
             raise malformed("bytes are left over after the last column of a row")
         return cells
 
-    def _remember_steps(self, bitmap: int) -> list[_Step] | None:
+    def _make_steps(self, bitmap: int) -> list[_Step] | None:
         """The steps for rows with these NULLs; None when there are too many combinations."""
         known, columns = len(self._steps), len(self._plans)
         if known >= _MOST_PATTERNS or known * columns >= _MOST_STEPS or bitmap >> 2 >> columns:

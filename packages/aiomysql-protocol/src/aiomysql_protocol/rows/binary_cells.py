@@ -164,7 +164,7 @@ def _read_timedelta(raw: bytes) -> datetime.timedelta:
 
 
 def _time_parts(raw: bytes) -> tuple[int, ...]:
-    """Negative?, days, hours, minutes, seconds, microseconds."""
+    """Whether it is negative; days, hours, minutes, seconds, microseconds."""
     if not raw:
         return (0, 0, 0, 0, 0, 0)
     return (*_TIME(raw), 0) if len(raw) == 8 else _FRACTIONAL_TIME(raw)
@@ -185,7 +185,7 @@ def fast_binary_reader(plan: BinaryPlan) -> Reader:
             return _read_datetime
         if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
             return _read_timedelta
-    # Digits that the column does not show are left to the careful reader.
+    # Digits that the column does not show are left to the general reader.
     if kind is CellKind.DATETIME and plan.type_code in _DATETIMES:
         return lambda raw: _read_datetime(_shown(raw, 7))
     if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
@@ -207,7 +207,7 @@ def _shown(raw: bytes, longest: int) -> bytes:
 def general_binary_reader(plan: BinaryPlan) -> Reader:
     """A function that reads any value of a column, and raises what ``RowDecoder.decode`` raises.
 
-    Both implementations leave to it whatever their fast paths don't know.
+    Both implementations leave to it what their fast paths don't read.
     """
     read = general_reader(plan.cell)
     renderer = _RENDERERS.get(plan.type_code)

@@ -189,7 +189,7 @@ def _unreadable(plan: CellPlan, raw: bytes) -> DataError:
 def general_reader(plan: CellPlan) -> Reader:
     """A function that reads any value of a column, and raises what ``RowDecoder.decode`` raises.
 
-    Both implementations leave to it whatever their fast paths don't know.
+    Both implementations leave to it what their fast paths don't read.
     """
     exact = _exact_reader(plan)
     converter = plan.converter

@@ -67,11 +67,11 @@ _KNOWN_CONVERTERS: dict[Converter, CellKind] = {
 #: times those of a result set with as many columns as a server knows.
 _MOST_METADATA = 1 << 24
 
-#: Column sets whose definitions measure more than this many bytes are compiled each time.
-_MOST_REMEMBERED = 1 << 18
+#: Result sets whose definitions measure more than this many bytes are compiled each time.
+_MOST_KEPT = 1 << 18
 
-#: The most columns that all remembered sets may have together: compiled, one takes a KiB or more.
-_MOST_COLUMNS_REMEMBERED = 1 << 14
+#: The most columns of all metadata that is kept: compiled, a column takes a KiB or more.
+_MOST_COLUMNS_KEPT = 1 << 14
 
 #: PEP 249's seven items of a column's description.
 DescriptionItem = tuple[str, int, None, int, int, int, bool]
@@ -106,7 +106,7 @@ class ResultMetadata(NamedTuple):
     columns: tuple[Column, ...]
     description: tuple[DescriptionItem, ...]
     decoder: RowDecoder
-    #: Are all values read without a function of the user's?
+    #: All values are read without a function of the user's.
     plain: bool
     #: What it was compiled from.
     definitions: tuple[bytes, ...]
@@ -123,13 +123,13 @@ class MetadataPrefix(NamedTuple):
 
 
 class ColumnCache:
-    """Compiles column sets, and remembers the last ones by the raw bytes of their definitions."""
+    """Compiles metadata, and keeps the last ones by the raw bytes of their definitions."""
 
-    #: How many sets are remembered.
+    #: How many are kept.
     SIZE = 64
 
-    #: How many of them are recognised as they stand in the stream: few, because each is compared.
-    BLOCKS = 8
+    #: How many of them are matched as they stand in the stream: few, because each is compared.
+    MOST_PREFIXES = 8
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class ColumnCache:
         self._use_unicode = use_unicode
         self._known: dict[tuple[bytes, ...], ResultMetadata] = {}
         self._columns_known = 0  # in all of them
-        #: The metadata that is recognised as it stands in the stream, the newest first.
+        #: The metadata that is matched as it stands in the stream, the newest first.
         self.prefixes: list[MetadataPrefix] = []
         self._binary = binary
 
@@ -159,7 +159,7 @@ class ColumnCache:
         )
 
     def compile(self, definitions: Sequence[bytes]) -> ResultMetadata:
-        """The column set of these column definition payloads.  Raises MalformedPacket."""
+        """The metadata of these column definition payloads.  Raises MalformedPacket."""
         key = tuple(definitions)
         found = self._known.get(key)
         if found is None:
@@ -172,12 +172,10 @@ class ColumnCache:
                 all(plan.kind is not CellKind.CONVERT for plan in plans),
                 key,
             )
-            if sum(map(len, key)) <= _MOST_REMEMBERED:
+            if sum(map(len, key)) <= _MOST_KEPT:
                 self._known[key] = found
                 self._columns_known += len(key)
-                while len(self._known) > self.SIZE or (
-                    self._columns_known > _MOST_COLUMNS_REMEMBERED
-                ):
+                while len(self._known) > self.SIZE or (self._columns_known > _MOST_COLUMNS_KEPT):
                     oldest = next(iter(self._known))
                     del self._known[oldest]
                     self._columns_known -= len(oldest)
@@ -186,7 +184,7 @@ class ColumnCache:
     def store(
         self, definitions: Sequence[bytes], metadata: ResultMetadata, flag: bytes = b""
     ) -> None:
-        """Recognise these definitions, and the column count before them, when they come again.
+        """Keep these definitions, with the column count before them, to match them from now on.
 
         `flag`: what stands behind the column count (see capabilities.CACHE_METADATA).
         """
@@ -196,10 +194,10 @@ class ColumnCache:
         )
         if len(raw) <= LARGE_FRAME:
             self.prefixes.insert(0, MetadataPrefix(raw, len(payloads), metadata))
-            del self.prefixes[self.BLOCKS :]
+            del self.prefixes[self.MOST_PREFIXES :]
 
     def match(self, buffer: bytearray, position: int, end: int) -> MetadataPrefix | None:
-        """A remembered prefix that stands whole at the front of buffer[position:end]."""
+        """A stored prefix that stands whole at the front of buffer[position:end]."""
         for index, prefix in enumerate(self.prefixes):
             if buffer.startswith(prefix.raw, position, end):
                 if index:
@@ -273,7 +271,7 @@ def _zerofill(column: Column) -> int:
     """Characters up to which a number's text is filled with zeros; 0: it is not.
 
     A column is never wider than that in MySQL.  What a server says beyond is cut, not refused: the
-    number is the same, and for text rows, which come with their zeros, nobody looks at the width.
+    number is the same, and for text rows, which come with their zeros, the width is not used.
     """
     if column.type_code not in FIXED_SIZES or not column.flags & FLAG.ZEROFILL:
         return 0

@@ -120,12 +120,12 @@ class FramedRows(ABC):
     def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]:
         """See ``RowDecoder.decode_row``."""
         data = bytes(payload)
-        return self._read_carefully(data, 0, len(data))
+        return self._read_generally(data, 0, len(data))
 
     def _decode(
         self, data: bytes, pos: int, end: int, sequence_id: int, rows: list[tuple[Any, ...]]
     ) -> int:
-        read = self._read_carefully if self._converts else self._read
+        read = self._read_generally if self._converts else self._read
         while end - pos >= _MANY_BYTES and not self._converts:
             start, before = pos, len(rows)
             pos = self._read_many(data, pos, min(end, pos + _AT_ONCE), sequence_id, rows)
@@ -154,7 +154,7 @@ class FramedRows(ABC):
         """The row in ``data[pos:end]``, the fast way; what it cannot do it leaves to the other."""
 
     @abstractmethod
-    def _read_carefully(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+    def _read_generally(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         """The row in ``data[pos:end]``: all of its structure is checked first."""
 
 
@@ -165,14 +165,14 @@ class TextRowDecoder(FramedRows):
     encoding that Python does not have.
     """
 
-    __slots__ = ("_careful", "_columns", "_fast", "_plans")
+    __slots__ = ("_columns", "_fast", "_general", "_plans")
 
     def __init__(self, plans: Sequence[CellPlan]) -> None:
         self._plans = checked_plans(plans)
         super().__init__(self._plans)
         self._fast = list(enumerate(map(fast_reader, self._plans)))
         self._columns = [column_reader(plan) for plan in self._plans]
-        self._careful = [general_reader(plan) for plan in self._plans]
+        self._general = [general_reader(plan) for plan in self._plans]
 
     def _read(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         start = pos
@@ -187,9 +187,9 @@ class TextRowDecoder(FramedRows):
                     pos, length = long_length(data, pos, end)
                     values[column] = read(data[pos : (pos := pos + length)])
         except (MalformedPacket, *UNREADABLE):
-            return self._read_carefully(data, start, end)
+            return self._read_generally(data, start, end)
         if pos != end:
-            return self._read_carefully(data, start, end)
+            return self._read_generally(data, start, end)
         return tuple(values)
 
     def _read_many(
@@ -242,12 +242,12 @@ class TextRowDecoder(FramedRows):
         del cells[known:]
         return cells, row
 
-    def _read_carefully(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
+    def _read_generally(self, data: bytes, pos: int, end: int) -> tuple[Any, ...]:
         cells = _split(data, pos, end, len(self._plans))
         return tuple(
             [
                 None if cell is None else read(cell)
-                for read, cell in zip(self._careful, cells, strict=True)
+                for read, cell in zip(self._general, cells, strict=True)
             ]
         )
 

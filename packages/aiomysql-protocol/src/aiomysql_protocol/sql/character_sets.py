@@ -20,8 +20,8 @@ __all__ = [
 
 
 def may_change_charset(statement: bytes) -> bool:
-    """May this text, perhaps of several statements, change how the session reads literals, by its
-    character set or its sql_mode?
+    """Whether this text, perhaps of several statements, may change how the session reads literals,
+    by its character set or its sql_mode.
 
     It may if it has, anywhere, SET with a word of those that do it, or EXECUTE, which runs what
     PREPARE has prepared: to tell a comment from what is none, servers differ too much.  (What a
@@ -37,14 +37,14 @@ def _changes_charset(statement: bytes) -> bool:
 
 
 def sets_names_to(statement: bytes, charset: Charset) -> bool:
-    """Does this text nothing else than SET NAMES, perhaps with a collation, to `charset`?"""
+    """Whether this text does nothing but SET NAMES, perhaps with a collation, to `charset`."""
     found = _SET_NAMES.fullmatch(statement)
     return found is not None and found[2].lower() == charset.server_name.encode()
 
 
 def changes_charset_within(statement: bytes, charset: Charset) -> bool:
-    """May one of several statements in this text change how the session, which has `charset`, reads
-    the values of those behind it, which are marks here?
+    """Whether one of several statements in this text may change how the session, which has
+    `charset`, reads the values of those behind it, which are marks here.
     """
     if not may_change_charset(statement):
         return False
@@ -61,8 +61,8 @@ def changes_charset_within(statement: bytes, charset: Charset) -> bool:
 
 
 def ignores_charset(statement: bytes) -> bool:
-    """Is this one statement that means the same in every character set, and gives no rows?  Or one
-    about the statement before, of which a question in between would leave nothing?
+    """Whether this is one statement that means the same in every character set and gives no rows,
+    or one about the statement before, of which a question in between would leave nothing.
     """
     return (
         statement.isascii()

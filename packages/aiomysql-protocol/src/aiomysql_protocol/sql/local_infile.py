@@ -37,8 +37,8 @@ class _Reading:
     def __init__(self, in_single: str, in_double: str, *, executes: bool, spaces: str) -> None:
         """in_single, in_double: a pattern for a character within such quotes.
 
-        executes: are comments executed that some servers execute?  spaces: behind which two dashes
-        begin a comment.
+        executes: whether comments are executed that some servers execute.  spaces: behind which two
+        dashes begin a comment.
         """
         line = rf"(?:--(?=[{spaces}]|\Z)|\#)[^\n]*+"
         if executes:

@@ -49,7 +49,7 @@ class ParsedStatement(NamedTuple):
 def convert(
     statement: str, *, no_backslash_escapes: bool | None = None, ansi_quotes: bool | None = None
 ) -> ParsedStatement | None:
-    """`statement` as a template; None: it must go as text.
+    """`statement` with the server's marks; None: it must go as text.
 
     The two modes are those of the session's sql_mode; None when it isn't known whether they are on.
     """
@@ -59,11 +59,11 @@ def convert(
         kind = match.lastgroup
         if kind is None or not scanner.take(kind, match[0]):
             return None
-    return scanner.template()
+    return scanner.parsed()
 
 
 def _quoted(quote: str, backslash: bool | None) -> str:
-    """A pattern for what stands in `quote`; `backslash`: does a backslash escape what follows?"""
+    """A pattern for what stands in `quote`; `backslash`: whether one escapes what follows."""
     if backslash is False:
         return rf"{quote}(?:[^{quote}]|{quote}{quote})*+{quote}"
     escape = r"\\.|" if backslash else ""  # where it isn't known nothing with a backslash matches
@@ -108,7 +108,7 @@ class _Scanner:
         self._names: list[str | None] = []
         self._last = ("", "")  # kind and text of the token before, also a space or a comment
         self._before = ("", "")  # of the last one that is neither
-        self._ended = False  # did a semicolon come?
+        self._ended = False  # whether a semicolon came
         self._depth = 0  # of parentheses
         self._lists: set[int] = set()  # the depths at which an ORDER BY or GROUP BY list is open
 
@@ -137,7 +137,7 @@ class _Scanner:
         self._last = self._before = (kind, text)
         return True
 
-    def template(self) -> ParsedStatement | None:
+    def parsed(self) -> ParsedStatement | None:
         """What was found."""
         named = [name for name in self._names if name is not None]
         if named and len(named) < len(self._names):
@@ -156,7 +156,7 @@ class _Scanner:
         return kind == "string" and self._before[0] == "mark"
 
     def _at_list_item(self) -> bool:
-        """Would an integer here be the position of a column?"""
+        """Whether an integer here would be the position of a column."""
         return self._depth in self._lists and self._before[1].upper() in ("BY", ",", "(")
 
     def _follow(self, kind: str, text: str) -> None:

@@ -34,8 +34,8 @@ _NOT_ESCAPING = re.compile(_QUOTED % ((b"", b"") * 2), re.DOTALL)
 
 
 def is_simple_statement(statement: bytes | str, start: int, /) -> bool:
-    """Is statement[start:] one that can neither begin a transaction which outlives it in autocommit
-    mode, nor change what later ones mean (modes, character set, default database)?
+    """Whether statement[start:] can neither begin a transaction which outlives it in autocommit
+    mode, nor change what later ones mean (modes, character set, default database).
 
     start: in bytes; a str is looked at in UTF-8.
     Only what is known for certain counts: one statement that begins with one of some words, behind

@@ -115,7 +115,7 @@ class Literals:
         """`encoders`: type -> encoder(value, mapping); entries that are PyMySQL's own defaults, and
         those whose key is not a type, are passed over, so that a whole `conv` mapping may be given.
         """
-        #: Does the session's sql_mode have NO_BACKSLASH_ESCAPES?  Kept up to date by the caller.
+        #: Whether the session's sql_mode has NO_BACKSLASH_ESCAPES; kept up to date by the caller.
         self.no_backslash_escapes = False
         self._custom = custom_encoders(encoders) if encoders else {}
         # What an encoder is called with: it may hand values on to PyMySQL's functions.

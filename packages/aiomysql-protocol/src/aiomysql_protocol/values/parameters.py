@@ -97,7 +97,7 @@ _ONLY_BYTES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.BLOB})
 
 
 def accepted(type_code: int, charsetnr: int, length: int) -> frozenset[int] | None:
-    """The types of parameters that may be sent for one that the server describes so in its answer
+    """The types of parameters that may be sent for one that the server describes so in its response
     to COM_STMT_PREPARE; None: all.
     """
     if type_code == FIELD_TYPE.NULL or not length:

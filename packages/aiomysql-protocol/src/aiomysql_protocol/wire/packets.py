@@ -40,7 +40,7 @@ class Ok(NamedTuple):
 
     @property
     def more_results(self) -> bool:
-        """Does another result follow in the same answer?"""
+        """Whether another result follows in the same response."""
         return bool(self.server_status & SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS)
 
 

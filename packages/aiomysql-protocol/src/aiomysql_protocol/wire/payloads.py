@@ -1,6 +1,7 @@
 """Payloads as they stand in the receive buffer, and those that are too long for it.
 
-Of the ``LongPayload`` in C a row's value can be made without a copy, and it can lend its room.
+Of the ``LongPayload`` in C a row's value can be made without a copy, and bytes can be received
+right into its memory.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ extern PyType_Spec CursorState_spec;
 
 PyObject *CursorState_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
-/* Is the whole response there that `result` came in, no result behind it, and no error in it that
- * nobody was told of?  -1: an exception is set. */
+/* 1: the response that `result` came in is there as a whole, has no result behind it, and no error
+ * that nobody was told of; 0: not so; -1: an exception is set. */
 int is_finished(const State *state, PyObject *result);
 
 #endif

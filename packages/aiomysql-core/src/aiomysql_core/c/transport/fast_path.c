@@ -1,7 +1,7 @@
-/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done
- * here is what cursors.py, runner.py, statements.py and socket_stream.py do, step by
- * step.  Wherever something else is to be done `begin` changes nothing and says so, and awaiting
- * leaves the result to be taken. */
+/* Python objects keep all state (connection, runner, session, exchange, cursor): what is done here
+ * is what cursors.py, engine/runner.py, statements.py and transport/socket_stream.py do, step by
+ * step.  Wherever something else is to be done `begin` changes nothing and returns False, and
+ * awaiting leaves the result to be taken. */
 #include "transport/fast_path.h"
 
 #include "dealloc.h"
@@ -73,7 +73,7 @@ fast_record_start(FastPath *self, const State *state)
         }
         Py_DECREF(done);
     }
-    Py_XSETREF(cursor->_last_executed, Py_NewRef(self->statement));
+    Py_XSETREF(cursor->_last_executed, Py_NewRef(self->encoded));
     Py_XSETREF(SLOT(state, self->runner, runner_result), Py_NewRef(Py_None));
     if (SLOT(state, self->runner, runner_autocommit) != Py_True &&
         !ends_transaction(state, cursor)) {
@@ -90,8 +90,8 @@ fast_forget(FastPath *self)
 {
     Py_CLEAR(self->cursor);
     Py_CLEAR(self->exchange);
+    Py_CLEAR(self->encoded);
     Py_CLEAR(self->statement);
-    Py_CLEAR(self->handle);
 }
 
 /* The exception that is set came after the exchange was started: nobody will read its response. */
@@ -128,7 +128,7 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         Py_RETURN_FALSE;
     }
     cursor = (CursorState *)args[0];
-    fine = fast_at_rest(self, state, cursor);
+    fine = fast_is_reusable(self, state, cursor);
     if (fine > 0) {
         fine = fast_request(self, state, cursor, args[1], args[2], &request);
     }
@@ -141,10 +141,10 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         }
     }
     if (both == NULL || both == Py_None) {
-        /* Nothing was done.  Whatever is wrong will be met again, and told, the other way. */
+        /* Nothing was done.  What is wrong is met again, and raised, by the general way. */
         Py_XDECREF(both);
+        Py_XDECREF(request.encoded);
         Py_XDECREF(request.statement);
-        Py_XDECREF(request.handle);
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
             return NULL;
         }
@@ -152,8 +152,8 @@ FastPath_begin(FastPath *self, PyObject *const *args, Py_ssize_t nargs)
         Py_RETURN_FALSE;
     }
     self->cursor = (CursorState *)Py_NewRef(args[0]);
+    self->encoded = request.encoded;
     self->statement = request.statement;
-    self->handle = request.handle;
     self->exchange = Py_NewRef(PyTuple_GET_ITEM(both, 0));
     failed = fast_record_start(self, state) < 0 ||
              fast_send(self, state, PyTuple_GET_ITEM(both, 1)) < 0;
@@ -201,7 +201,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *meta
     CursorState *cursor = self->cursor;
     PyObject *rows, *taken;
 
-    Py_XSETREF(cursor->_executed, Py_NewRef(self->statement));
+    Py_XSETREF(cursor->_executed, Py_NewRef(self->encoded));
     Py_XSETREF(cursor->_result, Py_NewRef(result));
     Py_XSETREF(cursor->_rowcount, Py_NewRef(count));
     cursor->_rownumber = 0;
@@ -222,7 +222,7 @@ fill_cursor(FastPath *self, const State *state, PyObject *result, PyObject *meta
     return 0;
 }
 
-/* What `CommandRunner.take` does, but that the claim stays.  -1: an exception is set. */
+/* What `CommandRunner.take` does, except that the runner stays busy.  -1: an exception is set. */
 static int
 take_from_runner(FastPath *self, const State *state, PyObject *result, PyObject *count)
 {
@@ -277,21 +277,21 @@ fast_finish(FastPath *self, const State *state)
     return count;
 }
 
-/* rest() -> (exchange, handle | None): what awaiting left to be taken. */
+/* rest() -> (exchange, statement | None): what awaiting left to be taken. */
 static PyObject *
 FastPath_rest(FastPath *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *exchange = self->exchange, *handle = self->handle, *both;
+    PyObject *exchange = self->exchange, *statement = self->statement, *both;
 
     if (exchange == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "no statement is under way");
         return NULL;
     }
-    self->exchange = self->handle = NULL;
+    self->exchange = self->statement = NULL;
     fast_forget(self);
-    both = PyTuple_Pack(2, exchange, handle == NULL ? Py_None : handle);
+    both = PyTuple_Pack(2, exchange, statement == NULL ? Py_None : statement);
     Py_DECREF(exchange);
-    Py_XDECREF(handle);
+    Py_XDECREF(statement);
     return both;
 }
 
@@ -426,7 +426,7 @@ FastPath_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 #define FAST_PATH_OBJECTS(X)                                                                       \
     X(runner) X(interrupted) X(stream) X(loop) X(unsent) X(forks) X(waiter) X(mark_progress)       \
     X(session) X(exchanges) X(statements) X(literals) X(literal) X(cursor) X(exchange)             \
-    X(statement) X(handle) X(last_result) X(version) X(known_query) X(known_handle)                \
+    X(encoded) X(statement) X(last_result) X(version) X(known_query) X(known_statement)            \
     X(known_prepared) X(simple_query)
 
 static int

@@ -1,4 +1,4 @@
-/* `Cursor.execute` for what is done most: one statement on a connection at rest, from a buffered
+/* `Cursor.execute` for the commonest case: one statement on a reusable connection, from a buffered
  * cursor, whose whole response comes at once. */
 #ifndef AIOMYSQL_CORE_TRANSPORT_FAST_PATH_H
 #define AIOMYSQL_CORE_TRANSPORT_FAST_PATH_H

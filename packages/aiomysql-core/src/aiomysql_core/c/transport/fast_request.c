@@ -10,7 +10,8 @@ is_open(const FastPath *self, const State *state)
     return sock != NULL && sock != Py_None && SLOT(state, self->session, session_error) == Py_None;
 }
 
-/* Is the stream open, and nothing under way on it?  -1: an exception is set. */
+/* 1: the stream is open, and nothing is under way on it; 0: it is not so; -1: an exception is
+ * set. */
 static int
 is_free(const FastPath *self, const State *state)
 {
@@ -35,7 +36,7 @@ fast_claim(FastPath *self, const State *state)
 }
 
 int
-fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
+fast_is_reusable(FastPath *self, const State *state, const CursorState *cursor)
 {
     PyObject *result = SLOT(state, self->runner, runner_result);
     int fine = cursor->_echo || result == NULL ? 0 : is_free(self, state);
@@ -51,42 +52,42 @@ fast_at_rest(FastPath *self, const State *state, const CursorState *cursor)
     return result == Py_None || result == self->last_result ? 1 : is_finished(state, result);
 }
 
-/* The handle that `query` has for cursors; None: it goes as text. */
+/* The Statement that is kept for `query`; None: it goes as text. */
 static PyObject *
-cached_handle(FastPath *self, const State *state, PyObject *query)
+cached_statement(FastPath *self, const State *state, PyObject *query)
 {
     PyObject *cached = SLOT(state, self->statements, statements__cached);
-    PyObject *handle = NULL;
+    PyObject *statement = NULL;
 
     if (cached != NULL && PyDict_Check(cached)) {
-        handle = PyDict_GetItemWithError(cached, query);
+        statement = PyDict_GetItemWithError(cached, query);
     }
-    if (handle != NULL && handle == SLOT(state, self->statements, statements__newest)) {
-        return Py_NewRef(handle);
+    if (statement != NULL && statement == SLOT(state, self->statements, statements__newest)) {
+        return Py_NewRef(statement);
     }
     return PyErr_Occurred()
                ? NULL
                : PyObject_CallMethodOneArg(self->statements, state->names.cached, query);
 }
 
-/* Is `handle` prepared, in this session and since it was reset last, for so many values?  Then its
- * `prepared` is returned; None: it is not. */
+/* The server statement of `statement`, if it was prepared in this session, after its last reset,
+ * for so many values; None: it was not. */
 static PyObject *
-ready_statement(FastPath *self, const State *state, PyObject *handle, PyObject *values)
+ready_statement(FastPath *self, const State *state, PyObject *statement, PyObject *values)
 {
     PyObject *generation, *current, *positional, *prepared;
     int same;
 
-    if (!IS_OWNED(state, handle, handle)) {
+    if (!IS_OWNED(state, statement, statement)) {
         return Py_NewRef(Py_None);
     }
-    generation = SLOT(state, handle, handle_generation);
+    generation = SLOT(state, statement, statement_generation);
     current = SLOT(state, self->statements, statements__generation);
-    positional = SLOT(state, handle, handle_positional);
-    prepared = SLOT(state, handle, handle_prepared);
-    if (SLOT(state, handle, handle_session) != self->session || generation == NULL ||
+    positional = SLOT(state, statement, statement_positional);
+    prepared = SLOT(state, statement, statement_prepared);
+    if (SLOT(state, statement, statement_session) != self->session || generation == NULL ||
         current == NULL || positional == NULL || prepared == NULL ||
-        SLOT(state, handle, handle_is_simple) != Py_True ||
+        SLOT(state, statement, statement_is_simple) != Py_True ||
         PyLong_AsSsize_t(positional) != PyTuple_GET_SIZE(values)) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
@@ -130,8 +131,8 @@ statement_text(FastPath *self, const State *state, PyObject *query, PyObject *ar
     return bytes;
 }
 
-/* Does the statement, a str without values, change nothing that others depend on?  Others go the
- * general way, which looks into them.  -1: an exception is set. */
+/* 1: the statement, a str without values, changes nothing that others depend on; 0: it is for the
+ * general way, which looks into it; -1: an exception is set. */
 static int
 is_simple(const State *state, const CursorState *cursor, PyObject *statement)
 {
@@ -173,19 +174,19 @@ fast_text_request(FastPath *self, const State *state, const CursorState *cursor,
             Py_XSETREF(self->simple_query, Py_NewRef(query));
         }
         if (simple > 0) {
-            request->statement = statement_text(self, state, query, args);
+            request->encoded = statement_text(self, state, query, args);
         }
-        return simple <= 0 ? simple : request->statement == NULL ? -1 : 1;
+        return simple <= 0 ? simple : request->encoded == NULL ? -1 : 1;
     }
     if (!PyTuple_CheckExact(args)) {
         return 0; /* what is run as text may change what others mean */
     }
     request->known = query == self->known_query &&
                      SLOT(state, self->statements, statements_version) == self->version;
-    request->handle = request->known ? Py_NewRef(self->known_handle)
-                                     : cached_handle(self, state, query);
+    request->statement = request->known ? Py_NewRef(self->known_statement)
+                                        : cached_statement(self, state, query);
     request->values = args;
-    return request->handle == NULL ? -1 : request->handle != Py_None;
+    return request->statement == NULL ? -1 : request->statement != Py_None;
 }
 
 int
@@ -208,9 +209,9 @@ fast_request(FastPath *self, const State *state, const CursorState *cursor, PyOb
     if (own <= 0) {
         return own;
     }
-    request->handle = PyObject_GetAttr(query, state->names._statement);
+    request->statement = PyObject_GetAttr(query, state->names._statement);
     request->values = args;
-    return request->handle == NULL ? -1 : request->handle != Py_None;
+    return request->statement == NULL ? -1 : request->statement != Py_None;
 }
 
 /* Forget which prepared statement was run last. */
@@ -219,19 +220,19 @@ forget_known(FastPath *self)
 {
     Py_CLEAR(self->version);
     Py_CLEAR(self->known_query);
-    Py_CLEAR(self->known_handle);
+    Py_CLEAR(self->known_statement);
     Py_CLEAR(self->known_prepared);
 }
 
 /* `query` is the statement `prepared` as long as `StatementCache.version` is what it is now. */
 static void
-keep_known(FastPath *self, const State *state, PyObject *query, PyObject *handle,
+keep_known(FastPath *self, const State *state, PyObject *query, PyObject *statement,
            PyObject *prepared)
 {
     forget_known(self);
     self->version = Py_XNewRef(SLOT(state, self->statements, statements_version));
     self->known_query = Py_NewRef(query);
-    self->known_handle = Py_NewRef(handle);
+    self->known_statement = Py_NewRef(statement);
     self->known_prepared = Py_NewRef(prepared);
 }
 
@@ -240,25 +241,25 @@ fast_start(FastPath *self, const State *state, PyObject *query, Request *request
 {
     PyObject *prepared, *both;
 
-    if (request->handle == NULL) {
-        PyObject *args[3] = {self->session, state->query_type, request->statement};
+    if (request->statement == NULL) {
+        PyObject *args[3] = {self->session, state->query_type, request->encoded};
         return PyObject_Vectorcall(state->start_query, args, 3, NULL);
     }
     if (request->known) {
         prepared = Py_NewRef(self->known_prepared);
     }
     else {
-        prepared = ready_statement(self, state, request->handle, request->values);
+        prepared = ready_statement(self, state, request->statement, request->values);
         if (prepared == NULL || prepared == Py_None) {
             return prepared;
         }
         /* A PreparedStatement is not kept: it refers to the connection, and so to this object. */
         if (PyUnicode_CheckExact(query)) {
-            keep_known(self, state, query, request->handle, prepared);
+            keep_known(self, state, query, request->statement, prepared);
         }
     }
-    request->statement = Py_XNewRef(SLOT(state, request->handle, handle_encoded));
-    if (request->statement == NULL) {
+    request->encoded = Py_XNewRef(SLOT(state, request->statement, statement_encoded));
+    if (request->encoded == NULL) {
         Py_DECREF(prepared);
         return Py_NewRef(Py_None);
     }

@@ -1,5 +1,6 @@
-/* What a FastPath is, and what it does before it sends: is the connection at rest, is the statement
- * one for it, and what is to be sent?  Nothing is changed here but what it knows of statements. */
+/* What a FastPath is, and what it does before it sends: it finds out whether the connection is
+ * reusable and the statement one for it, and what is to be sent.  Nothing is changed here but what
+ * it knows of statements. */
 #ifndef AIOMYSQL_CORE_TRANSPORT_FAST_REQUEST_H
 #define AIOMYSQL_CORE_TRANSPORT_FAST_REQUEST_H
 
@@ -22,19 +23,19 @@ typedef struct {
     PyObject *literals;
     PyObject *literal; /* its method */
     int descriptor;
-    int text; /* may statements go as text? */
+    int text; /* statements may go as text */
     unsigned long thread; /* the loop's */
     /* Of the statement under way; NULL when there is none. */
     CursorState *cursor;
     PyObject *exchange;
-    PyObject *statement; /* bytes */
-    PyObject *handle;    /* if it is prepared */
+    PyObject *encoded;   /* bytes */
+    PyObject *statement; /* if it is prepared */
     /* The result taken last: complete, and the only one of its statement. */
     PyObject *last_result;
     /* The prepared statement run last, as long as `StatementCache.version` is the same object. */
     PyObject *version;
     PyObject *known_query;
-    PyObject *known_handle;
+    PyObject *known_statement;
     PyObject *known_prepared;
     /* The text run last, if it is simple: mostly the very same object is run again. */
     PyObject *simple_query;
@@ -42,18 +43,18 @@ typedef struct {
 
 /* What is to be run, as far as it is known. */
 typedef struct {
-    PyObject *statement; /* bytes, or NULL */
-    PyObject *handle;    /* or NULL: it goes as text */
+    PyObject *encoded;   /* bytes, or NULL */
+    PyObject *statement; /* or NULL: it goes as text */
     PyObject *values;    /* of a prepared statement; borrowed */
-    int known;           /* is `known_prepared` what runs it? */
+    int known;           /* `known_prepared` is what runs it */
 } Request;
 
-/* Is the stream open, so that the descriptor is its own? */
+/* Whether the stream is open, so that the descriptor is its own. */
 int is_open(const FastPath *self, const State *state);
 
-/* Claim the runner if the stream is open and nothing under way on it.  To be done before
- * anything else: to make an object may run code of anybody (of a finalizer), who finds it in use
- * then.  1: it is claimed; 0: it is not free; -1: an exception is set. */
+/* Mark the runner as busy if the stream is open and nothing is under way on it.  To be done before
+ * anything else: to make an object may run any code (a finalizer's), which finds the runner busy
+ * then.  1: done; 0: it is not free; -1: an exception is set. */
 int fast_claim(FastPath *self, const State *state);
 
 /* The runner is busy (Py_True) or not (Py_False). */
@@ -63,10 +64,10 @@ set_busy(FastPath *self, const State *state, PyObject *busy)
     Py_XSETREF(SLOT(state, self->runner, runner__busy), Py_NewRef(busy));
 }
 
-/* 1: all is at rest; 0: it is not; -1: an exception is set. */
-int fast_at_rest(FastPath *self, const State *state, const CursorState *cursor);
+/* 1: the connection is reusable; 0: it is not; -1: an exception is set. */
+int fast_is_reusable(FastPath *self, const State *state, const CursorState *cursor);
 
-/* Is the cursor none of the user's, but what takes the result of COMMIT or ROLLBACK? */
+/* Whether the cursor is none of the user's, but what takes the result of COMMIT or ROLLBACK. */
 static inline int
 ends_transaction(const State *state, const CursorState *cursor)
 {

@@ -47,7 +47,7 @@ receiver_take(Receiver *self, const State *state, PyObject *buffer, Py_ssize_t e
         done = PyObject_Vectorcall(state->quick_response, args, 4, NULL);
         if (done == NULL) {
             Py_DECREF(number);
-            return receiver_lost(self, state); /* nobody knows how much of it was taken */
+            return receiver_lost(self, state); /* how much of it was taken is unknown */
         }
     }
     received = SLOT(state, self->stream, stream_received);
@@ -162,7 +162,7 @@ Receiver_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t nargs
     if (same && PyByteArray_Check(buffer)) {
         done = receive(self, state, buffer);
     }
-    else { /* in a forked process, or the session lends memory of its own for a long payload */
+    else { /* in a forked process, or the session has memory of its own for a long payload */
         done = PyObject_CallMethodNoArgs(self->stream, state->names._readable);
     }
     Py_DECREF(self);

@@ -9,7 +9,7 @@
 /* Raise what a coroutine's `throw(type[, value[, traceback]])` is called with. */
 void raise_thrown(PyObject *const *args, Py_ssize_t nargs);
 
-/* Raise StopIteration with `value`, whatever that is: the result of a coroutine. */
+/* Raise StopIteration with `value`, of any type: the result of a coroutine. */
 void raise_stop(PyObject *value);
 
 static inline PyObject *

@@ -7,8 +7,8 @@
 
 enum { COM_QUERY = 0x03 };
 
-/* May a request be made in `session`: no error, nothing that was queued before?  -1: an
- * exception is set. */
+/* 1: a request may be made in `session`, which has no error and nothing queued; 0: it may not; -1:
+ * an exception is set. */
 static int
 can_request(State *state, PyObject *session)
 {
@@ -63,7 +63,7 @@ started(State *state, PyObject *session, PyObject *exchange, PyObject *frame)
     if (exchange != NULL && frame != NULL) {
         both = PyTuple_Pack(2, exchange, frame);
     }
-    /* Asked once more: whatever runs while objects are made may queue others. */
+    /* Asked once more: code that runs while objects are made may queue others. */
     if (both != NULL && can_request(state, session) <= 0) {
         Py_SETREF(both, PyErr_Occurred() ? NULL : Py_NewRef(Py_None));
     }

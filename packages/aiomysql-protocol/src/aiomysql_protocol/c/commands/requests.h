@@ -1,4 +1,4 @@
-/* Requests made at one go: what `Session.request` does for a Query or an Execute of the usual kind,
+/* Requests made in one step: what `Session.request` does for a usual Query or Execute,
  * and what makes that object. */
 #ifndef AIOMYSQL_PROTOCOL_COMMANDS_REQUESTS_H
 #define AIOMYSQL_PROTOCOL_COMMANDS_REQUESTS_H

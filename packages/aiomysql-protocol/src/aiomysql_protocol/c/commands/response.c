@@ -125,8 +125,8 @@ is_prefix(PyObject *prefix)
            PyTuple_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)) == METADATA_FIELDS;
 }
 
-/* Does the response in `[start, end)` begin with `prefix`, behind which rows can be read at
- * once? */
+/* Whether the response in `[start, end)` begins with `prefix`, behind which rows can be read at
+ * once. */
 static int
 begins_with(PyObject *prefix, const unsigned char *start, Py_ssize_t size)
 {
@@ -192,7 +192,7 @@ find_response(const State *state, PyObject *prefixes, PyObject *buffer, const un
     return 0;
 }
 
-/* As find_response, but that a malformed packet is no exception: whoever reads frame by frame will
+/* As find_response, but a malformed packet is no exception: the reader of single frames will
  * meet it again. */
 static int
 find_sound_response(const State *state, PyObject *prefixes, PyObject *buffer,
@@ -324,8 +324,8 @@ finish_query(const State *state, const QueryKind *kind, PyObject *session, Excha
     return failed ? -1 : 0;
 }
 
-/* Are bytes[0:size] an OK packet that ends `exchange`, which has no results?  Then it has
- * ended.  -1: an exception is set. */
+/* 1: bytes[0:size] are an OK packet that ends `exchange`, which has no results, and it has ended;
+ * 0: they are not; -1: an exception is set. */
 static int
 take_ok(const State *state, PyObject *session, ExchangeState *exchange,
         const unsigned char *bytes, Py_ssize_t size)
@@ -351,7 +351,7 @@ take_ok(const State *state, PyObject *session, ExchangeState *exchange,
     return found;
 }
 
-/* Does `response` end at `end`, and with it all that is due? */
+/* Whether `response` ends at `end`, and with it all that is due. */
 static int
 is_all(const Response *response, Py_ssize_t end)
 {

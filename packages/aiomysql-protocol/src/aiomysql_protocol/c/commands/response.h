@@ -1,4 +1,4 @@
-/* Whole responses read at one go: see response.py, where the rules are written down. */
+/* Whole responses read in one step: see response.py, where the rules are written down. */
 #ifndef AIOMYSQL_PROTOCOL_COMMANDS_RESPONSE_H
 #define AIOMYSQL_PROTOCOL_COMMANDS_RESPONSE_H
 

@@ -14,8 +14,8 @@ typedef struct {
     PyObject *plans;
     Py_ssize_t count;
     Column *columns;
-    int binary;   /* of binary rows? */
-    int converts; /* does a function of the user's take part? */
+    int binary;   /* it reads binary rows */
+    int converts; /* a function of the user's takes part */
 } Decoder;
 
 extern PyType_Spec TextRowDecoder_spec;

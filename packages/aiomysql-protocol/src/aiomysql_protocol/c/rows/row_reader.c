@@ -13,29 +13,29 @@ enum { FIRST_STOP = 0xFE };
 /* Of values up to this length those with the same bytes may be one object. */
 enum { LONGEST_SHARED = 64 };
 
-/* Values of a column are remembered in pairs, by a hash of their bytes. */
-enum { PAIR_BITS = 5, REMEMBERED = 2 << PAIR_BITS };
+/* Values of a column are kept in pairs, by a hash of their bytes. */
+enum { PAIR_BITS = 5, KEPT_VALUES = 2 << PAIR_BITS };
 
-/* Bytes of rows for which remembering values is worth the while. */
+/* Bytes of rows for which keeping values is worth the while. */
 enum { FEWEST_BYTES = 2048 };
 
 /* Values that may be new in a row of them, and what a value that is not new adds to that. */
 enum { PATIENCE = 48, REWARD = 3 };
 
-/* In result sets of more columns than a server knows no values are remembered: it would take more
+/* In result sets of more columns than a server knows no values are kept: it would take more
  * memory than the rows. */
-enum { MOST_COLUMNS_REMEMBERED = 4096 };
+enum { MOST_COLUMNS_WITH_CACHE = 4096 };
 
-/* After a call in which a column's values differed, so many calls do not try to remember them. */
+/* After a call in which a column's values differed, so many calls do not try to keep them. */
 enum { CALLS_WITHOUT = 15 };
 
 typedef struct {
-    PyObject *object; /* NULL: nothing remembered */
+    PyObject *object; /* NULL: nothing is kept */
     const char *text; /* in the buffer of the running call */
     Py_ssize_t length;
 } Value;
 
-/* What a running call remembers of a column. */
+/* What a running call keeps of a column. */
 typedef struct {
     int tried;
     int patience; /* 0: its values differ, or there are too few, or it is not tried */
@@ -95,14 +95,14 @@ forget_values(Slot *slot)
 
     slot->values = NULL;
     slot->patience = 0;
-    for (int i = 0; values != NULL && i < REMEMBERED; i++) {
+    for (int i = 0; values != NULL && i < KEPT_VALUES; i++) {
         Py_XDECREF(values[i].object);
     }
     PyMem_Free(values);
 }
 
 /* The value of a cell, the same object as for a cell above it with the same bytes, if that is still
- * remembered. Only for immutable values, and never for what a user's converter returns. */
+ * kept.  Only for immutable values, and never for what a user's converter returns. */
 static PyObject *
 read_shared(const State *state, const Column *column, Slot *slot, const char *text,
             Py_ssize_t length)
@@ -111,7 +111,7 @@ read_shared(const State *state, const Column *column, Slot *slot, const char *te
     Value *pair;
 
     if (slot->values == NULL) {
-        slot->values = PyMem_Calloc(REMEMBERED, sizeof(Value));
+        slot->values = PyMem_Calloc(KEPT_VALUES, sizeof(Value));
         if (slot->values == NULL) {
             return PyErr_NoMemory();
         }
@@ -201,7 +201,7 @@ next_cell(const Column *column, int binary, size_t index, Place *place, const ch
     return NULL;
 }
 
-/* Returns NULL, or what is wrong with the row `[pos, end)`, whatever its values say. */
+/* Returns NULL, or what is wrong with the structure of the row `[pos, end)`. */
 static const char *
 check_row(const Decoder *self, const unsigned char *pos, const unsigned char *end)
 {
@@ -394,7 +394,7 @@ read_long_row(const State *state, const Decoder *self, LongPayload *payload)
         return NULL;
     }
     taken = column_to_take(self, place, &start, &length);
-    payload->views++; /* nobody's code may move it meanwhile */
+    payload->views++; /* no other code may move it meanwhile */
     row = new_hidden_tuple(self->count);
     if (row != NULL) {
         failed = read_long_cells(state, self, place, taken, row);
@@ -449,7 +449,7 @@ new_slots(const Decoder *self, Py_ssize_t size)
         PyErr_NoMemory();
         return NULL;
     }
-    if (size < FEWEST_BYTES || self->count > MOST_COLUMNS_REMEMBERED) {
+    if (size < FEWEST_BYTES || self->count > MOST_COLUMNS_WITH_CACHE) {
         return slots;
     }
     for (Py_ssize_t i = 0; i < self->count; i++) {

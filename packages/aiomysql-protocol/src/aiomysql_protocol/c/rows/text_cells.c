@@ -266,7 +266,7 @@ read_float(const State *Py_UNUSED(state), const Column *Py_UNUSED(column), const
     return stop == copy + length ? PyFloat_FromDouble(value) : NULL;
 }
 
-/* Eight bytes of '-', '.', '/' and digits? */
+/* Whether these are eight bytes of '-', '.', '/' and digits. */
 static inline int
 are_plain(uint64_t chunk)
 {

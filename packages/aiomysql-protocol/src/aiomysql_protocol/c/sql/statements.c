@@ -53,9 +53,9 @@ skip_gap(const char *at, const char *end)
     }
 }
 
-/* Is what stands from `at` on the rest of one statement?  Its semicolons may stand in quotes, in
- * which backslashes escape or don't, and at its end.  What has comments, or bytes out of quotes
- * that are the second of a character perhaps, is not looked into. */
+/* Whether what stands from `at` on is the rest of one statement.  Its semicolons may stand in
+ * quotes, in which backslashes escape or don't, and at its end.  What has comments, or bytes out of
+ * quotes that are the second of a character perhaps, is not looked into. */
 static int
 is_one_statement(const char *at, const char *end, int escaping)
 {

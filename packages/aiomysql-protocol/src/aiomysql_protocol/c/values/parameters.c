@@ -196,7 +196,7 @@ pack_parameters(PyObject *module, PyObject *argument)
     PyObject *nulls, *types, *raw, *result = NULL;
     Py_ssize_t count, size;
 
-    /* A tuple, which nobody changes meanwhile. */
+    /* A tuple, which can't change meanwhile. */
     PyObject *values = tuple_of(argument);
     if (values == NULL) {
         return NULL;

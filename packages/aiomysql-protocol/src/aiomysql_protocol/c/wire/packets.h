@@ -17,7 +17,7 @@ enum { MORE_RESULTS = 0x0008 };
  * exception is set. */
 int read_ok(const State *state, const unsigned char *payload, Py_ssize_t length, PyObject **ok);
 
-/* Does the server have more results for the command that `ok` ends? */
+/* Whether the server has more results for the command that `ok` ends. */
 int has_more_results(PyObject *ok);
 
 #endif

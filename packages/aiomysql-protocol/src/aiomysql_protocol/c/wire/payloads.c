@@ -84,9 +84,9 @@ LongPayload_room(LongPayload *self, PyObject *limit)
     if (make_room(self, count) < 0) {
         return NULL;
     }
-    self->lent = count;
+    self->room = count;
     view = PyMemoryView_FromObject((PyObject *)self);
-    self->lent = 0;
+    self->room = 0;
     return view;
 }
 
@@ -125,9 +125,9 @@ LongPayload_getbuffer(LongPayload *self, Py_buffer *view, int flags)
     char *start = self->bytes == NULL ? (char *)"" : payload_start(self);
     int failed;
 
-    if (self->lent != 0) {
+    if (self->room != 0) {
         failed =
-            PyBuffer_FillInfo(view, (PyObject *)self, start + self->size, self->lent, 0, flags);
+            PyBuffer_FillInfo(view, (PyObject *)self, start + self->size, self->room, 0, flags);
     }
     else {
         failed = PyBuffer_FillInfo(view, (PyObject *)self, start, self->size, 1, flags);

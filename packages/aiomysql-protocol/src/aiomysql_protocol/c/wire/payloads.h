@@ -6,12 +6,12 @@
 #include <Python.h>
 
 /* A payload of many bytes, of which a value can be made where it stands.  The bytes are gathered
- * in a bytes object that nobody else sees before it is the value. */
+ * in a bytes object that no other code sees before it is the value. */
 typedef struct {
     PyObject_HEAD
     PyObject *bytes;  /* NULL at first */
     Py_ssize_t size;  /* how many of them are there */
-    Py_ssize_t lent;  /* a view that is being made is of so many behind them */
+    Py_ssize_t room;  /* not 0: the view that is being made is of so many behind them */
     Py_ssize_t views;
 } LongPayload;
 

@@ -26,18 +26,18 @@ class AuthContext:
     password: bytes = field(repr=False)
     #: What the server sent along for the method: mostly a nonce of 20 bytes.
     nonce: bytes
-    #: May a password travel in clear here?  True under TLS and on a unix socket.
+    #: Whether a password may travel in clear here: under TLS and on a unix socket.
     secure: bool
-    #: Is the channel encrypted?
+    #: Whether the channel is encrypted.
     tls: bool = False
     #: The server's RSA public key (PEM) as the caller trusts it; None to ask the server.
     server_public_key: bytes | None = None
-    #: Did the server send the nonce for this very method?  False when the caller chose another
+    #: Whether the server sent the nonce for this very method; False when the caller chose another
     #: method than the server announced.
     announced: bool = True
-    #: Does the caller allow a password in clear on a channel that is not secure?
+    #: Whether the caller allows a password in clear on a channel that is not secure.
     allow_cleartext: bool = False
-    #: Does the caller allow the hash of MySQL 4.0, which gives the password away?
+    #: Whether the caller allows the hash of MySQL 4.0, which gives the password away.
     allow_old_password: bool = False
     #: Answers what the server asks; None when there is nobody to ask.
     dialog: Dialog | None = None

@@ -23,7 +23,7 @@ class DialogPassword:
     """Answers the first prompt for a secret with the password, and lets the caller answer the
     others.
 
-    What is secret among the answers nobody knows, so all of them need a secure channel.
+    Which answers are secret is unknown, so all of them need a secure channel.
     """
 
     name: ClassVar[str] = "dialog"

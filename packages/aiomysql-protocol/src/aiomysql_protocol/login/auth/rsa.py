@@ -51,7 +51,7 @@ def rsa_encrypt(context: AuthContext, public_key: bytes, method: str) -> bytes:
 
 
 def rsa_available() -> bool:
-    """Can `rsa_encrypt` work here, that is, is the cryptography library installed?"""
+    """Whether `rsa_encrypt` can work here, that is, the cryptography library is installed."""
     from importlib.util import find_spec
 
     return find_spec("cryptography") is not None
