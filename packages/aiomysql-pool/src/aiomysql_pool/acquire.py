@@ -11,6 +11,7 @@ from aiomysql_core import Connection
 from aiomysql_core.engine.runner_state import nothing_to_end
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE
+from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
     )
 
     def __init__(
-        self, leases: LeaseQueue, functions: PoolFunctions, pool: Any, timeout: float | None
+        self, leases: LeaseQueue, functions: PoolFunctions, pool: Any, timeout: float | None, /
     ) -> None:
         self._leases = leases
         self._functions = functions
@@ -172,6 +173,11 @@ def _acquire(
         return (yield from functions.accept(pool, connection).__await__())
     finally:
         progress.is_under_way = False
+
+
+PyAcquireContext = AcquireContext
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    AcquireContext = _c.AcquireContext
 
 
 #: The classic name of what `Pool.acquire` returns.

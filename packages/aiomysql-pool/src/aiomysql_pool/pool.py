@@ -40,7 +40,8 @@ from aiomysql_pool.acquire import (
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
-from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference
+from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference, find_acquired
+from aiomysql_pool.implementation import announce
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
 from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
 from aiomysql_pool.maintenance import Maintenance
@@ -61,6 +62,7 @@ async def _create_pool(
     loop: asyncio.AbstractEventLoop | None = None,
     **kwargs: Any,
 ) -> Pool:
+    announce()
     pool = Pool(minsize, maxsize, echo, pool_recycle, loop, **kwargs)
     try:
         await pool._fill()
@@ -133,7 +135,7 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     tell where it was asked for (None: as the event loop's debug mode).
 
     All other keywords go to `aiomysql_core.connect`.  A data source name,
-    `mysql://user:password@host:port/database?minsize=2`, may stand in the first holder; other
+    `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
     arguments, which must be named then, override its parts.  As `host` it may have no options of
     the pool.
 
@@ -622,7 +624,7 @@ class Pool:
         if self._loop.is_closed():
             conn.close()  # its caller was left in the middle, and is collected now
             return self._done
-        found = self._leases.find_acquired(conn)
+        found = find_acquired(self._leases.holders, conn)
         if found is None:
             self._forget_terminated(conn)
             return self._done

@@ -11,7 +11,6 @@
 #include "waiting/ready_context.h"
 #include "engine/runner_state.h"
 #include "waiting/waiter.h"
-#include "interpreter.h"
 #include "transport/receiver.h"
 
 #include <stddef.h>
@@ -82,18 +81,7 @@ import_objects(State *state)
         }
         *(PyObject **)((char *)state + imports[i].offset) = object;
     }
-    return import_asyncio(state);
-}
-
-static PyTypeObject *
-add_type(PyObject *module, PyType_Spec *spec)
-{
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-
-    if (type != NULL && PyModule_AddType(module, type) < 0) {
-        Py_CLEAR(type);
-    }
-    return type;
+    return import_running_loop(&state->running_loop);
 }
 
 static int
@@ -132,8 +120,8 @@ module_exec(PyObject *module)
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
     X(waiter_type) X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement)      \
-    X(start_query) X(start_execution)                                                              \
-    X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
+    X(start_query) X(start_execution) X(query_type) X(execute_type) X(monotonic)                   \
+    X(running_loop.get) X(running_loop.current_tasks) X(forks)                                     \
     X(prepared_statement_type) X(context_manager)
 
 static int

@@ -2,7 +2,9 @@
 #ifndef AIOMYSQL_CORE_MODULE_H
 #define AIOMYSQL_CORE_MODULE_H
 
+#include "running_loop.h"
 #include "slots.h"
+#include "types.h"
 
 #define SLOT_OWNERS(X)                                                                             \
     X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                  \
@@ -63,8 +65,7 @@ typedef struct {
     PyObject *query_type;
     PyObject *execute_type;
     PyObject *monotonic;
-    PyObject *running_loop;  /* asyncio's function */
-    PyObject *current_tasks; /* asyncio's dict: loop -> the task it runs; NULL: there is none */
+    RunningLoop running_loop;
     /* Of modules that need this one, as the owners: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;
@@ -72,8 +73,6 @@ typedef struct {
     int late_objects_found;
     PyObject *context_manager;
 } State;
-
-#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 /* The state of the module that `object`, of a class derived from one of its types, comes
  * from.  NULL: an exception is set. */
