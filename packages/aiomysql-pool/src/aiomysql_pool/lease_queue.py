@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.runner_state import nothing_to_end
+from aiomysql_core.engine.runner_state import nothing_to_end, wake_next
 from aiomysql_core.waiting.waiter import Waiter, done_future
 from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.holder import ConnectionHolder
@@ -135,7 +135,7 @@ class LeaseQueue:
         holder.connection = None
         self.requests += 1
         waiter.holder, waiter.connection = holder, connection
-        holder.runner.wake_next(waiter.waiter)
+        wake_next(holder.runner, waiter.waiter)
         return True
 
     # -- the queue -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@
 
 #define SLOTS(X)                                                                                   \
     X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)          \
-    X(runner, no_backslash_escapes) X(runner, result) X(runner, session)                           \
+    X(runner, _stream) X(runner, no_backslash_escapes) X(runner, result) X(runner, session)        \
     X(runner, transaction_possible)                                                                \
     X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received) \
     X(stream, waking)                                                                              \
@@ -34,8 +34,8 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
     X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_readable) X(_statement)     \
-    X(_take) X(_usual_init) X(_write) X(cached) X(close) X(connection_lost) X(count) X(fire)       \
-    X(literal) X(loop) X(mark_progress) X(no_backslash_escapes)
+    X(_take) X(_usual_init) X(_write) X(cached) X(call_soon) X(close) X(connection_lost)           \
+    X(count) X(fire) X(literal) X(loop) X(mark_progress) X(no_backslash_escapes) X(wake_next)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -72,6 +72,7 @@ typedef struct {
     unsigned long maybe_in_transaction; /* flags of a session's server_status */
     int late_objects_found;
     PyObject *context_manager;
+    PyObject *context_names; /* ("context",), the names of call_soon's last argument */
 } State;
 
 /* The state of the module that `object`, of a class derived from one of its types, comes

@@ -357,7 +357,9 @@ make_available(const State *state, LeaseQueue *self, PyObject *holder, PyObject 
         PyErr_SetString(PyExc_AttributeError, "runner");
     }
     else {
-        done = PyObject_CallMethodOneArg(runner, state->names.wake_next, waiter->waiter);
+        PyObject *args[2] = {runner, waiter->waiter};
+
+        done = PyObject_Vectorcall(state->wake_next, args, 2, NULL);
         Py_DECREF(runner);
     }
     Py_DECREF(waiter);

@@ -16,7 +16,7 @@
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
-#define NAMES(X) X(arm) X(armed) X(close) X(fire) X(throw) X(value) X(wake_next)
+#define NAMES(X) X(arm) X(armed) X(close) X(fire) X(throw) X(value)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -34,7 +34,8 @@ typedef struct {
     PyTypeObject *acquire_context_type;
     PyTypeObject *lease_queue_type;
     PyTypeObject *pool_waiter_type;
-    PyObject *nothing_to_end; /* of aiomysql_core, as the next three */
+    PyObject *nothing_to_end; /* of aiomysql_core, as the next four */
+    PyObject *wake_next;
     PyObject *waiter_type;
     PyObject *done_future;
     PyObject *done; /* its DONE */
