@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -138,7 +138,7 @@ def test_next_waiter(wake_next: Callable[[Any, Any], None]) -> None:
 
 def test_next_waiter_of_another_stream(wake_next: Callable[[Any, Any], None]) -> None:
     class Stream:
-        woken: list[object] = []
+        woken: ClassVar[list[object]] = []
 
         def wake_next(self, waiter: object) -> None:
             self.woken.append(waiter)
