@@ -36,6 +36,7 @@ from aiomysql_pool.acquire import (
     PoolConnectionContextManager,
     PoolContextManager,
     PoolFunctions,
+    pass_on,
 )
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
@@ -273,8 +274,21 @@ class Pool:
         host = str(given.get("host") or "localhost")
         return address_text(host, given.get("port", 3306), given.get("unix_socket"))
 
-    # Classic names that libraries and their tests read: `_free` and `_used` here, and the
-    # attributes `_loop` and `_conn_kwargs`; tracers wrap `_acquire`.
+    # Classic names that libraries and their tests read: these, and the attributes `_loop` and
+    # `_conn_kwargs`; tracers wrap `_acquire`.
+
+    @property
+    def _closing(self) -> bool:
+        return self._shutdown.is_closing
+
+    @property
+    def _closed(self) -> bool:
+        return self._shutdown.is_closed
+
+    @property
+    def _terminated(self) -> set[Connection]:
+        holders = self._shutdown.terminated.values()
+        return {found for holder in holders if (found := holder.find()) is not None}
 
     @property
     def _free(self) -> deque[Connection]:
@@ -343,7 +357,13 @@ class Pool:
         self._counters.connects += 1
         ticket = self._leases.newest_ticket
         finished = partial(self._on_connected, monotonic(), ticket, self._generation)
-        self._opener.connects.add(self._shutdown.start(self._connect(), finished))
+        opener = self._opener
+        # Whatever allocates may run a finalizer, which may come here: it is counted before.
+        opener.starting += 1
+        try:
+            opener.connects.add(self._shutdown.start(self._connect(), finished))
+        finally:
+            opener.starting -= 1
 
     async def _connect(self) -> tuple[Connection, ConnectionHolder]:
         connection = await connect(echo=self._options.echo, **self._conn_kwargs)
@@ -533,7 +553,7 @@ class Pool:
         """Forget a caller that was cancelled or got an error, and pass on what it was given."""
         self._leases.discard(waiter)
         if waiter.connection is not None:
-            self.release(waiter.connection)
+            pass_on(self.release, waiter.connection)
 
     async def _accept_or_acquire(self, connection: Connection) -> Connection:
         """What came from the queue if it can be used, or else another one."""

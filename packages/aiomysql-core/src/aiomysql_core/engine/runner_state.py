@@ -19,7 +19,7 @@ from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 if TYPE_CHECKING:
     from aiomysql_core.transport.fast_path import FastPath
 
-__all__ = ["RunnerState", "nothing_to_end"]
+__all__ = ["RunnerState", "nothing_to_end", "wake_next"]
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
