@@ -26,7 +26,7 @@ endif
 here := $(shell pwd | cksum | cut -d ' ' -f 1)
 tools := .venv/ready-$(here)
 workspace := .hatch/ready-$(here)
-compiled := packages/aiomysql-protocol packages/aiomysql-core
+compiled := packages/aiomysql-protocol packages/aiomysql-core packages/aiomysql-pool
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-16s %s\n", $$1, $$2}'

@@ -29,7 +29,11 @@ def compile_alone(source: Path, folder: Path, *options: str) -> None:
 
 
 def test_there_are_sources() -> None:
-    assert {folder.parent.name for folder in FOLDERS} >= {"aiomysql_protocol", "aiomysql_core"}
+    assert {folder.parent.name for folder in FOLDERS} >= {
+        "aiomysql_protocol",
+        "aiomysql_core",
+        "aiomysql_pool",
+    }
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)

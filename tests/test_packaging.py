@@ -259,7 +259,7 @@ def test_every_module_is_in_the_wheels(everything: Environment) -> None:
     assert everything.run(program) == "ok\n"
 
 
-@pytest.mark.parametrize("layer", ["protocol", "core"])
+@pytest.mark.parametrize("layer", ["protocol", "core", "pool"])
 def test_sdist_holds_what_the_build_needs(built: Distributions, layer: str) -> None:
     (path,) = built.folder.glob(f"aiomysql_{layer}-*.tar.gz")
     with tarfile.open(path) as sdist:
@@ -347,16 +347,21 @@ def test_the_built_wheel_decodes_in_c(everything: Environment) -> None:
 
 
 @needs_compiler
-def test_the_built_wheel_of_the_core_has_its_module(
-    built: Distributions, everything: Environment
+@pytest.mark.parametrize(
+    ("layer", "module", "name"),
+    [("core", "engine.cursor_state", "CursorState"), ("pool", "lease_queue", "LeaseQueue")],
+)
+def test_the_built_wheels_above_have_their_modules(
+    built: Distributions, everything: Environment, layer: str, module: str, name: str
 ) -> None:
-    wheel = built.wheels["aiomysql-core"]
+    package = f"aiomysql_{layer}"
+    wheel = built.wheels[f"aiomysql-{layer}"]
     assert not wheel.name.endswith("-none-any.whl")
     (library,) = libraries(wheel)
-    assert library.startswith("aiomysql_core/_speedups")
-    program = "from aiomysql_core.engine import cursor_state as c; print(c.CursorState.__module__)"
-    assert everything.run(program) == "aiomysql_core._speedups\n"
-    assert everything.run(program, AIOMYSQL_IMPL="python") == "aiomysql_core.engine.cursor_state\n"
+    assert library.startswith(f"{package}/_speedups")
+    program = f"import {package}.{module} as m; print(m.{name}.__module__)"
+    assert everything.run(program) == f"{package}._speedups\n"
+    assert everything.run(program, AIOMYSQL_IMPL="python") == f"{package}.{module}\n"
 
 
 @pytest.mark.parametrize("setting", [NO_COMPILER, {SWITCH: "no"}], ids=["no compiler", "no"])
@@ -380,6 +385,45 @@ def test_the_core_without_its_module(
         said = everything.run(insisting, AIOMYSQL_IMPL="c")
         assert said.startswith("AIOMYSQL_IMPL is 'c', but aiomysql_core._speedups was not built")
         assert ("/nonexistent/cc" in said) == (setting == NO_COMPILER)
+
+
+@needs_compiler
+def test_the_wheel_of_the_pool_from_the_tree(tmp_path: Path) -> None:
+    wheel = build(PACKAGES / "aiomysql-pool", tmp_path, "--wheel", **{SWITCH: "yes"})
+    assert not wheel.name.endswith("-none-any.whl")
+    (library,) = libraries(wheel)
+    assert library.startswith("aiomysql_pool/_speedups")
+
+
+@pytest.mark.parametrize("setting", [NO_COMPILER, {SWITCH: "no"}], ids=["no compiler", "no"])
+@pytest.mark.parametrize("source", ["tree", "sdist"])
+def test_the_pool_without_its_module(
+    built: Distributions,
+    everything: Environment,
+    tmp_path: Path,
+    source: str,
+    setting: dict[str, str],
+) -> None:
+    """A pure wheel, whose Python code works; what is missing is told."""
+    folder = PACKAGES / "aiomysql-pool"
+    if source == "sdist":
+        (folder,) = built.folder.glob("aiomysql_pool-*.tar.gz")
+    wheel = build(folder, tmp_path, "--wheel", **setting)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert libraries(wheel) == []
+    use = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); import aiomysql_pool.implementation as i"
+    )
+    program = f"{use}; print(i.__file__.startswith({str(wheel)!r}), i.IMPLEMENTATION)"
+    assert everything.run(program) == "True python\n"
+    if shutil.which(os.environ.get("CC", "cc")) is None:  # the layers below say it
+        return
+    described = everything.run(f"{use}; import aiomysql.__main__ as m; print(m.describe())")
+    assert "\nPool:           Python (aiomysql_pool._speedups was not built" in described
+    assert ("/nonexistent/cc" in described) == (setting == NO_COMPILER)
+    insisting = f"try:\n    {use}\nexcept ImportError as error: print(error)"
+    said = everything.run(insisting, AIOMYSQL_IMPL="c")
+    assert said.startswith("AIOMYSQL_IMPL is 'c', but aiomysql_pool._speedups was not built")
 
 
 # -- From source, by the commands of the README ----------------------------------------------------

@@ -53,8 +53,8 @@ def run(program: str, *sources: Path, **env: str) -> tuple[str, list[str]]:
 
 @pytest.fixture
 def without_c(tmp_path: Path) -> list[Path]:
-    """The sources of the two layers that have C modules, without those."""
-    for name in ("protocol", "core"):
+    """The sources of the layers that have C modules, without those."""
+    for name in ("protocol", "core", "pool"):
         package = f"aiomysql_{name}"
         source = PACKAGES / f"aiomysql-{name}" / "src" / package
         ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "_speedups_missing.txt")

@@ -786,3 +786,39 @@ async def test_names_in_another_character_set(connection: Connection) -> None:
     await connection.query("SET character_set_results = utf16")
     with pytest.raises(ProgrammingError, match="utf8mb4, utf8mb4, utf16 for client"):
         await connection.query("SELECT 1")
+
+
+async def test_what_subclasses_say_of_text(connect_args: dict[str, Any]) -> None:
+    """They may say, as with classic aiomysql, by which codec and whether text is read, and how
+    strings are written.
+    """
+
+    class Latin(Connection):
+        encoding = property(lambda self: "latin-1")
+
+    class Bytes(Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.use_unicode, self.decoders = True, {}
+            super().__init__(*args, **kwargs)
+
+    class Plain(Connection):
+        charset = property(lambda self: "its own")
+        no_backslash_escapes = property(lambda self: True)
+        server_version = property(lambda self: "1.2")
+
+    latin, raw = Latin(**connect_args), Bytes(**connect_args)
+    async with latin, raw:
+        await latin._connect()
+        async with latin.cursor() as cursor:
+            await cursor.execute("SELECT CONVERT(0xC3A9 USING utf8mb4)")
+            assert await cursor.fetchall() == (("\u00c3\u00a9",),)
+        await raw._connect()
+        assert raw.decoders
+        raw.use_unicode = False
+        await raw.set_charset("utf8mb4")
+        async with raw.cursor() as cursor:
+            await cursor.execute("SELECT 'a'")
+            assert await cursor.fetchall() == ((b"a",),)
+    plain = Plain(**connect_args)
+    assert plain.escape("a\\b'") == "'a\\b'''"
+    assert (plain.character_set_name(), plain.get_server_info()) == ("its own", "1.2")

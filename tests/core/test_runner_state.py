@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from aiomysql_core._accelerator import accelerator
-from aiomysql_core.engine.runner_state import RunnerState, py_nothing_to_end
+from aiomysql_core.engine.runner_state import (
+    RunnerState,
+    py_nothing_to_end,
+    py_wake_next,
+)
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
@@ -30,6 +34,9 @@ def new_runner(**changes: Any) -> Any:
 TWINS: dict[str, Callable[[Any], bool]] = {"python": py_nothing_to_end}
 if (_c := accelerator()) is not None:
     TWINS["c"] = _c.nothing_to_end
+WAKERS: dict[str, Callable[[Any, Any], None]] = {"python": py_wake_next}
+if _c is not None:
+    WAKERS["c"] = _c.wake_next
 
 
 @pytest.fixture(params=TWINS)
@@ -105,20 +112,54 @@ class Waiter:
         self.fired.append(at_once)
 
 
-def test_next_waiter() -> None:
+@pytest.fixture(params=WAKERS)
+def wake_next(request: pytest.FixtureRequest) -> Callable[[Any, Any], None]:
+    return WAKERS[request.param]
+
+
+def test_next_waiter(wake_next: Callable[[Any, Any], None]) -> None:
     """One task may follow the one that runs; all others are woken by the event loop."""
     runner = new_runner()
     runner._stream = stream = SocketStream.__new__(SocketStream)
     stream.waking, stream.next_waiter = True, None
     first, second, third, fourth = (Waiter() for _ in range(4))
-    runner.wake_next(first)
-    runner.wake_next(second)
+    wake_next(runner, first)
+    wake_next(runner, second)
     assert stream.next_waiter is first
     assert (first.fired, second.fired) == ([], [False])
     stream.next_waiter, stream.waking = None, False
-    runner.wake_next(third)
+    wake_next(runner, third)
     assert stream.next_waiter is None
     assert third.fired == [False]
     runner._stream = None
-    runner.wake_next(fourth)
+    wake_next(runner, fourth)
     assert fourth.fired == [False]
+
+
+def test_next_waiter_of_another_stream(wake_next: Callable[[Any, Any], None]) -> None:
+    class Stream:
+        woken: ClassVar[list[object]] = []
+
+        def wake_next(self, waiter: object) -> None:
+            self.woken.append(waiter)
+
+    runner, waiter = new_runner(), Waiter()
+    runner._stream = Stream()
+    wake_next(runner, waiter)
+    assert Stream.woken == [waiter]
+    assert waiter.fired == []
+    del runner._stream
+    with pytest.raises(AttributeError):
+        wake_next(runner, waiter)
+
+
+@pytest.mark.skipif("c" not in WAKERS, reason="the Python implementation looks at nothing")
+def test_next_waiter_of_something_else() -> None:
+    for arguments in ((), (object(), Waiter())):
+        with pytest.raises(TypeError, match="RunnerState"):
+            WAKERS["c"](*arguments)
+    runner = new_runner()
+    runner._stream = stream = SocketStream.__new__(SocketStream)
+    with pytest.raises(AttributeError):
+        WAKERS["c"](runner, Waiter())  # `waking` isn't set
+    assert not hasattr(stream, "next_waiter")

@@ -1,4 +1,4 @@
-"""Both C modules under AddressSanitizer and UndefinedBehaviorSanitizer, with a real server."""
+"""All C modules under AddressSanitizer and UndefinedBehaviorSanitizer, with a real server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import aiomysql_core
+import aiomysql_pool
 import aiomysql_protocol
 from tests.protocol.test_sanitizers import compile_library, compiler, run
 from tests.servers import DSN_NAME, Server
@@ -18,14 +19,16 @@ pytestmark = pytest.mark.slow
 __all__ = ["compiler"]
 
 TESTS = Path(__file__).parent
-PACKAGES = [Path(module.__file__ or "").parent for module in (aiomysql_core, aiomysql_protocol)]
+LAYERS = (aiomysql_core, aiomysql_pool, aiomysql_protocol)
+PACKAGES = [Path(module.__file__ or "").parent for module in LAYERS]
 TESTED_BY = [
     *("test_fast_path.py", "test_cursor_state.py", "test_awaiting.py"),
     *("test_execute.py", "test_execute_values.py", "test_dealloc.py"),
-    "test_waiter.py",
+    *("test_waiter.py", "test_runner_state.py"),
+    *("../pool/test_lease_queue.py", "../pool/test_dealloc.py"),
 ]
 
-#: A small program's day: everything that moves through both modules, over a pool.
+#: A small program's day: everything that moves through the modules, over a pool.
 CONVERSATION = """
 import asyncio, gc, sys
 
@@ -147,7 +150,7 @@ print("fine")
 
 @pytest.fixture(scope="module")
 def instrumented(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both packages, whose C modules have the sanitizers in them."""
+    """A folder with the packages, whose C modules have the sanitizers in them."""
     folder = tmp_path_factory.mktemp("instrumented")
     libraries = []
     for source in PACKAGES:
@@ -157,8 +160,9 @@ def instrumented(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
         compile_library(compiler, source / "c", library)
         libraries.append(library)
     check = (
-        "import aiomysql_core._speedups as core, aiomysql_protocol._speedups as protocol\n"
-        "print(core.__file__, protocol.__file__)"
+        "import aiomysql_core._speedups as core, aiomysql_pool._speedups as pool\n"
+        "import aiomysql_protocol._speedups as protocol\n"
+        "print(core.__file__, pool.__file__, protocol.__file__)"
     )
     loaded = run(compiler, "-c", check, path=folder)
     assert loaded.stdout.split() == [str(library) for library in libraries], loaded.stderr

@@ -1,4 +1,4 @@
-"""Finds the core's C module, for tests of both implementations."""
+"""Finds the C modules of the layers with an event loop, for tests of both implementations."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import pytest
 from aiomysql_core._accelerator import HAS_C
 from tests.protocol.row_bytes import c_may_be_missing
 
-C_MODULE = "aiomysql_core._speedups"
 
-
-def need_c() -> ModuleType:
-    """The C module; skips the test where it is right that there is none."""
+def need_c(layer: str = "core") -> ModuleType:
+    """The layer's C module; skips the test where it is right that there is none."""
     if not HAS_C:
         pytest.skip("there is no C module for this system")
+    name = f"aiomysql_{layer}._speedups"
     try:
-        return importlib.import_module(C_MODULE)
+        return importlib.import_module(name)
     except ModuleNotFoundError as exc:
-        if exc.name != C_MODULE:
+        if exc.name != name:
             raise
     if reason := c_may_be_missing():
         pytest.skip(f"the C module was not built: {reason}")
-    pytest.fail(f"{C_MODULE} was not built: reinstall packages/aiomysql-core")
+    pytest.fail(f"{name} was not built: reinstall packages/aiomysql-{layer}")

@@ -1,4 +1,7 @@
-"""Who gets which connection: the queue and what awaits it, on both event loops; no server."""
+"""Who gets which connection: the queue and what awaits it.
+
+Both implementations, on both event loops; no server.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from typing import Any
 import pytest
 
 from aiomysql_core.engine.runner_state import RunnerState
-from aiomysql_pool.acquire import AcquireContext, PoolFunctions
+from aiomysql_pool.acquire import PoolFunctions, PyAcquireContext
 from aiomysql_pool.holder import ConnectionHolder
-from aiomysql_pool.lease_queue import LeaseQueue
+from aiomysql_pool.lease_queue import PyLeaseQueue
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 from tests.core.test_waiter import LOOPS, new_loop
+from tests.core.twins import need_c
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -48,11 +52,14 @@ class Connection:
 class FakePool:
     """Has connections, and notes what it is asked for."""
 
+    queue_class: Any = PyLeaseQueue
+    context_class: Any = PyAcquireContext
+
     def __init__(self, connections: int, *, is_open: bool = True) -> None:
         self.asked: list[object] = []
         self.more: list[Any] = []
         self.gate: asyncio.Event | None = None
-        self.leases: Any = LeaseQueue(asyncio.get_running_loop())
+        self.leases = self.queue_class(asyncio.get_running_loop())
         self.leases.is_open = is_open
         self.connections = [self.new() for _ in range(connections)]
         self.leases.capacity = connections
@@ -66,7 +73,7 @@ class FakePool:
 
     def acquire(self, timeout: float | None = None) -> Any:
         functions = PoolFunctions(FakePool.ask, FakePool.accept, FakePool.release)
-        return AcquireContext(self.leases, functions, self, timeout)
+        return self.context_class(self.leases, functions, self, timeout)
 
     async def ask(self, timeout: float | None) -> Any:
         self.asked.append(("acquire", timeout))
@@ -85,6 +92,16 @@ class FakePool:
         over = asyncio.get_running_loop().create_future()
         over.set_result(None)
         return over
+
+
+@pytest.fixture(params=["c", "python"], autouse=True)
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "c":
+        module = need_c("pool")
+        monkeypatch.setattr(FakePool, "queue_class", module.LeaseQueue)
+        monkeypatch.setattr(FakePool, "context_class", module.AcquireContext)
+    name: str = request.param
+    return name
 
 
 async def waiting(pool: FakePool, count: int = 1) -> list[asyncio.Task[Connection]]:
@@ -481,7 +498,7 @@ def test_any_awaitable_of_the_pool(run: Run) -> None:
         )
 
         def acquire() -> Any:
-            return AcquireContext(pool.leases, functions, pool, None)
+            return pool.context_class(pool.leases, functions, pool, None)
 
         assert await acquire() == "all"
         context = acquire()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from aiomysql_core import Connection, OperationalError
+from aiomysql_core import Connection, InterfaceError, OperationalError
 from aiomysql_pool import Pool, PoolClosed
 from tests.pool.conftest import MakePool, one, wait_until
 from tests.scripted import scripted_server, silent
@@ -338,3 +339,50 @@ async def test_closed_while_somebody_queues_up(make_pool: MakePool) -> None:
             await pool.acquire()
     pool.release(acquired)
     await pool.wait_closed()
+
+
+async def test_an_acquire_that_is_run_once_more(make_pool: MakePool) -> None:
+    """By a task or `wait_for`, whatever the first run came to."""
+    pool = await make_pool(minsize=1, maxsize=1)
+    connection = await pool.acquire()
+    acquire = pool.acquire()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(acquire, 0.02)
+    pool.release(connection)
+    for _ in range(2):
+        again = await asyncio.wait_for(acquire, 1)
+        assert isinstance(again, Connection)
+        pool.release(again)
+    acquire.close()
+    again = await asyncio.wait_for(acquire, 1)
+    assert isinstance(again, Connection)
+    pool.release(again)
+
+
+async def test_cancelled_with_a_connection_that_cannot_be_passed_on(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has released it twice: that is no reason to swallow the cancellation."""
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    pool = await make_pool(minsize=1, maxsize=1)
+    for timeout in (None, 5.0):
+        connection = await pool.acquire()
+        task = asyncio.ensure_future(pool.acquire(timeout))
+        await asyncio.sleep(0)
+        pool.release(connection)
+        pool.release(connection)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert all(isinstance(found.exc_value, InterfaceError) for found in unraisable)
+
+
+async def test_classic_names_of_its_end(make_pool: MakePool) -> None:
+    pool: Any = await make_pool()
+    async with pool.acquire() as connection:
+        assert (pool._closing, pool._closed, pool._terminated) == (False, False, set())
+        pool.terminate()
+        assert (pool._closing, pool._closed, pool._terminated) == (True, False, {connection})
+    await pool.wait_closed()
+    assert pool._closed

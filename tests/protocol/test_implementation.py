@@ -85,6 +85,14 @@ def test_c_on_request_without_the_c_module(pure: Path) -> None:
     )
 
 
+def test_a_second_import_says_the_same(pure: Path) -> None:
+    """What the first attempt has imported stays, without the package."""
+    again = "try:\n    import aiomysql_core\nexcept ImportError as error:\n    print(error)\n"
+    first, second = python(again * 2, pure, "c").stdout.splitlines()
+    assert first == second
+    assert "AIOMYSQL_IMPL is 'c', but aiomysql_protocol._speedups was not built" in first
+
+
 @pytest.mark.parametrize("impl", ["C", "cython", "yes", " c"])
 def test_unknown_implementation(impl: str) -> None:
     result = python(WHICH, None, impl)

@@ -13,6 +13,7 @@ from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+from weakref import ref
 
 from pymysql import err
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
@@ -235,11 +236,14 @@ class Connection(ClassicInternals, ErrorClasses):
         self.autocommit_mode = None if autocommit is None else bool(autocommit)
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
-        decoders: dict[Any, Converter]
+        #: Whether text is decoded to str.
+        self.use_unicode = True if use_unicode is None else use_unicode
+        #: Field type -> converter of a cell.
+        self.decoders: dict[Any, Converter]
         if conv is None or conv is default_decoders:
-            conv, decoders = None, default_decoders.copy()
+            conv, self.decoders = None, default_decoders.copy()
         else:
-            decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
+            self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
         #: How the server is reached, in words.
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
@@ -258,8 +262,7 @@ class Connection(ClassicInternals, ErrorClasses):
             self.statements,
             options,
             found,
-            decoders=decoders,
-            use_unicode=True if use_unicode is None else use_unicode,
+            reader=ref(self),
             # By the class, not by this object: they would refer to each other.
             enable_fast_path=partial(
                 _enable_fast_path,
@@ -270,6 +273,8 @@ class Connection(ClassicInternals, ErrorClasses):
                 self._literals,
             ),
         )
+        if self.encoding != found.encoding:  # a subclass says so
+            self.statements.forget(self.encoding)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -765,7 +770,7 @@ class Connection(ClassicInternals, ErrorClasses):
     def current_literals(self) -> Literals:
         """For cursors: what writes literals as the session reads them now."""
         literals = self._literals
-        literals.no_backslash_escapes = self.session_charset.no_backslash_escapes
+        literals.no_backslash_escapes = self.no_backslash_escapes
         return literals
 
     # -- information -----------------------------------------------------------------------------

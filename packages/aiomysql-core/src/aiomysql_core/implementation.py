@@ -9,8 +9,19 @@ from typing import Literal
 from aiomysql_core._accelerator import HAS_C, accelerator
 from aiomysql_core.log import logger
 from aiomysql_protocol import implementation as protocol
+from aiomysql_protocol.implementation import build_trouble, load_accelerator, reason_for
 
-__all__ = ["IMPLEMENTATION", "REBUILD", "announce", "build_failed", "reason"]
+__all__ = [
+    "IMPLEMENTATION",
+    "REBUILD",
+    "announce",
+    "build_failed",
+    "build_trouble",
+    "load_accelerator",
+    "reason",
+    "reason_for",
+    "warn_of_build",
+]
 
 IMPLEMENTATION: Literal["c", "python"] = (
     "python" if HAS_C and accelerator() is None else protocol.IMPLEMENTATION
@@ -22,14 +33,14 @@ def reason() -> str:
     """Why IMPLEMENTATION is what it is: a clause for messages."""
     if protocol.IMPLEMENTATION == "python" or not HAS_C:
         return protocol.reason()
-    return protocol.reason_for("aiomysql_core", built=IMPLEMENTATION == "c")
+    return reason_for("aiomysql_core", built=IMPLEMENTATION == "c")
 
 
 def build_failed() -> bool:
     """Whether Python runs only because a build could not compile the C modules."""
     by_choice = IMPLEMENTATION == "c" or os.environ.get("AIOMYSQL_IMPL") == "python"
     layers = ("aiomysql_protocol", "aiomysql_core")
-    return not by_choice and any(map(protocol.build_trouble, layers))
+    return not by_choice and any(map(build_trouble, layers))
 
 
 #: What makes installers build again what is installed, and may be in their caches.
@@ -44,11 +55,16 @@ def announce() -> None:
     """
     if not build_failed():
         logger.debug("implementation: %s (%s)", IMPLEMENTATION, reason())
-        return
+    else:
+        warn_of_build(reason())
+
+
+def warn_of_build(reason: str) -> None:
+    """Log that Python runs because a build failed; `reason` says which."""
     logger.warning(
         "implementation: python, which takes more processor time than the C one: %s. To build it"
         " anew, add %s to the command that installed it. (AIOMYSQL_IMPL=python says that Python is"
         " meant.)",
-        reason(),
+        reason,
         REBUILD,
     )

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
+from weakref import ref
 
 from pymysql.err import InternalError, ProgrammingError
 
@@ -38,19 +39,28 @@ _ASK = (
 )
 
 
+class _Reader(Protocol):
+    """A connection: what says how text is read, which subclasses and programs may change."""
+
+    decoders: dict[Any, Converter]
+    use_unicode: bool
+
+    @property
+    def encoding(self) -> str: ...
+
+
 class SessionCharset:
     """What one connection knows of its session's character set, and of backslashes in strings."""
 
     __slots__ = (
         "_enable_fast_path",
         "_options",
+        "_reader",
         "_runner",
         "_statements",
         "charset",
-        "decoders",
         "encoding",
         "in_doubt",
-        "use_unicode",
     )
 
     def __init__(
@@ -60,20 +70,18 @@ class SessionCharset:
         options: Options,
         charset: Charset,
         *,
-        decoders: dict[Any, Converter],
-        use_unicode: bool,
+        reader: ref[_Reader],
         enable_fast_path: Callable[[], object],
     ) -> None:
         """options: those of the connection, changed as the character set is; charset: the one to
-        begin with; decoders: field type -> converter of a cell; use_unicode: whether text is
-        decoded; enable_fast_path: called once the character set is known again.
+        begin with; reader: the connection, which uses this, so that it always is there then;
+        enable_fast_path: called once the character set is known again.
         """
         self._runner = runner
         self._statements = statements
         self._options = options
         self._enable_fast_path = enable_fast_path
-        self.decoders = decoders
-        self.use_unicode = use_unicode
+        self._reader = reader
         self.use(charset)
         #: Whether the session's character set may be another one, or NO_BACKSLASH_ESCAPES may have
         #: changed.  No statement to which that matters may be sent then, see `refresh`.
@@ -92,7 +100,8 @@ class SessionCharset:
 
     def columns(self) -> ColumnCache:
         """A new cache of result metadata, for text in this character set."""
-        return ColumnCache(self.encoding, self.decoders, use_unicode=self.use_unicode)
+        reader = self._connection()
+        return ColumnCache(reader.encoding, reader.decoders, use_unicode=reader.use_unicode)
 
     def use(self, charset: Charset) -> None:
         """Go by `charset`, of a session that is new or as good as new."""
@@ -106,7 +115,7 @@ class SessionCharset:
         self.use(charset)
         self._options.charset, self._options.collation = charset.name, None
         self._runner.stream().session.columns = self.columns()
-        self._statements.forget(self.encoding)
+        self._statements.forget(self._connection().encoding)
         self.mark_known()
 
     def mark_known(self) -> None:
@@ -183,10 +192,16 @@ class SessionCharset:
             for cell in rows[0]
         ]
         self._runner.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
+        decodes = self._connection().use_unicode
         return tuple(
             None if name is None else reported_charset(name)
-            for name in charsets[: 3 if self.use_unicode else 2]
+            for name in charsets[: 3 if decodes else 2]
         )
+
+    def _connection(self) -> _Reader:
+        reader = self._reader()
+        assert reader is not None
+        return reader
 
 
 def _common(charsets: tuple[str | None, ...]) -> str | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from aiomysql_core import Connection
 from aiomysql_core.engine.runner_state import nothing_to_end
+from aiomysql_core.log import logger
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE
+from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
     )
 
     def __init__(
-        self, leases: LeaseQueue, functions: PoolFunctions, pool: Any, timeout: float | None
+        self, leases: LeaseQueue, functions: PoolFunctions, pool: Any, timeout: float | None, /
     ) -> None:
         self._leases = leases
         self._functions = functions
@@ -112,15 +115,24 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
         progress = self._progress
         if progress is not None and progress.waiter is not None and progress.waiter.is_waiting:
             raise RuntimeError(_AWAITED)  # it is not the task that waits that goes on
-        return self._running().send(value)
+        steps = self._running()
+        try:
+            return steps.send(value)
+        except BaseException:
+            self._end(steps)
+            raise
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> Any:
         """Part of the coroutine protocol."""
+        steps = self._running()
         try:
             error = typ if val is None else val
             if tb is not None and isinstance(error, BaseException):
                 error = error.with_traceback(tb)
-            return self._running().throw(error)
+            return steps.throw(error)
+        except BaseException:
+            self._end(steps)
+            raise
         finally:
             del typ, val, error  # an error must not be held by a frame that it holds
 
@@ -129,9 +141,16 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
             self._steps = self.__await__()
         return self._steps
 
+    def _end(self, steps: Generator[Any, Any, Connection]) -> None:
+        """These steps are over: who awaits once more begins anew."""
+        if self._steps is steps:
+            self._steps = None
+
     def close(self) -> None:
         """Part of the coroutine protocol: nobody will await this."""
-        self._running().close()
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            steps.close()
 
 
 def _acquire(
@@ -161,7 +180,7 @@ def _acquire(
         except BaseException:
             leases.discard(waiter)
             if waiter.connection is not None:
-                functions.release(pool, waiter.connection)
+                pass_on(partial(functions.release, pool), waiter.connection)
             raise
         finally:
             progress.waiter = None
@@ -172,6 +191,22 @@ def _acquire(
         return (yield from functions.accept(pool, connection).__await__())
     finally:
         progress.is_under_way = False
+
+
+def pass_on(release: Callable[[Connection], object], connection: Connection) -> None:
+    """Release a connection that a caller was given who is told of an error or a cancellation.
+
+    That it can't be released is logged: the caller must get what it is told.
+    """
+    try:
+        release(connection)
+    except Exception as error:
+        logger.warning("could not release %r: %r", connection, error)
+
+
+PyAcquireContext = AcquireContext
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    AcquireContext = _c.AcquireContext
 
 
 #: The classic name of what `Pool.acquire` returns.

@@ -87,3 +87,19 @@ class ConnectionHolder:
     def is_acquired(self) -> bool:
         """Whether a caller has the connection, or is about to get it."""
         return self.connection is None
+
+
+def find_acquired(
+    holders: dict[int, ConnectionHolder], connection: Connection
+) -> tuple[ConnectionHolder, Connection] | None:
+    """The holder of an acquired connection and the pool's own object for it.
+
+    What is released may be a tracer's proxy that only equals the connection.
+    """
+    holder = holders.get(id(connection))
+    if holder is not None and holder.is_acquired and holder.find() is connection:
+        return holder, connection
+    for holder in holders.values():
+        if holder.is_acquired and (own := holder.find()) is not None and connection == own:
+            return holder, own
+    return None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.runner_state import nothing_to_end
+from aiomysql_core.engine.runner_state import nothing_to_end, wake_next
 from aiomysql_core.waiting.waiter import Waiter, done_future
+from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.holder import ConnectionHolder
 
 
@@ -55,6 +57,9 @@ class PoolWaiter:
             raise error
         finally:
             del error  # it holds the frame that holds this
+
+
+PyPoolWaiter = PoolWaiter
 
 
 class LeaseQueue:
@@ -130,27 +135,14 @@ class LeaseQueue:
         holder.connection = None
         self.requests += 1
         waiter.holder, waiter.connection = holder, connection
-        holder.runner.wake_next(waiter.waiter)
+        wake_next(holder.runner, waiter.waiter)
         return True
-
-    def find_acquired(self, connection: Connection) -> tuple[ConnectionHolder, Connection] | None:
-        """The holder of an acquired connection and the pool's own object for it.
-
-        What is released may be a tracer's proxy that only equals the connection.
-        """
-        holder = self.holders.get(id(connection))
-        if holder is not None and holder.is_acquired and holder.find() is connection:
-            return holder, connection
-        for holder in self.holders.values():
-            if holder.is_acquired and (own := holder.find()) is not None and connection == own:
-                return holder, own
-        return None
 
     # -- the queue -------------------------------------------------------------------------------
 
     def enqueue(self, *, first: bool = False) -> PoolWaiter:
         """A new waiter, the last in the queue or the first."""
-        waiter = PoolWaiter(
+        waiter = PyPoolWaiter(
             Waiter(self._loop, asyncio.CancelledError, self._done_future), self.newest_ticket + 1
         )
         self.newest_ticket += 1
@@ -210,3 +202,9 @@ class LeaseQueue:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
             return False
+
+
+PyLeaseQueue = LeaseQueue
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    PoolWaiter = _c.PoolWaiter
+    LeaseQueue = _c.LeaseQueue

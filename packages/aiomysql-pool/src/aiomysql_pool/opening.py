@@ -66,6 +66,8 @@ class Opener:
         self._leases = leases
         #: The connects under way.
         self.connects: set[asyncio.Task[tuple[Connection, ConnectionHolder]]] = set()
+        #: How many of them are just being started.
+        self.starting = 0
         self.backoff = Backoff()
         #: The timer of the next attempt after one that failed.
         self.retry: asyncio.TimerHandle | None = None
@@ -76,7 +78,7 @@ class Opener:
         It is None as well while a connect after a failed one is under way, or has its timer.
         """
         options = self._options
-        opened, under_way = len(self._leases.holders), len(self.connects)
+        opened, under_way = len(self._leases.holders), len(self.connects) + self.starting
         if 0 < options.maxsize <= opened + under_way:
             return None
         if under_way >= max(self._leases.waiting, options.minsize - opened):

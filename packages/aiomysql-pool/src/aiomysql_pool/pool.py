@@ -36,11 +36,13 @@ from aiomysql_pool.acquire import (
     PoolConnectionContextManager,
     PoolContextManager,
     PoolFunctions,
+    pass_on,
 )
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
-from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference
+from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference, find_acquired
+from aiomysql_pool.implementation import announce
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
 from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
 from aiomysql_pool.maintenance import Maintenance
@@ -61,6 +63,7 @@ async def _create_pool(
     loop: asyncio.AbstractEventLoop | None = None,
     **kwargs: Any,
 ) -> Pool:
+    announce()
     pool = Pool(minsize, maxsize, echo, pool_recycle, loop, **kwargs)
     try:
         await pool._fill()
@@ -133,7 +136,7 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     tell where it was asked for (None: as the event loop's debug mode).
 
     All other keywords go to `aiomysql_core.connect`.  A data source name,
-    `mysql://user:password@host:port/database?minsize=2`, may stand in the first holder; other
+    `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
     arguments, which must be named then, override its parts.  As `host` it may have no options of
     the pool.
 
@@ -271,8 +274,21 @@ class Pool:
         host = str(given.get("host") or "localhost")
         return address_text(host, given.get("port", 3306), given.get("unix_socket"))
 
-    # Classic names that libraries and their tests read: `_free` and `_used` here, and the
-    # attributes `_loop` and `_conn_kwargs`; tracers wrap `_acquire`.
+    # Classic names that libraries and their tests read: these, and the attributes `_loop` and
+    # `_conn_kwargs`; tracers wrap `_acquire`.
+
+    @property
+    def _closing(self) -> bool:
+        return self._shutdown.is_closing
+
+    @property
+    def _closed(self) -> bool:
+        return self._shutdown.is_closed
+
+    @property
+    def _terminated(self) -> set[Connection]:
+        holders = self._shutdown.terminated.values()
+        return {found for holder in holders if (found := holder.find()) is not None}
 
     @property
     def _free(self) -> deque[Connection]:
@@ -341,7 +357,13 @@ class Pool:
         self._counters.connects += 1
         ticket = self._leases.newest_ticket
         finished = partial(self._on_connected, monotonic(), ticket, self._generation)
-        self._opener.connects.add(self._shutdown.start(self._connect(), finished))
+        opener = self._opener
+        # Whatever allocates may run a finalizer, which may come here: it is counted before.
+        opener.starting += 1
+        try:
+            opener.connects.add(self._shutdown.start(self._connect(), finished))
+        finally:
+            opener.starting -= 1
 
     async def _connect(self) -> tuple[Connection, ConnectionHolder]:
         connection = await connect(echo=self._options.echo, **self._conn_kwargs)
@@ -531,7 +553,7 @@ class Pool:
         """Forget a caller that was cancelled or got an error, and pass on what it was given."""
         self._leases.discard(waiter)
         if waiter.connection is not None:
-            self.release(waiter.connection)
+            pass_on(self.release, waiter.connection)
 
     async def _accept_or_acquire(self, connection: Connection) -> Connection:
         """What came from the queue if it can be used, or else another one."""
@@ -622,7 +644,7 @@ class Pool:
         if self._loop.is_closed():
             conn.close()  # its caller was left in the middle, and is collected now
             return self._done
-        found = self._leases.find_acquired(conn)
+        found = find_acquired(self._leases.holders, conn)
         if found is None:
             self._forget_terminated(conn)
             return self._done

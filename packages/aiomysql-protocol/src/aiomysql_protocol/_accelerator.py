@@ -24,6 +24,10 @@ from types import ModuleType
 
 VARIABLE = "AIOMYSQL_IMPL"
 
+# Why a C module can't be loaded, for whoever imports the package once more: a second attempt would
+# find some of its modules, and complain of a circle.
+_failures: dict[str, str] = {}
+
 
 @cache
 def accelerator() -> ModuleType | None:
@@ -37,6 +41,8 @@ def load_accelerator(package: str) -> ModuleType | None:
     Raises ImportError for another value of AIOMYSQL_IMPL than "c", "python" or none, if it is "c"
     and there is no C module, and if there is one that can't be loaded.
     """
+    if package in _failures:
+        raise ImportError(_failures[package])
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", "c", "python"):
         raise ImportError(f'{VARIABLE} must be "c", "python" or unset, not {wanted!r}')
@@ -45,11 +51,13 @@ def load_accelerator(package: str) -> ModuleType | None:
     name = f"{package}._speedups"
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        if exc.name != name:
+    except ImportError as exc:
+        if not isinstance(exc, ModuleNotFoundError) or exc.name != name:
+            _failures[package] = str(exc)
             raise
         if wanted == "c":
-            raise ImportError(f"{VARIABLE} is 'c', but {missing(package)}") from exc
+            _failures[package] = f"{VARIABLE} is 'c', but {missing(package)}"
+            raise ImportError(_failures[package]) from exc
         return None
 
 

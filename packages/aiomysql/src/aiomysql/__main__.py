@@ -15,6 +15,7 @@ import aiomysql_pool
 import aiomysql_protocol
 import aiomysql_sa
 from aiomysql_core.implementation import IMPLEMENTATION, REBUILD, build_failed, reason
+from aiomysql_pool import implementation as pool
 from aiomysql_protocol.implementation import IMPLEMENTATION as ROWS
 
 _NAMES = {"c": "C", "python": "Python"}
@@ -35,8 +36,10 @@ def describe() -> str:
         f"TLS:            {ssl.OPENSSL_VERSION}",
         f"Event loops:    {', '.join(_event_loops())}",
     ]
-    if build_failed():
+    if build_failed() or pool.build_failed():
         lines.insert(3, f"To build C:     install again with {REBUILD}")
+    if pool.IMPLEMENTATION != IMPLEMENTATION:
+        lines.insert(3, f"Pool:           {_NAMES[pool.IMPLEMENTATION]} ({pool.reason()})")
     if ROWS != IMPLEMENTATION:
         lines.insert(3, f"Rows, values:   {_NAMES[ROWS]}")
     return "\n".join(lines)

@@ -11,7 +11,6 @@
 #include "waiting/ready_context.h"
 #include "engine/runner_state.h"
 #include "waiting/waiter.h"
-#include "interpreter.h"
 #include "transport/receiver.h"
 
 #include <stddef.h>
@@ -82,18 +81,7 @@ import_objects(State *state)
         }
         *(PyObject **)((char *)state + imports[i].offset) = object;
     }
-    return import_asyncio(state);
-}
-
-static PyTypeObject *
-add_type(PyObject *module, PyType_Spec *spec)
-{
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-
-    if (type != NULL && PyModule_AddType(module, type) < 0) {
-        Py_CLEAR(type);
-    }
-    return type;
+    return import_running_loop(&state->running_loop);
 }
 
 static int
@@ -108,7 +96,8 @@ module_exec(PyObject *module)
             return -1;
         }
     }
-    if (import_objects(state) < 0) {
+    state->context_names = Py_BuildValue("(s)", "context");
+    if (state->context_names == NULL || import_objects(state) < 0) {
         return -1;
     }
     state->ready_type = add_type(module, &Ready_spec);
@@ -117,6 +106,7 @@ module_exec(PyObject *module)
         return -1;
     }
     set_vectorcall(state->ready_type, Ready_vectorcall);
+    set_vectorcall(state->waiter_type, Waiter_vectorcall);
     state->done = new_ready(state->ready_type, Py_None);
     state->fast_path_type = add_type(module, &FastPath_spec);
     state->receiver_type = add_type(module, &Receiver_spec);
@@ -132,9 +122,9 @@ module_exec(PyObject *module)
 #define STATE_OBJECTS(X)                                                                           \
     X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
     X(waiter_type) X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement)      \
-    X(start_query) X(start_execution)                                                              \
-    X(query_type) X(execute_type) X(monotonic) X(running_loop) X(current_tasks) X(forks)           \
-    X(prepared_statement_type) X(context_manager)
+    X(start_query) X(start_execution) X(query_type) X(execute_type) X(monotonic)                   \
+    X(running_loop.get) X(running_loop.current_tasks) X(forks)                                     \
+    X(prepared_statement_type) X(context_manager) X(context_names)
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
@@ -193,6 +183,7 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 static PyMethodDef module_methods[] = {
     {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See cursor_state.new_cursor."},
     {"nothing_to_end", nothing_to_end, METH_O, "See runner_state.nothing_to_end."},
+    {"wake_next", METHOD(wake_next), METH_FASTCALL, "See runner_state.wake_next."},
     {"same_items", METHOD(same_items), METH_FASTCALL, "See options.same_items."},
     {NULL, NULL, 0, NULL},
 };

@@ -2,7 +2,9 @@
 #ifndef AIOMYSQL_CORE_MODULE_H
 #define AIOMYSQL_CORE_MODULE_H
 
+#include "running_loop.h"
 #include "slots.h"
+#include "types.h"
 
 #define SLOT_OWNERS(X)                                                                             \
     X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                  \
@@ -15,7 +17,7 @@
 
 #define SLOTS(X)                                                                                   \
     X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)          \
-    X(runner, no_backslash_escapes) X(runner, result) X(runner, session)                           \
+    X(runner, _stream) X(runner, no_backslash_escapes) X(runner, result) X(runner, session)        \
     X(runner, transaction_possible)                                                                \
     X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received) \
     X(stream, waking)                                                                              \
@@ -32,8 +34,8 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
     X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_readable) X(_statement)     \
-    X(_take) X(_usual_init) X(_write) X(cached) X(close) X(connection_lost) X(count) X(fire)       \
-    X(literal) X(loop) X(mark_progress) X(no_backslash_escapes)
+    X(_take) X(_usual_init) X(_write) X(cached) X(call_soon) X(close) X(connection_lost)           \
+    X(count) X(fire) X(literal) X(loop) X(mark_progress) X(no_backslash_escapes) X(wake_next)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -63,17 +65,15 @@ typedef struct {
     PyObject *query_type;
     PyObject *execute_type;
     PyObject *monotonic;
-    PyObject *running_loop;  /* asyncio's function */
-    PyObject *current_tasks; /* asyncio's dict: loop -> the task it runs; NULL: there is none */
+    RunningLoop running_loop;
     /* Of modules that need this one, as the owners: found when they are needed first. */
     PyObject *forks;
     PyObject *prepared_statement_type;
     unsigned long maybe_in_transaction; /* flags of a session's server_status */
     int late_objects_found;
     PyObject *context_manager;
+    PyObject *context_names; /* ("context",), the names of call_soon's last argument */
 } State;
-
-#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 /* The state of the module that `object`, of a class derived from one of its types, comes
  * from.  NULL: an exception is set. */

@@ -13,11 +13,9 @@ from aiomysql_protocol.wire.packets import Ok
 if TYPE_CHECKING:
     from aiomysql_core.engine.runner import CommandRunner
     from aiomysql_core.options.options import Options
-    from aiomysql_core.session_charset import SessionCharset
     from aiomysql_core.transport.stream import Stream
     from aiomysql_protocol.login.handshake import Greeting
     from aiomysql_protocol.login.login import Login
-    from aiomysql_protocol.rows.metadata import Converter
 
 
 class StreamHandle:
@@ -68,7 +66,6 @@ class ClassicInternals:
 
     # Of Connection.
     runner: CommandRunner
-    session_charset: SessionCharset
     host_info: str
     _options: Options
 
@@ -76,6 +73,10 @@ class ClassicInternals:
 
         def escape(self, obj: object) -> str: ...
         def _greeting(self) -> Greeting: ...
+        @property
+        def charset(self) -> str: ...
+        @property
+        def server_version(self) -> str: ...
 
     # The method that the server announced, and the one that was used in the end.
     _server_auth_plugin = ""
@@ -89,7 +90,7 @@ class ClassicInternals:
 
     def get_server_info(self) -> str:
         """The same as `server_version`."""
-        return self._greeting().server_version
+        return self.server_version
 
     def get_proto_info(self) -> int:
         """Version of the protocol: 10.  Raises InterfaceError before the first connect."""
@@ -97,29 +98,11 @@ class ClassicInternals:
 
     def character_set_name(self) -> str:
         """The same as `charset`."""
-        return self.session_charset.charset.name
+        return self.charset
 
     def literal(self, obj: object) -> str:
         """The same as `escape`."""
         return self.escape(obj)
-
-    @property
-    def use_unicode(self) -> bool:
-        """Whether text is decoded to str."""
-        return self.session_charset.use_unicode
-
-    @use_unicode.setter
-    def use_unicode(self, value: bool) -> None:
-        self.session_charset.use_unicode = value
-
-    @property
-    def decoders(self) -> dict[Any, Converter]:
-        """Field type -> converter of a cell."""
-        return self.session_charset.decoders
-
-    @decoders.setter
-    def decoders(self, value: dict[Any, Converter]) -> None:
-        self.session_charset.decoders = value
 
     @property
     def _client_auth_plugin(self) -> str:

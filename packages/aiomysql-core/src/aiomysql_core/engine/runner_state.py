@@ -23,7 +23,7 @@ from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 if TYPE_CHECKING:
     from aiomysql_core.transport.fast_path import FastPath
 
-__all__ = ["RunnerState", "nothing_to_end"]
+__all__ = ["RunnerState", "nothing_to_end", "wake_next"]
 
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -185,14 +185,6 @@ class RunnerState:
         """End the claim, unless a statement is being cancelled: that keeps it."""
         self._busy = self._cancellation is not None
 
-    def wake_next(self, waiter: Waiter) -> None:
-        """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""
-        stream = self._stream
-        if stream is None:
-            waiter.fire(False)
-        else:
-            stream.wake_next(waiter)
-
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for a response."""
         if self._busy:
@@ -214,6 +206,17 @@ def nothing_to_end(runner: RunnerState, /) -> bool:
     )
 
 
+def wake_next(runner: RunnerState, waiter: Waiter, /) -> None:
+    """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""
+    stream = runner._stream
+    if stream is None:
+        waiter.fire(False)
+    else:
+        stream.wake_next(waiter)
+
+
 py_nothing_to_end = nothing_to_end
+py_wake_next = wake_next
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
     nothing_to_end = _c.nothing_to_end
+    wake_next = _c.wake_next

@@ -37,7 +37,7 @@ class Waiter:
     )
 
     def __init__(
-        self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None
+        self, loop: Any, cancelled_error: type[BaseException], done_future: Any = None, /
     ) -> None:
         """loop: the event loop; cancelled_error: what it throws into cancelled tasks.
 

@@ -81,18 +81,6 @@ import_objects(State *state)
     return 0;
 }
 
-/* A type of the module; NULL: an exception is set. */
-static PyTypeObject *
-add_type(PyObject *module, PyType_Spec *spec)
-{
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-
-    if (type != NULL && PyModule_AddType(module, type) < 0) {
-        Py_CLEAR(type);
-    }
-    return type;
-}
-
 static int
 module_exec(PyObject *module)
 {

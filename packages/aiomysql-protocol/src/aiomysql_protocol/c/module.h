@@ -3,6 +3,7 @@
 #define AIOMYSQL_PROTOCOL_MODULE_H
 
 #include "slots.h"
+#include "types.h"
 
 #include <datetime.h>
 
@@ -75,7 +76,5 @@ find_slots(State *state)
 {
     return state->offsets.found ? 0 : find_all_slots(state);
 }
-
-#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 #endif

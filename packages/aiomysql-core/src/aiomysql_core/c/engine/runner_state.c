@@ -1,6 +1,7 @@
 #include "engine/runner_state.h"
 
 #include "module.h"
+#include "waiting/waiter.h"
 
 /* The value of a slot; NULL with AttributeError where it is not set. */
 static PyObject *
@@ -75,4 +76,53 @@ nothing_to_end(PyObject *module, PyObject *runner)
     }
     Py_DECREF(session);
     return has_to_end < 0 ? NULL : PyBool_FromLong(!has_to_end);
+}
+
+/* Whether a SocketStream will resume `waiter` when the task that runs has used it; 0: it is to be
+ * fired.  -1: an exception is set. */
+static int
+is_next_waiter(const State *state, PyObject *stream, PyObject *waiter)
+{
+    PyObject **next_waiter = &SLOT(state, stream, stream_next_waiter);
+    int waking = slot_is_true(SLOT(state, stream, stream_waking));
+
+    if (waking <= 0 || *next_waiter != Py_None) {
+        return waking < 0 ? -1 : 0;
+    }
+    Py_SETREF(*next_waiter, Py_NewRef(waiter));
+    return 1;
+}
+
+PyObject *
+wake_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *stream, *done;
+    int is_next;
+
+    if (find_late_objects(state) < 0) {
+        return NULL;
+    }
+    if (nargs != 2 || !IS_OWNED(state, args[0], runner)) {
+        PyErr_SetString(PyExc_TypeError, "wake_next takes a RunnerState and a waiter");
+        return NULL;
+    }
+    stream = checked_slot(SLOT(state, args[0], runner__stream));
+    if (stream == NULL) {
+        return NULL;
+    }
+    if (stream != Py_None && !IS_OWNED(state, stream, stream)) {
+        Py_INCREF(stream);
+        done = PyObject_CallMethodOneArg(stream, state->names.wake_next, args[1]);
+        Py_DECREF(stream);
+        return done;
+    }
+    is_next = stream == Py_None ? 0 : is_next_waiter(state, stream, args[1]);
+    if (is_next != 0) {
+        return is_next < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    if (Py_IS_TYPE(args[1], state->waiter_type)) {
+        return Waiter_fire((Waiter *)args[1], Py_False);
+    }
+    return PyObject_CallMethodOneArg(args[1], state->names.fire, Py_False);
 }

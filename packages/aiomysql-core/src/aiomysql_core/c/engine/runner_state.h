@@ -8,4 +8,7 @@
 /* nothing_to_end(runner) -> bool */
 PyObject *nothing_to_end(PyObject *module, PyObject *runner);
 
+/* wake_next(runner, waiter) */
+PyObject *wake_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+
 #endif

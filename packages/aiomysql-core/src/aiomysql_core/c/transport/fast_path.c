@@ -4,9 +4,9 @@
  * awaiting leaves the result to be taken. */
 #include "transport/fast_path.h"
 
+#include "coroutine.h"
 #include "dealloc.h"
 #include "transport/fast_request.h"
-#include "waiting/coroutine.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,7 +1,5 @@
 #include "transport/fast_request.h"
 
-#include "interpreter.h"
-
 int
 is_open(const FastPath *self, const State *state)
 {
@@ -45,7 +43,7 @@ fast_is_reusable(FastPath *self, const State *state, const CursorState *cursor)
         return fine;
     }
     if ((fine = attribute_is(state->forks, state->names.count, self->forks)) <= 0 ||
-        (fine = is_running_loop(state, self->loop, self->thread)) <= 0) {
+        (fine = is_running_loop(&state->running_loop, self->loop, self->thread)) <= 0) {
         return fine;
     }
     /* The last result of the runner is complete; an older one of the cursor has nothing to come. */

@@ -1,8 +1,8 @@
 #include "waiting/ready.h"
 
+#include "coroutine.h"
 #include "dealloc.h"
 #include "module.h"
-#include "waiting/coroutine.h"
 
 #include <stddef.h>
 

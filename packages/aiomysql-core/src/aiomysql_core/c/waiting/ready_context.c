@@ -1,7 +1,7 @@
 #include "waiting/ready_context.h"
 
+#include "coroutine.h"
 #include "dealloc.h"
-#include "waiting/coroutine.h"
 #include "engine/cursor_state.h"
 
 typedef struct {

@@ -1,8 +1,8 @@
 #include "waiting/waiter.h"
 
+#include "coroutine.h"
 #include "dealloc.h"
 #include "module.h"
-#include "waiting/coroutine.h"
 
 #include <stddef.h>
 
@@ -23,28 +23,38 @@ struct Waiter {
     int has_progress; /* `mark_progress` was called since `arm` */
 };
 
-static PyObject *
-Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+PyObject *
+Waiter_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    static char *names[] = {"loop", "cancelled_error", "done_future", NULL};
-    PyObject *loop, *cancelled_error, *done_future = Py_None;
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     Waiter *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:Waiter", names, &loop, &cancelled_error,
-                                     &done_future)) {
+    if (nargs < 2 || nargs > 3 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "Waiter takes two or three positional arguments");
         return NULL;
     }
-    if (!PyExceptionClass_Check(cancelled_error)) {
+    if (!PyExceptionClass_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "cancelled_error must be an exception class");
         return NULL;
     }
-    self = (Waiter *)type->tp_alloc(type, 0);
+    self = (Waiter *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
     if (self != NULL) {
-        self->loop = Py_NewRef(loop);
-        self->cancelled_error = Py_NewRef(cancelled_error);
-        self->done_future = done_future == Py_None ? NULL : Py_NewRef(done_future);
+        self->loop = Py_NewRef(args[0]);
+        self->cancelled_error = Py_NewRef(args[1]);
+        self->done_future = nargs < 3 || args[2] == Py_None ? NULL : Py_NewRef(args[2]);
     }
     return (PyObject *)self;
+}
+
+static PyObject *
+Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        PyErr_SetString(PyExc_TypeError, "Waiter takes no keyword arguments");
+        return NULL;
+    }
+    return Waiter_vectorcall((PyObject *)type, PySequence_Fast_ITEMS(args),
+                             (size_t)PyTuple_GET_SIZE(args), NULL);
 }
 
 static int
@@ -106,16 +116,13 @@ done_future(Waiter *self)
 static int
 call_soon(Waiter *self, PyObject *future, PyObject *callback, PyObject *context)
 {
-    PyObject *call = PyObject_GetAttrString(self->loop, "call_soon");
-    PyObject *names = Py_BuildValue("(s)", "context");
-    PyObject *args[3] = {callback, future, context == NULL ? Py_None : context};
+    const State *state = state_of((PyObject *)self);
+    PyObject *args[4] = {self->loop, callback, future, context == NULL ? Py_None : context};
     PyObject *handle = NULL;
 
-    if (call != NULL && names != NULL) {
-        handle = PyObject_Vectorcall(call, args, 2, names);
+    if (state != NULL) {
+        handle = PyObject_VectorcallMethod(state->names.call_soon, args, 3, state->context_names);
     }
-    Py_XDECREF(call);
-    Py_XDECREF(names);
     Py_XDECREF(handle);
     Py_DECREF(callback);
     Py_XDECREF(context);
@@ -148,7 +155,7 @@ call_at_once(Waiter *self, PyObject *callback, PyObject *context)
     return result == NULL ? -1 : 0;
 }
 
-static PyObject *
+PyObject *
 Waiter_fire(Waiter *self, PyObject *at_once)
 {
     PyObject *callback = self->callback, *context = self->context;
@@ -404,7 +411,7 @@ static PyMemberDef Waiter_members[] = {
 };
 
 static PyType_Slot Waiter_slots[] = {
-    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None)\n--\n\nSee waiter.Waiter."},
+    {Py_tp_doc, "Waiter(loop, cancelled_error, done_future=None, /)\n--\n\nSee waiter.Waiter."},
     {Py_tp_new, Waiter_new},
     {Py_tp_dealloc, Waiter_dealloc},
     {Py_tp_traverse, Waiter_traverse},

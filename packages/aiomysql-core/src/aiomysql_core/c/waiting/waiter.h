@@ -11,7 +11,11 @@ extern PyType_Spec Waiter_spec;
 
 /* Its methods, which the C code here calls without looking them up.  NULL and PYGEN_ERROR: an
  * exception is set. */
+PyObject *Waiter_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
+
 PyObject *Waiter_arm(Waiter *self, PyObject *interrupted);
+
+PyObject *Waiter_fire(Waiter *self, PyObject *at_once);
 
 PyObject *Waiter_wake_if_progressed(Waiter *self, PyObject *at_once);
 

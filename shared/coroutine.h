@@ -1,10 +1,13 @@
-#include "waiting/coroutine.h"
+/* What the coroutine types have in common: each is its own iterator, so that awaiting costs no
+ * other object. */
+#ifndef AIOMYSQL_COROUTINE_H
+#define AIOMYSQL_COROUTINE_H
 
 #include "exceptions.h"
 
 /* Raise RuntimeError instead of the StopIteration that is set: raised by a coroutine, that would be
  * its result. */
-static void
+static inline void
 replace_stop(void)
 {
     PyObject *stop = take_exception(), *error;
@@ -16,7 +19,8 @@ replace_stop(void)
     set_exception(error);
 }
 
-void
+/* Raise what a coroutine's `throw(type[, value[, traceback]])` is called with. */
+static inline void
 raise_thrown(PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *type, *value;
@@ -41,7 +45,8 @@ raise_thrown(PyObject *const *args, Py_ssize_t nargs)
     }
 }
 
-void
+/* Raise StopIteration with `value`, whatever that is: the result of a coroutine. */
+static inline void
 raise_stop(PyObject *value)
 {
     PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
@@ -51,3 +56,11 @@ raise_stop(PyObject *value)
         Py_DECREF(stop);
     }
 }
+
+static inline PyObject *
+return_self(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+#endif
