@@ -634,7 +634,7 @@ def test_missing_headers_are_told(built: Distributions, tmp_path: Path) -> None:
     real = shutil.which(os.environ.get("CC", "cc"))
     compiler.write_text(
         f"""#!/bin/sh
-for item do shift; case "$item" in -I*) ;; *) set -- "$@" "$item";; esac; done
+for item do shift; case "$item" in -I*/include*) ;; *) set -- "$@" "$item";; esac; done
 exec {real} -nostdinc "$@"
 """,
         "utf-8",
