@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
-from pathlib import Path
+from os.path import dirname
 
 from aiomysql_core import Connection, MySQLError, OperationalError
 from aiomysql_core.log import logger
@@ -24,7 +24,7 @@ RESET_TIMEOUT = 10.0
 #: Seconds that the server may take to answer a ping.
 PING_TIMEOUT = 2.0
 
-_FOLDER = str(Path(__file__).parent)
+_FOLDER = dirname(__file__)
 _FRAMES = 6
 
 
