@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-lowest test-sqlalchemy lint format layers types bench build hatch clean
+.PHONY: help demo check check-core check-others test test-lowest test-sqlalchemy lint format layers types bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -36,8 +36,17 @@ demo: $(workspace) ## Run the programs of all READMEs on a throw-away MariaDB
 
 check: $(workspace) ## Check style, layers, types and what can be tested quickly, in three minutes [SERVER=...]
 	@$(MAKE) --no-print-directory lint layers types
-	@SERVER=$(or $(SERVER),mariadb118) $(HATCH) run test -q --loop asyncio -m 'not slow and not sa_versions'
+	@$(MAKE) --no-print-directory -j2 check-core check-others
 	@echo 'Left out: the tests marked slow, the other servers, uvloop, the Python implementation beside C.'
+
+quick := SERVER=$(or $(SERVER),mariadb118) $(HATCH) run test -q --loop asyncio -m 'not slow and not sa_versions'
+
+# Two at a time: each waits for its server half of the time.
+check-core: $(workspace)
+	@$(quick) tests/core
+
+check-others: $(workspace)
+	@$(quick) tests --ignore=tests/core
 
 test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
 	@$(HATCH) run test $(ARGS)
