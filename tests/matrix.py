@@ -121,9 +121,10 @@ def runs(
     implementation: int,
     servers: int,
 ) -> bool:
-    """Does a test run with this combination?  Each is a position in a list, None for no choice.
+    """Whether a test runs with this combination.  Each is a position in a list, None for no choice.
 
-    name: the test's, without the combination: which half of them it gets.
+    name: the test's, without the combination: which half of them it gets.  implementation: 1 in the
+    run that was told to use Python, which is beside another one; else 0.
     """
     if spread is Spread.ONCE:
         return implementation == 0
@@ -139,7 +140,7 @@ def thin(
     items: list[pytest.Item],
     servers: Sequence[str],
     loops: Sequence[str],
-    implementation: str,
+    implementation: int,
 ) -> list[pytest.Item]:
     """Remove from `items` what does not run in this run, and return that."""
     left_out: list[pytest.Item] = []
@@ -151,7 +152,7 @@ def thin(
 
 
 def _runs(
-    item: pytest.Item, servers: Sequence[str], loops: Sequence[str], implementation: str
+    item: pytest.Item, servers: Sequence[str], loops: Sequence[str], implementation: int
 ) -> bool:
     path = item.nodeid.partition("::")[0].removeprefix("tests/")
     callspec = getattr(item, "callspec", None)
@@ -165,6 +166,6 @@ def _runs(
         name,
         None if server is None else servers.index(server),
         None if loop is None else loops.index(loop),
-        implementation=("c", "python").index(implementation),
+        implementation=implementation,
         servers=len(servers),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -90,3 +91,37 @@ def frozen(server: Server) -> Iterator[None]:
     pid = int((server.log.parent / "server.pid").read_text())
     with stopped(pid):
         yield
+
+
+#: Takes a number of allocations, and what is to be done then.
+Lay = Callable[[int, Callable[[], object]], None]
+
+
+class Trap:
+    """Garbage once it is made; does something when it is found."""
+
+    def __init__(self, deed: Callable[[], object]) -> None:
+        self.cycle, self.deed = self, deed
+
+    def __del__(self) -> None:
+        self.deed()
+
+
+@contextlib.contextmanager
+def small_thresholds() -> Iterator[Lay]:
+    """A function that has something done by a finalizer, so many allocations later."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+
+    def lay(number: int, deed: Callable[[], object]) -> None:
+        gc.set_threshold(0)
+        gc.collect()
+        Trap(deed)
+        gc.set_threshold(number)
+
+    try:
+        yield lay
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -21,6 +21,7 @@ from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 from tests.core.test_waiter import LOOPS, new_loop
 from tests.core.twins import need_c
+from tests.pool.conftest import Lay, small_thresholds
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -299,35 +300,11 @@ def test_who_gives_up(run: Run, how: str, given: bool) -> None:
     run(body())
 
 
-class Trap:
-    """Garbage once it is made; does something when it is found."""
-
-    def __init__(self, deed: Callable[[], object]) -> None:
-        self.cycle, self.deed = self, deed
-
-    def __del__(self) -> None:
-        self.deed()
-
-
 @pytest.fixture
-def at_allocation() -> Iterator[Callable[[int, Callable[[], object]], None]]:
+def at_allocation() -> Iterator[Lay]:
     """Has something done by a finalizer, so many allocations later."""
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-
-    def lay(number: int, deed: Callable[[], object]) -> None:
-        gc.set_threshold(0)
-        gc.collect()
-        Trap(deed)
-        gc.set_threshold(number)
-
-    yield lay
-    gc.unfreeze()
-    gc.set_threshold(*thresholds)
-
-
-Lay = Callable[[int, Callable[[], object]], None]
+    with small_thresholds() as lay:
+        yield lay
 
 
 @pytest.mark.parametrize("whose", ["context", "waiter"])

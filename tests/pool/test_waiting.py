@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from aiomysql_core import Connection, InterfaceError, OperationalError
 from aiomysql_pool import Pool, PoolClosed
-from tests.pool.conftest import MakePool, one, wait_until
+from tests.pool.conftest import MakePool, one, small_thresholds, wait_until
 from tests.scripted import scripted_server, silent
 from tests.servers import Server
 
@@ -249,36 +248,6 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool, options: dict[
     assert pool.size == pool.freesize == len(pool._leases.holders) <= 3
     closed = sum(figure for name, figure in stats.items() if name.startswith("closed_"))
     assert stats["connects"] - stats["connect_errors"] - closed == pool.size
-
-
-class Trap:
-    """Garbage once it is made; gives a connection back, or closes a pool, when it is found."""
-
-    def __init__(self, deed: Callable[[], object]) -> None:
-        self.cycle, self.deed = self, deed
-
-    def __del__(self) -> None:
-        self.deed()
-
-
-@contextlib.contextmanager
-def small_thresholds() -> Iterator[Callable[[int, Callable[[], object]], None]]:
-    """A function that has a deed done by a finalizer, so many allocations later."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-
-    def lay(number: int, deed: Callable[[], object]) -> None:
-        gc.set_threshold(0)
-        gc.collect()
-        Trap(deed)
-        gc.set_threshold(number)
-
-    try:
-        yield lay
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 4.0}, {"max_waiting": 4}], ids=str)
