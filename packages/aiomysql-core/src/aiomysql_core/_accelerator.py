@@ -1,8 +1,6 @@
-"""Internal: whether this layer's C module runs.  As in the protocol's module of that name.
+"""Internal: the layer's C module, if it runs.
 
-PyReady = Ready
-if not TYPE_CHECKING and (_c := accelerator()) is not None:
-Ready = _c.Ready
+The protocol's module of this name says how it is used.
 """
 
 from __future__ import annotations

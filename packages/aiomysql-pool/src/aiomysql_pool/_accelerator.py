@@ -1,8 +1,6 @@
-"""Internal: does this layer's C module run?  As in the core's module of that name.
+"""Internal: the layer's C module, if it runs.
 
-PyLeaseQueue = LeaseQueue
-if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    LeaseQueue = _c.LeaseQueue
+The protocol's module of this name says how it is used.
 """
 
 from __future__ import annotations
