@@ -13,27 +13,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
-import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine
-from urllib.parse import urlsplit
+
+from benchmarks import checkouts
 
 _QUERY = "SELECT id, name FROM revisions WHERE id = %s"
 
-_COUNTING = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-
-#: Set where the operations are to run on uvloop.
-_UVLOOP = "AIOMYSQL_REVISIONS_UVLOOP"
+_COUNTING = (*checkouts.COUNTING, "--callgrind-out-file=/dev/null")
 
 #: Operations of a short and a long run: what is done once falls out of the difference.
 _RUNS = (200, 1200)
 _CONNECT_RUNS = (20, 140)
 _LEASE_RUNS = (2_000, 22_000)
+
+#: Options of a pool by which each lease asks for the time.
+_AGES = {"max_lifetime": 1800, "ping_after": 30}
 
 
 async def _points(dsn: str, count: int, **options: object) -> None:
@@ -67,16 +64,20 @@ async def _contended_points(dsn: str, count: int) -> None:
         await asyncio.gather(*(run(pool) for _ in range(20)))
 
 
-async def _leases(dsn: str, count: int) -> None:
+async def _leases(dsn: str, count: int, **options: object) -> None:
     import aiomysql
 
-    async with aiomysql.create_pool(dsn, minsize=1) as pool:
+    async with aiomysql.create_pool(dsn, minsize=1, **options) as pool:
         for _ in range(count):
             async with pool.acquire():
                 pass
 
 
-async def _contended_leases(dsn: str, count: int) -> None:
+async def _aged_leases(dsn: str, count: int) -> None:
+    await _leases(dsn, count, **_AGES)
+
+
+async def _contended_leases(dsn: str, count: int, **options: object) -> None:
     import aiomysql
 
     async def run(pool: aiomysql.Pool) -> None:
@@ -84,8 +85,12 @@ async def _contended_leases(dsn: str, count: int) -> None:
             async with pool.acquire():
                 await asyncio.sleep(0)
 
-    async with aiomysql.create_pool(dsn, minsize=5, maxsize=5) as pool:
+    async with aiomysql.create_pool(dsn, minsize=5, maxsize=5, **options) as pool:
         await asyncio.gather(*(run(pool) for _ in range(20)))
+
+
+async def _contended_aged_leases(dsn: str, count: int) -> None:
+    await _contended_leases(dsn, count, **_AGES)
 
 
 async def _sqlalchemy(dsn: str, count: int) -> None:
@@ -117,7 +122,9 @@ _WORKLOADS: dict[str, tuple[Callable[[str, int], Coroutine[None, None, None]], t
     "pooled points, prepared": (_prepared, _RUNS),
     "pooled points, 20 tasks, 5 connections": (_contended_points, _RUNS),
     "leases": (_leases, _LEASE_RUNS),
+    "leases, max_lifetime and ping_after": (_aged_leases, _LEASE_RUNS),
     "leases, 20 tasks, 5 connections": (_contended_leases, _LEASE_RUNS),
+    "leases, 20 tasks, both options": (_contended_aged_leases, _LEASE_RUNS),
     "SQLAlchemy, borrowed selects": (_sqlalchemy, _RUNS),
     "connects": (_connects, _CONNECT_RUNS),
     "connects, autocommit=True": (_autocommit_connects, _CONNECT_RUNS),
@@ -135,12 +142,8 @@ async def _prepare(dsn: str) -> None:
 
 
 def _child(python: str, workload: str, count: int, *before: str) -> str:
-    command = [*before, python, __file__, "--run", workload, "--count", str(count)]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return done.stdout + done.stderr
+    arguments = ("--run", workload, "--count", str(count))
+    return checkouts.output(python, "benchmarks.revisions", *arguments, before=before)
 
 
 def _cpu(python: str, workload: str, count: int) -> float:
@@ -158,38 +161,23 @@ def _instructions(python: str, workload: str, runs: tuple[int, int]) -> int:
     return (counted[1] - counted[0]) // (runs[1] - runs[0])
 
 
-def _run(coro: Coroutine[None, None, None]) -> None:
-    loop_factory = None
-    if os.environ.get(_UVLOOP):
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(coro)
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("others", nargs="*", metavar="PYTHON")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--uvloop", action="store_true")
+    checkouts.add_arguments(parser, rounds=7)
     parser.add_argument("--no-instructions", action="store_true")
     parser.add_argument("--workload", default="", help="only those whose names have this")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    parts = urlsplit(os.environ["AIOMYSQL_TEST_DSN"])
-    dsn = parts._replace(query="").geturl()
+    dsn = checkouts.dsn()
     if args.run:
-        _run(_WORKLOADS[args.run][0](dsn, 5))  # imports what it needs
+        checkouts.run(_WORKLOADS[args.run][0](dsn, 5))  # imports what it needs
         began = time.process_time()
-        _run(_WORKLOADS[args.run][0](dsn, args.count))
+        checkouts.run(_WORKLOADS[args.run][0](dsn, args.count))
         print((time.process_time() - began) / args.count * 1e6)
         return
-    if args.uvloop:
-        os.environ[_UVLOOP] = "1"
+    pythons = checkouts.interpreters(args.others, uvloop=args.uvloop)
     asyncio.run(_prepare(dsn))
-    pythons = [*args.others, sys.executable]
     for name, (_, runs) in _WORKLOADS.items():
         if args.workload not in name:
             continue
@@ -199,7 +187,7 @@ def _main() -> None:
             line = f"{shown:40}"
             if samples:
                 line += f" {statistics.median(row[index] for row in samples):8.1f} us"
-            if shutil.which("valgrind") and not args.no_instructions:
+            if checkouts.can_count() and not args.no_instructions:
                 line += f" {_instructions(python, name, runs):10,} instructions"
             print(f"{line}  {python}", flush=True)
 

@@ -23,4 +23,37 @@
     Py_TRASHCAN_END                                                                                \
     put_back(raised);
 
+#define DEALLOC_VISIT(name) Py_VISIT(self->name);
+#define DEALLOC_CLEAR(name) Py_CLEAR(self->name);
+
+/* Defines the functions type_traverse, type_clear and type_dealloc of a heap type whose objects have
+ * the fields that OBJECTS(X) lists, by X(name). */
+#define DEFINE_TRAVERSE_CLEAR_DEALLOC(type, OBJECTS)                                               \
+    static int                                                                                     \
+    type##_traverse(type *self, visitproc visit, void *arg)                                        \
+    {                                                                                              \
+        Py_VISIT(Py_TYPE(self));                                                                   \
+        OBJECTS(DEALLOC_VISIT)                                                                     \
+        return 0;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static int                                                                                     \
+    type##_clear(type *self)                                                                       \
+    {                                                                                              \
+        OBJECTS(DEALLOC_CLEAR)                                                                     \
+        return 0;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static void                                                                                    \
+    type##_dealloc(type *self)                                                                     \
+    {                                                                                              \
+        PyTypeObject *cls = Py_TYPE(self);                                                         \
+                                                                                                   \
+        BEGIN_DEALLOC(self, type##_dealloc)                                                        \
+        (void)type##_clear(self);                                                                  \
+        cls->tp_free(self);                                                                        \
+        Py_DECREF(cls);                                                                            \
+        END_DEALLOC                                                                                \
+    }
+
 #endif

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import matrix
+from tests import matrix, raise_in_twins
 from tests.servers import DSN_NAME, Server, ServerError, selected_names, serving
 from tests.servers.progress import shown_by
 
@@ -37,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run each test with each server and event loop, see tests/matrix.py",
     )
+    group.addoption(
+        "--raise-in-twins",
+        action="store_true",
+        help="let the Python twins of what runs in C raise errors, see tests/raise_in_twins.py",
+    )
 
 
 @pytest.hookimpl(trylast=True)  # the terminal reporter is there only then
@@ -47,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     except ServerError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUNNING] = {}
+    if config.getoption("raise_in_twins"):
+        from aiomysql_core.implementation import IMPLEMENTATION
+
+        if IMPLEMENTATION != "c":
+            raise pytest.UsageError("--raise-in-twins needs the C implementation")
+        config.pluginmanager.register(raise_in_twins.Plugin())
     capture = config.pluginmanager.getplugin("capturemanager")
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if capture and reporter:

@@ -13,6 +13,7 @@ TRANSPORTS: tuple[Transport, ...] = ("tcp", "tls")
 LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
 SERVERS = ("mariadb118", "mysql97")
 SQLALCHEMY = "SQLAlchemy[asyncio]==2.1.9"
+FASTAPI = "fastapi==0.163.2"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Sizes:
     """Bytes of the big cell."""
     sqlalchemy_rows: int = 10_000
     sqlalchemy_points: int = 200
+    requests: int = 400
+    page: int = 500
+    """Rows of the answer to a request."""
 
     def scaled(self, scale: float) -> Sizes:
         """The same with everything but the pool `scale` times as big, and nothing empty."""
@@ -73,6 +77,8 @@ WORKLOADS = {
         Workload("sqlalchemy-points", "SQLAlchemy: 200 point selects"),
         Workload("sqlalchemy-borrowed", "SQLAlchemy: 200 point selects, each borrows a connection"),
         Workload("sqlalchemy-scan", "SQLAlchemy: select of 10,000 rows"),
+        Workload("web-text", "FastAPI: 400 requests for 500 rows, 20 tasks, pool of 10"),
+        Workload("web-dict", "FastAPI: the same with rows as dicts"),
     )
 }
 SCANS = tuple(key for key in WORKLOADS if key.startswith("scan-") and not key.endswith("stream"))
@@ -113,6 +119,8 @@ class Contender:
             return workload in POINTS
         if workload.startswith("sqlalchemy"):
             return self.dialect is not None
+        if workload.startswith("web"):
+            return self.kind == "aio"
         if self.kind == "blocking":
             return not workload.endswith("prepared") and not workload.startswith("pooled")
         if workload.endswith("prepared"):
@@ -134,7 +142,7 @@ CONTENDERS = {
             "aio",
             "aiomysql",
             "ours",
-            (*_LOOP, SQLALCHEMY),
+            (*_LOOP, SQLALCHEMY, FASTAPI),
             often=True,
             variables={"AIOMYSQL_IMPL": "c"},
             dialect="aiomysql",
@@ -145,7 +153,7 @@ CONTENDERS = {
             "aio",
             "asyncmy",
             "asyncmy",
-            ("asyncmy==0.2.18", *_LOOP, SQLALCHEMY),
+            ("asyncmy==0.2.18", *_LOOP, SQLALCHEMY, FASTAPI),
             often=True,
             dialect="asyncmy",
         ),
@@ -165,7 +173,7 @@ CONTENDERS = {
             "aiomysql",
             "classic",
             # This release doesn't work with the later ones of PyMySQL.
-            ("aiomysql==0.3.2", "PyMySQL==1.1.2", *_LOOP, SQLALCHEMY),
+            ("aiomysql==0.3.2", "PyMySQL==1.1.2", *_LOOP, SQLALCHEMY, FASTAPI),
             dialect="aiomysql",
         ),
         Contender(

@@ -153,6 +153,7 @@ def targets(cell: int) -> Sequence[Target]:
     plain = tuple(key for key in SCANS if not key.endswith("prepared"))
     orm = ("sqlalchemy-points", "sqlalchemy-borrowed", "sqlalchemy-scan")
     stream = ("scan-mixed-stream",)
+    web = ("web-text", "web-dict")
     return (
         Target("scans: CPU of asyncmy / ours", SCANS, 1.3),
         Target("scans: wall time of asyncmy / ours", SCANS, 1.0, measure="wall"),
@@ -164,6 +165,7 @@ def targets(cell: int) -> Sequence[Target]:
         Target("inserts: CPU of asyncmy / ours", ("insert",), 1.3),
         Target("connects: CPU of asyncmy / ours", ("connect",), 1.2),
         Target("SQLAlchemy: CPU of asyncmy / ours", orm, 1.1),
+        Target("FastAPI: requests per second of ours / asyncmy", web, 1.1, measure="wall"),
         Target(
             "48 MiB cell: wall time of mysqlclient / ours",
             ("cell",),

@@ -165,6 +165,15 @@ class Storm:
         assert self.pool is not None
         self.pool.release(self.connection)
 
+    def deed_patch(self) -> None:
+        """Replace what a tracer patches, on a class or on the cursor that is in use."""
+        self.number += 1
+        name = ("mogrify", "_query", "_take_result", "_clear_result")[self.number % 4]
+        setattr(Cursor, name, vars(Cursor).get(name) or getattr(Cursor, name))
+        Connection.escape = Connection.escape  # type: ignore[method-assign]
+        if self.cursor is not None and self.number % 3 == 0:
+            setattr(self.cursor, name, getattr(self.cursor, name))
+
     def begin(self, coro: Coroutine[Any, Any, Any]) -> None:
         task = begin(coro) if inspect.iscoroutine(coro) else None
         if task is not None:

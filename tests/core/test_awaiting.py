@@ -1,7 +1,4 @@
-"""What `Cursor.execute` returns, driven by hand: closed, thrown into, awaited twice or never.
-
-The same with the fast path and without it.
-"""
+"""What `Cursor.execute` returns, driven by hand: closed, thrown into, awaited twice or never."""
 
 from __future__ import annotations
 
@@ -17,25 +14,25 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, InterfaceError, connect
-from tests.core.ways import Way, both_ways, rows, sizes
+from tests.core.statements import rows, sizes
 
 SLEEP = "SELECT SLEEP(IF(%s = 'long', 2, 0))"
 SHORT, LONG = ("short",), ("long",)
 
+#: Seconds.
+TOO_SHORT = 0.05
 
-async def opened(way: Way, connect_args: dict[str, Any], size: int = 0) -> Connection:
+
+async def opened(connect_args: dict[str, Any], size: int = 0) -> Connection:
     """A connection on which SLEEP was run once, and so is prepared if `size` says so."""
     connection = await connect(**connect_args, stmt_cache_size=size)
-    way.choose(connection)
     assert await rows(await connection.cursor(), SLEEP, SHORT) == [(0,)]
-    way.taken.clear()
     return connection
 
 
-@both_ways
 @sizes
-async def test_closed_before_it_runs(way: Way, connect_args: dict[str, Any], size: int) -> None:
-    connection = await opened(way, connect_args, size)
+async def test_closed_before_it_runs(connect_args: dict[str, Any], size: int) -> None:
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     for timeout in (None, 5):
         work = cursor.execute(SLEEP, LONG, timeout=timeout)
@@ -43,15 +40,13 @@ async def test_closed_before_it_runs(way: Way, connect_args: dict[str, Any], siz
         work.close()
         with pytest.raises(RuntimeError, match="already awaited"):
             await work
-    assert way.taken == []
     assert await rows(cursor, SLEEP, SHORT) == [(0,)]
     await connection.ensure_closed()
 
 
-@both_ways
-async def test_never_awaited(way: Way, connect_args: dict[str, Any]) -> None:
+async def test_never_awaited(connect_args: dict[str, Any]) -> None:
     """A warning, as for every coroutine; nothing is sent and nothing held."""
-    connection = await opened(way, connect_args)
+    connection = await opened(connect_args)
     cursor = await connection.cursor()
 
     class Held(str):
@@ -63,21 +58,18 @@ async def test_never_awaited(way: Way, connect_args: dict[str, Any]) -> None:
         cursor.execute("SELECT %s", (held,))  # type: ignore[unused-coroutine]
     del held
     assert gone() is None
-    assert way.taken == []
     assert await rows(cursor, SLEEP, SHORT) == [(0,)]
     await connection.ensure_closed()
 
 
-@both_ways
 @sizes
-async def test_closed_while_it_waits(way: Way, connect_args: dict[str, Any], size: int) -> None:
-    connection = await opened(way, connect_args, size)
+async def test_closed_while_it_waits(connect_args: dict[str, Any], size: int) -> None:
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, LONG)
     waits_for = work.send(None)
     assert asyncio.isfuture(waits_for)
     assert connection.runner.busy
-    assert way.taken == way.expects(True)
     work.close()
     assert connection.closed
     assert not connection.runner.busy
@@ -87,16 +79,15 @@ async def test_closed_while_it_waits(way: Way, connect_args: dict[str, Any], siz
         await cursor.execute("SELECT 1")
 
 
-@both_ways
 @sizes
-async def test_dropped_while_it_waits(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_dropped_while_it_waits(connect_args: dict[str, Any], size: int) -> None:
     """Nothing is left of it, without the garbage collector."""
     problems: list[Any] = []
     before, sys.unraisablehook = sys.unraisablehook, problems.append
     gc.collect()
     gc.disable()
     try:
-        connection = await opened(way, connect_args, size)
+        connection = await opened(connect_args, size)
         cursor = await connection.cursor()
         gone = weakref.ref(cursor), weakref.ref(connection)
         work = cursor.execute(SLEEP, LONG)
@@ -123,7 +114,6 @@ class ThrownBase(BaseException):
     """One that is not to be caught."""
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize(
     ("error", "reason"),
@@ -136,17 +126,16 @@ class ThrownBase(BaseException):
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 async def test_thrown_into(
-    way: Way, connect_args: dict[str, Any], size: int, error: BaseException, reason: str
+    connect_args: dict[str, Any], size: int, error: BaseException, reason: str
 ) -> None:
     """It comes out as it is; the connection is closed, and says why."""
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, LONG)
     work.send(None)
     with pytest.raises(type(error)) as caught:
         work.throw(error)
     assert caught.value is error
-    assert way.taken == way.expects(True)
     assert connection.closed
     assert not connection.runner.busy
     with pytest.raises(InterfaceError, match=reason):
@@ -156,13 +145,12 @@ async def test_thrown_into(
     await connection.ensure_closed()
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize("stop", [StopIteration, StopIteration(1)], ids=["class", "instance"])
 async def test_stop_iteration_is_no_response(
-    way: Way, connect_args: dict[str, Any], size: int, stop: Any
+    connect_args: dict[str, Any], size: int, stop: Any
 ) -> None:
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     work = (await connection.cursor()).execute(SLEEP, LONG)
     work.send(None)
     with pytest.raises(RuntimeError, match="raised StopIteration"):
@@ -176,24 +164,21 @@ async def test_stop_iteration_thrown_into_a_context(connection: Connection) -> N
         connection.cursor().throw(StopIteration(1))
 
 
-@both_ways
 @sizes
-async def test_thrown_into_before(way: Way, connect_args: dict[str, Any], size: int) -> None:
-    connection = await opened(way, connect_args, size)
+async def test_thrown_into_before(connect_args: dict[str, Any], size: int) -> None:
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, LONG)
     with pytest.raises(Thrown):
         work.throw(Thrown("why"))
-    assert way.taken == []
     assert await rows(cursor, SLEEP, SHORT) == [(0,)]
     await connection.ensure_closed()
 
 
-@both_ways
 @sizes
-async def test_awaited_twice(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_awaited_twice(connect_args: dict[str, Any], size: int) -> None:
     """After it has run, and while it does."""
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, SHORT)
     assert await work == 1
@@ -210,15 +195,13 @@ async def test_awaited_twice(way: Way, connect_args: dict[str, Any], size: int) 
         await again()
     assert await task == 1
     assert await cursor.fetchall() == ((0,),)
-    assert way.taken == way.expects(True, not size)
     await connection.ensure_closed()
 
 
-@both_ways
 @sizes
-async def test_resumed_too_early(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_resumed_too_early(connect_args: dict[str, Any], size: int) -> None:
     """By someone who does not wait for what it waits for."""
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, LONG)
     work.send(None)
@@ -228,11 +211,10 @@ async def test_resumed_too_early(way: Way, connect_args: dict[str, Any], size: i
     assert not connection.runner.busy
 
 
-@both_ways
 @sizes
-async def test_driven_by_hand(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_driven_by_hand(connect_args: dict[str, Any], size: int) -> None:
     """What is waited for calls back as a future does, and the result is there."""
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, SHORT)
     waits_for = work.send(None)
@@ -245,17 +227,13 @@ async def test_driven_by_hand(way: Way, connect_args: dict[str, Any], size: int)
     assert stopped.value.value == 1
     assert await cursor.fetchall() == ((0,),)
     assert not connection.runner.busy
-    assert way.taken == way.expects(True)
     assert await rows(cursor, SLEEP, SHORT) == [(0,)]
     await connection.ensure_closed()
 
 
-@both_ways
 @sizes
-async def test_what_is_waited_for_is_cancelled(
-    way: Way, connect_args: dict[str, Any], size: int
-) -> None:
-    connection = await opened(way, connect_args, size)
+async def test_what_is_waited_for_is_cancelled(connect_args: dict[str, Any], size: int) -> None:
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     work = cursor.execute(SLEEP, LONG)
     waits_for = work.send(None)
@@ -301,14 +279,13 @@ if eager_tasks is not None:
     CONSUMERS.append(by_eager_task)
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize("consume", CONSUMERS)
 async def test_consumers(
-    way: Way, connect_args: dict[str, Any], size: int, consume: Callable[[Any], Any]
+    connect_args: dict[str, Any], size: int, consume: Callable[[Any], Any]
 ) -> None:
     """Everything of asyncio's that runs coroutines; they keep their context variables."""
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     cursor = await connection.cursor()
     variable: ContextVar[int] = ContextVar("variable")
 
@@ -320,37 +297,44 @@ async def test_consumers(
     for number in (1, 2):
         assert await consume(work(number)) == (number, ((0,),))
     assert await consume(cursor.execute(SLEEP, SHORT)) == 1
-    assert way.taken == way.expects(True, True, True)
     await connection.ensure_closed()
 
 
-@both_ways
 @sizes
-async def test_no_cycle_is_left(way: Way, connect_args: dict[str, Any], size: int) -> None:
-    """Neither of a statement, nor of its error, nor of its cancellation."""
+async def test_no_cycle_is_left(connect_args: dict[str, Any], size: int) -> None:
+    """Neither of a statement, nor of its error, its time-out or its cancellation."""
 
-    async def use(query: str, *, cancel: bool = False) -> list[weakref.ref[Any]]:
+    async def use(
+        query: str, timeout: float | None = None, *, cancel: bool = False
+    ) -> list[weakref.ref[Any]]:
         cursor = await connection.cursor()
-        task = asyncio.ensure_future(cursor.execute(query, LONG))
+        task = asyncio.ensure_future(cursor.execute(query, LONG, timeout=timeout))
         if cancel:
             await asyncio.sleep(0.05)
             task.cancel()
         await asyncio.wait([task])
         assert task.cancelled() is cancel
-        assert cancel or (task.exception() is None) is ("nothing" not in query)
+        failed = "nothing" in query or timeout == TOO_SHORT
+        assert cancel or (task.exception() is not None) is failed
         return [weakref.ref(cursor), weakref.ref(task)]
 
-    connection = await opened(way, connect_args, size)
+    connection = await opened(connect_args, size)
     await use("SELECT %s")
     gc.collect()
     gc.disable()
     try:
-        for query, cancel in [
-            ("SELECT %s", False),
-            ("SELECT %s, nothing_here", False),
-            (SLEEP, True),
+        for query, timeout, cancel in [
+            ("SELECT %s", None, False),
+            ("SELECT %s", 5, False),
+            ("SELECT %s, nothing_here", None, False),
+            ("SELECT %s, nothing_here", 5, False),
+            (SLEEP, TOO_SHORT, False),
+            (SLEEP, None, True),
         ]:
-            gone = await use(query, cancel=cancel)
+            if connection.closed:
+                await connection.ping()
+                await use("SELECT %s")
+            gone = await use(query, timeout, cancel=cancel)
             await asyncio.sleep(0.01)
             assert [reference() for reference in gone] == [None, None], query
     finally:
@@ -358,15 +342,13 @@ async def test_no_cycle_is_left(way: Way, connect_args: dict[str, Any], size: in
     assert connection.closed
 
 
-@both_ways
-async def test_unread_results_do_not_warn(way: Way, connect_args: dict[str, Any]) -> None:
+async def test_unread_results_do_not_warn(connect_args: dict[str, Any]) -> None:
     """A cursor that is dropped with rows nobody fetched is no one's affair."""
-    connection = await opened(way, connect_args)
+    connection = await opened(connect_args)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(2):
             await (await connection.cursor()).execute("SELECT 1 UNION SELECT 2")
             gc.collect()
         assert await rows(await connection.cursor(), "SELECT 3") == [(3,)]
-    assert way.taken == way.expects(True, True, True)
     await connection.ensure_closed()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
+from types import MethodType
 from typing import Any, Self
 
 import pytest
@@ -14,8 +17,10 @@ from pymysql.constants import SERVER_STATUS
 from aiomysql_core import Connection, Cursor, connect
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine import cursor_state
-from aiomysql_protocol.commands.query import Query, Result
+from aiomysql_protocol.commands.query import UNKNOWN_ROW_COUNT, Query, Result
+from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.wire.packets import Ok
+from tests.protocol.test_session import column
 
 CLASSES = {"python": cursor_state.PyCursorState}
 if accelerator() is not None:
@@ -156,6 +161,336 @@ async def test_objects_are_released(cursor: Any) -> None:
         gc.enable()
 
 
+class Rows:
+    """Rows that are neither list nor tuple, as a `_conv_rows` of another's may make them."""
+
+    def __init__(self, *rows: Any) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.rows[number]
+
+
+class Reversed(list[Any]):
+    """A list with another order."""
+
+    def __getitem__(self, number: Any) -> Any:
+        return super().__getitem__(len(self) - 1 - number)
+
+
+async def test_rows_of_another_kind(cursor: Any) -> None:
+    cursor._executed = b"SELECT"
+    for rows in (Rows(("a",), ("b",)), Reversed([("b",), ("a",)])):
+        cursor._rows = rows
+        cursor._rownumber = 0
+        assert [await cursor.fetchone() for _ in range(3)] == [("a",), ("b",), None]
+        assert cursor._rownumber == 2
+    for wrong in (5, object(), iter(())):
+        cursor._rows, cursor._rownumber = wrong, 0
+        with pytest.raises(TypeError):
+            cursor.fetchone()
+        assert cursor._rownumber == 0
+
+
+async def test_leaving_without_an_exchange(cursor: Any) -> None:
+    cursor._result = result = Result()
+    result.ok = Ok()
+    with pytest.raises(AttributeError):
+        cursor.__aexit__(None, None, None)
+    result.exchange = None  # type: ignore[assignment]
+    await cursor.__aexit__(None, None, None)
+    assert cursor._connection is None
+
+
+# Results that are taken over
+
+
+def ended(query: Query, **values: Any) -> Result:
+    """A result of a query that is done."""
+    result = Result()
+    result.exchange = query
+    result.ok = values.pop("ok", Ok())
+    result.complete = query.done = True
+    for name, value in values.items():
+        setattr(result, name, value)
+    return result
+
+
+METADATA = ColumnCache("utf8", {}).compile([column("a"), column("b")])
+
+
+class Whole:
+    """What the cursors here have beside CursorState: they record what is asked of them."""
+
+    _unbuffered = False
+    _converts_rows = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def _has_dict_rows(self) -> bool:
+        return False
+
+    def _learn_columns(self, result: Result) -> None:
+        self.calls.append("learn")
+
+    def _conv_rows(self, rows: list[Any]) -> list[Any]:
+        self.calls.append("convert")
+        return [list(row) for row in rows]
+
+    def mogrify(self, query: str, args: object = None) -> str:
+        raise NotImplementedError
+
+    async def _query(self, query: str) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=CLASSES)
+def taker(request: pytest.FixtureRequest) -> Any:
+    taker: Any = type("Taker", (Whole, CLASSES[request.param]), {})()
+    taker._last_executed = b"SELECT 1"
+    return taker
+
+
+async def test_accept_without_rows(taker: Any) -> None:
+    taker._rownumber = taker._rows_before = 5
+    result = ended(Query(b"x"), ok=Ok(affected_rows=2**64 - 1, insert_id=2**63))
+    assert taker.accept(None, result) is False
+    assert (taker._rowcount, taker._lastrowid) == (2**64 - 1, 2**63)
+    assert (taker._rownumber, taker._rows_before) == (0, 0)
+    assert taker._result is result
+    assert taker._executed == b"SELECT 1"
+    result.ok = Ok(warning_count=1)
+    assert taker.accept(None, result) is True
+    taker._echo = True
+    assert taker.accept(None, result) is True
+    result.ok = Ok()
+    assert taker.accept(None, result) is False
+
+
+@pytest.mark.parametrize("converts", [True, False])
+@pytest.mark.parametrize("rows", [[("a", "b"), ("c", "d")], []])
+async def test_accept_rows(taker: Any, converts: bool, rows: list[Any]) -> None:
+    type(taker)._converts_rows = converts
+    result = ended(Query(b"x"), metadata=METADATA, rows=rows.copy(), ok=Ok(warning_count=3))
+    taker._lastrowid = 5
+    assert taker.accept(None, result) is True
+    assert taker._description is METADATA.description
+    assert taker._lastrowid is None
+    assert taker._rowcount == len(rows)
+    kept = [list(row) for row in rows] if converts else rows
+    assert list(taker._rows) == kept
+    assert result.rows == []
+    assert taker.calls == ["learn"] * converts + ["convert"] * (converts and bool(rows))
+
+
+@pytest.mark.parametrize("converts", [True, False])
+@pytest.mark.parametrize("rows", [[("a", "b"), ("c", "d")], []])
+async def test_accept_streamed_rows(taker: Any, converts: bool, rows: list[Any]) -> None:
+    type(taker)._converts_rows = converts
+    query = Query(b"x", streamed=True)
+    result = ended(query, metadata=METADATA, rows=rows.copy(), ok=Ok(warning_count=3))
+    result.streamed = True
+    assert taker.accept(None, result) is False
+    assert taker._rowcount == UNKNOWN_ROW_COUNT
+    assert taker._rows == ([list(row) for row in rows] if converts else rows)
+    assert result.rows == []
+    assert taker.calls == ["learn", "convert"] * converts
+
+
+async def test_accept_rows_that_the_decoder_made(taker: Any) -> None:
+    type(taker)._converts_rows = True
+    query = Query(b"x", as_dicts=True)
+    result = ended(query, metadata=METADATA, rows=[{"a": 1, "b": 2}])
+    assert taker.accept(None, result) is False
+    assert taker._rows == [{"a": 1, "b": 2}]
+    assert taker.calls == []
+
+
+async def test_accept_when_rows_can_not_be_converted(taker: Any) -> None:
+    class Fails(type(taker)):  # type: ignore[misc]
+        _converts_rows = True
+
+        def _conv_rows(self, rows: list[Any]) -> Any:
+            raise NotExecutedError("why")
+
+    taker.__class__ = Fails
+    result = ended(Query(b"x"), metadata=METADATA, rows=[("a", "b")])
+    with pytest.raises(NotExecutedError, match="why"):
+        taker.accept(None, result)
+    assert taker._rowcount == 1
+    assert taker._rows is None
+
+
+async def test_accept_by_another_take_result(taker: Any) -> None:
+    """Of a class, a class of it, or one cursor; until it is taken away again."""
+    own = type(taker)
+    result = ended(Query(b"x"))
+    taken: list[object] = []
+
+    def take_result(self: Any, connection: Any, result: Any) -> bool:
+        taken.append(connection)
+        found: bool = super(own, self)._take_result(connection, result)
+        return found
+
+    for place in (own, taker):
+        with pytest.MonkeyPatch.context() as patch:
+            function = take_result if place is own else MethodType(take_result, taker)
+            patch.setattr(place, "_take_result", function, raising=False)
+            assert taker.accept("connection", result) is False
+        assert taker.accept("another", result) is False
+    taker.__class__ = type("Sub", (own,), {"_take_result": take_result})
+    assert taker.accept("connection", result) is False
+    assert taken == ["connection"] * 3
+
+
+async def test_forget(taker: Any) -> None:
+    taker._rowcount = 7
+    taker._description = "description"
+    taker._forget_result()
+    assert (taker._rowcount, taker._description) == (0, "description")
+    result = ended(Query(b"x"), metadata=METADATA, rows=[("a", "b")])
+    taker.accept(None, result)
+    taker._rownumber = taker._rows_before = 1
+    taker._forget_result()
+    for name in ("_result", "_rows", "_description", "_lastrowid"):
+        assert getattr(taker, name) is None
+    assert (taker._rowcount, taker._rownumber, taker._rows_before) == (0, 0, 0)
+
+    class Own(type(taker)):  # type: ignore[misc]
+        def _clear_result(self) -> None:
+            self.calls.append("clear")
+            super()._clear_result()
+
+    taker.__class__ = Own
+    taker.calls.clear()
+    taker.accept(None, result)
+    taker._forget_result()
+    assert taker.calls == ["clear"]
+    assert taker._result is None
+
+
+@pytest.mark.parametrize("name", ["rows", "ok", "metadata", "exchange", "streamed"])
+@pytest.mark.parametrize("converts", [True, False])
+async def test_no_result_crashes(taker: Any, name: str, converts: bool) -> None:
+    type(taker)._converts_rows = converts
+    wrong: tuple[Any, ...] = (1, None, [], (), ("a", "b", "c", "d"), METADATA, Query(b"x"), True)
+    for value in (*wrong, "missing"):
+        result = ended(Query(b"x"), metadata=METADATA, rows=[("a", "b")])
+        if value == "missing":
+            with contextlib.suppress(AttributeError):  # it stands in the class alone
+                delattr(result, name)
+        else:
+            setattr(result, name, value)
+        for act in (
+            lambda result=result: taker.accept(None, result),
+            taker.fetchone,
+            lambda: taker.__aexit__(None, None, None),
+            taker._forget_result,
+        ):
+            with contextlib.suppress(Exception):
+                coming = act()
+                if inspect.iscoroutine(coming):
+                    coming.close()
+
+
+@pytest.mark.parametrize("wrong", [(), (None,), (None, None), (None, object()), (None, 5, 6)])
+async def test_what_is_no_result(taker: Any, wrong: tuple[Any, ...]) -> None:
+    for take in (taker.accept, taker._take_result):
+        with pytest.raises((TypeError, AttributeError)):
+            take(*wrong)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_connection", "_executed", "_last_executed", "_rowcount", "_description", "_rows", "_result"],
+)
+async def test_nothing_crashes_without(taker: Any, name: str) -> None:
+    setattr(taker, name, None)
+    delattr(taker, name)
+    result = ended(Query(b"x"), metadata=METADATA, rows=[("a", "b")])
+    for act in (taker._forget_result, lambda: taker.accept(None, result), taker.fetchone):
+        with contextlib.suppress(Exception):
+            delattr(taker, name)
+        with contextlib.suppress(NotExecutedError, AttributeError):
+            act()
+
+
+class Trap:
+    """Garbage; does something when it is found, some times in a row."""
+
+    deed: Callable[[], object] | None = None
+    left = 0
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        if Trap.deed is not None and Trap.left:
+            Trap.left -= 1
+            Trap()
+            Trap.deed()
+
+
+#: What code does with a cursor meanwhile.
+DEEDS: dict[str, Callable[[Any], object]] = {
+    "close": lambda taker: setattr(taker, "_connection", None),
+    "clear": lambda taker: taker._clear_result(),
+    "patch": lambda taker: setattr(taker, "_take_result", taker._take_result),
+    "change": lambda taker: setattr(type(taker), "changed", object()),
+    "fetch": lambda taker: taker.fetchone(),
+    "empty": lambda taker: setattr(taker, "_rows", None),
+}
+
+
+@pytest.mark.parametrize("converts", [True, False])
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_finalizers(taker: Any, deed: str, converts: bool) -> None:
+    """At nearly every allocation while a result is taken over, and let go."""
+    kind = type(taker)
+    kind._converts_rows = converts
+    count = 0
+
+    def act() -> None:
+        nonlocal count
+        count += 1
+        with contextlib.suppress(NotExecutedError, AttributeError):
+            DEEDS[deed](made)
+
+    gc.collect()
+    gc.freeze()
+    before = gc.get_threshold()
+    try:
+        for threshold in range(1, 41):
+            for streamed in (True, False):
+                made = kind()
+                made._executed = made._last_executed = b"SELECT 1"
+                result = ended(Query(b"x", streamed=streamed), metadata=METADATA)
+                result.rows = [("a", "b"), ("c", "d")]
+                result.streamed = streamed
+                Trap.deed, Trap.left = act, 5
+                Trap()
+                gc.set_threshold(threshold)
+                more = made.accept("connection", result)
+                rows = made._rows
+                made._forget_result()
+                gc.set_threshold(*before)
+                Trap.deed = None
+                assert more is False
+                if rows is not None:
+                    assert [list(row) for row in rows] == [["a", "b"], ["c", "d"]]
+        assert count > 0  # without conversion there is hardly an allocation
+    finally:
+        Trap.deed = None
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        gc.collect()
+
+
 @pytest.mark.slow
 async def test_a_cycle_is_collected() -> None:
     """A cursor of each kind that refers to itself."""
@@ -217,6 +552,34 @@ async def test_new_cursors(new_cursor: NewCursor, kind: type[Cursor], echo: bool
     assert (made.connection, made.echo) == (connection, echo)
     assert (made.rowcount, made.rownumber, made.arraysize) == (-1, 0, 1)
     assert getattr(made, "more", "more") == "more"
+
+
+async def test_a_metaclass_that_makes_them(new_cursor: NewCursor) -> None:
+    class Meta(type):
+        def __call__(cls, *args: Any) -> Any:
+            made = super().__call__(*args)
+            made.more = "more"
+            return made
+
+    class Own(Cursor, metaclass=Meta):
+        more: str
+
+    made = await new_cursor(Own, "connection", 1)
+    assert (made.more, made.connection, made.echo) == ("more", "connection", True)
+
+
+@pytest.mark.parametrize("echo", [1, "yes", [0]])
+async def test_echo_of_any_kind(new_cursor: NewCursor, echo: Any) -> None:
+    assert (await new_cursor(Cursor, None, echo)).echo is True
+
+
+async def test_echo_that_raises(new_cursor: NewCursor) -> None:
+    class Neither:
+        def __bool__(self) -> bool:
+            raise NotExecutedError
+
+    with pytest.raises(NotExecutedError):
+        new_cursor(Cursor, None, Neither())
 
 
 async def test_it_is_a_coroutine(new_cursor: NewCursor) -> None:

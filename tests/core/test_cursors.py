@@ -488,6 +488,45 @@ async def test_rows_taken_while_a_batch_is_read(connect_args: dict[str, Any], de
         assert sorted(row[0] for row in [*taken, *rows]) == list(range(3000))
 
 
+@pytest.mark.parametrize("when", ["converted", "dropped"])
+async def test_rows_taken_while_a_batch_is_taken_over(
+    connect_args: dict[str, Any], when: str
+) -> None:
+    """By what converts rows, or by the end of the rows before: no row comes twice."""
+    taken: list[Any] = []
+
+    class Last:
+        def __del__(self) -> None:
+            take()
+
+    class Taking(SSCursor):
+        _converts_rows = True
+
+        def _conv_row(self, row: Any) -> Any:
+            if when == "converted":
+                take()
+            return [*row, Last()] if when == "dropped" else row
+
+    def take() -> None:
+        """A row that has come."""
+        if len(taken) < 5 and cursor._rownumber < len(cursor._rows or ()):
+            with pytest.raises(StopIteration) as stopped:
+                cursor.fetchone().send(None)
+            taken.append(stopped.value.value)
+
+    text = "q" * 1000
+    statement = " UNION ALL ".join(f"SELECT {number}, '{text}'" for number in range(1000))
+    async with connect(**connect_args) as connection:
+        cursor = await connection.cursor(Taking)
+        got: list[Any] = []
+        await cursor.execute(statement)
+        while (row := await cursor.fetchone()) is not None:
+            got.append(row[0])
+            del row
+        assert sorted([*got, *(row[0] for row in taken)]) == list(range(1000))
+        assert cursor.rownumber == 1000
+
+
 async def test_a_cursor_closed_by_a_value(connection: Connection) -> None:
     class Closing(list[int]):
         def __iter__(self) -> Any:

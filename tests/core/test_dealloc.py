@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, Cursor, connect
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine.cursor_state import new_cursor
-from aiomysql_core.transport.fast_path import fast_path
-from aiomysql_core.transport.socket_stream import SocketStream, receiver
 from aiomysql_core.waiting.ready import Ready
 from aiomysql_core.waiting.waiter import Waiter
 from aiomysql_pool import create_pool
+from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.session import Session
 from tests.core.programs import run_program
 from tests.protocol.test_dealloc import Loud
 
-pytestmark = pytest.mark.skipif(fast_path is None, reason="the Python implementation has none")
+pytestmark = pytest.mark.skipif(
+    accelerator() is None, reason="the Python implementation has no types of its own"
+)
 
 Make = Callable[[dict[str, Any], Loud], Awaitable[Any]]
 
@@ -34,21 +37,36 @@ async def closed(arguments: dict[str, Any], loud: Loud) -> Connection:
     return connection
 
 
-async def new_fast_path(arguments: dict[str, Any], loud: Loud) -> Any:
-    connection = await connect(**arguments)
-    found = connection.runner.fast_path
-    vars(connection.runner)["loud"] = loud
-    await connection.ensure_closed()
-    return found
+def speedups() -> Any:
+    return importlib.import_module("aiomysql_core._speedups")
 
 
-async def new_receiver(arguments: dict[str, Any], loud: Any) -> Any:
-    waiter = Waiter(asyncio.get_running_loop(), asyncio.CancelledError)
-    return receiver(SocketStream.__new__(SocketStream), loud, waiter, -1)
+async def new_runner(arguments: dict[str, Any], loud: Any) -> Any:
+    runner = speedups().RunnerState()
+    runner.result = loud
+    return runner
+
+
+async def new_stream(arguments: dict[str, Any], loud: Any) -> Any:
+    session = Session(ColumnCache("utf8", {}))
+    stream = speedups().StreamState(session, asyncio.get_running_loop())
+    stream.next_waiter = loud
+    return stream
+
+
+async def new_connection(arguments: dict[str, Any], loud: Loud) -> Any:
+    # It has no attributes of its own.
+    connection = type("ConnectionState", (speedups().ConnectionState,), {})()
+    connection.runner = loud
+    return connection
+
+
+async def new_encoder(arguments: dict[str, Any], loud: Any) -> Any:
+    return (await closed(arguments, loud)).encoder
 
 
 async def new_state(arguments: dict[str, Any], loud: Loud) -> Any:
-    state = importlib.import_module("aiomysql_core._speedups").CursorState()
+    state = speedups().CursorState()
     state._result = loud
     return state
 
@@ -67,8 +85,10 @@ async def new_waiter(arguments: dict[str, Any], loud: Loud) -> Any:
 
 #: How an object of each type is made that refers to the argument.
 MAKERS: dict[str, Make] = {
-    "FastPath": new_fast_path,
-    "Receiver": new_receiver,
+    "ConnectionState": new_connection,
+    "RunnerState": new_runner,
+    "StatementEncoder": new_encoder,
+    "StreamState": new_stream,
     "CursorState": new_state,
     "ReadyContext": new_context,
     "Ready": new_ready,
@@ -77,8 +97,8 @@ MAKERS: dict[str, Make] = {
 
 
 def test_every_type_is_here() -> None:
-    module = importlib.import_module("aiomysql_core._speedups")
-    assert {name for name, found in vars(module).items() if isinstance(found, type)} == set(MAKERS)
+    found = vars(speedups())
+    assert {name for name in found if isinstance(found[name], type)} == set(MAKERS)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -110,26 +130,32 @@ async def test_exception_with_whole_connections_and_pools(connect_args: dict[str
 
 NEST = """
 import asyncio, threading
-from aiomysql_core._speedups import CursorState, Ready, Waiter, new_cursor
+from aiomysql_core._speedups import (
+    CursorState, Ready, RunnerState, StreamState, Waiter, new_cursor
+)
 
 
-def nest_states(inner):
-    state = CursorState()
-    state._rows = inner
-    return state
+def nest(make, name):
+    def made(inner):
+        state = make()
+        setattr(state, name, inner)
+        return state
+    return made
 
 
 def run():
     for make in (
-        nest_states,
+        nest(CursorState, "_rows"),
+        nest(RunnerState, "_detached"),
+        nest(lambda: StreamState.__new__(StreamState), "_sock"),
         lambda inner: new_cursor(CursorState, inner, False),
         Ready,
         lambda inner: Waiter(inner, asyncio.CancelledError),
     ):
-        nest = None
+        found = None
         for _ in range(50_000):
-            nest = make(nest)
-        nest = None
+            found = make(found)
+        found = None
 
 
 async def main(arguments):
@@ -143,7 +169,7 @@ async def main(arguments):
 GARBAGE = """
 import asyncio, gc, sys, warnings
 from aiomysql_core import connect
-from aiomysql_core._speedups import Ready, Waiter
+from aiomysql_core._speedups import Ready, RunnerState, StreamState, Waiter
 from aiomysql_pool import create_pool
 
 warnings.simplefilter("ignore")  # of what is still open
@@ -161,9 +187,17 @@ async def main(arguments):
         await cursor.execute("SELECT %s", (1,))
         cycle += [cycle, connection, pool, acquired, cursor, pool.acquire(), connection.cursor()]
         cycle += [Ready(cycle), Waiter(cycle, asyncio.CancelledError)]
+        for name, made in (
+            ("result", RunnerState()),
+            ("_sock", StreamState(connection.runner.session, connection.loop)),
+            ("_sock", StreamState.__new__(StreamState)),
+        ):
+            setattr(made, name, cycle)
+            cycle.append(made)
+        cycle.append(connection.encoder)
     if not modules_kept:
-        del connection, pool, acquired, cursor, cycle
-        for name in ("connect", "create_pool", "Ready", "Waiter"):
+        del connection, pool, acquired, cursor, cycle, made
+        for name in ("connect", "create_pool", "Ready", "RunnerState", "StreamState", "Waiter"):
             del globals()[name]
         for name in list(sys.modules):
             if name.startswith("aiomysql_"):

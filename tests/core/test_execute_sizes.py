@@ -1,4 +1,4 @@
-"""Requests and responses of every size: `Cursor.execute` with the fast path and without it."""
+"""Requests and responses of every size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from aiomysql_core import InterfaceError, QueryTimeout, connect
 from tests import scripted
-from tests.core.ways import Way, both_ways, rows, sizes
+from tests.core.statements import rows, sizes
 from tests.servers import Server
 
 FRAME = (1 << 24) - 1
@@ -28,54 +28,45 @@ async def narrow(host: str, port: int, size: int = 4096) -> socket.socket:
 
 
 @pytest.mark.slow
-@both_ways
 @sizes
-async def test_requests_sent_in_parts(way: Way, server: Server, size: int) -> None:
+async def test_requests_sent_in_parts(server: Server, size: int) -> None:
     options = {**server.connect_args, "stmt_cache_size": size, "ssl": False}
     sock = await narrow(server.host, server.port)
-    async with way.connect(**options, sock=sock) as connection:
+    async with connect(**options, sock=sock) as connection:
         cursor = await connection.cursor()
         await cursor.execute("SELECT LENGTH(%s)", ("q",))
         for length in (10, 5_000, 16_380, 16_390, 300_000, 5_000_000):
             assert await rows(cursor, "SELECT LENGTH(%s)", ("q" * length,)) == [(length,)]
-        assert way.taken[1:] == way.expects(*[True] * 6)
 
 
-@both_ways
 @sizes
-async def test_requests_of_16_mib(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_requests_of_16_mib(connect_args: dict[str, Any], size: int) -> None:
     """One frame that is nearly full, the first two that are not alone, and many."""
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         query = "SELECT LENGTH(%s), %s"
         await cursor.execute(query, ("", "a"))
         around = len("\x03SELECT LENGTH(''), 'a'") if not size else 10 + 1 + 1 + 4 + 4 + 2
-        way.taken.clear()
         for more in (-2, -1, 0, 1, 5_000):
             length = FRAME - around + more
             assert await rows(cursor, query, ("q" * length, "a")) == [(length, "a")]
-        assert way.taken == way.expects(True, True, False, False, False)
 
 
-@both_ways
 @sizes
-async def test_responses_of_16_mib(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_responses_of_16_mib(connect_args: dict[str, Any], size: int) -> None:
     """A cell that just fits in a frame, those that don't, alone and among others."""
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         query = "SELECT 'before', REPEAT('q', %s), 'after'"
         await cursor.execute(query, (1,))
-        way.taken.clear()
         for length in (FRAME - 100, FRAME, FRAME + 1, (1 << 24) + 70_000):
             (row,) = await rows(cursor, query, (length,))
             assert (row[0], len(row[1]), row[2]) == ("before", length, "after")
             assert row[1] == "q" * length
             assert await rows(cursor, "SELECT %s", ("1",)) == [("1",)]
-        assert way.taken[::2] == way.expects(*[True] * 4)
 
 
-@both_ways
-async def test_a_peer_that_reads_nothing(way: Way) -> None:
+async def test_a_peer_that_reads_nothing() -> None:
     """What can't be sent waits; the time that the statement may take goes on."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,7 +76,6 @@ async def test_a_peer_that_reads_nothing(way: Way) -> None:
     async with scripted.scripted_server(handler) as port:
         for timed in (True, False):
             connection = await connect(host="127.0.0.1", port=port, autocommit=None)
-            way.choose(connection)
             cursor = await connection.cursor()
             work = cursor.execute("SELECT %s", ("q" * 12_000_000,), timeout=0.2 if timed else None)
             began = time.monotonic()
@@ -97,14 +87,11 @@ async def test_a_peer_that_reads_nothing(way: Way) -> None:
                     await asyncio.wait_for(work, 0.2)
             assert time.monotonic() - began < 5
             assert connection.closed
-            assert way.taken == way.expects(True)
             with pytest.raises(InterfaceError):
                 await cursor.execute("SELECT 1")
 
 
-@both_ways
-async def test_write_timeout(way: Way) -> None:
-    """Only the general way can keep it, and so that is taken."""
+async def test_write_timeout() -> None:
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
@@ -115,17 +102,14 @@ async def test_write_timeout(way: Way) -> None:
     async with scripted.scripted_server(handler) as port:
         options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "autocommit": None}
         connection = await connect(**options, write_timeout=0.3)
-        way.choose(connection)
         cursor = await connection.cursor()
         assert await cursor.execute("DO 1") == 0
         with pytest.raises(QueryTimeout, match="option 'write_timeout'"):
             await cursor.execute("SELECT %s", ("q" * 12_000_000,))
         assert connection.closed
-        assert way.taken == []
 
 
-@both_ways
-async def test_a_peer_that_reads_late(way: Way) -> None:
+async def test_a_peer_that_reads_late() -> None:
     """The rest goes out when it can, in order and only once."""
     statement = "SELECT '" + "".join(f"{number:07}" for number in range(100_000)) + "'"
     received: list[bytes] = []
@@ -139,18 +123,16 @@ async def test_a_peer_that_reads_late(way: Way) -> None:
         assert await scripted.read_packet(reader) == QUIT
 
     async with scripted.scripted_server(handler) as port:
-        options = {"sock": await narrow("127.0.0.1", port), "autocommit": None}
-        async with way.connect(**options) as connection, asyncio.timeout(20):
+        options: dict[str, Any] = {"sock": await narrow("127.0.0.1", port), "autocommit": None}
+        async with connect(**options) as connection, asyncio.timeout(20):
             cursor = await connection.cursor()
             assert await cursor.execute(statement) == 3
             assert await cursor.execute("DO 1") == 3
-            assert way.taken == way.expects(True, True)
     assert received == [b"\x03" + statement.encode(), b"\x03DO 1"]
 
 
 @pytest.mark.slow
-@both_ways
-async def test_answered_before_all_is_sent(way: Way) -> None:
+async def test_answered_before_all_is_sent() -> None:
     """The statement after it goes out behind, and each has its own response."""
     received = bytearray()
     read_on = asyncio.Event()
@@ -167,11 +149,10 @@ async def test_answered_before_all_is_sent(way: Way) -> None:
         assert await scripted.read_packet(reader) == QUIT
 
     async with scripted.scripted_server(handler) as port:
-        options = {"sock": await narrow("127.0.0.1", port), "autocommit": None}
-        async with way.connect(**options) as connection, asyncio.timeout(20):
+        options: dict[str, Any] = {"sock": await narrow("127.0.0.1", port), "autocommit": None}
+        async with connect(**options) as connection, asyncio.timeout(20):
             cursor = await connection.cursor()
             asyncio.get_running_loop().call_later(0.3, read_on.set)
             assert await cursor.execute(statement) == 1
             assert await cursor.execute("DO 2") == 2
-            assert way.taken == way.expects(True, False)
     assert received[5:] == statement.encode()

@@ -1,6 +1,4 @@
-"""Parameters of unusual types: `Cursor.execute` with the fast path and without it, text and
-prepared, gives the same values and the same errors.
-"""
+"""Parameters of unusual types: as text and prepared they give the same values and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ from aiomysql_core import (
     ProgrammingError,
     connect,
 )
-from tests.core.ways import Way, both_ways, rows, sizes
+from tests.core.statements import rows, sizes
 
 
 class Text(str):
@@ -169,16 +167,13 @@ UNUSUAL: list[tuple[str, Any, Any]] = [
 ]
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize(
     ("value", "expected"), [row[1:] for row in UNUSUAL], ids=[row[0] for row in UNUSUAL]
 )
-async def test_values(
-    way: Way, connect_args: dict[str, Any], size: int, value: Any, expected: Any
-) -> None:
-    """Twice: the second time what was prepared runs by the fast path, if it is for that."""
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+async def test_values(connect_args: dict[str, Any], size: int, value: Any, expected: Any) -> None:
+    """Twice: the second time it was prepared already, if it is."""
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         args: Any
         for args in ((value, "x"), (value, "x"), [value, "x"]):
@@ -187,52 +182,46 @@ async def test_values(
             assert type(found) is type(expected)
 
 
-@both_ways
 @sizes
-async def test_arguments_of_every_kind(way: Way, connect_args: dict[str, Any], size: int) -> None:
-    """What stands for the arguments, and whether the fast path is for it."""
-    cases: list[tuple[str, Any, tuple[Any, ...], bool]] = [
-        ("SELECT 1, '%s'", None, (1, "%s"), not size),
-        ("SELECT 1, '%%'", (), (1, "%"), True),
-        ("SELECT 1, '%%'", [], (1, "%"), not size),
-        ("SELECT 1, '%%'", {}, (1, "%"), False),
-        ("SELECT %s, %s", ("a", "b"), ("a", "b"), True),
-        ("SELECT %s, %s", ["a", "b"], ("a", "b"), not size),
-        ("SELECT %s, %s", Place("a", "b"), ("a", "b"), False),
-        ("SELECT %s", "a", ("a",), False),
-        ("SELECT %s", 5, (5,), False),
-        ("SELECT %s", deque(["a"]), ("deque(['a'])",), False),
-        ("SELECT %(b)s, %(a)s", {"a": "1", "b": "2"}, ("2", "1"), False),
-        ("SELECT %(a)s", OrderedDict(a="1"), ("1",), False),
-        ("SELECT %(a)s", types.MappingProxyType({"a": "1"}), ("1",), False),
-        ("SELECT 5 IN %s", ((4, 5),), (1,), not size),
-        ("SELECT 5 IN %s", ([4, 6],), (0,), not size),
-        ("SELECT 5 IN %s", (range(4, 6),), (1,), not size),
-        ("SELECT 5 IN %s", (frozenset([5]),), (1,), not size),
-        ("SELECT 5 IN %s", (Pair((4, 5)),), (1,), not size),
+async def test_arguments_of_every_kind(connect_args: dict[str, Any], size: int) -> None:
+    cases: list[tuple[str, Any, tuple[Any, ...]]] = [
+        ("SELECT 1, '%s'", None, (1, "%s")),
+        ("SELECT 1, '%%'", (), (1, "%")),
+        ("SELECT 1, '%%'", [], (1, "%")),
+        ("SELECT 1, '%%'", {}, (1, "%")),
+        ("SELECT %s, %s", ("a", "b"), ("a", "b")),
+        ("SELECT %s, %s", ["a", "b"], ("a", "b")),
+        ("SELECT %s, %s", Place("a", "b"), ("a", "b")),
+        ("SELECT %s", "a", ("a",)),
+        ("SELECT %s", 5, (5,)),
+        ("SELECT %s", deque(["a"]), ("deque(['a'])",)),
+        ("SELECT %(b)s, %(a)s", {"a": "1", "b": "2"}, ("2", "1")),
+        ("SELECT %(a)s", OrderedDict(a="1"), ("1",)),
+        ("SELECT %(a)s", types.MappingProxyType({"a": "1"}), ("1",)),
+        ("SELECT 5 IN %s", ((4, 5),), (1,)),
+        ("SELECT 5 IN %s", ([4, 6],), (0,)),
+        ("SELECT 5 IN %s", (range(4, 6),), (1,)),
+        ("SELECT 5 IN %s", (frozenset([5]),), (1,)),
+        ("SELECT 5 IN %s", (Pair((4, 5)),), (1,)),
     ]
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
-        for query, args, expected, fast in cases:
+        for query, args, expected in cases:
             for _ in range(2):
                 assert await rows(cursor, query, args) == [expected], (query, args)
-            assert way.taken[-1:] == way.expects(fast), (query, args)
 
 
-@both_ways
-async def test_statements_of_every_kind(way: Way, connection: Connection) -> None:
-    way.choose(connection)
+async def test_statements_of_every_kind(connection: Connection) -> None:
     cursor = await connection.cursor()
-    kinds: list[tuple[Any, Any, bool]] = [
-        ("SELECT %s", "SELECT 1", True),
-        (Text("SELECT %s"), Text("SELECT 1"), False),
-        (b"SELECT %s", b"SELECT 1", False),
-        (bytearray(b"SELECT %s"), bytearray(b"SELECT 1"), False),
+    kinds: list[tuple[Any, Any]] = [
+        ("SELECT %s", "SELECT 1"),
+        (Text("SELECT %s"), Text("SELECT 1")),
+        (b"SELECT %s", b"SELECT 1"),
+        (bytearray(b"SELECT %s"), bytearray(b"SELECT 1")),
     ]
-    for query, plain, fast in kinds:
+    for query, plain in kinds:
         assert await rows(cursor, query, ("a",)) == [("a",)]
         assert await rows(cursor, plain) == [(1,)]
-        assert way.taken[-2:] == way.expects(fast, fast)
     for wrong in (None, 5, memoryview(b"SELECT 1"), ["SELECT 1"]):
         with pytest.raises(TypeError):
             await cursor.execute(wrong)  # type: ignore[arg-type]
@@ -292,13 +281,11 @@ REFUSED: list[tuple[str, Callable[[], Any], type[BaseException], str]] = [
 ]
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize(
     ("make", "error", "match"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
 async def test_refused_values(
-    way: Way,
     connect_args: dict[str, Any],
     size: int,
     make: Callable[[], Any],
@@ -306,25 +293,21 @@ async def test_refused_values(
     match: str,
 ) -> None:
     """The error is as it is; nothing is sent, and nothing is held."""
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         query = "SELECT %s, %s"
         assert await rows(cursor, query, ("a", "b")) == [("a", "b")]
-        way.taken.clear()
         args: Any
         for args in (("a", make()), [make(), "a"], ((make(), "a"), "b")):
             with pytest.raises(error, match=match):
                 await cursor.execute(query, args)
             assert not connection.runner.busy
-        assert way.taken == way.expects(False, False, False)
         assert await rows(cursor, query, ("a", "b")) == [("a", "b")]
-        assert way.taken[-1:] == way.expects(True)
 
 
-@both_ways
 @sizes
-async def test_awaitables_are_refused(way: Way, connect_args: dict[str, Any], size: int) -> None:
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+async def test_awaitables_are_refused(connect_args: dict[str, Any], size: int) -> None:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         work = coroutine()
         with pytest.raises(TypeError, match="coroutine can not be used"):
@@ -333,7 +316,6 @@ async def test_awaitables_are_refused(way: Way, connect_args: dict[str, Any], si
         assert await rows(cursor, "SELECT %s", ("a",)) == [("a",)]
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize(
     ("query", "args", "error"),
@@ -353,19 +335,17 @@ async def test_awaitables_are_refused(way: Way, connect_args: dict[str, Any], si
     ],
 )
 async def test_marks_that_do_not_match(
-    way: Way,
     connect_args: dict[str, Any],
     size: int,
     query: str,
     args: Any,
     error: type[Exception],
 ) -> None:
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         for _ in range(2):
             with pytest.raises(error):
                 await cursor.execute(query, args)
-        assert not any(way.taken)
         assert await rows(cursor, "SELECT %s", ("a",)) == [("a",)]
 
 
@@ -383,13 +363,12 @@ def encoder(value: Point, mapping: Any) -> str:
     return "CONCAT('a', 'b')"
 
 
-@both_ways
 @sizes
-async def test_encoders_of_the_user(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_encoders_of_the_user(connect_args: dict[str, Any], size: int) -> None:
     """They are asked for exactly their type, also when that is one of the commonest."""
     conv: dict[Any, Any] = {Point: encoder, str: lambda value, mapping: "'mine'"}
     options = {**connect_args, "conv": conv, "stmt_cache_size": size}
-    async with way.connect(**options) as connection:
+    async with connect(**options) as connection:
         cursor = await connection.cursor()
         for _ in range(2):
             (row,) = await rows(cursor, "SELECT %s, %s", (Point(), "yours"))
@@ -403,9 +382,8 @@ async def test_encoders_of_the_user(way: Way, connect_args: dict[str, Any], size
         assert await rows(cursor, "SELECT 'x'") == [("x",)]
 
 
-@both_ways
 @sizes
-async def test_values_are_released(way: Way, connect_args: dict[str, Any], size: int) -> None:
+async def test_values_are_released(connect_args: dict[str, Any], size: int) -> None:
     """After the statement, and after an error, nothing holds its arguments."""
 
     class Held:
@@ -418,7 +396,7 @@ async def test_values_are_released(way: Way, connect_args: dict[str, Any], size:
             await cursor.execute("SELECT %s" + ", %s" * len(others), (held, *others))
         return weakref.ref(held)
 
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
         gc.collect()
         gc.disable()
@@ -441,14 +419,13 @@ class Meddling:
         return "meddled"
 
 
-@both_ways
 @sizes
 @pytest.mark.parametrize("goodbye", [True, False])
 async def test_closed_while_values_are_converted(
-    way: Way, connect_args: dict[str, Any], size: int, goodbye: bool
+    connect_args: dict[str, Any], size: int, goodbye: bool
 ) -> None:
     """Nothing is sent, least of all to whatever has the socket's number by then."""
-    connection = way.choose(await connect(**connect_args, stmt_cache_size=size))
+    connection = await connect(**connect_args, stmt_cache_size=size)
     cursor = await connection.cursor()
     descriptor = connection.runner.stream().extra_info("socket").fileno()
     others: list[socket.socket] = []
@@ -475,13 +452,10 @@ async def test_closed_while_values_are_converted(
     assert not connection.runner.busy
 
 
-@both_ways
 @sizes
-async def test_used_while_values_are_converted(
-    way: Way, connect_args: dict[str, Any], size: int
-) -> None:
+async def test_used_while_values_are_converted(connect_args: dict[str, Any], size: int) -> None:
     """Another statement is begun meanwhile: one of the two is refused, the other gets its own."""
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor, other = await connection.cursor(), await connection.cursor()
         begun: list[Any] = []
 
@@ -495,5 +469,4 @@ async def test_used_while_values_are_converted(
         begun[0].close()
         assert connection.closed
         await connection.ping()
-        way.choose(connection)
         assert await rows(cursor, "SELECT 'x'") == [("x",)]

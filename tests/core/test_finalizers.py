@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core import Connection, Cursor, InterfaceError, OperationalError
+from aiomysql_core import Connection, Cursor, InterfaceError, OperationalError, connect
 from tests.core.finalizers import Trap, Watch, begin
 from tests.core.programs import run_program
-from tests.core.ways import Way, both_ways, rows, sizes
+from tests.core.statements import rows, sizes
 from tests.servers import Server
 
 PROGRAM = "from tests.core.finalizers import main"
 
-DEEDS = ["execute", "same_cursor", "ping", "prepare", "close", "close_cursor", "release"]
+DEEDS = ["execute", "same_cursor", "ping", "prepare", "close", "close_cursor", "patch", "release"]
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -71,11 +71,8 @@ async def clearing(connection: Connection, deed: Callable[[], object]) -> list[A
 
 
 @sizes
-@both_ways
-async def test_a_statement_begun_while_another_is(
-    way: Way, connect_args: dict[str, Any], size: int
-) -> None:
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+async def test_a_statement_begun_while_another_is(connect_args: dict[str, Any], size: int) -> None:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         other = await connection.cursor()
         begun: list[asyncio.Task[Any] | None] = []
         mine = await clearing(connection, lambda: begun.append(begin(run_once(other, "other"))))
@@ -89,12 +86,11 @@ async def test_a_statement_begun_while_another_is(
 
 
 @sizes
-@both_ways
 async def test_a_connection_closed_while_a_statement_is_begun(
-    way: Way, connect_args: dict[str, Any], size: int
+    connect_args: dict[str, Any], size: int
 ) -> None:
     watch = Watch()
-    async with way.connect(**connect_args, stmt_cache_size=size) as connection:
+    async with connect(**connect_args, stmt_cache_size=size) as connection:
         mine = await clearing(connection, lambda: watch.close(connection))
         assert isinstance(mine, (InterfaceError, OperationalError))
         await asyncio.sleep(0.01)

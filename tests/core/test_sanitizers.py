@@ -22,9 +22,10 @@ TESTS = Path(__file__).parent
 LAYERS = (aiomysql_core, aiomysql_pool, aiomysql_protocol)
 PACKAGES = [Path(module.__file__ or "").parent for module in LAYERS]
 TESTED_BY = [
-    *("test_fast_path.py", "test_cursor_state.py", "test_awaiting.py"),
+    *("test_hooks.py", "test_cursor_state.py", "test_awaiting.py"),
     *("test_execute.py", "test_execute_values.py", "test_dealloc.py"),
-    *("test_waiter.py", "test_runner_state.py"),
+    *("test_waiter.py", "test_runner_state.py", "test_stream_state.py"),
+    "test_statement_encoder.py",
     *("../pool/test_lease_queue.py", "../pool/test_dealloc.py"),
 ]
 
@@ -188,7 +189,7 @@ def test_tests_of_the_modules_under_sanitizers(
     root = TESTS.parent.parent
     options = ["-c", str(root / "pyproject.toml"), "--rootdir", str(root), "-q", "-x"]
     # Eager tasks are of some versions of Python only.
-    unneeded = "not uvloop and not python and not general and not eager"
+    unneeded = "not uvloop and not python and not eager"
     options += ["-p", "no:cacheprovider", "-k", unneeded]
     done = run(compiler, "-m", "pytest", *options, str(TESTS / name), path=instrumented)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

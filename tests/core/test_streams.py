@@ -170,9 +170,9 @@ async def test_streaming_pauses(open_it: Open) -> None:
         stream = connection.runner.stream()
         await cursor.execute(LONG)
         await asyncio.sleep(0.1)
-        paused_at = stream.received
+        paused_at = stream.bytes_received
         await asyncio.sleep(0.05)
-        assert stream.received == paused_at < 2_000_000
+        assert stream.bytes_received == paused_at < 2_000_000
         rows = [row async for row in cursor]
         assert len(rows) == 100
         assert all(len(text) == 100_000 and number == 7 for text, number in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import importlib.util
@@ -766,6 +767,194 @@ def test_waiter_keeps_nothing_alive(bare: Bare) -> None:
     canaries.clear()
     gc.collect()
     assert [ref() for ref in seen] == [None] * 4
+
+
+class FailedError(Exception):
+    """Given to `fail`."""
+
+
+def test_an_owner_that_raises(bare: Bare) -> None:
+    waiter, _, _ = bare
+
+    def fail(error: BaseException) -> None:
+        raise FailedError("owner")
+
+    waiter.arm(fail)
+    with pytest.raises(FailedError, match="owner") as caught:
+        started(waiter).throw(OSError("thrown"))
+    assert isinstance(caught.value.__context__, OSError)
+    waiter.arm(fail)
+    with pytest.raises(FailedError, match="owner"):
+        started(waiter).close()
+    waiter.arm(fail)
+    coroutine = started(waiter)
+    waiter.cancel()
+    with pytest.raises(FailedError, match="owner") as caught:
+        coroutine.send(None)
+    assert isinstance(caught.value.__context__, asyncio.CancelledError)
+
+
+def test_failed_while_waiting(bare: Bare) -> None:
+    waiter, told, loop = bare
+    coroutine = started(waiter)
+    context = contextvars.copy_context()
+    calls: list[object] = []
+    waiter.add_done_callback(calls.append, context=context)
+    error = FailedError("why")
+    waiter.fail(error)
+    assert waiter.armed is False
+    assert loop.calls == [(calls.append, (waiter,), context)]
+    waiter.fail(FailedError("too late"))
+    waiter.fire(True)
+    assert not waiter.cancel()
+    assert len(loop.calls) == 1
+    with pytest.raises(FailedError, match="why") as caught:
+        coroutine.send(None)
+    assert caught.value is error
+    assert told == [error]
+    waiter.result()
+
+
+def test_failed_before_waiting(bare: Bare) -> None:
+    waiter, told, loop = bare
+    error = FailedError("why")
+    waiter.fail(error)
+    assert loop.calls == []
+
+    async def wait() -> None:
+        await waiter
+
+    with pytest.raises(FailedError) as caught:
+        wait().send(None)
+    assert caught.value is error
+    assert told == [error]
+    wait().close()
+    with pytest.raises(StopIteration):
+        wait().send(None)
+    waiter.arm(None)
+    assert waiter.armed
+
+
+def test_a_callback_behind_a_failure(bare: Bare) -> None:
+    waiter, _, loop = bare
+    waiter.fail(FailedError("why"))
+    waiter.add_done_callback(print)
+    assert loop.calls == [(print, (waiter,), None)]
+    with pytest.raises(FailedError):
+        waiter.result()
+
+
+def test_failed_when_fired_or_cancelled(bare: Bare) -> None:
+    waiter, told, loop = bare
+    waiter.fire(False)
+    waiter.fail(FailedError("too late"))
+    waiter.result()
+    waiter.arm(told.append)
+    assert waiter.cancel("first")
+    waiter.fail(FailedError("too late"))
+    with pytest.raises(asyncio.CancelledError, match="first"):
+        waiter.result()
+    waiter.fail(FailedError("too late"))
+    waiter.result()
+    assert loop.calls == []
+
+
+@pytest.mark.parametrize("armed", [True, False])
+def test_failed_within_a_task(new: NewWaiter, run: Run, armed: bool) -> None:
+    """As by a timer: while the task waits, or before it does."""
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        waiter, told = new(loop), list[BaseException]()
+        waiter.arm(told.append)
+        error = FailedError("why")
+
+        async def wait() -> None:
+            await waiter
+
+        if not armed:
+            waiter.fail(error)
+        task = asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        if armed:
+            loop.call_soon(waiter.fail, error)
+        with pytest.raises(FailedError):
+            await task
+        assert told == [error]
+
+    run(body())
+
+
+def test_failed_and_cancelled_at_once(new: NewWaiter, run: Run) -> None:
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        waiter, told = new(loop), list[BaseException]()
+        waiter.arm(told.append)
+
+        async def wait() -> None:
+            await waiter
+
+        task = asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        waiter.fail(FailedError("first"))
+        task.cancel()  # asyncio finds the waiter done, and throws
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(told) == 1
+        waiter.arm(None)
+        waiter.fire(False)
+        await waiter
+
+    run(body())
+
+
+def test_a_failure_that_runs_code(bare: Bare) -> None:
+    """The error before goes when another is set: what it does then meets a waiter that is whole."""
+    waiter, told, loop = bare
+
+    class Held(Exception):
+        def __del__(self) -> None:
+            waiter.add_done_callback(gone.append)
+            waiter.fail(FailedError("in between"))
+            waiter.fire(True)
+            with contextlib.suppress(FailedError):
+                coroutine.throw(FailedError("thrown"))
+
+    gone: list[object] = []
+    waiter.fail(Held())
+    waiter.arm(told.append)
+    coroutine = started(waiter)
+    waiter.add_done_callback(gone.append, context=contextvars.copy_context())
+    waiter.fail(FailedError("why"))
+    gc.collect()
+    assert len(loop.calls) >= 1
+    assert gone == []
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "why", FailedError])
+def test_what_is_no_failure(wrong: Any) -> None:
+    waiter = waiter_class("c")(NoLoop(), asyncio.CancelledError)
+    waiter.arm(None)
+    with pytest.raises(TypeError, match="fail takes an exception"):
+        waiter.fail(wrong)
+    assert waiter.armed
+
+
+def test_at_once_is_asked_first(bare: Bare) -> None:
+    """What it runs may resume the task before."""
+    waiter, _, loop = bare
+    coroutine = started(waiter)
+    waiter.add_done_callback(print, context=contextvars.copy_context())
+
+    class Odd:
+        def __bool__(self) -> bool:
+            with contextlib.suppress(FailedError):
+                coroutine.throw(FailedError("thrown"))
+            return False
+
+    odd: Any = Odd()
+    waiter.fire(odd)
+    assert all(call[0] is print for call in loop.calls)
 
 
 def test_waiter_in_a_cycle(new: NewWaiter) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from aiomysql_core import OperationalError
+from aiomysql_core import Connection, OperationalError
 from aiomysql_pool import create_pool
 from tests.pool.conftest import (
     MakePool,
@@ -129,6 +130,78 @@ async def test_acquire_times_out_while_a_frozen_server_is_pinged(
         assert not pool._used
     async with asyncio.timeout(5), pool.acquire(timeout=5) as connection:
         assert await one(connection, "SELECT 1") == 1
+
+
+async def test_a_cancelled_ping_costs_its_connection_and_no_place(
+    make_pool: MakePool, server: Server
+) -> None:
+    pool = await make_pool(maxsize=1, ping_after=0)
+    with frozen(server):
+        pinging = asyncio.ensure_future(pool.acquire())
+        await asyncio.sleep(0.02)
+        waiting = asyncio.ensure_future(pool.acquire())
+        await asyncio.sleep(0)
+        assert (pool.get_stats()["pings"], pool.get_stats()["waiting"]) == (1, 1)
+        pinging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pinging
+    connection = await asyncio.wait_for(waiting, 5)
+    assert await one(connection, "SELECT 1") == 1
+    stats = pool.get_stats()
+    assert (stats["closed_ping"], stats["requests"], stats["size"]) == (1, 1, 1)
+    pool.release(connection)
+
+
+def fine(connection: Connection) -> None:
+    assert not connection.closed
+
+
+EXAMINED: list[dict[str, Any]] = [
+    {},
+    {"max_lifetime": 1000, "ping_after": 1000},
+    {"pool_recycle": 1000, "max_idle": 1000, "report_lent_after": 1000},
+    {"check": fine, "ping_after": 0},
+    {"debug": True},
+]
+
+
+@pytest.mark.parametrize("options", EXAMINED, ids="+".join)
+async def test_lost_while_idle(make_pool: MakePool, options: dict[str, Any]) -> None:
+    """It is not acquired, and who asked first gets the next one or a new one."""
+    pool = await make_pool(minsize=2, maxsize=2, **options)
+    first, second = pool._free
+    first.close()
+    async with pool.acquire() as connection:
+        assert connection is second
+        assert pool.get_stats()["closed_lost"] == 1
+    await wait_until(lambda: pool.freesize == 2)
+    for connection in pool._free:
+        connection.close()
+    async with asyncio.timeout(5), pool.acquire() as connection:
+        assert await one(connection, "SELECT 1") == 1
+    stats = pool.get_stats()
+    assert (stats["closed_lost"], stats["requests"]) == (3, 2)
+
+
+@pytest.mark.parametrize("options", EXAMINED, ids="+".join)
+async def test_expired_between_two_rounds(make_pool: MakePool, options: dict[str, Any]) -> None:
+    pool = await make_pool(minsize=2, maxsize=2, **options)
+    first, second = pool._leases.available
+    first.expires_at = monotonic()
+    old = first.find()
+    connection = await pool.acquire()  # (its holder is the second one)
+    assert connection is not old
+    assert pool.get_stats()["closed_expired"] == 1
+    await wait_until(lambda: pool.freesize == 1)
+    second.expires_at = monotonic()
+    waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(2)]
+    await wait_until(lambda: pool.freesize == 0)
+    pool.release(connection)
+    assert pool.get_stats()["closed_expired"] == 2
+    for found in await asyncio.wait_for(asyncio.gather(*waiting), 5):
+        assert found not in (old, connection)
+        pool.release(found)
+    assert pool.get_stats()["requests"] == 3
 
 
 @pytest.mark.slow

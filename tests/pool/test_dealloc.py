@@ -87,6 +87,8 @@ async def test_wrong_arguments() -> None:
         lambda: module.AcquireContext(queue, FUNCTIONS, None, timeout=None),
         lambda: queue.discard(None),
         lambda: queue.make_available(None, None),
+        lambda: queue.collect(None),
+        lambda: queue.examine_available(None, 0.0),
         lambda: queue.enqueue(True),
         lambda: queue.pop_waiter("first"),
         lambda: queue.record_wait("long"),

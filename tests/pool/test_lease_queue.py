@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 import pytest
 
-from aiomysql_core.engine.runner_state import RunnerState
+from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_pool.acquire import PoolFunctions, PyAcquireContext
 from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lease_queue import PyLeaseQueue
+from aiomysql_pool.verdict import Verdict
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 from tests.core.test_waiter import LOOPS, new_loop
@@ -39,15 +42,15 @@ class Connection:
     """What is acquired: a runner without a stream, at rest."""
 
     def __init__(self) -> None:
-        self.runner: Any = RunnerState(None, None)
+        self.runner: Any = CommandRunner(None, None)
         self.runner.session = Session(ColumnCache("utf8", {}))
 
     def spoil(self) -> None:
-        """It can't change hands any more, as if a transaction were open."""
-        self.runner.transaction_possible = True
+        """It can't change hands any more, as if somebody used it."""
+        self.runner.claim()
 
     def repair(self) -> None:
-        self.runner.transaction_possible = False
+        self.runner.release()
 
 
 class FakePool:
@@ -58,6 +61,8 @@ class FakePool:
 
     def __init__(self, connections: int, *, is_open: bool = True) -> None:
         self.asked: list[object] = []
+        self.verdicts: list[Verdict] = []
+        self.accepting: tuple[Any, ...] = ()
         self.more: list[Any] = []
         self.gate: asyncio.Event | None = None
         self.leases = self.queue_class(asyncio.get_running_loop())
@@ -67,7 +72,7 @@ class FakePool:
 
     def new(self) -> Any:
         connection: Any = Connection()
-        holder = ConnectionHolder(connection, lambda reference: None, 0.0, 0.0)
+        holder = ConnectionHolder(connection, lambda reference: None, 0.0, math.inf)
         self.leases.holders[id(connection)] = holder
         self.leases.available.append(holder)
         return connection
@@ -83,13 +88,19 @@ class FakePool:
             raise LookupError("no more connections")
         return self.more.pop()
 
-    async def accept(self, connection: Any) -> Any:
+    async def accept(self, timeout: Any, holder: Any, connection: Any, verdict: Verdict) -> Any:
         self.asked.append(("accept", connection))
+        self.accepting = (timeout, holder, verdict)
         await asyncio.sleep(0)
         return connection
 
-    def release(self, connection: Any) -> Any:
+    def gives_back(self, connection: Any) -> bool:
+        verdict: Verdict = self.leases.try_release(connection)
+        return verdict is Verdict.LENDABLE
+
+    def release(self, connection: Any, verdict: Verdict) -> Any:
         self.asked.append(("release", connection))
+        self.verdicts.append(verdict)
         over = asyncio.get_running_loop().create_future()
         over.set_result(None)
         return over
@@ -133,11 +144,11 @@ def test_an_available_connection_needs_no_suspension(run: Run) -> None:
         assert not pool.leases.available
         assert [holder.connection for holder in pool.leases.holders.values()] == [None, None]
         assert not any(holder.never_acquired for holder in pool.leases.holders.values())
-        assert pool.leases.try_release(second)
-        assert pool.leases.try_release(first)
+        assert pool.gives_back(second)
+        assert pool.gives_back(first)
         assert [holder.connection for holder in pool.leases.available] == [second, first]
-        assert not pool.leases.try_release(first)  # nobody has it
-        assert not pool.leases.try_release(Connection())
+        assert not pool.gives_back(first)  # nobody has it
+        assert not pool.gives_back(Connection())
         assert pool.asked == []
 
     run(body())
@@ -192,10 +203,12 @@ def test_what_is_not_simple_is_asked_of_the_pool(run: Run) -> None:
         pool = FakePool(1)
         (connection,) = pool.connections
         connection.spoil()
-        with pytest.raises(LookupError, match="no more"):  # it stays where it is
-            await pool.acquire()
-        assert pool.leases.available[0].connection is connection
+        assert await pool.acquire(1.5) is connection
+        assert pool.asked.pop() == ("accept", connection)
+        assert pool.accepting == (1.5, pool.leases.holders[id(connection)], Verdict.LOST)
+        assert not pool.gives_back(connection)
         connection.repair()
+        assert pool.gives_back(connection)
         assert await pool.acquire(2.5) is connection
         for timeout, capacity, is_open in ((2.5, 1, True), (None, -1, True), (None, 1, False)):
             pool.leases.capacity, pool.leases.is_open = capacity, is_open
@@ -207,24 +220,249 @@ def test_what_is_not_simple_is_asked_of_the_pool(run: Run) -> None:
                 async with pool.acquire(timeout):
                     raise AssertionError
         pool.leases.is_open = False
-        assert not pool.leases.try_release(connection)
+        assert not pool.gives_back(connection)
 
     run(body())
 
 
-@pytest.mark.parametrize("closed", [False, True])
-def test_what_came_from_the_queue_is_looked_at(run: Run, closed: bool) -> None:
+@pytest.mark.parametrize("terminated", [False, True])
+def test_what_came_from_the_queue_is_looked_at(run: Run, terminated: bool) -> None:
     async def body() -> None:
         pool = FakePool(1)
         connection = await pool.acquire()
         (task,) = await waiting(pool)
-        assert pool.leases.try_release(connection)
-        if closed:
+        assert pool.gives_back(connection)
+        if terminated:
             pool.leases.is_open = False
+            del pool.leases.holders[id(connection)]
         else:
             connection.spoil()
         assert await task is connection
         assert pool.asked == [("accept", connection)]
+
+    run(body())
+
+
+#: Times of a holder are around this one, which has no other float beside it that would be equal.
+NOW = 1000.0
+BEFORE, AFTER = math.nextafter(NOW, 0), math.nextafter(NOW, 2000)
+
+
+async def examined(**changes: Any) -> tuple[Any, ConnectionHolder]:
+    """A queue and a holder whose connection was opened at 900 and used last at 950."""
+    pool = FakePool(1)
+    (holder,) = pool.leases.available
+    holder.never_acquired = False
+    holder.opened_at, holder.runner.last_usage = 900.0, 950.0
+    for name, value in changes.items():
+        owners = (holder, holder.runner, pool.leases)
+        setattr(next(owner for owner in owners if hasattr(owner, name)), name, value)
+    return pool.leases, holder
+
+
+@pytest.mark.parametrize(
+    ("verdict", "changes"),
+    [
+        (Verdict.LENDABLE, {}),
+        (Verdict.LENDABLE, {"transaction_possible": True}),
+        (Verdict.LENDABLE, {"is_open": False}),
+        (Verdict.LENDABLE, {"must_close": True, "maxsize": 1}),
+        (Verdict.LENDABLE, {"expires_at": AFTER}),
+        (Verdict.EXPIRED, {"expires_at": NOW}),
+        (Verdict.EXPIRED, {"expires_at": BEFORE}),
+        (Verdict.LENDABLE, {"max_age": 100.0}),
+        (Verdict.EXPIRED, {"max_age": math.nextafter(100.0, 0)}),
+        (Verdict.LENDABLE, {"max_age": 0, "opened_at": NOW}),
+        (Verdict.EXPIRED, {"max_age": 0, "opened_at": BEFORE}),
+        (Verdict.LENDABLE, {"ping_after": math.nextafter(50.0, 60)}),
+        (Verdict.PING, {"ping_after": 50.0}),
+        (Verdict.PING, {"ping_after": 50.0, "has_check": True}),
+        (Verdict.PING, {"ping_after": 0}),
+        (Verdict.CHECK, {"has_check": True}),
+        (Verdict.CHECK, {"has_check": True, "ping_after": 60.0, "transaction_possible": True}),
+        (Verdict.LENDABLE, {"has_check": True, "ping_after": 0, "never_acquired": True}),
+        (Verdict.EXPIRED, {"expires_at": NOW, "ping_after": 0, "never_acquired": True}),
+        (Verdict.LOST, {"session": None}),
+        (Verdict.LOST, {"session": None, "expires_at": NOW, "ping_after": 0, "has_check": True}),
+    ],
+)
+def test_verdicts_before_a_connection_is_acquired(
+    run: Run, verdict: Verdict, changes: dict[str, Any]
+) -> None:
+    async def body() -> None:
+        leases, holder = await examined(**changes)
+        assert leases.examine_available(holder, NOW) is verdict
+        # Of what is handed over the age was looked at before.
+        ages = ("expires_at", "max_age")
+        leases, holder = await examined(
+            **{name: value for name, value in changes.items() if name not in ages}
+        )
+        expected = leases.examine_available(holder, NOW)
+        leases, holder = await examined(**changes)
+        assert leases.examine_handed_over(holder, NOW) is expected
+
+    run(body())
+
+
+def test_what_has_left_a_closed_pool_is_lost(run: Run) -> None:
+    async def body() -> None:
+        leases, holder = await examined(is_open=False)
+        assert leases.examine_handed_over(holder, NOW) is Verdict.LENDABLE
+        leases.holders.clear()
+        assert leases.examine_handed_over(holder, NOW) is Verdict.LOST
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kept", "changes"),
+    [
+        (Verdict.LENDABLE, Verdict.LENDABLE, {"max_age": 0, "ping_after": 0, "has_check": True}),
+        (Verdict.LENDABLE, Verdict.LENDABLE, {"expires_at": AFTER, "maxsize": 1}),
+        (Verdict.EXPIRED, Verdict.EXPIRED, {"expires_at": NOW}),
+        (Verdict.SURPLUS, Verdict.SURPLUS, {"expires_at": NOW, "maxsize": 1}),
+        (Verdict.DRAINED, Verdict.DRAINED, {"must_close": True, "maxsize": 1}),
+        (Verdict.CLOSING, Verdict.CLOSING, {"is_open": False, "must_close": True}),
+        (Verdict.UNCLEAN, Verdict.LENDABLE, {"resets_sessions": True}),
+        (Verdict.UNCLEAN, Verdict.LENDABLE, {"transaction_possible": True}),
+        (Verdict.UNCLEAN, Verdict.EXPIRED, {"session": None, "expires_at": NOW}),
+        (Verdict.UNCLEAN, Verdict.CLOSING, {"resets_sessions": True, "is_open": False}),
+    ],
+)
+def test_verdicts_after_a_release(
+    run: Run, verdict: Verdict, kept: Verdict, changes: dict[str, Any]
+) -> None:
+    async def body() -> None:
+        leases, holder = await examined(**changes)
+        if "maxsize" in changes and verdict is not Verdict.LENDABLE:
+            leases.holders[0] = holder  # as if there were one more
+        assert leases.examine_released(holder, NOW) is verdict
+        assert leases.examine_kept(holder, NOW) is kept
+
+    run(body())
+
+
+def test_what_can_not_be_examined(run: Run) -> None:
+    async def body() -> None:
+        leases, holder = await examined()
+        for examine in (
+            leases.examine_available,
+            leases.examine_handed_over,
+            leases.examine_released,
+            leases.examine_kept,
+        ):
+            with pytest.raises((TypeError, AttributeError)):
+                examine(None, NOW)
+            with pytest.raises(TypeError):
+                examine(holder)
+        for name in ("expires_at", "runner"):
+            kept = getattr(holder, name)
+            delattr(holder, name)
+            with pytest.raises(AttributeError, match=name):
+                leases.try_acquire()
+            assert list(leases.available) == [holder]  # it stays where it is
+            setattr(holder, name, kept)
+        assert leases.requests == 0
+        taken = leases.try_acquire()
+        assert taken == (holder, taken[1], Verdict.LENDABLE)
+        assert leases.try_acquire() is None
+
+    run(body())
+
+
+@pytest.mark.parametrize("name", ["expires_at", "ping_after"])
+def test_at_the_moment_of_expiry(run: Run, name: str) -> None:
+    """A lease asks for the time itself: before the moment it is one verdict, then the other."""
+
+    async def body() -> None:
+        pool = FakePool(1)
+        (holder,) = pool.leases.available
+        moment = time.monotonic() + 0.02
+        holder.opened_at = holder.runner.last_usage = moment
+        if name == "expires_at":
+            holder.expires_at = moment
+        else:
+            pool.leases.ping_after = 0.0
+        verdict = Verdict.LENDABLE
+        while verdict is Verdict.LENDABLE:
+            began = time.monotonic()
+            holder, connection, verdict = pool.leases.try_acquire()
+            is_late = time.monotonic() >= moment
+            assert is_late if verdict is not Verdict.LENDABLE else began < moment
+            released = pool.leases.try_release(connection)
+            if released is not Verdict.LENDABLE:
+                assert name == "expires_at"
+                assert time.monotonic() >= moment
+                verdict = released
+        assert verdict is (Verdict.EXPIRED if name == "expires_at" else Verdict.PING)
+
+    run(body())
+
+
+def test_times_and_the_fewest_available_are_kept_where_they_are_asked_for(run: Run) -> None:
+    async def body() -> None:
+        pool = FakePool(3)
+        leases = pool.leases
+        leases.least_available = 3
+        first, second, _ = leases.holders.values()
+        await pool.acquire()
+        assert (first.acquired_at, leases.least_available) == (0.0, 2)
+        leases.records_times = True
+        second.is_reported = True
+        began = time.monotonic()
+        connection = await pool.acquire()
+        assert began <= second.acquired_at <= time.monotonic()
+        assert (second.is_reported, leases.least_available) == (False, 1)
+        await pool.acquire()
+        (task,) = await waiting(pool)
+        second.acquired_at, second.is_reported = 0.0, True
+        assert pool.gives_back(connection)
+        assert second.acquired_at >= began
+        assert not second.is_reported
+        assert await task is connection
+        assert leases.least_available == 0
+
+    run(body())
+
+
+def test_nothing_changes_hands_in_a_watched_pool_without_it(run: Run) -> None:
+    async def body() -> None:
+        pool = FakePool(1)
+        pool.leases.is_watched = True
+        pool.more += pool.connections
+        async with pool.acquire() as connection:
+            assert pool.asked.pop() == ("acquire", None)
+        assert pool.asked.pop() == ("release", connection)
+        assert pool.verdicts == [Verdict.UNKNOWN]
+        assert not pool.leases.is_direct()
+
+    run(body())
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_pool_gets_the_verdict(run: Run, waits: bool) -> None:
+    """With what was taken, and the time-out; once the caller has it the verdict is no more."""
+
+    async def body() -> None:
+        pool = FakePool(1)
+        (holder,) = pool.leases.available
+        pool.leases.has_check = True
+        if waits:
+            holder.never_acquired = False
+            pool.leases.has_check = False
+            connection = await pool.acquire()
+            pool.leases.has_check = True
+            (task,) = await waiting(pool)
+            assert pool.gives_back(connection)
+            assert await task is connection
+        else:
+            connection = await pool.acquire(7)
+        assert pool.accepting == (None if waits else 7, holder, Verdict.CHECK)
+        assert pool.asked == [("accept", connection)]
+        assert pool.leases.requests == 1 + waits
+        pool.leases.resets_sessions = True
+        assert pool.leases.try_release(connection) is Verdict.UNCLEAN
+        assert holder.connection is None
 
     run(body())
 
@@ -254,10 +492,10 @@ def test_one_task_at_a_time(run: Run, queued: bool) -> None:
                 await asyncio.create_task(second)
         if queued:
             assert pool.leases.waiting == 1
-            assert pool.leases.try_release(connection)
+            assert pool.gives_back(connection)
         pool.gate.set()
         assert await first is connection
-        pool.leases.try_release(connection)
+        pool.gives_back(connection)
         pool.more.append(connection)
         assert await context is connection  # and afterwards it may be used again
 
@@ -277,7 +515,7 @@ def test_who_gives_up(run: Run, how: str, given: bool) -> None:
             assert context.send(None) is not None
         assert pool.leases.waiting == 1
         if given:
-            assert pool.leases.try_release(connection)
+            assert pool.gives_back(connection)
         if how == "cancel":
             task.cancel("why")
             with pytest.raises(asyncio.CancelledError, match="why"):
@@ -316,7 +554,7 @@ def test_what_comes_back_while_somebody_queues_up(run: Run, at_allocation: Lay, 
         connection, other = await pool.acquire(), await pool.acquire()
         given: list[bool] = []
         context = pool.acquire()
-        at_allocation(number, lambda: given.append(pool.leases.try_release(connection)))
+        at_allocation(number, lambda: given.append(pool.gives_back(connection)))
         if whose == "context":
             task = asyncio.ensure_future(context)
             await asyncio.sleep(0)
@@ -333,7 +571,7 @@ def test_what_comes_back_while_somebody_queues_up(run: Run, at_allocation: Lay, 
         else:
             assert waiter.outcome() is connection
         assert (len(pool.leases.available), pool.leases.waiting) == (0, 0)
-        assert pool.leases.try_release(other)
+        assert pool.gives_back(other)
         assert len(pool.leases.available) == 1
 
     for number in range(1, 25):
@@ -421,13 +659,13 @@ def test_errors_of_the_rules(run: Run) -> None:
 
         connection = await pool.acquire()
         (task,) = await waiting(pool)
-        assert pool.leases.try_release(connection)
-        del connection.runner.transaction_possible
+        assert pool.gives_back(connection)
+        del connection.runner.session.exchanges
         with pytest.raises(AttributeError):
             await task
         assert pool.asked == [("release", connection)]
         with pytest.raises(AttributeError):
-            pool.leases.try_release(connection)
+            pool.gives_back(connection)
 
     run(body())
 
@@ -443,7 +681,7 @@ def test_in_tasks(run: Run) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(pool.acquire(), 0.01)
         assert pool.leases.waiting == 1
-        pool.leases.try_release(connection)
+        pool.gives_back(connection)
         assert await waits is connection
         pool.more.append(Connection())
         assert isinstance(await asyncio.create_task(pool.acquire(5)), Connection)
@@ -497,7 +735,7 @@ def test_nothing_is_kept_alive(run: Run) -> None:
         connection = await pool.acquire()
         context = pool.acquire()
         context.send(None)
-        pool.leases.try_release(connection)
+        pool.gives_back(connection)
         del context
         pool.asked.clear()
         seen = weakref.ref(pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 from collections.abc import Iterable
@@ -250,7 +251,16 @@ async def test_many_tasks_and_random_cancels(make_pool: MakePool, options: dict[
     assert stats["connects"] - stats["connect_errors"] - closed == pool.size
 
 
-@pytest.mark.parametrize("options", [{}, {"timeout": 4.0}, {"max_waiting": 4}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"timeout": 4.0},
+        {"max_waiting": 4},
+        {"max_lifetime": 1000, "ping_after": 0, "report_lent_after": 1000},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("closed", [False, True])
 async def test_a_finalizer_gives_back_what_is_waited_for(
     make_pool: MakePool, options: dict[str, Any], closed: bool
@@ -276,6 +286,53 @@ async def test_a_finalizer_gives_back_what_is_waited_for(
             assert not connection.closed
             pool.release(connection)
             assert (pool.size, pool.freesize, pool._leases.waiting) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("deed", ["acquire", "release", "close", "terminate"])
+async def test_a_finalizer_runs_while_a_holder_is_examined(make_pool: MakePool, deed: str) -> None:
+    """What is examined is nowhere else: nobody gets it twice, and none is lost."""
+    options: dict[str, Any] = {"max_lifetime": 1000, "ping_after": 1000, "report_lent_after": 1000}
+    pool = await make_pool(minsize=3, maxsize=3, **options)
+    for number in range(1, 31, 2):
+        if pool._closing:
+            pool = await make_pool(minsize=3, maxsize=3, **options)
+        await wait_until(lambda pool=pool: pool.freesize == 3)  # type: ignore[misc]
+        acquired = [await pool.acquire()]
+        pool._free[0].close()  # to find it lost takes Python code
+        begun: list[Any] = []
+
+        def act(
+            pool: Pool = pool, acquired: list[Any] = acquired, begun: list[Any] = begun
+        ) -> None:
+            if deed == "acquire":
+                begun.append(pool.acquire())
+                try:
+                    begun[0].send(None)
+                except StopIteration as stop:
+                    acquired.append(stop.value)
+            elif deed == "release":
+                pool.release(acquired.pop(0))
+            else:
+                getattr(pool, deed)()
+
+        with small_thresholds() as lay:
+            lay(number, act)
+            task = asyncio.ensure_future(pool.acquire())
+            await asyncio.sleep(0)
+            gc.set_threshold(0)
+            gc.collect()
+        with contextlib.suppress(PoolClosed):
+            acquired.append(await asyncio.wait_for(task, 5))
+        for context in begun:
+            context.close()
+        assert len(set(acquired)) == len(acquired)
+        assert pool._closing or set(acquired) == pool._used
+        for connection in acquired:
+            pool.release(connection)
+        assert not pool._used
+        if pool._closing:
+            await asyncio.wait_for(pool.wait_closed(), 5)
+    assert pool.get_stats()["closed_forgotten"] == 0
 
 
 async def test_given_back_between_the_look_and_the_queue(make_pool: MakePool) -> None:

@@ -41,6 +41,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "LongPayload": new_payload,
     "ExchangeState": new_state("ExchangeState", "on_progress"),
     "ResultState": new_state("ResultState", "error"),
+    "SessionState": new_state("SessionState", "columns"),
 }
 
 #: Those that refer to nothing of the caller's.

@@ -8,9 +8,7 @@ from .row_bytes import (
     DrainRows,
     MakeBinaryDecoder,
     MakeDecoder,
-    MakeDicts,
     binary_implementation,
-    dicts_implementation,
     drain_implementation,
     implementation,
 )
@@ -24,11 +22,6 @@ def make(request: pytest.FixtureRequest) -> MakeDecoder:
 @pytest.fixture(params=["c", "python"])
 def make_binary(request: pytest.FixtureRequest) -> MakeBinaryDecoder:
     return binary_implementation(request.param)
-
-
-@pytest.fixture(params=["c", "python"])
-def dict_rows(request: pytest.FixtureRequest) -> MakeDicts:
-    return dicts_implementation(request.param)
 
 
 @pytest.fixture(params=["c", "python"])

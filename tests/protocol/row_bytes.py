@@ -79,12 +79,6 @@ def binary_implementation(name: str) -> MakeBinaryDecoder:
     return found
 
 
-def dicts_implementation(name: str) -> MakeDicts:
-    """The implementation of `dict_rows` called "c" or "python"."""
-    found: MakeDicts = part(name, rows, "dict_rows")
-    return found
-
-
 def drain_implementation(name: str) -> DrainRows:
     """The implementation of `drain_rows` called "c" or "python"."""
     found: DrainRows = part(name, rows, "drain_rows")

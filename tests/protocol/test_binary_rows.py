@@ -404,3 +404,22 @@ def test_both_alike_on_mutated_rows() -> None:
     whole, failed = run_binary_fuzz(5_000, seed=random.SystemRandom().randrange(1 << 32))
     assert whole > 500
     assert failed > 500
+
+
+@pytest.mark.parametrize("keys", [("a", "b"), ("a", "a")])
+def test_binary_rows_as_dicts(make_binary: MakeBinaryDecoder, keys: tuple[str, ...]) -> None:
+    plans = [
+        BinaryPlan(FIELD_TYPE.LONG, plan(CellKind.INT)),
+        BinaryPlan(FIELD_TYPE.VAR_STRING, plan(CellKind.TEXT)),
+    ]
+    cells: list[list[bytes | None]] = [[b"\5\0\0\0", b"\xc3\xbc"], [None, b"x"]]
+    bodies = [binary_payload(plans, row) for row in cells] * 40
+    expected = [dict(zip(keys, row, strict=True)) for row in [(5, "ü"), (None, "x")] * 40]
+    data = frames(*bodies)
+    rows: list[Any] = []
+    decoder = make_binary(plans)
+    assert decoder.decode(data, 0, len(data), 0, rows, keys) == len(data)
+    assert rows == expected
+    assert [decoder.decode_row(body, keys) for body in bodies] == expected
+    with pytest.raises(ValueError, match="a key for each column"):
+        decoder.decode_row(bodies[0], ("a",))

@@ -69,6 +69,14 @@ def test_description(cache: ColumnCache) -> None:
     assert (column.name, column.org_name, column.charsetnr) == ("ü", "on", 45)
 
 
+def test_keys(cache: ColumnCache) -> None:
+    """A name that came before gets its table's name; so the last of equal ones stays."""
+    columns = [definition(name, FIELD_TYPE.LONG) for name in (b"a", b"b", b"a", b"a", b"c")]
+    table = cache.compile(columns).columns[0].table_name
+    keys = cache.compile(columns).keys
+    assert keys == ("a", "b", f"{table}.a", f"{table}.a", "c")
+
+
 def test_metadata_is_kept_up_to_a_number(cache: ColumnCache) -> None:
     first = cache.compile([definition(b"first", FIELD_TYPE.LONG)])
     assert cache.compile([definition(b"first", FIELD_TYPE.LONG)]) is first

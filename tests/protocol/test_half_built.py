@@ -21,7 +21,7 @@ from pymysql.converters import decoders
 from aiomysql_protocol.rows.binary import BinaryRowDecoder
 from aiomysql_protocol.rows.binary_cells import BinaryPlan
 from aiomysql_protocol.rows.metadata import ColumnCache
-from aiomysql_protocol.rows.text import TextRowDecoder, dict_rows, drain_rows
+from aiomysql_protocol.rows.text import TextRowDecoder, drain_rows
 from aiomysql_protocol.values.literals import Literals, write_rows
 from aiomysql_protocol.values.literals import literals as in_order
 from aiomysql_protocol.values.parameters import pack_parameters
@@ -127,8 +127,11 @@ def everything(round):
     pack_parameters([now, "a", b"b", round, None] * 5)
     compiled = columns.compile([definition(b"%d-%d" % (round, n)) for n in range(MANY)])
     rows = [compiled.decoder.decode_row(b"\\x01x" * MANY) for _ in range(MANY)]
-    dict_rows(tuple(map(str, range(MANY))), rows)
     drain_rows(rows)
+    body = b"\\x01x" * MANY
+    data = (len(body).to_bytes(3, "little") + b"\\0" + body)
+    compiled.decoder.decode(data, 0, len(data), 0, rows, compiled.keys)
+    compiled.decoder.decode_row(body, compiled.keys)
 
 
 everything(-1)  # imports what is imported late: the interpreter shows half-made tuples then

@@ -17,7 +17,6 @@ from aiomysql_protocol.wire.errors import MalformedPacket
 from .row_bytes import (
     DrainRows,
     MakeDecoder,
-    MakeDicts,
     decode_all,
     drain_implementation,
     frames,
@@ -462,47 +461,108 @@ def test_memory_does_not_grow(make: MakeDecoder) -> None:
 # Rows as dicts
 
 
-def test_rows_become_dicts(dict_rows: MakeDicts) -> None:
-    rows: list[Any] = [(1, "x"), (None, "y"), (3, None)]
-    same = rows
-    dict_rows(("a", "b"), rows)
-    assert same == [{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"a": 3, "b": None}]
-    assert [list(row) for row in rows] == [["a", "b"]] * 3
-    rows[0]["a"] = "changed"
-    assert rows[1]["a"] is None
+KEYED = [plan(CellKind.INT, name="a"), plan(CellKind.TEXT, name="b"), plan(CellKind.INT)]
+KEYED_ROWS = [(5, "ü", 1), (None, "x", None), (77, None, 3)]
+KEYED_PAYLOADS = [payload(b"5", b"\xc3\xbc", b"1"), payload(None, b"x", None)]
+KEYED_PAYLOADS += [payload(b"77", None, b"3")]
 
 
-@pytest.mark.parametrize("values", [(1, 2, 3), (1, 2, None), (1, None, 3), (None, None, None)])
-def test_of_equal_names_the_last_stays(dict_rows: MakeDicts, values: tuple[Any, ...]) -> None:
-    rows: list[Any] = [values]
-    dict_rows(("a", "b", "a"), rows)
-    assert rows == [{"a": values[2], "b": values[1]}]
+@pytest.mark.parametrize("times", [1, 7, 300])
+@pytest.mark.parametrize("keys", [("a", "b", "c"), ("a", "b", "a"), ("ü", "", "")])
+def test_rows_as_dicts(make: MakeDecoder, keys: tuple[str, ...], times: int) -> None:
+    """Of equal keys the last one's value stays, in the first one's place."""
+    decoder = make(KEYED)
+    expected = [dict(zip(keys, row, strict=True)) for row in KEYED_ROWS] * times
+    data = frames(*KEYED_PAYLOADS * times)
+    for buffer in (data, bytearray(data)):
+        rows: list[Any] = []
+        assert decoder.decode(buffer, 0, len(data), 0, rows, keys) == len(data)
+        assert rows == expected
+        assert [list(row) for row in rows] == [list(row) for row in expected]
+        assert all(type(row) is dict for row in rows)
+    for body, row in zip(KEYED_PAYLOADS, KEYED_ROWS, strict=True):
+        assert decoder.decode_row(body, keys) == dict(zip(keys, row, strict=True))
+        assert decoder.decode_row(body, None) == row
+    rows = []
+    decoder.decode(data, 0, len(data), 0, rows, None)
+    assert rows == KEYED_ROWS * times
 
 
-@pytest.mark.parametrize("row", [(), (1,), (1, 2, 3)])
-def test_row_of_another_length(dict_rows: MakeDicts, row: tuple[Any, ...]) -> None:
-    with pytest.raises(ValueError, match="each row must"):
-        dict_rows(("a", "b"), [(1, 2), row])
+def test_every_truncation_of_rows_as_dicts(make: MakeDecoder) -> None:
+    decoder, keys = make(KEYED), ("a", "b", "c")
+    data = frames(*KEYED_PAYLOADS)
+    for end in range(len(data)):
+        tuples: list[Any] = []
+        dicts: list[Any] = []
+        stop = decoder.decode(data, 0, end, 0, tuples)
+        assert decoder.decode(data, 0, end, 0, dicts, keys) == stop
+        assert dicts == [dict(zip(keys, row, strict=True)) for row in tuples]
 
 
-def test_dicts_of_nothing(dict_rows: MakeDicts) -> None:
+@pytest.mark.parametrize("keys", [(), ("a", "b"), ("a", "b", "c", "d")])
+def test_another_number_of_keys(make: MakeDecoder, keys: tuple[str, ...]) -> None:
     rows: list[Any] = []
-    dict_rows(("a",), rows)
+    data = frames(*KEYED_PAYLOADS)
+    with pytest.raises(ValueError, match="a key for each column"):
+        make(KEYED).decode(data, 0, len(data), 0, rows, keys)
+    with pytest.raises(ValueError, match="a key for each column"):
+        make(KEYED).decode_row(KEYED_PAYLOADS[0], keys)
     assert rows == []
-    rows = [()]
-    dict_rows((), rows)
-    assert rows == [{}]
 
 
-def test_dicts_leave_nothing_behind(dict_rows: MakeDicts) -> None:
-    value: list[int] = []
-    before = sys.getrefcount(value)
-    rows: list[Any] = [(value, 1)] * 50
-    dict_rows(("a", "b"), rows)
-    assert sys.getrefcount(value) == before + 50
-    assert all(map(gc.is_tracked, rows))
-    del rows
-    assert sys.getrefcount(value) == before
+def test_c_refuses_keys_that_are_none() -> None:
+    decoder: Any = implementation("c")(KEYED)
+    for keys in ("abc", ["a", "b", "c"], ("a", "b", 3), ("a", "b", b"c"), 5):
+        with pytest.raises(TypeError):
+            decoder.decode(frames(*KEYED_PAYLOADS), 0, 4, 0, [], keys)
+        with pytest.raises(TypeError):
+            decoder.decode_row(KEYED_PAYLOADS[0], keys)
+
+
+@pytest.mark.parametrize(
+    "bad", [payload(b"1", b"a"), payload(b"1", b"a", b"2") + b"x", payload(b"x", b"a", b"2")]
+)
+def test_dicts_before_a_row_that_fails(make: MakeDecoder, bad: bytes) -> None:
+    rows: list[Any] = []
+    data = frames(*KEYED_PAYLOADS, bad)
+    with pytest.raises((MalformedPacket, DataError)):
+        make(KEYED).decode(data, 0, len(data), 0, rows, ("a", "b", "c"))
+    assert rows == [dict(zip("abc", row, strict=True)) for row in KEYED_ROWS]
+
+
+def test_dicts_of_converted_values(make: MakeDecoder) -> None:
+    """A converter sees nothing of a malformed row, and its error is left alone."""
+    seen: list[str] = []
+
+    def convert(text: str) -> list[str]:
+        seen.append(text)
+        if text == "bad":
+            raise ZeroDivisionError
+        return [text]
+
+    decoder = make([plan(CellKind.INT), plan(CellKind.CONVERT, converter=convert)])
+    data = frames(payload(b"1", b"x"), payload(b"2", b"bad"))
+    rows: list[Any] = []
+    with pytest.raises(ZeroDivisionError):
+        decoder.decode(data, 0, len(data), 0, rows, ("n", "v"))
+    assert rows == [{"n": 1, "v": ["x"]}]
+    data = frames(payload(b"1", b"y") + b"?")
+    with pytest.raises(MalformedPacket):
+        decoder.decode(data, 0, len(data), 0, rows, ("n", "v"))
+    assert seen == ["x", "bad"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 700])
+def test_dicts_of_many_columns(make: MakeDecoder, count: int) -> None:
+    keys = tuple(map(str, range(count)))
+    decoder = make([plan(CellKind.INT)] * count)
+    body = payload(*[b"%d" % number for number in range(count)])
+    rows: list[Any] = []
+    data = frames(*[body] * 3) if body else b""
+    decoder.decode(data, 0, len(data), 0, rows, keys)
+    expected = dict(zip(keys, range(count), strict=True))
+    assert rows == [expected] * (3 if count else 0)
+    assert decoder.decode_row(body, keys) == expected
 
 
 # Rows as a tuple

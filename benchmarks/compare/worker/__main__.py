@@ -35,6 +35,7 @@ _PACKAGES = (
     "aiomysql-core",
     "aiomysql-protocol",
     "asyncmy",
+    "fastapi",
     "mysql-connector-python",
     "mysqlclient",
     "PyMySQL",

@@ -81,6 +81,12 @@ class Driver(ABC):
         """The rows found by point queries that take a connection from the pool each."""
         raise Absent("no pool")
 
+    async def pooled_rows(
+        self, pool: Any, sql: str, args: tuple[object, ...], flavour: Flavour
+    ) -> Any:
+        """All rows of a statement, on a connection from the pool."""
+        raise Absent("no pool")
+
 
 class AiomysqlLike(Driver):
     """Drivers with aiomysql's API: ours, classic aiomysql and asyncmy."""
@@ -174,6 +180,14 @@ class AiomysqlLike(Driver):
                 await cur.execute(data.POINT, (number,))
                 found.append(await cur.fetchone())
         return found
+
+    async def pooled_rows(
+        self, pool: Any, sql: str, args: tuple[object, ...], flavour: Flavour
+    ) -> Any:
+        classes = (self.cursors.DictCursor,) if flavour == "dict" else ()
+        async with pool.acquire() as conn, conn.cursor(*classes) as cur:
+            await cur.execute(sql, args)
+            return await cur.fetchall()
 
 
 class Connector(Driver):

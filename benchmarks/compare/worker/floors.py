@@ -48,7 +48,8 @@ def openers(setting: Setting) -> dict[str, Opener]:
 
 
 @contextmanager
-def _logged_in(setting: Setting) -> Iterator[socket.socket]:
+def logged_in(setting: Setting) -> Iterator[socket.socket]:
+    """A blocking socket on which the log-in is done; says good-bye in the end."""
     options = LoginOptions(
         user=setting.user.encode(),
         password=setting.password.encode(),
@@ -79,8 +80,16 @@ def _packet(command: int, body: bytes) -> bytes:
     return struct.pack("<I", len(body) + 1) + bytes([command]) + body
 
 
-def _learn_response(sock: socket.socket, request: bytes, quiet: float) -> bytes:
-    """The second response to a request: the first may tell metadata that later ones leave out."""
+def query_request(sql: str) -> bytes:
+    """What is sent for a statement as text."""
+    return _packet(COMMAND.COM_QUERY, sql.encode())
+
+
+def learn_response(sock: socket.socket, request: bytes, quiet: float) -> bytes:
+    """The second response to a request: the first may tell metadata that later ones leave out.
+
+    quiet: seconds without a byte after which it is taken for complete.
+    """
     _read_quiet(sock, request, quiet)
     return _read_quiet(sock, request, quiet)
 
@@ -112,15 +121,15 @@ def _statement(sock: socket.socket, sql: str) -> Callable[[int], bytes]:
 def _requests(sock: socket.socket, sql: str, prepared: bool) -> Callable[[int], bytes]:
     if prepared:
         return _statement(sock, sql.replace("%s", "?"))
-    return lambda value: _packet(COMMAND.COM_QUERY, (sql % value).encode())
+    return lambda value: query_request(sql % value)
 
 
 @asynccontextmanager
 async def drain(setting: Setting, sql: str, *, prepared: bool) -> AsyncIterator[Job]:
     """Send a statement and read as many bytes as came the first time."""
-    with _logged_in(setting) as sock:
+    with logged_in(setting) as sock:
         request = _requests(sock, sql, prepared)(0)
-        length = len(_learn_response(sock, request, _QUIET))
+        length = len(learn_response(sock, request, _QUIET))
         buffer = bytearray(_CHUNK)
 
         async def run() -> int:
@@ -166,9 +175,9 @@ Asker = tuple[Bare, Callable[[int], bytes]]
 
 @asynccontextmanager
 async def _bare(setting: Setting, *, prepared: bool) -> AsyncIterator[Asker]:
-    with _logged_in(setting) as sock:
+    with logged_in(setting) as sock:
         request = _requests(sock, data.POINT, prepared)
-        response = _learn_response(sock, request(1), _QUIET_POINT)
+        response = learn_response(sock, request(1), _QUIET_POINT)
         sock.setblocking(False)
         end = response[_last_packet(response) :]
         loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.compare import data
+from benchmarks.compare.worker import web
 from benchmarks.compare.worker.drivers import Driver, Flavour
 from benchmarks.compare.worker.jobs import Job, Opener, Wrong, same, same_rows
 
@@ -30,6 +31,8 @@ def openers(driver: Driver) -> dict[str, Opener]:
         "update": partial(update, driver),
         "connect": partial(connect, driver),
         "cell": partial(cell, driver),
+        "web-text": partial(web.pages, driver, "text"),
+        "web-dict": partial(web.pages, driver, "dict"),
     }
 
 

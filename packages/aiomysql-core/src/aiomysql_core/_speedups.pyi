@@ -3,15 +3,17 @@ from contextvars import Context
 from types import GenericAlias, TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
 
+from aiomysql_core.bulk.infile import LocalFiles
 from aiomysql_core.connection import Connection
 from aiomysql_core.cursors import Cursor
+from aiomysql_core.engine.connection_state import ConnectionState as ConnectionState
 from aiomysql_core.engine.cursor_state import CursorState as CursorState
 from aiomysql_core.engine.runner import CommandRunner
-from aiomysql_core.engine.runner_state import RunnerState
-from aiomysql_core.statements import Statement, StatementCache
-from aiomysql_core.transport.stream import Stream
+from aiomysql_core.engine.runner_state import RunnerState as RunnerState
+from aiomysql_core.session_charset import SessionCharset
+from aiomysql_core.statements import StatementCache
+from aiomysql_core.transport.stream_state import StreamState as StreamState
 from aiomysql_protocol.commands.query import Query
-from aiomysql_protocol.session import Session
 from aiomysql_protocol.values.literals import Literals
 
 _T = TypeVar("_T")
@@ -36,6 +38,7 @@ class Waiter:
     def armed(self) -> bool: ...
     def arm(self, interrupted: Callable[[BaseException], object] | None, /) -> None: ...
     def fire(self, at_once: bool, /) -> None: ...
+    def fail(self, error: BaseException, /) -> None: ...
     def mark_progress(self) -> None: ...
     def wake_if_progressed(self, at_once: bool, /) -> None: ...
     def __await__(self) -> Generator[Any]: ...
@@ -66,37 +69,19 @@ class ReadyContext(Coroutine[Any, Any, _T], Generic[_T]):
     ) -> Coroutine[Any, Any, Any]: ...
 
 @final
-class FastPath:
+class StatementEncoder:
     def __new__(
         cls,
         runner: CommandRunner,
-        interrupted: Callable[[BaseException], object],
-        stream: Stream,
-        unsent: bytearray,
-        waiter: Waiter,
-        session: Session,
         statements: StatementCache,
+        charset: SessionCharset,
         literals: Literals,
-        descriptor: int,
-        text: bool,
+        /,
     ) -> Self: ...
-    def begin(self, cursor: Cursor, query: object, args: object, /) -> bool: ...
-    def rest(self) -> tuple[Query, Statement | None]: ...
-    def __await__(self) -> Generator[Any, None, int | None]: ...
-    def send(self, value: Any, /) -> Any: ...
-    def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...
-    def close(self) -> None: ...
-
-@final
-class Receiver:
-    def __new__(
-        cls,
-        stream: Stream,
-        session: Session,
-        waiter: Waiter,
-        descriptor: int,
-    ) -> Self: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> None: ...
+    def encode(
+        self, cursor: Cursor, query: object, args: object, /
+    ) -> Query | tuple[str | bytes, LocalFiles | None, str | None] | None: ...
+    def encode_text(self, cursor: Cursor, text: str | bytes | bytearray, /) -> Query | None: ...
 
 def new_cursor(
     kind: type[Cursor], connection: Connection, echo: bool, /

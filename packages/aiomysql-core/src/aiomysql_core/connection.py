@@ -9,10 +9,9 @@ import socket
 import sys
 import warnings
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from functools import partial
 from time import monotonic
-from types import TracebackType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+from types import MethodType, TracebackType
+from typing import Any, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
@@ -25,22 +24,24 @@ from aiomysql_core.compat.internals import ClassicInternals
 from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.cancellation import KillClient
-from aiomysql_core.engine.cursor_state import CursorState, new_cursor
+from aiomysql_core.engine.connection_state import ConnectionState
+from aiomysql_core.engine.cursor_state import new_cursor
 from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.option_files import read_option_file
-from aiomysql_core.options.options import OPTION_NAMES, Options, Password, find_options
+from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.session_charset import SessionCharset
+from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_protocol.commands.exchange import Command
-from aiomysql_protocol.commands.query import Query
+from aiomysql_protocol.commands.query import Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.login.login import Login
@@ -58,14 +59,11 @@ C = TypeVar("C", bound=Cursor)
 _COM_RESET_CONNECTION = 0x1F
 
 
-class Connection(ClassicInternals, ErrorClasses):
+class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     """A connection to a MySQL or MariaDB server.
 
     Made by `connect`.  One task at a time may use it.
     """
-
-    #: Whether COMMIT and ROLLBACK may be run without `query`, because it is the one of this class.
-    _queries_usually: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -248,6 +246,8 @@ class Connection(ClassicInternals, ErrorClasses):
         self.host_info = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
+        self._server_auth_plugin = self._auth_plugin_used = ""
+        self._last_command = None
         self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
         self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
@@ -263,22 +263,13 @@ class Connection(ClassicInternals, ErrorClasses):
             options,
             found,
             reader=ref(self),
-            # By the class, not by this object: they would refer to each other.
-            enable_fast_path=partial(
-                _enable_fast_path,
-                type(self),
-                options,
-                self.runner,
-                self.statements,
-                self._literals,
-            ),
+        )
+        #: For cursors: what makes the exchanges of their statements.
+        self.encoder = StatementEncoder(
+            self.runner, self.statements, self.session_charset, self._literals
         )
         if self.encoding != found.encoding:  # a subclass says so
             self.statements.forget(self.encoding)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._queries_usually = hooks.are_inherited(cls, Connection, hooks.CONNECTION_TRANSACTIONS)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
@@ -470,7 +461,12 @@ class Connection(ClassicInternals, ErrorClasses):
         if session is None or session.error is not None:
             runner.stream()  # says why
         runner.last_usage = monotonic()
-        cursor_class = _cursor_class(cursors) if cursors else self.cursorclass
+        cursor_class = self.cursorclass
+        if cursors:
+            given: Any = cursors[0]
+            if len(cursors) > 1 or not isinstance(given, type) or not issubclass(given, Cursor):
+                given = _cursor_class(cursors)
+            cursor_class = given
         context: AwaitableContextManager[Any] = new_cursor(cursor_class, self, self._echo)
         return context
 
@@ -489,8 +485,8 @@ class Connection(ClassicInternals, ErrorClasses):
         if timeout is not None:
             check_timeout("argument 'timeout'", timeout)
             return await with_timeout(self.runner, self.query(sql, unbuffered), timeout)
-        if self.session_charset.in_doubt:
-            await self.session_charset.refresh(sql)
+        if self.session_charset.in_doubt and self.session_charset.matters_to(sql):
+            await self.session_charset.refresh()
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
@@ -588,16 +584,18 @@ class Connection(ClassicInternals, ErrorClasses):
         values were written into; default: none were.  Raises ProgrammingError when that changes how
         the session reads them.
         """
-        written = None if source is None else source.encode("utf-8", "replace")
-        text = statement if written is None else written
-        self.session_charset.record_statement(text, has_values=written is not None)
-        if self.statements.size:
-            self.statements.record_text(text)
+        exchange = Query(statement, streamed=unbuffered, source=source)
+        if not exchange.is_simple:  # or else it changes nothing for others
+            written = None if source is None else source.encode("utf-8", "replace")
+            text = statement if written is None else written
+            self.session_charset.record_statement(text, has_values=written is not None)
+            if self.statements.size:
+                self.statements.record_text(text)
         if files is None:
             files = self.local_files(statement)
-        query = Query(statement, streamed=unbuffered, local_files=files)
-        query.source = written
-        return query
+        if files:
+            exchange.local_files = dict(files)
+        return exchange
 
     def local_file_names(
         self, query: str | bytes | bytearray, args: object = None
@@ -648,12 +646,12 @@ class Connection(ClassicInternals, ErrorClasses):
                 unread = await runner.drop_outstanding()
         if not (self.skip_idle_commits and runner.nothing_to_end()):
             mode = runner.autocommit  # which this doesn't change
-            fast = runner.fast_path
-            unseen: Any = CursorState()  # what the fast path gives the result to
-            if fast is not None and self._queries_usually and fast.begin(unseen, statement, None):
-                if await fast is None:
-                    runner.take(fast.rest()[0])
-            else:
+            method: object = self.query
+            if type(method) is MethodType and method.__func__ is _own_query:
+                exchange = encode_query(statement.encode(), None, False, False)
+                await runner.begin(exchange)
+                runner.take(exchange)
+            else:  # subclasses and tracers see, count or change each statement in it
                 await self.query(statement)
             runner.record_mode(mode)
             if self.session_charset.in_doubt:
@@ -765,12 +763,15 @@ class Connection(ClassicInternals, ErrorClasses):
 
     def escape_args(self, args: object) -> Any:
         """For cursors: the right-hand side of ``query % ...`` for a statement's arguments."""
-        return self.current_literals().arguments(args)
+        literals = self.current_literals()
+        if hooks.are_own(self, ("escape", "literal")):
+            return literals.arguments(args)
+        return literals.arguments(args, self.literal)
 
     def current_literals(self) -> Literals:
         """For cursors: what writes literals as the session reads them now."""
         literals = self._literals
-        literals.no_backslash_escapes = self.no_backslash_escapes
+        literals.no_backslash_escapes = self.session_charset.no_backslash_escapes
         return literals
 
     # -- information -----------------------------------------------------------------------------
@@ -898,20 +899,8 @@ class Connection(ClassicInternals, ErrorClasses):
         return self._last_greeting
 
 
-def _enable_fast_path(
-    connection_class: type[Connection],
-    options: Options,
-    runner: CommandRunner,
-    statements: StatementCache,
-    literals: Literals,
-) -> None:
-    """Have the commonest statements run by the fast path; as text only where the connection makes
-    it of statement and arguments as this class does, without local files.
-    """
-    text = not options.local_infile and hooks.are_inherited(
-        connection_class, Connection, hooks.CONNECTION_TEXT
-    )
-    runner.hasten(statements, literals, text=text)
+hooks.own_functions(Connection, (*hooks.LITERAL_HOOKS, *hooks.TEXT_HOOKS))
+_own_query = Connection.query
 
 
 def _add_address(error: err.MySQLError, where: str) -> None:
@@ -920,11 +909,9 @@ def _add_address(error: err.MySQLError, where: str) -> None:
 
 
 def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
-    """The one class, or one made of several."""
+    """A class made of several."""
     if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
         raise TypeError("Custom cursor must be subclass of Cursor")
-    if len(cursors) == 1:
-        return cursors[0]
     names = "".join(cls.__name__ for cls in cursors)
     return type(names.replace("Cursor", "") + "Cursor", cursors, {})
 

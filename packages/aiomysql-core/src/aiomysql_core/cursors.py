@@ -7,9 +7,7 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
-from itertools import islice
-from operator import length_hint
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pymysql import err
@@ -33,10 +31,10 @@ from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCu
 from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.log import logger
-from aiomysql_core.statements import PreparedStatement, Statement
+from aiomysql_core.statements import PreparedStatement, stale_statement
 from aiomysql_core.waiting.ready import DONE, Ready
-from aiomysql_core.waiting.timeouts import check_timeout, with_timeout
-from aiomysql_protocol.rows.text import drain_rows
+from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
+from aiomysql_protocol.commands.prepared import Execute
 from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
@@ -60,28 +58,9 @@ class Cursor(CursorState, ErrorClasses):
     #: Whether `_conv_row` must be called for the rows of a buffered result.
     _converts_rows: ClassVar[bool] = False
 
-    #: Whether `CommandRunner.fast_path` may be used, because results are taken as this class does.
-    _usual: ClassVar[bool] = True
-
-    #: Whether a new one has nothing but connection and echo set.
-    _usual_init: ClassVar[bool] = True
-
-    #: An argument of `_query` for the statement under way.  (Classic code overrides `_query`, with
-    #: the text as its only argument.)  The files that the statement may load, whatever its values
-    #: look like (None: those its text names), and its text before values were written into it.
-    #: None: no values were.
-    _origin: tuple[LocalFiles | None, str] | None = None
-
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
         self._echo = bool(echo)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._usual_init = hooks.are_inherited(cls, Cursor, hooks.CURSOR_CREATION)
-        cls._usual = not (cls._unbuffered or cls._converts_rows) and hooks.are_inherited(
-            cls, Cursor, hooks.CURSOR_EXECUTION
-        )
 
     # -- information -----------------------------------------------------------------------------
 
@@ -165,60 +144,76 @@ class Cursor(CursorState, ErrorClasses):
         Raises TypeError, ValueError or KeyError when marks and values don't match, ProgrammingError
         and DataError for values that can't be written, QueryTimeout, and what the server says.
         """
-        if timeout is not None:
-            return await self._with_timeout(self.execute(query, args), timeout)
         connection = self._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
         runner = connection.runner
-        fast = runner.fast_path
-        if fast is not None and self._usual and fast.begin(self, query, args):
-            count = await fast
-            if count is not None:
-                return count
-            if await self._take_rest(connection, *fast.rest()):
-                return self._rowcount
-        if self._result is not None and self._unfinished:
-            await self._finish_results()
-        if runner.outstanding or runner.cancelling:
-            # What is outstanding may change how values must be written.
-            await runner.discard_results()
-        if connection.session_charset.in_doubt:
-            await connection.session_charset.refresh(query, args)
-        # What follows is written out, without the coroutines that it could be parted in.
-        statements = connection.statements
-        statement = exchange = None
-        if isinstance(query, PreparedStatement):
-            statement = query.statement_for(connection)
-        elif args is not None and statements.size and isinstance(query, str):
-            statement = statements.cached(query)
-        if statement is not None:
-            exchange = statements.execution(statement, args, streamed=self._unbuffered)
-        if statement is not None and statement.changes_meaning:
-            connection.session_charset.record_statement(statement.encoded)
-        if exchange is not None and statement is not None:
-            self._last_executed = statement.encoded
-            self._forget_result()
-            await runner.begin(exchange)
-            result = statements.take(statement, exchange)
-            if result is not None:
-                await self._complete(connection, result)
-                if self._echo:
-                    self._log(query, args)
-                return self._rowcount
-        if statement is None or not await self._run_prepared(connection, statement, args):
-            if isinstance(query, PreparedStatement):
-                query, args = query.as_text(args)
-            if args is None:
-                await self._query(query)
-            else:
-                marks = query if isinstance(query, str) else query.decode(connection.encoding)
-                files = connection.local_files(marks, args)
-                query = self.mogrify(marks, args)
-                await self._query_with(query, files, marks)
-        if self._echo:
-            self._log(query, args)
+        deadline = None if timeout is None else Deadline.of_statement(timeout)
+        stale = 0  # how often the server had forgotten a prepared statement
+        try:
+            while True:
+                while (exchange := connection.encoder.encode(self, query, args)) is None:
+                    await self._make_ready(connection, query, args)
+                if isinstance(exchange, tuple):  # `_query` is another's
+                    await self._query_with(*exchange)
+                    break
+                await runner.begin(exchange)
+                try:
+                    result = runner.take(exchange)
+                except err.MySQLError as error:
+                    statement = stale_statement(exchange, error)
+                    if statement is None or (stale > 1 and statement.parsed is None):
+                        raise  # in the second case there is no text: the marks are the server's
+                else:
+                    if self.accept(connection, result):
+                        await self._show_warnings_of_result(connection)
+                    break
+                connection.statements.close(statement)
+                stale += 1
+                if stale >= (2 if statement.cached else 3):
+                    exchange = None
+                    await self._run_as_text(connection, query, args)
+                    break
+            if self._echo:
+                self._log_run(connection, exchange, query, args)
+        except BaseException as error:
+            if deadline is None or timeout is None or not deadline.end(error):
+                raise
+            raise timed_out(runner, timeout) from None
+        if deadline is not None:
+            deadline.end(None)
         return self._rowcount
+
+    def _log_run(self, connection: Connection, exchange: Any, query: object, args: object) -> None:
+        """Log a statement: as text with its values in it, if it went so."""
+        if isinstance(exchange, tuple):
+            query = exchange[0]
+        elif args is not None and not isinstance(exchange, Execute) and self._last_executed:
+            query = self._last_executed.decode(connection.encoding, "replace")
+        self._log(query, args)
+
+    async def _make_ready(self, connection: Connection, query: object, args: object) -> None:
+        """Remove what stands in the way of a statement (see `StatementEncoder.encode`)."""
+        if self._result is not None and self._result is connection.runner.result:
+            await self._finish_results()
+        await connection.runner.discard_results()
+        charset, statements = connection.session_charset, connection.statements
+        if connection.runner.charset_in_doubt and charset.matters_to(query, args):
+            await charset.refresh()
+        statement = statements.statement_for(connection, query, args)
+        if statement is not None and not statements.is_current(statement):
+            await statements.prepare(statement)
+
+    async def _run_as_text(self, connection: Connection, query: Any, args: Any) -> None:
+        """Run as text what the server has prepared and forgotten again."""
+        if isinstance(query, PreparedStatement):
+            query, args = query.as_text(args)
+        files = connection.local_files(query, args)
+        await self._query_with(self.mogrify(query, args), files, query)
+
+    async def _show_warnings_of_result(self, connection: Connection) -> None:
+        if connection.get_warnings:
+            await self._show_warnings(connection)
 
     async def _with_timeout(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
         try:
@@ -295,9 +290,9 @@ class Cursor(CursorState, ErrorClasses):
         self._last_executed = statement
         self._clear_result()
         await connection.load_local(statement, source, names=names)
-        self._executed = statement
-        if self._take_result(connection, connection.runner.result):
-            await self._show_warnings(connection)
+        result = connection.runner.result
+        if result is not None and self.accept(connection, result):
+            await self._show_warnings_of_result(connection)
         return self._rowcount
 
     async def callproc(
@@ -328,12 +323,15 @@ class Cursor(CursorState, ErrorClasses):
         result = self._result
         if result is None or result is not connection.runner.result:
             return None
+        if result.streamed:
+            self._rows = None  # they are dropped with those that are to come
         if not await connection.runner.finish_result(result):
             return None
         self._clear_result()
         await connection.next_result()
-        if self._take_result(connection, connection.runner.result):
-            await self._show_warnings(connection)
+        found: Any = connection.runner.result
+        if self.accept(connection, found):
+            await self._show_warnings_of_result(connection)
         return True
 
     @property
@@ -425,101 +423,24 @@ class Cursor(CursorState, ErrorClasses):
         if not self._executed:
             raise err.ProgrammingError("execute() first")
 
-    async def _query_with(self, query: str, files: LocalFiles | None, source: str) -> None:
-        """Run a statement with values in it, see `_origin`."""
-        self._origin = files, source
+    async def _query_with(
+        self, query: str | bytes, files: LocalFiles | None, source: str | None
+    ) -> None:
+        """Run a statement that has this origin, see `_origin`."""
+        before, self._origin = self._origin, (files, source)
         try:
             await self._query(query)
         finally:
-            self._origin = None
+            self._origin = before  # several may be run with the same
 
     async def _query(self, query: str | bytes | bytearray) -> None:
+        """Run a statement as it is; may be overridden."""
         connection = self._get_db()
-        if isinstance(query, str):
-            statement = encode_statement(query, connection.encoding)
-        elif isinstance(query, (bytes, bytearray)):
-            statement = bytes(query)
-        else:
-            raise TypeError(f"a statement must be str or bytes, not {type(query).__name__}")
-        self._last_executed = statement
-        self._forget_result()
-        files, source = self._origin or (None, None)
-        exchange = connection.new_query(
-            statement, unbuffered=self._unbuffered, files=files, source=source
-        )
+        while (exchange := connection.encoder.encode_text(self, query)) is None:
+            await self._make_ready(connection, query, None)
         await connection.runner.begin(exchange)
-        await self._complete(connection, connection.runner.take(exchange))
-
-    async def _take_rest(
-        self, connection: Connection, exchange: Any, statement: Statement | None
-    ) -> bool:
-        """Take what the fast path left, an error perhaps; False: the statement was not run."""
-        result: Result | None
-        if statement is None:
-            result = connection.runner.take(exchange)
-        else:
-            result = connection.statements.take(statement, exchange)
-        if result is not None:
-            await self._complete(connection, result)
-        return result is not None
-
-    async def _complete(self, connection: Connection, result: Result) -> None:
-        """The last statement has run, and this is its result."""
-        self._executed = self._last_executed
-        if self._take_result(connection, result):
-            await self._show_warnings(connection)
-
-    async def _run_prepared(
-        self, connection: Connection, statement: Statement, args: object
-    ) -> bool:
-        """Prepare a statement if need be, and run it; False: it must go as text."""
-        self._last_executed = statement.encoded
-        self._forget_result()
-        result = await connection.statements.run(statement, args, streamed=self._unbuffered)
-        if result is None:
-            return False
-        await self._complete(connection, result)
-        return True
-
-    def _forget_result(self) -> None:
-        if self._result is None:
-            self._rowcount = 0
-        else:
-            self._clear_result()
-
-    def _clear_result(self) -> None:
-        self._rownumber = 0
-        self._result = None
-        self._rowcount = 0
-        self._description = None
-        self._lastrowid = None
-        self._rows = None
-
-    def _take_result(self, connection: Connection, result: Result | None) -> bool:
-        """Take over the connection's current result; returns whether there are warnings to show."""
-        assert result is not None
-        self._result = result
-        self._rownumber = 0
-        columns, ok = result.metadata, result.ok
-        if columns is None:
-            self._rowcount = ok.affected_rows
-            self._lastrowid = ok.insert_id
-        else:
-            self._description = columns.description
-            self._lastrowid = None
-            if self._converts_rows:
-                self._learn_columns(result)
-            if result.unbuffered_active:
-                self._rowcount = result.affected_rows
-            else:
-                rows = result.rows
-                self._rowcount = len(rows)
-                # The runner may keep the result for long: without its rows.
-                if rows and self._converts_rows:
-                    self._rows, result.rows = self._conv_rows(rows), []
-                else:
-                    self._rows = drain_rows(rows)
-        return ok.warning_count > 0 and connection.get_warnings
+        if self.accept(connection, connection.runner.take(exchange)):
+            await self._show_warnings_of_result(connection)
 
     async def _show_warnings(self, conn: Connection) -> None:
         """Issue the server's warnings as Python warnings; may be overridden."""
@@ -539,6 +460,14 @@ class Cursor(CursorState, ErrorClasses):
     def _conv_row(self, row: Any) -> Any:
         return row
 
+    def _has_dict_rows(self) -> bool:
+        """Whether `_conv_row` makes nothing but dicts of rows, which the decoder can do."""
+        return False
+
+    def _fetch_more(self) -> Coroutine[Any, Any, Any]:
+        """The next row of a streamed result, when those that have come were fetched."""
+        raise NotImplementedError
+
 
 class SSCursor(Cursor):
     """A cursor that leaves rows in the server's stream until they are fetched.
@@ -549,40 +478,35 @@ class SSCursor(Cursor):
 
     _unbuffered = True
 
-    #: Rows that were received and not fetched yet.
-    _batch: Iterator[Any] = iter(())
-
-    #: How many rows were received.
-    _received: int = 0
-
     @property
     def rownumber(self) -> int:
         """How many rows of the result were fetched."""
-        return self._received - length_hint(self._batch)
+        return self._rows_before + self._rownumber
 
-    def fetchone(self) -> Coroutine[Any, Any, Any]:
-        """The next row, or None at the end."""
-        row = next(self._batch, None)
-        if row is not None:
-            return Ready(row)
-        self._check_executed()
-        return self._fetch_first()
+    def _next_rows(self, most: int | None = None) -> Sequence[Any]:
+        """Rows that have come and were not fetched, so many at most; they count as fetched."""
+        if most is not None and most < 0:
+            raise ValueError("the number of rows must not be negative")
+        rows, start = self._rows or (), self._rownumber
+        end = len(rows) if most is None else min(start + most, len(rows))
+        self._rownumber = end  # first: making objects may run code that uses this cursor
+        return rows[start:end]
 
     async def fetchmany(self, size: int | None = None) -> list[Any]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
         wanted = size or self._arraysize
-        rows = list(islice(self._batch, wanted))
+        rows = list(self._next_rows(wanted))
         while len(rows) < wanted and await self._more():
-            rows += islice(self._batch, wanted - len(rows))
+            rows += self._next_rows(wanted - len(rows))
         return rows
 
     async def fetchall(self) -> list[Any]:
         """All rows not fetched yet."""
         self._check_executed()
-        rows = list(self._batch)
+        rows = list(self._next_rows())
         while await self._more():
-            rows += self._batch
+            rows += self._next_rows()
         return rows
 
     async def scroll(self, value: int, mode: str = "relative") -> None:
@@ -595,30 +519,37 @@ class SSCursor(Cursor):
         if target < self.rownumber:
             raise err.NotSupportedError("Backwards scrolling not supported by this cursor")
         while self.rownumber < target:
-            if next(self._batch, None) is None and not await self._more():
+            if not self._next_rows(target - self.rownumber) and not await self._more():
                 raise IndexError("out of range")
 
-    def _clear_result(self) -> None:
-        super()._clear_result()
-        self._batch = iter(())
-        self._received = 0
-
-    async def _fetch_first(self) -> Any:
-        """The first row of the next batch, or None at the end."""
-        return next(self._batch) if await self._more() else None
+    async def _fetch_more(self) -> Any:
+        while await self._more():
+            rows = self._next_rows(1)
+            if rows:
+                return rows[0]
+        return None
 
     async def _more(self) -> bool:
-        """Get the next batch, after the last one was used up; returns whether there is one."""
+        """Get the next rows, after the last ones were fetched; returns whether there are some."""
         result = self._result
         if result is None or not (result.unbuffered_active or result.error is not None):
             return False
         connection = self._get_db()
         rows = await connection.runner.read_rows(result)
         if rows:
-            self._received += len(rows)
-            self._batch = iter(self._conv_rows(rows) if self._converts_rows else rows)
+            if self._converts_rows and not result.exchange.as_dicts:
+                rows = self._conv_rows(rows)
+            # Values may run any code at their end, which finds the old rows or the new ones.
+            last, self._rows = self._rows, rows
+            self._rows_before += self._rownumber
+            self._rownumber = 0
+            del last
             return True
-        if result.warning_count > 0 and connection.get_warnings:
+        if (
+            result.warning_count > 0
+            and connection.get_warnings
+            and connection.runner.result is result  # or else they are another statement's
+        ):
             await self._show_warnings(connection)
         return False
 
@@ -633,3 +564,8 @@ class SSDictCursor(_DictCursorMixin, SSCursor):
 
 class DeserializationCursor(_DeserializationCursorMixin, Cursor):
     """A cursor that turns the texts of JSON columns into Python values."""
+
+
+hooks.own_functions(Cursor, (*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS))
+hooks.own_functions(SSCursor, (*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS))
+Cursor._own_query = staticmethod(Cursor._query)

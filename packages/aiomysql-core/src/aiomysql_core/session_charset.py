@@ -5,7 +5,7 @@ changed that, the next one to which it matters asks the server first.
 
 The server's flag for backslashes is read once, after the SET with which a session begins (see
 `Connection._set_up_session`).  Statements that are not simple are looked at for SET and EXECUTE
-anywhere in them; while something is in doubt there is no fast path.
+anywhere in them.
 
 An `init_command` may change all of it: the server is asked after that, and the autocommit mode is
 set after it.
@@ -14,7 +14,6 @@ set after it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import ref
 
@@ -53,14 +52,12 @@ class SessionCharset:
     """What one connection knows of its session's character set, and of backslashes in strings."""
 
     __slots__ = (
-        "_enable_fast_path",
         "_options",
         "_reader",
         "_runner",
         "_statements",
         "charset",
         "encoding",
-        "in_doubt",
     )
 
     def __init__(
@@ -71,21 +68,22 @@ class SessionCharset:
         charset: Charset,
         *,
         reader: ref[_Reader],
-        enable_fast_path: Callable[[], object],
     ) -> None:
         """options: those of the connection, changed as the character set is; charset: the one to
-        begin with; reader: the connection, which uses this, so that it always is there then;
-        enable_fast_path: called once the character set is known again.
+        begin with; reader: the connection, which uses this, so that it always is there then.
         """
         self._runner = runner
         self._statements = statements
         self._options = options
-        self._enable_fast_path = enable_fast_path
         self._reader = reader
         self.use(charset)
-        #: Whether the session's character set may be another one, or NO_BACKSLASH_ESCAPES may have
-        #: changed.  No statement to which that matters may be sent then, see `refresh`.
-        self.in_doubt = False
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the session's character set may be another one, or NO_BACKSLASH_ESCAPES may have
+        changed.  No statement to which that matters may be sent then, see `refresh`.
+        """
+        return self._runner.charset_in_doubt
 
     @property
     def no_backslash_escapes(self) -> bool:
@@ -93,10 +91,10 @@ class SessionCharset:
 
         After a statement that may have changed that, and before the next, by the server's flag.
         """
-        session = self._runner.session
-        if self.in_doubt and session is not None:
-            return session.no_backslash_escapes
-        return self._runner.no_backslash_escapes
+        runner = self._runner
+        if runner.charset_in_doubt and runner.session is not None:
+            return runner.session.no_backslash_escapes
+        return runner.no_backslash_escapes
 
     def columns(self) -> ColumnCache:
         """A new cache of result metadata, for text in this character set."""
@@ -120,14 +118,11 @@ class SessionCharset:
 
     def mark_known(self) -> None:
         """The session has this character set, which is certain."""
-        self.in_doubt = False
-        if self._runner.fast_path is None:
-            self._enable_fast_path()
+        self._runner.charset_in_doubt = False
 
     def mark_unknown(self) -> None:
         """The next statement to which it matters must ask."""
-        self.in_doubt = True
-        self._runner.fast_path = None
+        self._runner.charset_in_doubt = True
 
     def record_statement(self, statement: bytes, *, has_values: bool = False) -> None:
         """`statement` is run: it may change how literals are read.
@@ -143,17 +138,20 @@ class SessionCharset:
         if may_change_charset(statement) and not sets_names_to(statement, self.charset):
             self.mark_unknown()
 
-    async def refresh(self, query: object = None, args: object = None) -> None:
-        """Find out how the session reads literals, to run `query` with `args`.
+    @staticmethod
+    def matters_to(query: object, args: object = None) -> bool:
+        """Whether how the session reads literals matters to this statement."""
+        if args is not None or not isinstance(query, (str, bytes, bytearray)):
+            return True
+        text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
+        return not ignores_charset(text)
+
+    async def refresh(self) -> None:
+        """Find out how the session reads literals.
 
         Where the session has another character set the connection goes over to it, as by
-        `set_charset`.  Raises ProgrammingError when it can't.  The server isn't asked when it does
-        not matter to the statement.
+        `set_charset`.  Raises ProgrammingError when it can't.
         """
-        if args is None and isinstance(query, (str, bytes, bytearray)):
-            text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
-            if ignores_charset(text):
-                return
         await self._runner.discard_results()
         found = await self._ask()
         name = _common(found)

@@ -7,7 +7,6 @@ to a session and to a generation of it, and is prepared again when either is ano
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,19 +14,18 @@ from typing import TYPE_CHECKING, Any, Self
 from pymysql import err
 
 from aiomysql_core.waiting.ready import DONE
-from aiomysql_protocol.commands.prepared import Execute, Prepare, ServerStatement, close_statement
+from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
+from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.sql.character_sets import ASKS_BEFORE
 from aiomysql_protocol.sql.placeholders import ParsedStatement, convert
 from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.literals import encode_statement
-from aiomysql_protocol.values.parameters import NO_PARAMETERS, NeedsTextError, ParameterWriter
+from aiomysql_protocol.values.parameters import NeedsTextError, ParameterWriter
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
     from aiomysql_core.cursors import Cursor
     from aiomysql_core.engine.runner import CommandRunner
-    from aiomysql_protocol.commands.query import Result
-    from aiomysql_protocol.session import Session
 
 #: Errors of an execution for which nothing was done, because the statement must be prepared again:
 #: ER_NEED_REPREPARE and ER_UNKNOWN_STMT_HANDLER.
@@ -49,8 +47,6 @@ _NO_CHANGE = re.compile(
 #: Statements that may ask for a file.
 _LOADS = re.compile(rb"\bLOAD\s+(?:DATA|XML)\b", re.IGNORECASE)
 
-_UTF8 = ("utf8", "utf-8")
-
 
 def _changes_meaning(statement: bytes) -> bool:
     return (
@@ -68,12 +64,11 @@ class Statement:
         "changes_meaning",
         "encoded",
         "generation",
-        "is_simple",
         "parsed",
         "positional",
         "prepared",
-        "session",
         "text",
+        "used",
     )
 
     def __init__(self, text: str, parsed: ParsedStatement | None, cached: bool) -> None:
@@ -83,20 +78,37 @@ class Statement:
         self.encoded = b""
         #: Whether others have to be prepared again after it.
         self.changes_meaning = False
-        #: Whether ``statements.is_simple_statement`` says that it is simple.
-        self.is_simple = False
         #: The statement with its marks; None: it goes as text.
         self.parsed = parsed
-        #: How many ``%s`` marks it has; -1: it has others, or goes as text.
+        #: How many ``%s`` marks it has, in the server's eyes too; -1: `values` must tell.
         self.positional = -1
         if parsed is not None and parsed.names is None:
             self.positional = parsed.parameters
         #: Whether it goes as text when the server can't prepare it.
         self.cached = cached
-        #: What the server has prepared, in which session and generation; None: nothing.
+        #: When it was used, as `StatementCache` counts.
+        self.used = 0
+        #: What the server has prepared, and when, as `CommandRunner.generation` counts; None:
+        #: nothing.
         self.prepared: ServerStatement | None = None
-        self.session: Session | None = None
         self.generation = 0
+
+    def values(self, args: Any) -> Sequence[Any] | None:
+        """The values of its parameters for a cursor's arguments; None: it must go as text."""
+        prepared, parsed = self.prepared, self.parsed
+        count = 0 if prepared is None else prepared.parameter_count
+        if args is None and not count:
+            return ()
+        if parsed is None:
+            return args if isinstance(args, (tuple, list)) else (args,)
+        if parsed.parameters != count:
+            return None  # the server sees the statement in another way
+        if parsed.names is None and type(args) is tuple and len(args) == count:
+            return args
+        try:
+            return parsed.arrange(() if args is None else args)
+        except NeedsTextError:
+            return None
 
 
 class StatementCache:
@@ -106,14 +118,11 @@ class StatementCache:
         "_cached",
         "_conv",
         "_encoding",
-        "_generation",
-        "_newest",
         "_runner",
         "_to_close",
+        "_used",
         "_writer",
         "size",
-        "usual",
-        "version",
     )
 
     def __init__(
@@ -127,14 +136,9 @@ class StatementCache:
         self._conv = conv
         self._encoding = encoding
         self._writer: ParameterWriter | None = None
-        #: Whether values are written as UTF-8, and by none of the user's encoders.
-        self.usual = conv is None and encoding in _UTF8
-        #: Another one whenever a statement kept may be run in another way than before.
-        self.version = 0
-        self._generation = 0
-        self._cached: OrderedDict[str, Statement] = OrderedDict()
-        self._newest: Statement | None = None  # the last of them
-        self._to_close: list[tuple[Session, ServerStatement]] = []
+        self._cached: dict[str, Statement] = {}  # always this one
+        self._used = 0  # counts the uses of all
+        self._to_close: list[tuple[int, ServerStatement]] = []
 
     # -- what happens to the session -------------------------------------------------------------
 
@@ -143,18 +147,16 @@ class StatementCache:
 
         encoding: the connection's codec, if it has changed.
         """
-        self.version += 1
-        cached, self._cached, self._newest = self._cached, OrderedDict(), None
-        for statement in cached.values():
+        cached = list(self._cached.values())
+        self._cached.clear()
+        for statement in cached:
             self.close(statement)
         if encoding is not None:
             self._encoding = encoding
             self._writer = None
-            self.usual = self._conv is None and encoding in _UTF8
 
     def session_reset(self, encoding: str) -> None:
         """The session is as good as new: it has no statements."""
-        self._generation += 1  # so that nothing is closed
         self._to_close.clear()
         self.forget(encoding)
 
@@ -164,6 +166,19 @@ class StatementCache:
             self.forget()
 
     # -- cursors' statements -----------------------------------------------------------------------
+
+    def statement_for(
+        self, connection: Connection, query: object, args: object
+    ) -> Statement | None:
+        """The statement that a cursor is to run, prepared or to be prepared; None: it goes as text.
+
+        Raises ProgrammingError for a PreparedStatement that is closed, or another connection's.
+        """
+        if args is not None and self.size and isinstance(query, str):
+            return self.cached(query)
+        if isinstance(query, PreparedStatement):
+            return query.statement_for(connection)
+        return None
 
     def cached(self, query: str) -> Statement | None:
         """The statement for a cursor's `query`; None: it must go as text.
@@ -175,21 +190,24 @@ class StatementCache:
             statement = self.new_statement(query, cached=True)
             cached = self._cached
             while len(cached) >= self.size:
-                self.close(cached.popitem(last=False)[1])
+                oldest = min(cached, key=lambda text: cached[text].used)
+                self.close(cached.pop(oldest))
             cached[query] = statement
-        elif statement is not self._newest:
-            self._cached[query] = self._cached.pop(query, statement)
-        if statement is not self._newest:
-            self._newest = statement
-            self.version += 1
+        self._used += 1
+        statement.used = self._used
         return None if statement.parsed is None else statement
+
+    def writer(self) -> ParameterWriter:
+        """What writes the values of parameters."""
+        if self._writer is None:
+            self._writer = ParameterWriter(self._encoding, self._conv)
+        return self._writer
 
     def new_statement(self, query: str, *, cached: bool = False) -> Statement:
         """A statement from a text with `%s` or `%(name)s` marks."""
         parsed = convert(query, no_backslash_escapes=self._runner.no_backslash_escapes)
         statement = Statement(parsed.statement if parsed is not None else query, parsed, cached)
         statement.encoded = encode_statement(statement.text, self._encoding)
-        statement.is_simple = is_simple_statement(statement.encoded, 0)
         statement.changes_meaning = _changes_meaning(statement.encoded)
         # Some ask for what the statement before has left, which preparing them would overwrite.
         if cached and (
@@ -202,12 +220,10 @@ class StatementCache:
 
     def close(self, statement: Statement) -> None:
         """Have the server forget a statement; that goes out with the next request."""
-        if statement.prepared is not None and self._is_current(statement):
-            assert statement.session is not None
-            self._to_close.append((statement.session, statement.prepared))
+        if statement.prepared is not None and self.is_current(statement):
+            self._to_close.append((statement.generation, statement.prepared))
             self._close_given_up()
         statement.prepared = None
-        self.version += 1
 
     def _close_given_up(self) -> None:
         runner = self._runner
@@ -215,108 +231,61 @@ class StatementCache:
             return  # later: it may be sending a file, into which this would go
         try:
             while self._to_close:
-                session, prepared = self._to_close.pop()
-                if session is runner.session:
-                    close_statement(session, prepared)
+                generation, prepared = self._to_close.pop()
+                if generation == runner.generation and runner.session is not None:
+                    close_statement(runner.session, prepared)
         finally:
             runner.release()
 
-    def _is_current(self, statement: Statement) -> bool:
-        return (
-            statement.generation == self._generation and statement.session is self._runner.session
-        )
+    def is_current(self, statement: Statement) -> bool:
+        """Whether the server has it prepared in this session, after its last reset."""
+        return statement.prepared is not None and statement.generation == self._runner.generation
 
     async def prepare(self, statement: Statement) -> None:
-        """Prepare a statement; raises what the server says."""
-        await self._runner.wait_cancelled()
-        self._runner.check_free()
+        """Prepare a statement.
+
+        Raises what the server says; a statement kept for cursors that can't be prepared goes as
+        text from now on, whose error will tell if more than that is wrong.
+        """
+        runner = self._runner
+        await runner.wait_cancelled()
+        runner.check_free()
         if self._to_close:
             self._close_given_up()
         statement.encoded = encode_statement(statement.text, self._encoding)
         exchange = Prepare(statement.encoded)
+        generation = runner.generation
         try:
-            await self._runner.run(exchange)
-        except BaseException:
-            exchange.discard()  # it would never be closed
-            raise
-        statement.prepared = exchange.prepared
-        statement.session = exchange.session
-        statement.generation = self._generation
-        self.version += 1
-
-    # -- running ---------------------------------------------------------------------------------
-
-    async def run(self, statement: Statement, args: Any, *, streamed: bool) -> Result | None:
-        """Prepare a statement if need be, and run it; None: it must go as text."""
-        for _ in range(2):
-            if statement.prepared is None or not self._is_current(statement):
-                try:
-                    await self.prepare(statement)
-                except err.InterfaceError:  # of the connection, which may be busy or closed
-                    raise
-                except err.MySQLError as error:
-                    if not statement.cached or self._runner.closed or error.args[0] in _PASSING:
-                        raise
-                    statement.parsed = None  # the text will tell if more than that is wrong
-                    return None
-            exchange = self.execution(statement, args, streamed=streamed)
-            if exchange is None:
-                return None
-            await self._runner.begin(exchange)
-            result = self.take(statement, exchange)
-            if result is not None:
-                return result
-        return None
-
-    def take(self, statement: Statement, exchange: Execute) -> Result | None:
-        """The result of an execution; None: it did not take place, `run` may try again."""
-        try:
-            return self._runner.take(exchange)
+            await runner.run(exchange)
         except err.MySQLError as error:
-            if error.args[0] not in _STALE:
+            exchange.discard()  # it would never be closed
+            if (
+                isinstance(error, err.InterfaceError)  # of the connection, which may be busy
+                or not statement.cached
+                or runner.closed
+                or error.args[0] in _PASSING
+            ):
                 raise
-        finally:
-            if statement.changes_meaning:
-                self.forget()
-        self.close(statement)
-        return None
+            statement.parsed = None
+            return
+        except BaseException:
+            exchange.discard()
+            raise
+        prepared, parsed = exchange.prepared, statement.parsed
+        assert prepared is not None
+        if parsed is not None and parsed.parameters != prepared.parameter_count:
+            statement.positional = -1
+        statement.prepared = prepared
+        statement.generation = generation
 
-    def execution(self, statement: Statement, args: Any, *, streamed: bool) -> Execute | None:
-        """What runs a statement that is prepared; None: ask `run`."""
-        prepared, parsed = statement.prepared, statement.parsed
-        if (
-            prepared is None
-            or statement.session is not self._runner.session
-            or statement.generation != self._generation
-        ):
-            return None
-        if args is None and not prepared.parameter_count:
-            return Execute(prepared, NO_PARAMETERS, streamed=streamed)
-        count = prepared.parameter_count
-        values: Sequence[Any]
-        if parsed is None:
-            values = args if isinstance(args, (tuple, list)) else (args,)
-        elif parsed.parameters != count:
-            return None  # the server sees the statement in another way
-        elif parsed.names is None and type(args) is tuple and len(args) == count:
-            values = args
-        else:
-            try:
-                values = parsed.arrange(() if args is None else args)
-            except NeedsTextError:
-                return None
-        try:
-            writer = self._writer
-            if writer is None:
-                writer = self._writer = ParameterWriter(self._encoding, self._conv)
-            parameters = writer.write(values)
-        except NeedsTextError:
-            return None
-        same = parameters[2] == prepared.accepted_last and parameters[0] == count
-        if same or prepared.accepts(parameters):
-            return Execute(prepared, parameters, streamed=streamed)
-        # The marks that are the server's own are what it says they are.
-        return Execute(prepared, parameters, streamed=streamed) if parsed is None else None
+
+def stale_statement(exchange: Query, error: err.MySQLError) -> Statement | None:
+    """The prepared statement that was run, if nothing was done because the server has forgotten it;
+    None: the error is another one.
+    """
+    statement = exchange.statement
+    is_stale = type(statement) is Statement and error.args[:1] and error.args[0] in _STALE
+    return statement if is_stale else None
 
 
 class PreparedStatement:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.runner_state import nothing_to_end
 from aiomysql_core.log import logger
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_pool._accelerator import accelerator
-from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
+from aiomysql_pool.holder import ConnectionHolder
+from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter, Taken
+from aiomysql_pool.verdict import LENDABLE, Verdict
 
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool
@@ -35,10 +35,13 @@ class PoolFunctions(NamedTuple):
 
     #: With a time-out in seconds or None: gives an open connection.
     acquire: Callable[[Any, float | None], Awaitable[Connection]]
-    #: With a connection that came from the queue and can't be used as it is: gives that or another.
-    accept: Callable[[Any, Connection], Awaitable[Connection]]
-    #: Takes a connection back.
-    release: Callable[[Any, Connection], Awaitable[None]]
+    #: With the same time-out, a holder and its connection that was taken, and its verdict, which is
+    #: not LENDABLE: gives that connection or another.
+    accept: Callable[
+        [Any, float | None, ConnectionHolder, Connection, Verdict], Awaitable[Connection]
+    ]
+    #: Takes a connection back, which has this verdict.
+    release: Callable[[Any, Connection, Verdict], Awaitable[None]]
 
 
 _AWAITED = "this connection is being awaited already"
@@ -89,12 +92,27 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
         return _acquire(self._leases, self._functions, self._pool, self._timeout, self._progress)
 
     async def __aenter__(self) -> Connection:
+        # The first step of `_acquire`, written out: nearly always it is all that is to be done.
         leases = self._leases
-        connection = leases.try_acquire() if leases.available else None
-        if connection is None:
+        taken = None
+        if self._progress is None and leases.available and leases.is_direct():
+            taken = leases.try_acquire()
+        if taken is None:
             connection = await self
+        elif taken[2] is LENDABLE:
+            connection = taken[1]
+        else:
+            connection = await self._accept(taken)
         self._connection = connection
         return connection
+
+    async def _accept(self, taken: Taken) -> Connection:
+        self._progress = progress = _Progress()
+        progress.is_under_way = True
+        try:
+            return await self._functions.accept(self._pool, self._timeout, *taken)
+        finally:
+            progress.is_under_way = False
 
     def __aexit__(
         self,
@@ -106,9 +124,10 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
         connection, self._connection = self._connection, None
         if connection is None:
             raise RuntimeError("no connection was acquired")
-        if self._leases.try_release(connection):
+        verdict = self._leases.try_release(connection)
+        if verdict is LENDABLE:
             return DONE
-        return self._functions.release(self._pool, connection)
+        return self._functions.release(self._pool, connection, verdict)
 
     def send(self, value: Any, /) -> Any:
         """Part of the coroutine protocol: tasks run what they are given by it."""
@@ -162,33 +181,35 @@ def _acquire(
 ) -> Generator[Any, None, Connection]:
     if progress.is_under_way:
         raise RuntimeError(_AWAITED)
-    connection = leases.try_acquire() if leases.available else None
-    if connection is not None:
-        return connection
     progress.is_under_way = True
     try:
-        waiter = leases.try_enqueue() if timeout is None else None
-        if waiter is None:
-            return (yield from functions.acquire(pool, timeout).__await__())
-        progress.waiter = waiter
-        began = monotonic()
-        try:
-            yield from waiter.waiter.__await__()
-            connection = waiter.outcome()
-            holder = waiter.holder
-            is_usable = leases.is_open and holder is not None and nothing_to_end(holder.runner)
-        except BaseException:
-            leases.discard(waiter)
-            if waiter.connection is not None:
-                pass_on(partial(functions.release, pool), waiter.connection)
-            raise
-        finally:
-            progress.waiter = None
-            leases.record_wait(monotonic() - began)
-        if is_usable and holder is not None:
-            holder.never_acquired = False
+        is_direct = leases.is_direct()
+        taken = leases.try_acquire() if is_direct else None
+        if taken is None:
+            waiter = leases.try_enqueue() if is_direct and timeout is None else None
+            if waiter is None:
+                return (yield from functions.acquire(pool, timeout).__await__())
+            progress.waiter = waiter
+            began = monotonic()
+            try:
+                yield from waiter.waiter.__await__()
+                taken = leases.collect(waiter)
+            except BaseException:
+                leases.discard(waiter)
+                if waiter.connection is not None:
+                    pass_on(
+                        lambda given: functions.release(pool, given, Verdict.UNKNOWN),
+                        waiter.connection,
+                    )
+                raise
+            finally:
+                progress.waiter = None
+                leases.record_wait(monotonic() - began)
+        holder, connection, verdict = taken
+        if verdict is LENDABLE:
             return connection
-        return (yield from functions.accept(pool, connection).__await__())
+        accepting = functions.accept(pool, timeout, holder, connection, verdict)
+        return (yield from accepting.__await__())
     finally:
         progress.is_under_way = False
 

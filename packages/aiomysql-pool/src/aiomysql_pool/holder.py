@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from time import monotonic
 from typing import Self
 
 from aiomysql_core import Connection
@@ -73,11 +72,6 @@ class ConnectionHolder:
         self.acquired_where = ""
         #: Whether it was reported as acquired for too long.
         self.is_reported = False
-
-    def record_acquired(self) -> None:
-        """It is acquired from now on."""
-        self.is_reported = False
-        self.acquired_at = monotonic()
 
     def find(self) -> Connection | None:
         """The connection, wherever it is; None: it was garbage-collected."""

@@ -1,13 +1,17 @@
 """Which connections are available, who waits for one, and how the one comes to the other.
 
-Here is what happens nearly always: an available connection is acquired, a released one goes to the
-caller that has waited longest.  Whatever takes more than that is the pool's affair.
+An available connection is acquired, a released one goes to the caller that has waited longest.
+Each time its holder is examined, here and nowhere else; what is to be done by a verdict other than
+LENDABLE is the pool's affair.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from asyncio import _get_running_loop as running_loop  # None where none runs
 from collections import OrderedDict, deque
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from aiomysql_core import Connection
@@ -15,6 +19,10 @@ from aiomysql_core.engine.runner_state import nothing_to_end, wake_next
 from aiomysql_core.waiting.waiter import Waiter, done_future
 from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.holder import ConnectionHolder
+from aiomysql_pool.verdict import LENDABLE, Verdict
+
+#: A connection that was taken for a caller, after its holder, and what is to be done with it.
+Taken = tuple[ConnectionHolder, Connection, Verdict]
 
 
 class PoolWaiter:
@@ -77,11 +85,28 @@ class LeaseQueue:
         self.holders: dict[int, ConnectionHolder] = {}
         #: Those of the available ones, longest available first.
         self.available: deque[ConnectionHolder] = deque()
-        #: Whether connections may change hands without the pool.
+        # The rules, which the pool sets.
+        #: Whether the pool is open: it is not closing.
         self.is_open = False
+        #: Whether nothing may change hands without the pool's methods.
+        self.is_watched = False
+        #: How many connections there may be; 0: any number.
+        self.maxsize = 0
         #: So many connections there are when no more will be opened and a caller who finds none
         #: needs nothing but to wait; -1: ask the pool.
         self.capacity = -1
+        #: Seconds after its opening when an available connection is too old.
+        self.max_age = math.inf
+        #: Seconds without a response after which a connection is to be pinged.
+        self.ping_after = math.inf
+        #: Whether there is a callback `check`.
+        self.has_check = False
+        #: Whether something is to be done with each session that is released.
+        self.resets_sessions = False
+        #: Whether `ConnectionHolder.acquired_at` is to be kept.
+        self.records_times = False
+        #: How few connections were available since this was set.
+        self.least_available = 0
         #: How many connections were acquired.
         self.requests = 0
         #: How many callers had to wait, and for how long together, in seconds.
@@ -100,30 +125,111 @@ class LeaseQueue:
         self.waited += 1
         self.wait_time += seconds
 
+    def is_direct(self) -> bool:
+        """Whether callers are served without the pool's methods, here and now."""
+        return self.is_open and not self.is_watched and running_loop() is self._loop
+
+    # -- a connection is examined ----------------------------------------------------------------
+
+    def examine_available(self, holder: ConnectionHolder, now: float) -> Verdict:
+        """LENDABLE, LOST, EXPIRED, PING or CHECK; now: of time.monotonic, as all times here."""
+        runner = holder.runner
+        if not (nothing_to_end(runner) or runner.is_reusable):
+            return Verdict.LOST
+        if now >= holder.expires_at or now - holder.opened_at > self.max_age:
+            return Verdict.EXPIRED
+        return self._examine_use(holder, now)
+
+    def examine_handed_over(self, holder: ConnectionHolder, now: float) -> Verdict:
+        """LENDABLE, LOST, PING or CHECK, of one that a waiter was given.
+
+        It was young enough then.  Since then the pool may have been closed under its callers: what
+        has left it is LOST, too.
+        """
+        runner = holder.runner
+        has_left = not self.is_open and self.holders.get(holder.key) is not holder
+        if has_left or not (nothing_to_end(runner) or runner.is_reusable):
+            return Verdict.LOST
+        return self._examine_use(holder, now)
+
+    def _examine_use(self, holder: ConnectionHolder, now: float) -> Verdict:
+        if holder.never_acquired:  # it was checked when it was opened, just now
+            return LENDABLE
+        if now - holder.runner.last_usage >= self.ping_after:
+            return Verdict.PING
+        return Verdict.CHECK if self.has_check else LENDABLE
+
+    def examine_released(self, holder: ConnectionHolder, now: float) -> Verdict:
+        """LENDABLE, UNCLEAN, or why it can't be kept."""
+        if self.resets_sessions or not nothing_to_end(holder.runner):
+            return Verdict.UNCLEAN
+        return self.examine_kept(holder, now)
+
+    def examine_kept(self, holder: ConnectionHolder, now: float) -> Verdict:
+        """LENDABLE, or why a connection that is at rest can't be kept: CLOSING, DRAINED, SURPLUS or
+        EXPIRED.
+        """
+        if not self.is_open:
+            return Verdict.CLOSING
+        if holder.must_close:
+            return Verdict.DRAINED
+        if 0 < self.maxsize < len(self.holders):
+            return Verdict.SURPLUS
+        return Verdict.EXPIRED if now >= holder.expires_at else LENDABLE
+
     # -- connections -----------------------------------------------------------------------------
 
-    def try_acquire(self) -> Connection | None:
-        """Take the first available connection; None if more is to be done than that."""
-        if not (self.available and self.is_open and self._is_at_home()):
-            return None
-        holder = self.available.popleft()
-        connection = holder.connection
-        if connection is None or not nothing_to_end(holder.runner):
-            self.available.appendleft(holder)
-            return None
-        holder.connection = None
-        holder.never_acquired = False
-        self.requests += 1
-        return connection
+    def try_acquire(self) -> Taken | None:
+        """Take the first available connection, whatever its verdict is; None: there is none."""
+        available = self.available
+        while available:
+            holder = available.popleft()
+            connection = holder.connection
+            if connection is None:
+                continue
+            holder.never_acquired = False
+            now = monotonic()
+            try:
+                verdict = self.examine_available(holder, now)
+            except BaseException:
+                available.appendleft(holder)
+                raise
+            if len(available) < self.least_available:
+                self.least_available = len(available)
+            self._record_acquired(holder, now)
+            return holder, connection, verdict
+        return None
 
-    def try_release(self, connection: Connection) -> bool:
-        """Make an acquired connection available again; False: more is to be done than that."""
-        holder = self.holders.get(id(connection)) if self.is_open else None
-        if holder is None or holder.connection is not None or not nothing_to_end(holder.runner):
-            return False
-        holder.never_acquired = False
-        self.make_available(holder, connection)
-        return True
+    def collect(self, waiter: PoolWaiter) -> Taken:
+        """What a waiter was given.  Raises what its `outcome` raises."""
+        connection, holder = waiter.outcome(), waiter.holder
+        if holder is None:
+            raise RuntimeError("nothing was given yet")
+        verdict = self.examine_handed_over(holder, monotonic())
+        if verdict is not Verdict.LOST:  # that a new one is lost is an error
+            holder.never_acquired = False
+        return holder, connection, verdict
+
+    def _record_acquired(self, holder: ConnectionHolder, now: float) -> None:
+        holder.connection = None
+        self.requests += 1
+        if self.records_times:
+            holder.acquired_at, holder.is_reported = now, False
+
+    def try_release(self, connection: Connection) -> Verdict:
+        """Make an acquired connection available again if it is LENDABLE.
+
+        UNKNOWN: it is not acquired, or the pool has to look at it.
+        """
+        direct = self.is_open and not self.is_watched
+        holder = self.holders.get(id(connection)) if direct else None
+        if holder is None or holder.connection is not None:
+            return Verdict.UNKNOWN
+        verdict = self.examine_released(holder, monotonic())
+        if verdict is LENDABLE:
+            holder.never_acquired = False
+            self.make_available(holder, connection)
+        return verdict
 
     def make_available(self, holder: ConnectionHolder, connection: Connection) -> bool:
         """Give a connection to the oldest waiter or keep it; returns whether it was given."""
@@ -132,8 +238,7 @@ class LeaseQueue:
             holder.connection = connection
             self.available.append(holder)
             return False
-        holder.connection = None
-        self.requests += 1
+        self._record_acquired(holder, monotonic())
         waiter.holder, waiter.connection = holder, connection
         wake_next(holder.runner, waiter.waiter)
         return True
@@ -156,9 +261,10 @@ class LeaseQueue:
     def try_enqueue(self) -> PoolWaiter | None:
         """The same if a caller has nothing to do but to wait; None if the pool is to be asked.
 
-        That is when not all connections are open that may be, or one is available.
+        That is when not all connections are open that may be, or one is available.  To be asked
+        where the queue `is_direct`.
         """
-        if self.available or not self._is_complete() or not self._is_at_home():
+        if self.available or not self._is_complete():
             return None
         waiter = self.enqueue()
         # While the waiter was made a finalizer may have closed a connection, or the pool.
@@ -194,14 +300,7 @@ class LeaseQueue:
 
     def _is_complete(self) -> bool:
         """Whether all connections are open that will be, and change hands without the pool."""
-        return self.is_open and len(self.holders) == self.capacity
-
-    def _is_at_home(self) -> bool:
-        """Whether the queue's event loop runs, in this thread."""
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            return False
+        return self.is_open and not self.is_watched and len(self.holders) == self.capacity
 
 
 PyLeaseQueue = LeaseQueue

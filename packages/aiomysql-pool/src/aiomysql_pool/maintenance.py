@@ -10,6 +10,7 @@ from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lease_queue import LeaseQueue
 from aiomysql_pool.options import PoolOptions
 from aiomysql_pool.statistics import Counters
+from aiomysql_pool.verdict import LENDABLE, Verdict
 
 #: Seconds between two rounds; fewer if an option is more exact than that.
 INTERVAL = 1.0
@@ -24,8 +25,6 @@ class Maintenance:
         self._counters = counters
         #: The timer of the next round; None before the first `minsize` connections are open.
         self.timer: asyncio.TimerHandle | None = None
-        # How few connections were available since the last look (option `max_idle`).
-        self._least_available = 0
         self._last_look = self._last_sample = monotonic()
 
     @property
@@ -43,17 +42,15 @@ class Maintenance:
         self._counters.usage_time += acquired * (now - self._last_sample)
         self._last_sample = now
 
-    def record_available(self) -> None:
-        """Note how many connections are available, after one was acquired."""
-        self._least_available = min(self._least_available, len(self._leases.available))
-
-    def take_unusable(self, now: float) -> Iterator[tuple[ConnectionHolder, str]]:
-        """Take out the available connections that are lost or too old, with the reason of each."""
-        for holder in [*self._leases.available]:
+    def take_unusable(self, now: float) -> Iterator[tuple[ConnectionHolder, Verdict]]:
+        """Take out the available connections that are lost or too old, with the verdict of each."""
+        leases = self._leases
+        for holder in [*leases.available]:
             is_lost = holder.runner.closed
-            if is_lost or now >= holder.expires_at:
-                self._leases.available.remove(holder)
-                yield holder, "lost" if is_lost else "expired"
+            verdict = Verdict.LOST if is_lost else leases.examine_kept(holder, now)
+            if verdict is not LENDABLE:
+                leases.available.remove(holder)
+                yield holder, verdict
 
     def take_unneeded(self, now: float, size: int) -> Iterator[ConnectionHolder]:
         """Take out as many connections as nobody needed in `max_idle` seconds, down to `minsize`.
@@ -61,12 +58,13 @@ class Maintenance:
         Available connections are acquired in turn, so each of them is used now and then: what
         counts is how many were available at the busiest moment.
         """
-        options, available = self._options, self._leases.available
+        options, leases = self._options, self._leases
+        available = leases.available
         if options.max_idle is None or now - self._last_look < options.max_idle:
             return
-        for _ in range(min(self._least_available, len(available), size - options.minsize)):
+        for _ in range(min(leases.least_available, len(available), size - options.minsize)):
             yield available.popleft()
-        self._least_available = len(available)
+        leases.least_available = len(available)
         self._last_look = now
 
     def find_overdue(self, now: float) -> Iterator[tuple[ConnectionHolder, float]]:

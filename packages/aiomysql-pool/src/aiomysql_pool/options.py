@@ -97,23 +97,3 @@ class PoolOptions:
     def needs_only_waiting(self) -> bool:
         """Whether a caller has nothing to do but to wait, once all connections are there."""
         return self.maxsize > 0 and self.timeout is None and not self.max_waiting
-
-    @property
-    def needs_no_care(self) -> bool:
-        """Whether nothing is to be done for a sound connection that is acquired or released."""
-        return (
-            self.pool_recycle < 0
-            and self.reset_session != "full"
-            and not self.debug
-            and not any(
-                getattr(self, name) is not None
-                for name in (
-                    "max_lifetime",
-                    "max_idle",
-                    "ping_after",
-                    "report_lent_after",
-                    "check",
-                    "reset",
-                )
-            )
-        )

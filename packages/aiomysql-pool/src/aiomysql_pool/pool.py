@@ -43,7 +43,7 @@ from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
 from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference, find_acquired
 from aiomysql_pool.implementation import announce
-from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter
+from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter, Taken
 from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
 from aiomysql_pool.maintenance import Maintenance
 from aiomysql_pool.opening import Opener, random_expiry
@@ -51,6 +51,7 @@ from aiomysql_pool.options import Callback, PoolOptions, check_seconds, check_si
 from aiomysql_pool.release import ReleaseAction, action_after_release
 from aiomysql_pool.shutdown import Shutdown
 from aiomysql_pool.statistics import Counters
+from aiomysql_pool.verdict import LENDABLE, Verdict
 
 _PoolContextManager = PoolContextManager  # the classic name
 
@@ -210,13 +211,12 @@ class Pool:
         self._resets: set[asyncio.Task[None]] = set()
         # How often all connections were to be replaced (`drain`).
         self._generation = 0
-        # Does a tracer wrap what is left out where all is simple?
-        self._is_traced = (type(self)._acquire, type(self).release) != (_OWN_ACQUIRE, _OWN_RELEASE)
         # The process that was forked, in the other one.
         self._forked_from = 0
         self._done = done_future(self._loop)
         _all.add(self)
-        self._update_leases()
+        self._set_rules()
+        self._leases.is_open = True
 
     def __repr__(self) -> str:
         options = self._conn_kwargs
@@ -408,21 +408,11 @@ class Pool:
 
     def _hand_out(self, connection: Connection, holder: ConnectionHolder) -> None:
         """Give an open connection to the oldest waiter or keep it, unless it is to be closed."""
-        if (reason := self._why_not_kept(holder)) is not None:
-            self._remove(connection, reason)
-        else:
-            holder.record_acquired()
+        verdict = self._leases.examine_kept(holder, monotonic())
+        if verdict is LENDABLE:
             self._leases.make_available(holder, connection)
-
-    def _why_not_kept(self, holder: ConnectionHolder) -> str | None:
-        maxsize = self._options.maxsize
-        if self._shutdown.is_closing:
-            return "close"
-        if holder.must_close:
-            return "drain"
-        if 0 < maxsize < len(self._leases.holders):
-            return "surplus"
-        return "expired" if monotonic() >= holder.expires_at else None
+        else:
+            self._remove(connection, verdict.value)
 
     # -- it is acquired --------------------------------------------------------------------------
 
@@ -440,11 +430,13 @@ class Pool:
             check_seconds("timeout", timeout, zero=True)
         return AcquireContext(self._leases, _FUNCTIONS, self, timeout)
 
-    async def _acquire(self, timeout: float | None = None, *, first: bool = False) -> Connection:
-        """Acquire a connection; `first`: who waited already doesn't queue again.
+    async def _acquire(
+        self, timeout: float | None = None, taken: Taken | None = None
+    ) -> Connection:
+        """Acquire a connection.
 
-        Where nothing else is to be done for it, an AcquireContext gets the connection from the
-        LeaseQueue without coming here.
+        taken: what was taken for the caller already and is not LENDABLE.  Where a connection is, an
+        AcquireContext gets it from the LeaseQueue without coming here.
         """
         self._check_home()
         options = self._options
@@ -453,49 +445,24 @@ class Pool:
         if seconds is not None and not math.isinf(seconds):
             deadline = self._loop.time() + seconds
         where = caller_frames() if options.debug else ""
+        # Whoever was given a connection that is of no use asks again, but doesn't queue again.
+        first = taken is not None
         while True:
-            if self._shutdown.is_closing:
-                raise PoolClosed
-            connection = self._take_available() if self._leases.available else None
-            if connection is None:
-                connection = await self._wait(deadline, seconds, first)
-            holder = self._leases.holders.get(id(connection))
-            is_new = holder is not None and holder.never_acquired
-            # Lost between the hand-over and now: ask again, but don't queue again.
-            first = True
-            if (
-                self._accept(connection)
-                and holder is not None
-                and (
-                    is_new
-                    or not (self._needs_ping(connection) or options.check is not None)
-                    or await self._verified(connection, deadline, seconds)
-                )
+            if taken is None:
+                if self._shutdown.is_closing:
+                    raise PoolClosed
+                taken = self._leases.try_acquire() or await self._wait(deadline, seconds, first)
+            holder, connection, verdict = taken
+            if verdict in (Verdict.LOST, Verdict.EXPIRED):
+                self._lose(holder, connection, verdict)
+            elif verdict is LENDABLE or await self._verified(
+                connection, verdict, deadline, seconds
             ):
                 holder.acquired_where = where
                 return connection
+            taken, first = None, True
 
-    def _take_available(self) -> Connection | None:
-        now = monotonic()
-        options, leases = self._options, self._leases
-        found = None
-        while leases.available and found is None:
-            holder = leases.available.popleft()
-            if not holder.runner.is_reusable:
-                self._remove_holder(holder, "lost")
-            elif now >= holder.expires_at or 0 <= options.pool_recycle < now - holder.opened_at:
-                self._remove_holder(holder, "expired")
-            else:
-                found, holder.connection = holder.connection, None
-                holder.never_acquired = False
-                holder.record_acquired()
-                leases.requests += 1
-        self._maintenance.record_available()
-        if len(leases.holders) < options.minsize:
-            self._open_missing()
-        return found
-
-    async def _wait(self, deadline: float | None, seconds: float | None, first: bool) -> Connection:
+    async def _wait(self, deadline: float | None, seconds: float | None, first: bool) -> Taken:
         """Wait in the queue (`first`: at its head) until `deadline`, a time of the loop's clock."""
         options = self._options
         if options.max_waiting and not first:
@@ -512,7 +479,7 @@ class Pool:
             if deadline is not None and seconds is not None:
                 timer = self._loop.call_at(deadline, self._time_out, waiter, seconds)
             await waiter.waiter
-            return waiter.outcome()
+            return self._leases.collect(waiter)
         except BaseException:
             self._on_waiter_cancelled(waiter)
             raise
@@ -555,66 +522,55 @@ class Pool:
         if waiter.connection is not None:
             pass_on(self.release, waiter.connection)
 
-    async def _accept_or_acquire(self, connection: Connection) -> Connection:
-        """What came from the queue if it can be used, or else another one."""
-        return connection if self._accept(connection) else await self._acquire(first=True)
+    def _lose(self, holder: ConnectionHolder, connection: Connection, verdict: Verdict) -> None:
+        """Close a connection that was taken for a caller and is LOST or EXPIRED.
 
-    def _accept(self, connection: Connection) -> bool:
-        """Whether a connection that was handed over can be used.  If not it is closed.
-
-        Raises PoolClosed after `terminate`, OperationalError when a new one is closed already.
+        Raises PoolClosed after `terminate`, OperationalError for one that was opened just now.
         """
-        holder = self._leases.holders.get(id(connection))
-        if holder is None:
+        if self._leases.holders.get(holder.key) is not holder:
             # Between the hand-over and now `terminate` closed it, or it was collected with the
             # object whose finalizer released it.
-            self._shutdown.terminated.pop(id(connection), None)
+            self._shutdown.terminated.pop(holder.key, None)
             if self._shutdown.is_closing:
                 raise PoolClosed
-            return False
-        is_new, holder.never_acquired = holder.never_acquired, False
-        if holder.runner.is_reusable:
-            return True
-        self._give_up(connection, "lost")
-        if is_new:
+            return
+        self._give_up(connection, verdict.value)
+        if holder.never_acquired:
             raise OperationalError(
                 f"the server closed a new connection at once (connecting to {self._address})"
             )
-        return False
-
-    def _needs_ping(self, connection: Connection) -> bool:
-        limit = self._options.ping_after
-        return limit is not None and monotonic() - connection.last_usage >= limit
 
     async def _verified(
-        self, connection: Connection, deadline: float | None, seconds: float | None
+        self,
+        connection: Connection,
+        verdict: Verdict,
+        deadline: float | None,
+        seconds: float | None,
     ) -> bool:
         """Whether a connection that is to be acquired passes the ping and the callback `check`."""
-        options = self._options
-        ping = self._needs_ping(connection)
+        ping = verdict is Verdict.PING
         self._counters.pings += ping
-        reason = "ping" if ping else "check"
         limit = asyncio.timeout_at(deadline)
         try:
             async with limit:
-                await verify(connection, options, ping=ping)
+                await verify(connection, self._options, ping=ping)
                 if connection.is_reusable:
                     return True
         except Exception as error:
             logger.warning("%r: dropping %r: %r", self, connection, error)
-            self._give_up(connection, reason)
+            self._give_up(connection, verdict.value)
             if isinstance(error, PingTimeout):
                 # Where one peer is dead the others are as well; a new connect will tell.
-                self._remove_available(reason)
+                self._remove_available(verdict.value)
             if limit.expired() and seconds is not None:
                 raise self._timed_out(seconds) from error
             return False
         except BaseException:
-            self._give_up(connection, reason)
+            self._give_up(connection, verdict.value)
             raise
         finally:
             del limit  # it holds the task, a task holds its error, and that holds this frame
-        self._give_up(connection, reason)
+        self._give_up(connection, verdict.value)
         return False
 
     def _give_up(self, connection: Connection, reason: str) -> None:
@@ -636,9 +592,10 @@ class Pool:
         the server in them is logged.  Raises InterfaceError for a connection that isn't acquired,
         and in a forked process.
         """
-        return self._done if self._leases.try_release(conn) else self._release(conn)
+        verdict = self._leases.try_release(conn)
+        return self._done if verdict is LENDABLE else self._release(conn, verdict)
 
-    def _release(self, conn: Connection) -> Awaitable[None]:
+    def _release(self, conn: Connection, verdict: Verdict) -> Awaitable[None]:
         if self._forked_from:
             self._check_home()
         if self._loop.is_closed():
@@ -652,19 +609,25 @@ class Pool:
         holder.connection = connection
         holder.acquired_where = ""
         holder.never_acquired = False
-        match action_after_release(connection, self._options):
-            case ReleaseAction.CLOSE:
-                connection.close()
-                self._remove(connection, "unusable")
-            case ReleaseAction.RESET_UNAWAITED:
-                self._reset(connection, holder)
-            case ReleaseAction.RESET:
-                if (reason := self._why_not_kept(holder)) is None:
-                    return self._reset(connection, holder)
-                self._remove(connection, reason)
-            case ReleaseAction.KEEP:
-                self._hand_out(connection, holder)
-        if self._leases.waiting or len(self._leases.holders) < self._options.minsize:
+        leases = self._leases
+        action = None
+        if verdict is Verdict.UNKNOWN:
+            verdict = leases.examine_released(holder, monotonic())
+        if verdict is Verdict.UNCLEAN:
+            action = action_after_release(connection, self._options)
+            if action is ReleaseAction.RESET:
+                verdict = leases.examine_kept(holder, monotonic())
+        if action is ReleaseAction.CLOSE:
+            connection.close()
+        if action is ReleaseAction.RESET_UNAWAITED:
+            self._reset(connection, holder)
+        elif verdict is not LENDABLE:
+            self._remove(connection, verdict.value)
+        elif action is ReleaseAction.RESET:
+            return self._reset(connection, holder)
+        else:
+            leases.make_available(holder, connection)
+        if leases.waiting or len(leases.holders) < self._options.minsize:
             self._open_missing()
         self._shutdown.check()
         return self._done
@@ -710,8 +673,6 @@ class Pool:
         """
         self._leases.holders.pop(id(connection), None)
         self._counters.closed[reason] += 1
-        if not self._leases.is_open:
-            self._update_leases()
         if connection.closed and not connection.cancelling:
             return
         if self._loop.is_closed():
@@ -745,7 +706,6 @@ class Pool:
                 self,
                 _asked_at(holder),
             )
-            self._update_leases()
             self._open_missing()
             self._shutdown.check()
 
@@ -765,8 +725,8 @@ class Pool:
         now = monotonic()
         maintenance = self._maintenance
         maintenance.sample_usage(self._acquired, now)
-        for holder, reason in maintenance.take_unusable(now):
-            self._remove_holder(holder, reason)
+        for holder, verdict in maintenance.take_unusable(now):
+            self._remove_holder(holder, verdict.value)
         for holder in maintenance.take_unneeded(now, self.size):
             self._remove_holder(holder, "idle")
         for holder, seconds in maintenance.find_overdue(now):
@@ -787,7 +747,6 @@ class Pool:
         for holder in self._leases.holders.values():
             holder.must_close = True
         self._remove_available("drain")
-        self._update_leases()
         self._open_missing()
         await self._wait_for_goodbyes()
 
@@ -811,10 +770,10 @@ class Pool:
         options.minsize = minsize
         if maxsize is not None:
             options.maxsize = maxsize
+        self._set_rules()
         available = self._leases.available
         while available and 0 < options.maxsize < self.size:
             self._remove_holder(available.popleft(), "surplus")
-        self._update_leases()
         self._open_missing()
 
     # -- the pool is closed ----------------------------------------------------------------------
@@ -828,7 +787,6 @@ class Pool:
             self._check_home()
         if self._shutdown.is_closing:
             return
-        self._shutdown.is_closing = True
         self._leases.is_open = False
         while (waiter := self._leases.pop_waiter()) is not None:
             waiter.fail(PoolClosed())
@@ -887,19 +845,19 @@ class Pool:
 
     # -- rules -----------------------------------------------------------------------------------
 
-    def _update_leases(self) -> None:
-        """Tell the LeaseQueue what it may do without the pool; after each change of the rules."""
+    def _set_rules(self) -> None:
+        """Tell the LeaseQueue the rules; after each change of the options."""
         options, leases = self._options, self._leases
-        maxsize, holders = options.maxsize, leases.holders
-        leases.capacity = maxsize if options.needs_only_waiting else -1
-        leases.is_open = (
-            options.needs_no_care
-            and not self._is_traced
-            and not self._shutdown.is_closing
-            and not self._forked_from
-            and (not maxsize or len(holders) <= maxsize)
-            and not any(holder.must_close for holder in holders.values())
-        )
+        leases.maxsize = options.maxsize
+        leases.capacity = options.maxsize if options.needs_only_waiting else -1
+        leases.max_age = math.inf if options.pool_recycle < 0 else options.pool_recycle
+        leases.ping_after = math.inf if options.ping_after is None else options.ping_after
+        leases.has_check = options.check is not None
+        leases.resets_sessions = options.reset_session == "full" or options.reset is not None
+        leases.records_times = options.report_lent_after is not None
+        # A tracer wraps what is left out where callers are served without the pool.
+        is_traced = (type(self)._acquire, type(self).release) != (_OWN_ACQUIRE, _OWN_RELEASE)
+        leases.is_watched = bool(options.debug) or is_traced
 
     def _check_home(self) -> None:
         """Raise InterfaceError in a forked process, and on another event loop."""
@@ -916,7 +874,7 @@ class Pool:
     def _on_forked(self) -> None:
         # Marked once, so that nobody needs to ask for the process id at each `acquire`.
         self._forked_from = os.getppid()
-        self._leases.is_open = False
+        self._leases.is_watched = True
         _inherited.extend(holder.find() for holder in self._leases.holders.values())
 
     # -- `with` and `await` ----------------------------------------------------------------------
@@ -954,8 +912,12 @@ _OWN_ACQUIRE, _OWN_RELEASE = Pool._acquire, Pool.release
 # Looked up when they are needed: a tracer may replace them.
 _FUNCTIONS = PoolFunctions(
     acquire=lambda pool, timeout: pool._acquire() if timeout is None else pool._acquire(timeout),
-    accept=lambda pool, connection: pool._accept_or_acquire(connection),
-    release=lambda pool, connection: pool.release(connection),
+    accept=lambda pool, timeout, *taken: pool._acquire(timeout, taken),
+    release=lambda pool, connection, verdict: (
+        pool.release(connection)
+        if verdict is Verdict.UNKNOWN
+        else pool._release(connection, verdict)
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""What is to be done with a connection that was released."""
+"""What is to be done with a connection that was released and can't be lent as it is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from aiomysql_pool.options import PoolOptions
 
 
 class ReleaseAction(Enum):
-    """What is to be done with a connection that was released."""
+    """What is to be done with a released connection whose verdict is UNCLEAN."""
 
-    #: Make it available as it is.
-    KEEP = auto()
-    #: Read what is left of results and reset the session first; the caller may wait for that.
+    #: Read what is left of results and reset the session; the caller may wait for that.
     RESET = auto()
     #: The same, but its statement is being stopped: who was cancelled is not to wait for that.
     RESET_UNAWAITED = auto()
@@ -26,13 +24,4 @@ def action_after_release(connection: Connection, options: PoolOptions) -> Releas
     """See ReleaseAction."""
     if connection.cancelling and not connection.closed:
         return ReleaseAction.RESET_UNAWAITED
-    if not is_cleanable(connection, options):
-        return ReleaseAction.CLOSE
-    if (
-        options.reset_session == "full"
-        or options.reset is not None
-        or connection.runner.outstanding
-        or not connection.runner.nothing_to_end()
-    ):
-        return ReleaseAction.RESET
-    return ReleaseAction.KEEP
+    return ReleaseAction.RESET if is_cleanable(connection, options) else ReleaseAction.CLOSE

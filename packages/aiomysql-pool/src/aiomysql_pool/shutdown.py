@@ -19,14 +19,17 @@ class Shutdown:
         self._loop = loop
         self._leases = leases
         self._is_over = asyncio.Event()
-        #: Whether nobody gets a connection any more.
-        self.is_closing = False
         #: Whether no connection is left, and somebody has waited for that.
         self.is_closed = False
         #: Everything under way: connects, resets and goodbyes.
         self.tasks: set[asyncio.Task[Any]] = set()
         #: Acquired connections that `Pool.terminate` closed under their callers, by id.
         self.terminated: dict[int, ConnectionHolder] = {}
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nobody gets a connection any more."""
+        return not self._leases.is_open
 
     def start(
         self,

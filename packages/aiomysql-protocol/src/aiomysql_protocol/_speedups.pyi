@@ -5,11 +5,10 @@ from aiomysql_protocol.commands.exchange_state import ExchangeState as ExchangeS
 from aiomysql_protocol.commands.exchange_state import ResultState as ResultState
 from aiomysql_protocol.commands.prepared import Execute, ServerStatement
 from aiomysql_protocol.commands.query import Query
-from aiomysql_protocol.commands.response import Response
 from aiomysql_protocol.rows.binary_cells import BinaryPlan
 from aiomysql_protocol.rows.cells import CellPlan
-from aiomysql_protocol.rows.metadata import MetadataPrefix
-from aiomysql_protocol.session import Session
+from aiomysql_protocol.session_state import SessionState as SessionState
+from aiomysql_protocol.values.parameters import ParameterWriter
 
 _T = TypeVar("_T")
 
@@ -28,10 +27,13 @@ class TextRowDecoder:
         start: int,
         end: int,
         sequence_id: int,
-        rows: list[tuple[Any, ...]],
+        rows: list[Any],
+        keys: tuple[str, ...] | None = None,
         /,
     ) -> int: ...
-    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]: ...
+    def decode_row(
+        self, payload: bytes | bytearray, keys: tuple[str, ...] | None = None, /
+    ) -> Any: ...
 
 @final
 class BinaryRowDecoder:
@@ -42,20 +44,32 @@ class BinaryRowDecoder:
         start: int,
         end: int,
         sequence_id: int,
-        rows: list[tuple[Any, ...]],
+        rows: list[Any],
+        keys: tuple[str, ...] | None = None,
         /,
     ) -> int: ...
-    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]: ...
+    def decode_row(
+        self, payload: bytes | bytearray, keys: tuple[str, ...] | None = None, /
+    ) -> Any: ...
 
 def whole_payload(
     buffer: bytes | bytearray, position: int, end: int, sequence_id: int, /
 ) -> bytes | None: ...
 def is_simple_statement(statement: bytes | str, start: int, /) -> bool: ...
 def read_greeting(payload: bytes, /) -> tuple[int, str, int, int, int, int, bytes, str] | None: ...
-def read_response(
-    prefixes: list[MetadataPrefix], buffer: bytes | bytearray, start: int, end: int, /
-) -> Response | None: ...
-def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None: ...
+def read_response(session: SessionState, buffer: bytearray, position: int, end: int, /) -> int: ...
+def encode_query(
+    statement: bytes, source: str | None, streamed: bool, as_dicts: bool, /
+) -> Query: ...
+def encode_execution(
+    writer: ParameterWriter,
+    prepared: ServerStatement,
+    values: Sequence[object],
+    streamed: bool,
+    as_dicts: bool,
+    own_marks: bool,
+    /,
+) -> Execute | None: ...
 def drain_rows(rows: list[_T], /) -> tuple[_T, ...]: ...
 def literals(
     args: Sequence[object],
@@ -64,13 +78,6 @@ def literals(
     /,
 ) -> tuple[str, ...]: ...
 def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
-def start_query(
-    session: Session, kind: type[Query], statement: bytes, /
-) -> tuple[Query, bytes] | None: ...
-def start_execution(
-    session: Session, kind: type[Execute], prepared: ServerStatement, values: tuple[object, ...], /
-) -> tuple[Execute, bytes] | None: ...
-def quick_response(session: Session, buffer: bytearray, start: int, end: int, /) -> bool: ...
 def write_rows(
     pieces: tuple[bytes, ...],
     rows: Sequence[object],
@@ -80,3 +87,5 @@ def write_rows(
     other: Callable[[Any], str],
     /,
 ) -> tuple[bytes, int]: ...
+
+session_functions: object

@@ -21,22 +21,21 @@ from __future__ import annotations
 
 from collections import deque
 from copy import copy
-from typing import TYPE_CHECKING
 
 from pymysql.constants import CR, SERVER_STATUS
-from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
+from pymysql.err import InterfaceError, InternalError, OperationalError
 
-from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.rows.metadata import ColumnCache
-from aiomysql_protocol.wire.capabilities import MAX_FRAME, MAX_PAYLOAD
+from aiomysql_protocol.session_state import SessionState
+from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
 from aiomysql_protocol.wire.packets import ERR_HEADER, Ok, parse_error
 from aiomysql_protocol.wire.payloads import whole_payload
 
-__all__ = ["MAYBE_IN_TRANSACTION", "Session", "quick_response"]
+__all__ = ["MAYBE_IN_TRANSACTION", "Session"]
 
 # Above the server's 16 flags, so that its next ones take it away.
 _IN_DOUBT = 1 << 16
@@ -45,37 +44,21 @@ _IN_DOUBT = 1 << 16
 MAYBE_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS | _IN_DOUBT
 
 
-class Session:
+class Session(SessionState):
     """Protocol state of one connection."""
-
-    # C code finds these at once.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_to_send",
-        "columns",
-        "error",
-        "exchanges",
-        "server_status",
-    )
 
     def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
         """`columns` compiles metadata; `max_payload`: bytes; longer responses are refused."""
-        #: Compiler of column sets; may be replaced while no exchange is open.
         self.columns = columns
         #: What the server said first; None before.
         self.greeting: Greeting | None = None
-        #: The capabilities in force, once the handshake response was sent.
         self.capabilities = 0
-        #: The last status flags (pymysql.constants.SERVER_STATUS); above them, see
-        #: `mark_transaction_unknown`.
         self.server_status = 0
-        #: Why the session is broken; None while it works.
-        self.error: BaseException | None = None
-        #: Those whose responses are outstanding, the oldest first.
-        self.exchanges: deque[Exchange] = deque()
+        self.error = None
+        self.exchanges = deque()
         self._assembler = PayloadAssembler(max_payload)
-        self._to_send: list[bytes | memoryview] = []
+        self._gathering = False
+        self._to_send = []
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -156,24 +139,6 @@ class Session:
             self.send_payload(exchange, payload)
         self.exchanges.append(exchange)
 
-    def request(self, exchange: Exchange) -> bytes:
-        """Start `exchange`; returns what is to be sent, all that was queued before included.
-
-        Raises what `start` raises.
-        """
-        payload = exchange.request
-        size = len(payload)
-        if 0 < size < MAX_FRAME:
-            data = size.to_bytes(4, "little") + payload
-            # Asked when the bytes are there: code that runs while they are made may queue others.
-            if self.error is None and not self._to_send:
-                exchange.session = self
-                exchange.sequence_id = 1
-                self.exchanges.append(exchange)
-                return data
-        self.start(exchange)
-        return self.data_to_send()
-
     def send_payload(self, exchange: Exchange, payload: bytes) -> None:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
         chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
@@ -194,51 +159,6 @@ class Session:
 
     # -- receiving -------------------------------------------------------------------------------
 
-    def receive(self, buffer: bytearray, start: int, end: int) -> int:
-        """Read buffer[start:end]; returns the position of the first byte that is still needed.
-
-        The rest (at most framing.LARGE_FRAME + 3 bytes) must stand at the front of the next call's
-        bytes.  A fault ends all exchanges and stands in `error`; nothing is raised, but what is no
-        Exception (KeyboardInterrupt, out of a signal's handler) goes on its way after that.
-        """
-        position = start
-        try:
-            if quick_response(self, buffer, start, end):
-                return end
-            while position < end and self.error is None:
-                if not self.exchanges:
-                    return self._receive_unasked(buffer, position, end)
-                exchange = self.exchanges[0]
-                if exchange.reads_rows and not self._assembler.gathering:
-                    position = exchange.receive_rows(buffer, position, end)
-                    if exchange.done:
-                        self.exchanges.popleft()
-                        continue
-                payload: bytes | bytearray | None = None
-                if not self._assembler.gathering:
-                    payload = whole_payload(buffer, position, end, exchange.sequence_id)
-                if payload is not None:
-                    position += 4 + len(payload)
-                    exchange.sequence_id = (exchange.sequence_id + 1) & 0xFF
-                else:
-                    frame = self._read_frame(exchange, buffer, position, end)
-                    position = frame.position
-                    if frame.payload is None:
-                        return position
-                    payload = frame.payload
-                exchange.receive(payload)
-                if exchange.done and self.exchanges:
-                    self.exchanges.popleft()
-        except MySQLError as error:
-            # Its frames would hold this session, which is to hold the error.
-            self.fail(error.with_traceback(None))
-        except Exception as error:
-            self._fail_reading(error)
-        except BaseException as error:
-            self._fail_reading(error)
-            raise
-        return end
-
     def room(self) -> tuple[bytearray, memoryview] | None:
         """Where the next bytes are best put, when they are many and of one payload: (buffer, view).
 
@@ -246,7 +166,7 @@ class Session:
         receive(buffer, 0, number of bytes).  None: they come by way of the caller's own buffer.
         Never raises: as `receive`.
         """
-        if self._assembler.gathering and self.error is None:
+        if self._gathering and self.error is None:
             try:
                 return self._assembler.room()
             except Exception as error:
@@ -283,20 +203,38 @@ class Session:
             if not exchange.done:
                 exchange.finish(error)
 
+    def _receive_payload(self, buffer: bytearray, position: int, end: int) -> int:
+        """Have the oldest exchange receive a payload; returns the position behind what was read.
+
+        That is `position` when nothing can be done before more bytes come.
+        """
+        exchange = self.exchanges[0]
+        payload: bytes | bytearray | None = None
+        if not self._gathering:
+            payload = whole_payload(buffer, position, end, exchange.sequence_id)
+        if payload is not None:
+            position += 4 + len(payload)
+            exchange.sequence_id = (exchange.sequence_id + 1) & 0xFF
+        else:
+            frame = self._read_frame(exchange, buffer, position, end)
+            position = frame.position
+            if frame.payload is None:
+                return position
+            payload = frame.payload
+        exchange.receive(payload)
+        if exchange.done and self.exchanges and self.exchanges[0] is exchange:
+            self.exchanges.popleft()
+        return position
+
     def _read_frame(self, exchange: Exchange, buffer: bytearray, position: int, end: int) -> Frame:
         """The next payload for `exchange`."""
         expected = exchange.sequence_id
-        if (
-            end - position >= 4
-            and not self._assembler.gathering
-            and buffer[position + 3] != expected
-        ):
+        if end - position >= 4 and not self._gathering and buffer[position + 3] != expected:
             self._out_of_order(exchange, bytes(memoryview(buffer)[position:end]))
             return Frame(None, position, expected)
         frame = self._assembler.read(buffer, position, end, expected, exchange.max_payload)
         exchange.sequence_id = frame.sequence_id
-        if self._assembler.gathering:
-            exchange.quick = False  # what comes next is the middle of a payload
+        self._gathering = self._assembler.gathering
         return frame
 
     @staticmethod
@@ -321,17 +259,3 @@ class Session:
         if frame.payload and frame.payload[0] == ERR_HEADER:
             raise parse_error(frame.payload)
         raise malformed("the server sent a packet that nobody asked for")
-
-
-def quick_response(session: Session, buffer: bytearray, start: int, end: int, /) -> bool:
-    """Read all of buffer[start:end] as the response to the session's only exchange, which ends with
-    it as in `Query.receive_rows` or `Login.receive`.
-
-    False: nothing was done.  So it is in Python, where it would be no quicker.
-    """
-    return False
-
-
-py_quick_response = quick_response
-if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    quick_response = _c.quick_response

@@ -5,33 +5,57 @@
  */
 #include "module.h"
 
+#include "engine/connection_state.h"
 #include "engine/cursor_state.h"
-#include "transport/fast_path.h"
+#include "engine/runner_state.h"
+#include "statement_encoder.h"
+#include "transport/stream_state.h"
 #include "waiting/ready.h"
 #include "waiting/ready_context.h"
-#include "engine/runner_state.h"
 #include "waiting/waiter.h"
-#include "transport/receiver.h"
 
 #include <stddef.h>
 
 DEFINE_SLOTS(SLOT_OWNERS, SLOTS)
+
+/* What this module uses of others, and where in the state it is kept. */
+typedef struct {
+    size_t offset;
+    const char *module;
+    const char *name;
+} Import;
+
+static int
+import_all(State *state, const Import *imports, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        PyObject *object = import_name(imports[i].module, imports[i].name);
+        if (object == NULL) {
+            return -1;
+        }
+        Py_XSETREF(*(PyObject **)((char *)state + imports[i].offset), object);
+    }
+    return 0;
+}
+
+#define IMPORTED(field, module, name) {offsetof(State, field), module, name}
+
+static const Import late_imports[] = {
+    IMPORTED(prepared_statement_type, "aiomysql_core.statements", "PreparedStatement"),
+    IMPORTED(done_future, "aiomysql_core.waiting.waiter", "done_future"),
+    IMPORTED(cursor_hooks, "aiomysql_core.compat.hooks", "cursor_hooks"),
+    IMPORTED(cursor_hooks_of, "aiomysql_core.compat.hooks", "cursor_hooks_of"),
+    IMPORTED(connection_hooks, "aiomysql_core.compat.hooks", "connection_hooks"),
+    IMPORTED(connection_hooks_of, "aiomysql_core.compat.hooks", "connection_hooks_of"),
+};
 
 int
 find_all_late_objects(State *state)
 {
     PyObject *flags;
 
-    if (find_owned_slots(&state->owners, &state->offsets) < 0) {
-        return -1;
-    }
-    Py_XSETREF(state->prepared_statement_type,
-               import_name("aiomysql_core.statements", "PreparedStatement"));
-    if (state->prepared_statement_type == NULL) {
-        return -1;
-    }
-    Py_XSETREF(state->forks, import_name("aiomysql_core.transport.stream", "Forks"));
-    if (state->forks == NULL) {
+    if (find_owned_slots(&state->owners, &state->offsets) < 0 ||
+        import_all(state, late_imports, sizeof(late_imports) / sizeof(late_imports[0])) < 0) {
         return -1;
     }
     flags = import_name("aiomysql_protocol.session", "MAYBE_IN_TRANSACTION");
@@ -41,6 +65,10 @@ find_all_late_objects(State *state)
     state->maybe_in_transaction = PyLong_AsUnsignedLongMask(flags);
     Py_DECREF(flags);
     if (PyErr_Occurred()) {
+        return -1;
+    }
+    if (!PyType_Check(state->prepared_statement_type)) {
+        PyErr_SetString(PyExc_TypeError, "PreparedStatement is no class");
         return -1;
     }
     state->late_objects_found = 1;
@@ -53,35 +81,34 @@ static const char *const name_texts[NAME_COUNT] = {
 #undef X
 };
 
-/* What this module uses of others, and where in the state it is kept. */
-static const struct {
-    size_t offset;
-    const char *module;
-    const char *name;
-} imports[] = {
-    {offsetof(State, quick_response), "aiomysql_protocol.session", "quick_response"},
-    {offsetof(State, literals), "aiomysql_protocol.values.literals", "literals"},
-    {offsetof(State, drain_rows), "aiomysql_protocol.rows.text", "drain_rows"},
-    {offsetof(State, is_simple_statement), "aiomysql_protocol.sql.statements",
-     "is_simple_statement"},
-    {offsetof(State, start_query), "aiomysql_protocol.commands.query", "start_query"},
-    {offsetof(State, start_execution), "aiomysql_protocol.commands.prepared", "start_execution"},
-    {offsetof(State, query_type), "aiomysql_protocol.commands.query", "Query"},
-    {offsetof(State, execute_type), "aiomysql_protocol.commands.prepared", "Execute"},
-    {offsetof(State, monotonic), "time", "monotonic"},
+static const Import imports[] = {
+    IMPORTED(literals, "aiomysql_protocol.values.literals", "literals"),
+    IMPORTED(encode_statement, "aiomysql_protocol.values.literals", "encode_statement"),
+    IMPORTED(drain_rows, "aiomysql_protocol.rows.text", "drain_rows"),
+    IMPORTED(encode_query, "aiomysql_protocol.commands.query", "encode_query"),
+    IMPORTED(encode_execution, "aiomysql_protocol.commands.prepared", "encode_execution"),
+    IMPORTED(unknown_row_count, "aiomysql_protocol.commands.query", "UNKNOWN_ROW_COUNT"),
+    IMPORTED(programming_error, "pymysql.err", "ProgrammingError"),
+    IMPORTED(cancelled_error, "asyncio", "CancelledError"),
 };
 
+/* Find what is called of the protocol's sessions.  -1: an exception is set. */
 static int
-import_objects(State *state)
+find_session_functions(State *state)
 {
-    for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++) {
-        PyObject *object = import_name(imports[i].module, imports[i].name);
-        if (object == NULL) {
-            return -1;
-        }
-        *(PyObject **)((char *)state + imports[i].offset) = object;
+    state->session_functions = import_name("aiomysql_protocol.session_state", "functions");
+    if (state->session_functions == NULL) {
+        return -1;
     }
-    return import_running_loop(&state->running_loop);
+    state->session = PyCapsule_GetPointer(state->session_functions, SESSION_FUNCTIONS);
+    if (state->session == NULL) {
+        return -1;
+    }
+    if (state->session->count < 2) {
+        PyErr_SetString(PyExc_ImportError, "aiomysql-protocol is too old for this aiomysql-core");
+        return -1;
+    }
+    return 0;
 }
 
 static int
@@ -97,7 +124,11 @@ module_exec(PyObject *module)
         }
     }
     state->context_names = Py_BuildValue("(s)", "context");
-    if (state->context_names == NULL || import_objects(state) < 0) {
+    state->query_names = Py_BuildValue("(sss)", "unbuffered", "files", "source");
+    if (state->context_names == NULL || state->query_names == NULL ||
+        import_all(state, imports, sizeof(imports) / sizeof(imports[0])) < 0 ||
+        import_running_loop(&state->running_loop) < 0 || count_forks() < 0 ||
+        find_session_functions(state) < 0) {
         return -1;
     }
     state->ready_type = add_type(module, &Ready_spec);
@@ -108,23 +139,31 @@ module_exec(PyObject *module)
     set_vectorcall(state->ready_type, Ready_vectorcall);
     set_vectorcall(state->waiter_type, Waiter_vectorcall);
     state->done = new_ready(state->ready_type, Py_None);
-    state->fast_path_type = add_type(module, &FastPath_spec);
-    state->receiver_type = add_type(module, &Receiver_spec);
+    state->runner_state_type = add_type(module, &RunnerState_spec);
+    state->statement_encoder_type = add_type(module, &StatementEncoder_spec);
+    state->stream_state_type = add_type(module, &StreamState_spec);
+    state->connection_state_type = add_type(module, &ConnectionState_spec);
     state->cursor_state_type = add_type(module, &CursorState_spec);
     state->ready_context_type = add_type(module, &ReadyContext_spec);
-    if (state->done == NULL || state->fast_path_type == NULL || state->receiver_type == NULL ||
-        state->cursor_state_type == NULL || state->ready_context_type == NULL) {
+    if (state->done == NULL || state->runner_state_type == NULL ||
+        state->statement_encoder_type == NULL || state->stream_state_type == NULL ||
+        state->connection_state_type == NULL || state->cursor_state_type == NULL ||
+        state->ready_context_type == NULL) {
         return -1;
     }
     return 0;
 }
 
 #define STATE_OBJECTS(X)                                                                           \
-    X(fast_path_type) X(receiver_type) X(cursor_state_type) X(ready_context_type) X(ready_type)    \
-    X(waiter_type) X(done) X(quick_response) X(literals) X(drain_rows) X(is_simple_statement)      \
-    X(start_query) X(start_execution) X(query_type) X(execute_type) X(monotonic)                   \
-    X(running_loop.get) X(running_loop.current_tasks) X(forks)                                     \
-    X(prepared_statement_type) X(context_manager) X(context_names)
+    X(connection_state_type) X(cursor_state_type) X(ready_context_type) X(ready_type)              \
+    X(runner_state_type)                                                                           \
+    X(statement_encoder_type) X(stream_state_type) X(waiter_type) X(done) X(literals)              \
+    X(drain_rows) X(encode_query) X(encode_execution) X(encode_statement) X(cancelled_error)       \
+    X(programming_error) X(unknown_row_count) X(session_functions) X(running_loop.get)             \
+    X(running_loop.current_tasks)                                                                  \
+    X(done_future) X(prepared_statement_type) X(cursor_hooks) X(cursor_hooks_of)                   \
+    X(connection_hooks) X(connection_hooks_of)      \
+    X(context_manager) X(context_names) X(query_names)
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
@@ -209,11 +248,17 @@ static PyModuleDef module_def = {
 };
 
 State *
-state_of(PyObject *object)
+state_of_type(PyTypeObject *type)
 {
-    PyObject *module = PyType_GetModuleByDef(Py_TYPE(object), &module_def);
+    PyObject *module = PyType_GetModuleByDef(type, &module_def);
 
     return module == NULL ? NULL : PyModule_GetState(module);
+}
+
+State *
+state_of(PyObject *object)
+{
+    return state_of_type(Py_TYPE(object));
 }
 
 PyMODINIT_FUNC

@@ -2,40 +2,48 @@
 #ifndef AIOMYSQL_CORE_MODULE_H
 #define AIOMYSQL_CORE_MODULE_H
 
+#include "exceptions.h"
 #include "running_loop.h"
+#include "session_functions.h"
 #include "slots.h"
 #include "types.h"
 
 #define SLOT_OWNERS(X)                                                                             \
-    X(runner, "aiomysql_core.engine.runner_state", "RunnerState")                                  \
-    X(stream, "aiomysql_core.transport.socket_stream", "SocketStream")                             \
     X(statements, "aiomysql_core.statements", "StatementCache")                                    \
     X(statement, "aiomysql_core.statements", "Statement")                                          \
+    X(charset, "aiomysql_core.session_charset", "SessionCharset")                                  \
     X(session, "aiomysql_protocol.session", "Session")                                             \
-    X(exchange, "aiomysql_protocol.commands.query", "Query")                                       \
+    X(exchange, "aiomysql_protocol.commands.exchange", "Exchange")                                 \
+    X(query, "aiomysql_protocol.commands.query", "Query")                                          \
+    X(execute, "aiomysql_protocol.commands.prepared", "Execute")                                   \
     X(result, "aiomysql_protocol.commands.query", "Result")
 
 #define SLOTS(X)                                                                                   \
-    X(runner, _busy) X(runner, affected_rows) X(runner, autocommit) X(runner, last_usage)          \
-    X(runner, _stream) X(runner, no_backslash_escapes) X(runner, result) X(runner, session)        \
-    X(runner, transaction_possible)                                                                \
-    X(stream, _buffer) X(stream, _end) X(stream, _sock) X(stream, next_waiter) X(stream, received) \
-    X(stream, waking)                                                                              \
-    X(statements, _cached) X(statements, _generation) X(statements, _newest) X(statements, size)   \
-    X(statements, usual) X(statements, version)                                                    \
-    X(statement, generation) X(statement, positional) X(statement, prepared)                       \
-    X(statement, is_simple) X(statement, session) X(statement, encoded)                            \
+    X(statements, _cached) X(statements, _conv) X(statements, _used) X(statements, _writer)        \
+    X(statements, size)                                                                            \
+    X(statement, changes_meaning) X(statement, encoded) X(statement, generation)                   \
+    X(statement, parsed) X(statement, positional) X(statement, prepared) X(statement, used)        \
+    X(charset, encoding)                                                                           \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
-    X(exchange, done) X(exchange, error) X(exchange, results) X(exchange, on_progress)             \
-    X(result, metadata) X(result, error) X(result, exchange) X(result, ok) X(result, rows)
+    X(exchange, as_dicts) X(exchange, done) X(exchange, error) X(exchange, has_progress)           \
+    X(exchange, is_simple) X(exchange, local_files) X(exchange, on_progress)                       \
+    X(exchange, results) X(exchange, statement)                                                    \
+    X(result, complete) X(result, error) X(result, exchange) X(result, metadata) X(result, ok)     \
+    X(result, rows) X(result, streamed) X(result, unbuffered_active)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(__aexit__) X(_check_executed) X(_clear_result) X(_connection) X(_readable) X(_statement)     \
-    X(_take) X(_usual_init) X(_write) X(cached) X(call_soon) X(close) X(connection_lost)           \
-    X(count) X(fire) X(literal) X(loop) X(mark_progress) X(no_backslash_escapes) X(wake_next)
+    X(__aexit__) X(_begin_later) X(_begin_slowly) X(_check_executed) X(_clear_result)              \
+    X(_connection) X(_conv_rows) X(_enlarge_buffer) X(_fetch_more) X(_forget_result)               \
+    X(_interrupted) X(_learn_columns) X(_look_after) X(_not_begun) X(_not_sent) X(_raise_for)      \
+    X(_refuse) X(_start_silence_timer) X(_statement) X(_take_result) X(_write) X(abort)            \
+    X(arguments) X(as_text) X(cached) X(call_soon) X(check_free) X(close) X(connection_lost)       \
+    X(current_literals) X(decode) X(encoding) X(escape) X(escape_args) X(fire) X(forget)           \
+    X(literal) X(local_files) X(mark_progress) X(matters_to) X(mogrify) X(new_query)               \
+    X(no_backslash_escapes) X(paused) X(record_statement) X(release)                    \
+    X(resume) X(start) X(statement_for) X(take_rows) X(values) X(wake_next) X(writer)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -45,39 +53,60 @@ typedef struct {
 
 enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
+/* What a class's flags are as long as it has this version: see compat/hooks.h. */
+typedef struct {
+    unsigned int version;
+    int flags;
+} ClassFlags;
+
+enum { CLASS_FLAGS = 64 };
+
 typedef struct {
     Names names;
     Owners owners;
     Offsets offsets;
-    PyTypeObject *fast_path_type;
-    PyTypeObject *receiver_type;
+    PyTypeObject *connection_state_type;
     PyTypeObject *cursor_state_type;
     PyTypeObject *ready_context_type;
     PyTypeObject *ready_type;
+    PyTypeObject *runner_state_type;
+    PyTypeObject *statement_encoder_type;
+    PyTypeObject *stream_state_type;
     PyTypeObject *waiter_type;
-    PyObject *done;           /* Ready(None) */
-    PyObject *quick_response; /* of aiomysql_protocol, as the next five */
-    PyObject *literals;
+    PyObject *done;               /* Ready(None) */
+    PyObject *literals;           /* of aiomysql_protocol, as the next three */
     PyObject *drain_rows;
-    PyObject *is_simple_statement;
-    PyObject *start_query;
-    PyObject *start_execution;
-    PyObject *query_type;
-    PyObject *execute_type;
-    PyObject *monotonic;
+    PyObject *encode_query;
+    PyObject *encode_execution;
+    PyObject *encode_statement;
+    PyObject *cancelled_error;    /* asyncio's */
+    PyObject *programming_error;  /* PyMySQL's */
+    PyObject *unknown_row_count;
+    const SessionFunctions *session; /* of the capsule that follows */
+    PyObject *session_functions;
     RunningLoop running_loop;
     /* Of modules that need this one, as the owners: found when they are needed first. */
-    PyObject *forks;
+    PyObject *done_future;
     PyObject *prepared_statement_type;
+    PyObject *cursor_hooks;
+    PyObject *cursor_hooks_of;
+    PyObject *connection_hooks;
+    PyObject *connection_hooks_of;
     unsigned long maybe_in_transaction; /* flags of a session's server_status */
     int late_objects_found;
+    ClassFlags cursor_classes[CLASS_FLAGS];
+    ClassFlags connection_classes[CLASS_FLAGS];
     PyObject *context_manager;
     PyObject *context_names; /* ("context",), the names of call_soon's last argument */
+    PyObject *query_names;   /* those of new_query */
 } State;
 
 /* The state of the module that `object`, of a class derived from one of its types, comes
  * from.  NULL: an exception is set. */
 State *state_of(PyObject *object);
+
+/* The same for the type. */
+State *state_of_type(PyTypeObject *type);
 
 /* Find what could not be imported as long as this module was.  -1: an exception is set. */
 int find_all_late_objects(State *state);
@@ -88,15 +117,81 @@ find_late_objects(State *state)
     return state->late_objects_found ? 0 : find_all_late_objects(state);
 }
 
-/* 1: the attribute `name` of `object` is this very `value`; 0: it is not; -1: an exception is
- * set. */
+/* Whether `object` is an exchange, most often one of two classes. */
 static inline int
-attribute_is(PyObject *object, PyObject *name, PyObject *value)
+is_exchange(const State *state, PyObject *object)
 {
-    PyObject *found = PyObject_GetAttr(object, name);
+    return Py_IS_TYPE(object, state->owners.query) || Py_IS_TYPE(object, state->owners.execute) ||
+           IS_OWNED(state, object, exchange);
+}
 
-    Py_XDECREF(found);
-    return found == NULL ? -1 : found == value;
+static inline int
+is_none(PyObject *object)
+{
+    return object == NULL || object == Py_None;
+}
+
+/* Calls a method that returns nothing of interest.  -1: an exception is set. */
+static inline int
+call_method(PyObject *object, PyObject *name)
+{
+    PyObject *done = PyObject_CallMethodNoArgs(object, name);
+
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static inline int
+call_method_with(PyObject *object, PyObject *name, PyObject *argument)
+{
+    PyObject *done = PyObject_CallMethodOneArg(object, name, argument);
+
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Whether `value`, which other code may replace meanwhile, is true; it was read from the attribute
+ * `name`.  -1: an exception is set. */
+static inline int
+is_true(PyObject *value, const char *name)
+{
+    int found;
+
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, name);
+        return -1;
+    }
+    if (value == Py_True || value == Py_False || value == Py_None) {
+        return value == Py_True;
+    }
+    Py_INCREF(value);
+    found = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return found;
+}
+
+/* Set what take_exception() returned again, which may be NULL, or else the exception of the code
+ * that ran meanwhile, whose context it becomes, as behind `except`. */
+static inline void
+set_exception_again(PyObject *exception)
+{
+    PyObject *later = take_exception(), *context;
+
+    if (later == NULL) {
+        if (exception != NULL) {
+            set_exception(exception);
+        }
+        return;
+    }
+    context = PyException_GetContext(later);
+    if (exception != NULL && exception != later && context == NULL) {
+        PyException_SetContext(later, exception); /* takes over the reference */
+    }
+    else {
+        Py_XDECREF(exception);
+    }
+    Py_XDECREF(context);
+    set_exception(later);
 }
 
 #endif

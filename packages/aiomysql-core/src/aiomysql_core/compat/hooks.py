@@ -1,43 +1,165 @@
 """The methods that classic code overrides and tracers patch, and why.
 
-Our shortcuts pass these methods by.  They are taken only where each of them is the one of our own
-class.
+They may be replaced on a subclass, on our own class or on one object, at any time.  A statement
+calls each of them where it is not our own function: the Python implementation by calling it as
+always, C code by what `cursor_hooks` and `connection_hooks` say of the class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import IntFlag
 
-#: Of connections: COMMIT and ROLLBACK are sent without them.
-CONNECTION_TRANSACTIONS = {
-    "query": "subclasses and tracers see, count or change each statement in it",
+
+class CursorHook(IntFlag):
+    """What is to be known of a cursor's class."""
+
+    #: `mogrify` is another's.
+    MOGRIFY = 1
+    #: `_query` is another's.
+    QUERY = 2
+    #: `_take_result` is another's.
+    TAKE_RESULT = 4
+    #: `_forget_result` or `_clear_result` is another's.
+    FORGET_RESULT = 8
+    #: `__init__` or `__new__` is another's.
+    CREATION = 16
+    #: Rows are left in the server's stream until they are fetched.
+    UNBUFFERED = 32
+    #: `_conv_row` is to be called for each row.
+    CONVERTS_ROWS = 64
+    #: Rows are dicts, as the decoder makes them.
+    DICT_ROWS = 128
+
+
+#: Of cursors.
+CURSOR_HOOKS = {
+    # subclasses and tracers put values into statements in their own way
+    "mogrify": CursorHook.MOGRIFY,
+    # subclasses and tracers see or change each statement that goes as text, its values included
+    "_query": CursorHook.QUERY,
+    # subclasses look at each result
+    "_take_result": CursorHook.TAKE_RESULT,
+    # subclasses drop what they keep of the last result
+    "_forget_result": CursorHook.FORGET_RESULT,
+    "_clear_result": CursorHook.FORGET_RESULT,
+    # subclasses have attributes and parameters of their own
+    "__init__": CursorHook.CREATION,
+    # subclasses decide what object is made
+    "__new__": CursorHook.CREATION,
 }
 
-#: Of connections: the fast path writes the values of a statement's arguments without them.
-CONNECTION_TEXT = {
-    "escape": "subclasses write types of their own as literals",
-    "literal": "the same by PyMySQL's other name",
-    "escape_args": "subclasses change the arguments of each statement",
-    "current_literals": "it decides what the literals are written by",
-    "new_query": "it is given each statement before it is sent",
-    "encoding": "subclasses have statements encoded by another codec",
-}
+#: Of cursors: what decides how rows are made.
+ROW_HOOKS = ("dict_type", "_conv_row", "_conv_rows", "_learn_columns")
 
-#: Of cursors: the fast path sends a statement and takes its result without them.
-CURSOR_EXECUTION = {
-    "mogrify": "subclasses and tracers put values into statements in their own way",
-    "_query": "subclasses and tracers see or change each statement, its values included",
-    "_take_result": "subclasses look at each result",
-    "_forget_result": "subclasses drop what they keep of the last result",
-}
+ROW_HOOKS_SET = frozenset(ROW_HOOKS)
 
-#: Of cursors: those that are made without them have nothing but the connection and `echo`.
-CURSOR_CREATION = {
-    "__init__": "subclasses have attributes and parameters of their own",
-    "__new__": "subclasses decide what object is made",
-}
+#: Of connections, for values that become literals.
+LITERAL_HOOKS = (
+    "escape",  # subclasses write types of their own
+    "literal",  # the same by PyMySQL's other name
+    "escape_args",  # subclasses change the arguments of each statement
+    "current_literals",  # it decides what the literals are written by
+)
+
+#: Of connections, for statements that go as text.
+TEXT_HOOKS = (
+    "new_query",  # it is given each statement before it is sent
+    "encoding",  # subclasses have statements encoded by another codec
+)
+
+#: Flags of `connection_hooks`.
+LITERALS_REPLACED = 1
+TEXT_REPLACED = 2
+
+_own: dict[str, list[object]] = {}
 
 
-def are_inherited(cls: type, base: type, names: Iterable[str]) -> bool:
-    """Whether `cls` has these attributes as `base` has them."""
-    return cls is base or all(getattr(cls, name) is getattr(base, name) for name in names)
+def own_functions(cls: type, names: Iterable[str]) -> type:
+    """Remember what `cls` has by these names as our own; returns the class."""
+    for name in names:
+        _own.setdefault(name, []).append(getattr(cls, name, None))
+    return cls
+
+
+def is_own(cls: type, name: str) -> bool:
+    """Whether `cls` has by this name what one of our own classes had in the beginning."""
+    return _is_one_of(_own[name], getattr(cls, name, None))
+
+
+def _is_one_of(own: list[object], found: object) -> bool:
+    # The same object: tracers' proxies of our functions are equal to them.
+    return any(found is one for one in own)
+
+
+def cursor_hooks(cls: type) -> int:
+    """CursorHook's flags for a class of cursors, as it is now."""
+    flags = 0
+    for name, flag in CURSOR_HOOKS.items():
+        if not is_own(cls, name):
+            flags |= flag
+    if cls._unbuffered:  # type: ignore[attr-defined]
+        flags |= CursorHook.UNBUFFERED
+    if cls._converts_rows:  # type: ignore[attr-defined]
+        flags |= CursorHook.DICT_ROWS if has_dict_rows(cls) else CursorHook.CONVERTS_ROWS
+    return flags
+
+
+def cursor_hooks_of(cursor: object) -> int:
+    """The same for one cursor, on which such a name was set."""
+    flags = cursor_hooks(type(cursor))
+    own = vars(cursor)
+    for name, flag in CURSOR_HOOKS.items():
+        if name in own:
+            flags |= flag
+    if flags & CursorHook.DICT_ROWS and not ROW_HOOKS_SET.isdisjoint(own):
+        flags ^= CursorHook.DICT_ROWS | CursorHook.CONVERTS_ROWS
+    return flags
+
+
+def has_dict_rows(cls: type) -> bool:
+    """Whether the rows of such cursors are dicts, made by nothing but the columns' names."""
+    # Not if there is a `_conv_row` beside the one of dicts and that of Cursor.
+    makers = [vars(base)["_conv_row"] for base in cls.__mro__ if "_conv_row" in vars(base)]
+    return (
+        getattr(cls, "dict_type", None) is dict
+        and all(_is_one_of(_own["_conv_row"], maker) for maker in makers)
+        and all(is_own(cls, name) for name in ("_conv_rows", "_learn_columns"))
+    )
+
+
+def are_own(instance: object, names: tuple[str, ...]) -> bool:
+    """Whether `instance` has by these names what our own class had in the beginning."""
+    # In loops of its own: it is asked for each statement.
+    cls, attributes = type(instance), instance.__dict__
+    for name in names:
+        if name in attributes:
+            return False
+        found = getattr(cls, name, None)
+        for one in _own[name]:
+            if found is one:
+                break
+        else:
+            return False
+    return True
+
+
+def connection_hooks(cls: type) -> int:
+    """Which of our own functions a class of connections does not have, as it is now."""
+    flags = 0
+    if not all(is_own(cls, name) for name in LITERAL_HOOKS):
+        flags |= LITERALS_REPLACED
+    if not all(is_own(cls, name) for name in TEXT_HOOKS):
+        flags |= TEXT_REPLACED
+    return flags
+
+
+def connection_hooks_of(connection: object) -> int:
+    """The same for one connection, on which such a name was set."""
+    flags = connection_hooks(type(connection))
+    own = vars(connection)
+    if any(name in own for name in LITERAL_HOOKS):
+        flags |= LITERALS_REPLACED
+    if any(name in own for name in TEXT_HOOKS):
+        flags |= TEXT_REPLACED
+    return flags

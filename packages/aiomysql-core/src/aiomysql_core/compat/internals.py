@@ -79,10 +79,10 @@ class ClassicInternals:
         def server_version(self) -> str: ...
 
     # The method that the server announced, and the one that was used in the end.
-    _server_auth_plugin = ""
-    _auth_plugin_used = ""
+    _server_auth_plugin: str
+    _auth_plugin_used: str
 
-    _last_command: Command | None = None
+    _last_command: Command | None
 
     def get_host_info(self) -> str:
         """The same as `host_info`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import FIELD_TYPE
 
-from aiomysql_protocol.rows.text import dict_rows
+from aiomysql_core.compat import hooks
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
@@ -29,29 +29,19 @@ class _DictCursorMixin(_RowMixin):
     #: Class of the rows; may be overridden.
     dict_type: type[dict[str, Any]] = dict
 
-    _fields: list[str]
+    @property
+    def _fields(self) -> list[str]:
+        result = self._result
+        return list(result.metadata.keys) if result is not None and result.metadata else []
 
-    def _learn_columns(self, result: Result) -> None:
-        super()._learn_columns(result)
-        names: set[str] = set()  # beside the list: a server may send very many columns
-        self._fields = []
-        for column in result.fields:
-            name = column.name
-            if name in names:
-                name = f"{column.table_name}.{column.name}"
-            names.add(name)
-            self._fields.append(name)
-
-    def _conv_rows(self, rows: list[Any]) -> list[Any]:
-        # Not if there is a `_conv_row` beside the one here and that of Cursor.
-        makers = sum("_conv_row" in vars(cls) for cls in type(self).__mro__)
-        if self.dict_type is not dict or makers > 2:
-            return super()._conv_rows(rows)
-        dict_rows(tuple(self._fields), rows)
-        return rows
+    def _has_dict_rows(self) -> bool:
+        return hooks.has_dict_rows(type(self)) and hooks.ROW_HOOKS_SET.isdisjoint(vars(self))
 
     def _conv_row(self, row: Any) -> Any:
         return self.dict_type(zip(self._fields, super()._conv_row(row), strict=True))
+
+
+hooks.own_functions(_DictCursorMixin, ("_conv_row",))
 
 
 class _DeserializationCursorMixin(_RowMixin):

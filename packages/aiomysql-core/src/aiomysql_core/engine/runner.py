@@ -1,8 +1,5 @@
 """The runner of commands: one stream to a server, and the exchanges that run over it.
 
-`begin` and `take` are apart so that a cursor's statement costs one coroutine and one object that is
-awaited.
-
 Nearly everything may run anybody's code: an allocation may start the garbage collector and so
 finalizers, a call in Python a signal's handler.  So a statement takes the runner before anything
 else, with the question and the deed in one, and whoever comes in between finds it busy.  Then its
@@ -18,20 +15,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import warnings
 from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from copy import copy
-from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from pymysql import err
 from pymysql.constants import CR
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, chunks, open_local_file
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
-from aiomysql_core.engine.runner_state import RunnerState
+from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
 from aiomysql_core.log import logger
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
@@ -39,14 +36,10 @@ from aiomysql_core.waiting.timeouts import QueryTimeout
 from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
 
-if TYPE_CHECKING:
-    from aiomysql_core.statements import StatementCache
-    from aiomysql_protocol.values.literals import Literals
-
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
 
-_Wait = Callable[[], Awaitable[None]]
+_COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
 class CommandRunner(RunnerState):
@@ -55,6 +48,122 @@ class CommandRunner(RunnerState):
     Whatever happens to a request, its response never reaches another one: it is read to its end, or
     the stream is closed.
     """
+
+    def __init__(
+        self,
+        read_timeout: float | None,
+        write_timeout: float | None,
+        kill_client: KillClient | None = None,
+    ) -> None:
+        """read_timeout: seconds without a byte of a response; write_timeout: seconds for a request.
+
+        None: no limit.  kill_client: has a statement stopped whose task is cancelled; without it
+        the stream is closed.
+        """
+        super().__init__()
+        self._kill_client = kill_client
+        # Whose response is read only to be dropped.
+        self._unwanted: Exchange | None = None
+        self._read_timeout = read_timeout
+        self._write_timeout = write_timeout
+        self._close_reason: str | None = None
+        # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
+        self._chains = False
+
+    # -- questions -------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no stream that works."""
+        return self._stream is None or self._stream.closed
+
+    @property
+    def opened(self) -> bool:
+        """Whether the runner was opened, and not closed since by this side."""
+        return self._stream is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task waits for a response."""
+        return self._busy
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether a cancelled statement is being stopped, perhaps on a stream that was closed."""
+        return self._cancellation is not None or self._detached is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no response is outstanding, and none left half read."""
+        return self.session is None or self.session.idle
+
+    @property
+    def server_status(self) -> int:
+        """The last status flags of the server; 0 when closed."""
+        return self.session.server_status & 0xFFFF if self.session is not None else 0
+
+    @property
+    def streaming(self) -> bool:
+        """Whether rows of a streamed result may still come."""
+        return self.result is not None and self.result.streamed and not self.result.complete
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it is open, no response is outstanding, no task waits, and the server did not say
+        that a transaction is open.
+        """
+        session = self.session
+        return session is not None and not self._busy and session.is_reusable
+
+    def nothing_to_end(self) -> bool:
+        """Whether it is reusable, and a COMMIT or ROLLBACK would end nothing.
+
+        The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
+        locks without telling.  So nothing may have been run since the last one, but for statements
+        that end by themselves in the autocommit mode that this side has set.
+        """
+        return nothing_to_end(self)
+
+    def record_statement(self, exchange: Exchange) -> None:
+        """A statement is about to be sent, which may begin a transaction or change the mode."""
+        if not exchange.is_simple:
+            self.autocommit = None
+            if _COMPLETION_TYPE.search(exchange.request):
+                self._chains = True
+        if not self.autocommit:
+            self.transaction_possible = True
+
+    def record_mode(self, autocommit: bool | None) -> None:
+        """This side has ended what was open, and the mode is this one; None: it is unknown."""
+        self.autocommit = autocommit
+        self.transaction_possible = self._chains
+
+    def record_session(self) -> None:
+        """Record that the session is new, or was reset."""
+        self._chains = False
+        self.generation += 1
+        self.record_mode(None)
+
+    def claim(self) -> bool:
+        """Take the runner for the caller alone, until `release`; False: it is busy.
+
+        No other code, of a finalizer say, runs between the check and the taking.
+        """
+        if self._busy:
+            return False
+        self._busy = True
+        return True
+
+    def release(self) -> None:
+        """End the claim, unless a statement is being cancelled: that keeps it."""
+        self._busy = self._cancellation is not None
+
+    def check_free(self) -> None:
+        """Raise InterfaceError when a task waits for a response."""
+        if self._busy:
+            raise err.InterfaceError(
+                0, "another task is waiting for a response on this connection: use one per task"
+            )
 
     # -- opening and closing ---------------------------------------------------------------------
 
@@ -88,20 +197,10 @@ class CommandRunner(RunnerState):
         self.no_backslash_escapes = False
         self.record_session()
 
-    def hasten(self, statements: StatementCache, literals: Literals, *, text: bool) -> None:
-        """Have the connection's commonest statements run by `fast_path`.
-
-        text: whether statements may be run as text, too.
-        """
-        if self._stream is not None and self._read_timeout is None and self._write_timeout is None:
-            self.fast_path = self._stream.fast_path(
-                self, self._interrupted, statements, literals, text=text
-            )
-
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; later uses are told `reason`."""
         stream, self._stream = self._stream, None
-        self.session = self.result = self.fast_path = None
+        self.session = self.result = None
         if self._cancellation is not None:
             cancellation, self._cancellation = self._cancellation, None
             self._busy = False
@@ -118,7 +217,7 @@ class CommandRunner(RunnerState):
             return
         busy, self._stream = self._busy, None  # so nothing more is begun
         result = self.result
-        self.session = self.result = self.fast_path = None
+        self.session = self.result = None
         cancellation, self._cancellation = self._cancellation, None
         if cancellation is not None:
             self._detach(cancellation)
@@ -167,7 +266,7 @@ class CommandRunner(RunnerState):
         self._stream = None  # so nothing more is begun
         last = self.result.exchange if self.result is not None and self.outstanding else None
         self._give_up_result()
-        self.session = self.fast_path = None
+        self.session = None
         if last is not None and not last.done and last.local_files:
             # A later statement may ask for a file, and would take the good-bye for it.
             logger.warning("closed with statements unread that may load a local file")
@@ -230,34 +329,6 @@ class CommandRunner(RunnerState):
         await self.begin(exchange)
         return self.take(exchange)
 
-    def begin(self, exchange: Query) -> Awaitable[None]:
-        """Send the request of `exchange`.
-
-        What is returned must be awaited at once, and `take` called after it.  Raises InterfaceError
-        when another task uses the runner, and what `discard_results` raises.
-        """
-        if self._busy:
-            if self._cancellation is not None:
-                return self._begin_later(exchange)
-            self.check_free()
-        # First of all: what is done from here on may run code that wants to use the runner.
-        self._busy = True
-        try:
-            if self.outstanding:
-                self.release()
-                return self._begin_later(exchange)
-            self.result = None
-            self.record_statement(exchange)
-            stream = self._stream
-            if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
-                self._refuse()
-        except BaseException as error:
-            self._not_begun(exchange, error)
-            raise
-        if self._read_timeout is None and not (exchange.local_files or stream.writing_paused):
-            return stream.wait(exchange, self._interrupted)
-        return self._begin_slowly(stream, exchange)
-
     def _not_begun(self, exchange: Exchange, error: BaseException) -> None:
         """Sending the request of `exchange` failed: if it is under way, nobody will wait for it."""
         stream = self._stream
@@ -265,23 +336,6 @@ class CommandRunner(RunnerState):
             self._interrupted(error)
         else:
             self.release()
-
-    def take(self, exchange: Query) -> Result:
-        """The result that `exchange` has; raises its error."""
-        self.result = result = exchange.results.pop(0)
-        result.exchange = exchange
-        self.last_usage = monotonic()
-        self._busy = False  # the runner says what is unread by now
-        if result.error is not None and not (result.streamed and result.metadata is not None):
-            self._raise_for(result)
-        if result.metadata is None:
-            self.affected_rows = result.ok.affected_rows
-        elif result.streamed:
-            result.unbuffered_active = True
-            self.affected_rows = result.affected_rows
-        else:
-            self.affected_rows = len(result.rows)
-        return result
 
     async def _begin_later(self, exchange: Query) -> None:
         """Begin once what is outstanding has been read."""
@@ -424,7 +478,27 @@ class CommandRunner(RunnerState):
 
     async def _drain(self, stream: Stream) -> None:
         """Wait until the whole request is sent, or nearly."""
-        await self._interruptible(stream, stream.drain, self._write_timeout, "write_timeout")
+        try:
+            await self._sent(stream)
+        except BaseException as error:
+            self._interrupted(error)
+            raise
+
+    async def _sent(self, stream: Stream) -> None:
+        """Wait as `_drain` does, as long as no `write_timeout` passes without a byte from the
+        server.
+        """
+        seconds = self._write_timeout
+        while seconds is not None:
+            received = stream.bytes_received
+            try:
+                async with asyncio.timeout(seconds):
+                    await stream.drain()
+                    return
+            except TimeoutError:
+                if stream.bytes_received == received:
+                    raise QueryTimeout.after(seconds, "option 'write_timeout'") from None
+        await stream.drain()
 
     async def _send_file(self, exchange: Query) -> Exception | None:
         """Send the file that is wanted; returns why it can't be opened, if so."""
@@ -450,7 +524,7 @@ class CommandRunner(RunnerState):
                 exchange.send_file(piece)
                 stream.flush()
                 if stream.writing_paused:
-                    await self._wait_for(stream, stream.drain, self._write_timeout, "write_timeout")
+                    await self._sent(stream)
         exchange.send_file(b"")
         stream.flush()
 
@@ -461,35 +535,8 @@ class CommandRunner(RunnerState):
         stream = self.stream()
         if stream.from_parent_process:
             self._refuse()
-        wait = partial(stream.wait, exchange)
-        await self._interruptible(stream, wait, self._read_timeout, "read_timeout")
+        await stream.wait(exchange, self._interrupted, self._read_timeout)
         self.last_usage = monotonic()
-
-    async def _interruptible(
-        self, stream: Stream, wait: _Wait, seconds: float | None, option: str
-    ) -> None:
-        """Wait as `_wait_for` does; after an interruption nobody will read the response."""
-        try:
-            if seconds is None:
-                await wait()
-            else:
-                await self._wait_for(stream, wait, seconds, option)
-        except BaseException as error:
-            self._interrupted(error)
-            raise
-
-    @staticmethod
-    async def _wait_for(stream: Stream, wait: _Wait, seconds: float | None, option: str) -> None:
-        """Wait, as long as no `seconds` pass without a byte from the server."""
-        while seconds is not None:
-            received = stream.received
-            try:
-                async with asyncio.timeout(seconds):
-                    return await wait()
-            except TimeoutError:
-                if stream.received == received:
-                    raise QueryTimeout.after(seconds, f"option '{option}'") from None
-        return await wait()
 
     def _interrupted(self, error: BaseException) -> None:
         """Cancel the statement whose response nobody will read, or else close the stream."""

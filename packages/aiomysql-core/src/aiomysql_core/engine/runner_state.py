@@ -1,4 +1,4 @@
-"""The state of a runner of commands, and what can be asked of it.
+"""What a runner of commands does for each statement, and its state.
 
 Whether a COMMIT would end nothing is decided by what this side did itself.  A flag of the server is
 a reason to send one, never to leave one out.  So is an ERR packet, which has no flags.
@@ -7,71 +7,40 @@ a reason to send one, never to leave one out.  So is an ERR packet, which has no
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import TYPE_CHECKING
-
-from pymysql import err
+from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
+from collections.abc import Awaitable
+from time import monotonic
+from typing import TYPE_CHECKING, NoReturn
 
 from aiomysql_core._accelerator import accelerator
-from aiomysql_core.engine.cancellation import KillClient, StatementCancellation
+from aiomysql_core.engine.cancellation import StatementCancellation
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.waiter import Waiter
 from aiomysql_protocol.commands.exchange import Exchange
-from aiomysql_protocol.commands.query import Result
+from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
-
-if TYPE_CHECKING:
-    from aiomysql_core.transport.fast_path import FastPath
+from aiomysql_protocol.wire.packets import MORE_RESULTS
 
 __all__ = ["RunnerState", "nothing_to_end", "wake_next"]
 
-_COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
-
 
 class RunnerState:
-    """Base of CommandRunner: its state, without what changes it."""
+    """Base of CommandRunner: its state, and the two steps that each statement takes.
 
-    # Slots, because C code finds these at once.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_busy",
-        "_stream",
-        "affected_rows",
-        "autocommit",
-        "last_usage",
-        "no_backslash_escapes",
-        "result",
-        "session",
-        "transaction_possible",
-    )
+    `begin` and `take` are apart so that a cursor's statement costs one coroutine and one object
+    that is awaited.
+    """
 
-    def __init__(
-        self,
-        read_timeout: float | None,
-        write_timeout: float | None,
-        kill_client: KillClient | None = None,
-    ) -> None:
-        """read_timeout: seconds without a byte of a response; write_timeout: seconds for a request.
-
-        None: no limit.  kill_client: has a statement stopped whose task is cancelled; without it
-        the stream is closed.
-        """
-        self._kill_client = kill_client
-        self._cancellation: StatementCancellation | None = None
-        # Cancels a statement on a stream that was given up.
-        self._detached: asyncio.Task[None] | None = None
-        # Whose response is read only to be dropped.
-        self._unwanted: Exchange | None = None
-        self._read_timeout = read_timeout
-        self._write_timeout = write_timeout
+    def __init__(self) -> None:
         self._stream: Stream | None = None
         #: The protocol session; None when closed.
         self.session: Session | None = None
         self._busy = False
-        #: What runs the commonest statements of cursors; None: nothing does.
-        self.fast_path: FastPath | None = None
-        self._close_reason: str | None = None
+        # What stops a cancelled statement on this stream.
+        self._cancellation: StatementCancellation | None = None
+        # Stops a statement on a stream that was given up.
+        self._detached: asyncio.Task[None] | None = None
+        self._read_timeout: float | None = None
         #: The result read last; None after an error.
         self.result: Result | None = None
         #: When the last response came, in seconds of time.monotonic (the clock of asyncio's loops).
@@ -85,40 +54,13 @@ class RunnerState:
         #: Whether backslashes are ordinary characters in the session's strings, by what the
         #: connection knows, not by the server's flag.
         self.no_backslash_escapes = False
-        # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
-        self._chains = False
+        #: Whether the session's character set may be another one than the connection's, or
+        #: `no_backslash_escapes` may be wrong.
+        self.charset_in_doubt = False
+        #: Counts the sessions and their resets: what was prepared before is gone.
+        self.generation = 0
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
-
-    @property
-    def closed(self) -> bool:
-        """Whether there is no stream that works."""
-        return self._stream is None or self._stream.closed
-
-    @property
-    def opened(self) -> bool:
-        """Whether the runner was opened, and not closed since by this side."""
-        return self._stream is not None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a task waits for a response."""
-        return self._busy
-
-    @property
-    def cancelling(self) -> bool:
-        """Whether a cancelled statement is being stopped, perhaps on a stream that was closed."""
-        return self._cancellation is not None or self._detached is not None
-
-    @property
-    def idle(self) -> bool:
-        """Whether no response is outstanding, and none left half read."""
-        return self.session is None or self.session.idle
-
-    @property
-    def server_status(self) -> int:
-        """The last status flags of the server; 0 when closed."""
-        return self.session.server_status & 0xFFFF if self.session is not None else 0
 
     @property
     def outstanding(self) -> bool:
@@ -130,71 +72,77 @@ class RunnerState:
             not result.complete or result.ok.more_results or result.exchange.error is not None
         )
 
-    @property
-    def streaming(self) -> bool:
-        """Whether rows of a streamed result may still come."""
-        return self.result is not None and self.result.streamed and not self.result.complete
+    def begin(self, exchange: Query, /) -> Awaitable[None]:
+        """Send the request of `exchange`.
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether it is open, no response is outstanding, no task waits, and the server did not say
-        that a transaction is open.
-        """
-        session = self.session
-        return session is not None and not self._busy and session.is_reusable
-
-    def nothing_to_end(self) -> bool:
-        """Whether it is reusable, and a COMMIT or ROLLBACK would end nothing.
-
-        The server's flags alone do not say so: proxies leave them out, and MySQL keeps metadata
-        locks without telling.  So nothing may have been run since the last one, but for statements
-        that end by themselves in the autocommit mode that this side has set.
-        """
-        return nothing_to_end(self)
-
-    def record_statement(self, exchange: Exchange) -> None:
-        """A statement is about to be sent, which may begin a transaction or change the mode."""
-        if not exchange.is_simple:
-            self.autocommit = None
-            if _COMPLETION_TYPE.search(exchange.request):
-                self._chains = True
-        if not self.autocommit:
-            self.transaction_possible = True
-
-    def record_mode(self, autocommit: bool | None) -> None:
-        """This side has ended what was open, and the mode is this one; None: it is unknown."""
-        self.autocommit = autocommit
-        self.transaction_possible = self._chains
-
-    def record_session(self) -> None:
-        """Record that the session is new, or was reset."""
-        self._chains = False
-        self.record_mode(None)
-
-    def claim(self) -> bool:
-        """Take the runner for the caller alone, until `release`; False: it is busy.
-
-        No other code, of a finalizer say, runs between the check and the taking.
+        What is returned must be awaited at once, and `take` called after it.  Raises InterfaceError
+        when another task uses the runner, and what `discard_results` raises.
         """
         if self._busy:
-            return False
+            if self._cancellation is not None:
+                return self._begin_later(exchange)
+            self.check_free()
+        # First of all: what is done from here on may run code that wants to use the runner.
         self._busy = True
-        return True
+        try:
+            result = self.result  # as `outstanding` has it
+            if result is not None and (
+                not result.complete
+                or result.ok.server_status & MORE_RESULTS
+                or result.exchange.error is not None
+            ):
+                self.release()
+                return self._begin_later(exchange)
+            self.result = None
+            if not exchange.is_simple:
+                self.record_statement(exchange)
+            elif not self.autocommit:
+                self.transaction_possible = True
+            stream = self._stream
+            if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
+                self._refuse()
+            if exchange.local_files or stream.writing_paused:
+                return self._begin_slowly(stream, exchange)
+            return stream.wait(exchange, self._interrupted, self._read_timeout)
+        except BaseException as error:
+            self._not_begun(exchange, error)
+            raise
 
-    def release(self) -> None:
-        """End the claim, unless a statement is being cancelled: that keeps it."""
-        self._busy = self._cancellation is not None
+    def take(self, exchange: Query, /) -> Result:
+        """The result that `exchange` has; raises its error."""
+        result = exchange.results.pop(0)
+        result.exchange = exchange
+        self.result = result
+        self.last_usage = monotonic()
+        self._busy = False  # the runner says what is unread by now
+        if result.error is not None and not (result.streamed and result.metadata is not None):
+            self._raise_for(result)
+        if result.metadata is None:
+            self.affected_rows = result.ok.affected_rows
+        elif result.streamed:
+            result.unbuffered_active = True
+            self.affected_rows = result.affected_rows
+        else:
+            self.affected_rows = len(result.rows)
+        return result
 
-    def check_free(self) -> None:
-        """Raise InterfaceError when a task waits for a response."""
-        if self._busy:
-            raise err.InterfaceError(
-                0, "another task is waiting for a response on this connection: use one per task"
-            )
+    # -- of CommandRunner ------------------------------------------------------------------------
+
+    if TYPE_CHECKING:
+
+        def check_free(self) -> None: ...
+        def release(self) -> None: ...
+        def record_statement(self, exchange: Exchange) -> None: ...
+        def _begin_later(self, exchange: Query) -> Awaitable[None]: ...
+        def _begin_slowly(self, stream: Stream, exchange: Query) -> Awaitable[None]: ...
+        def _refuse(self) -> NoReturn: ...
+        def _not_begun(self, exchange: Exchange, error: BaseException) -> None: ...
+        def _interrupted(self, error: BaseException) -> None: ...
+        def _raise_for(self, result: Result) -> None: ...
 
 
 def nothing_to_end(runner: RunnerState, /) -> bool:
-    """What `RunnerState.nothing_to_end` says; quicker, for pools, which ask it at each lease."""
+    """What `CommandRunner.nothing_to_end` says; quicker, for pools, which ask it at each lease."""
     session = runner.session
     return not (
         session is None
@@ -215,8 +163,10 @@ def wake_next(runner: RunnerState, waiter: Waiter, /) -> None:
         stream.wake_next(waiter)
 
 
+PyRunnerState = RunnerState
 py_nothing_to_end = nothing_to_end
 py_wake_next = wake_next
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    RunnerState = _c.RunnerState
     nothing_to_end = _c.nothing_to_end
     wake_next = _c.wake_next

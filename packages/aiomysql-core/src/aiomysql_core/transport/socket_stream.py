@@ -10,27 +10,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiomysql_core._accelerator import accelerator
-from aiomysql_core.transport.fast_path import FastPath, fast_path
-from aiomysql_core.transport.stream import Forks, Stream
+from aiomysql_core.transport.stream import Stream
 from aiomysql_core.transport.transport_stream import TransportStream
-from aiomysql_core.waiting.waiter import Waiter
-from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.session import Session
-
-if TYPE_CHECKING:
-    from aiomysql_core.engine.runner import CommandRunner
-    from aiomysql_core.statements import StatementCache
-    from aiomysql_protocol.values.literals import Literals
 
 
 class SocketStream(Stream):
     """Needs a loop with `add_reader` (not Windows' proactor loop), and no TLS."""
-
-    __slots__ = ("_sock",)
 
     _wakes_at_once = True
 
@@ -43,46 +31,14 @@ class SocketStream(Stream):
         """
         super().__init__(session, loop)
         self._descriptor = sock.fileno()
-        self._sock: socket.socket | None = sock
-        self._watch()
-        self._unsent = bytearray()  # always this one
-        self._closing = False  # as soon as everything is sent
+        self._sock = sock
+        self.loop.add_reader(self._descriptor, self.readable)
         #: The receive buffer and its view, while the session's own are in their place.
         self._own: tuple[bytearray, memoryview] | None = None
-
-    def _watch(self) -> None:
-        """Have the event loop tell of bytes that have come."""
-        reader = receiver(self, self.session, self._waiter, self._descriptor)
-        if self._sock is not None:  # or else the descriptor may be another's by now
-            self.loop.add_reader(self._descriptor, reader)
 
     @property
     def closed(self) -> bool:
         return self._sock is None or self._closing or self.session.error is not None
-
-    def fast_path(
-        self,
-        runner: CommandRunner,
-        interrupted: Callable[[BaseException], object],
-        statements: StatementCache,
-        literals: Literals,
-        *,
-        text: bool,
-    ) -> FastPath | None:
-        if fast_path is None:
-            return None
-        return fast_path(
-            runner,
-            interrupted,
-            self,
-            self._unsent,
-            self._waiter,
-            self.session,
-            statements,
-            literals,
-            self._descriptor,
-            text,
-        )
 
     def extra_info(self, name: str) -> Any:
         sock = self._sock
@@ -151,28 +107,6 @@ class SocketStream(Stream):
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def start(self, exchange: Exchange) -> bool:
-        session, sock, closing = self.session, self._sock, self._closing
-        if sock is None or closing or session.error is not None or self._forks != Forks.count:
-            return False
-        try:
-            data = session.request(exchange)
-            sock = self._sock  # code that ran meanwhile may have closed it
-            if sock is not None and not (self._closing or self._unsent):
-                # What nearly always happens, written out.
-                try:
-                    sent = sock.send(data)
-                    if sent == len(data):
-                        return True
-                    data = data[sent:]
-                except OSError:
-                    pass  # `_write` will meet it again
-            self._write(data)
-        except BaseException:
-            self._not_sent(exchange)
-            raise
-        return True
-
     def _write(self, data: bytes) -> None:
         if self._closing:
             return
@@ -211,33 +145,6 @@ class SocketStream(Stream):
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _readable(self) -> None:
-        sock = self._sock
-        if sock is None:
-            return
-        if self._forks != Forks.count:
-            # What is there to be read is for the other process.
-            self.connection_lost(ConnectionError("the process was forked"))
-            return
-        try:
-            count = sock.recv_into(self._view[self._end :] if self._end else self._view)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self.connection_lost(error)
-            return
-        if not count:
-            self.connection_lost(None)
-            return
-        self.waking = True
-        try:
-            self._take(count)
-        finally:
-            self.waking = False
-            if self.next_waiter is not None:
-                waiter, self.next_waiter = self.next_waiter, None
-                waiter.fire(True)
-
     def _enlarge_buffer(self) -> None:
         if self._own is None:  # or else it is no buffer of this object's
             super()._enlarge_buffer()
@@ -258,9 +165,9 @@ class SocketStream(Stream):
     def _read_last_words(self, reason: OSError) -> None:
         """Sending failed for `reason`: take what the server has sent, then end."""
         received = -1
-        while self._sock is not None and received != self.received:
-            received = self.received
-            self._readable()
+        while self._sock is not None and received != self.bytes_received:
+            received = self.bytes_received
+            self.readable()
         if self._sock is not None:
             self.connection_lost(reason)
 
@@ -270,16 +177,4 @@ class SocketStream(Stream):
 
     def _resume_reading(self) -> None:
         if self._sock is not None:
-            self._watch()
-
-
-def receiver(
-    stream: SocketStream, session: Session, waiter: Waiter, descriptor: int, /
-) -> Callable[[], None]:
-    """What the event loop is to call when the stream's socket has bytes."""
-    return stream._readable
-
-
-py_receiver = receiver
-if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    receiver = _c.Receiver
+            self.loop.add_reader(self._descriptor, self.readable)

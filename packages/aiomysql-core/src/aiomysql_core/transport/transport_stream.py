@@ -8,6 +8,7 @@ import ssl
 from typing import Any, cast
 
 from aiomysql_core.transport.stream import Stream
+from aiomysql_protocol.commands.exchange import Exchange
 
 
 class TransportStream(Stream, asyncio.BufferedProtocol):
@@ -54,6 +55,16 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
             with contextlib.suppress(RuntimeError):
                 self._transport.abort()
 
+    def start(self, exchange: Exchange, /) -> bool:
+        if self.closed or self.from_parent_process:
+            return False
+        try:
+            self._write(self.session.request(exchange))
+        except BaseException:
+            self._not_sent(exchange)
+            raise
+        return True
+
     def _write(self, data: bytes) -> None:
         transport = self._transport
         if transport is not None and not transport.is_closing():
@@ -76,7 +87,7 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
         return self._free_space()
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._take(nbytes)
+        self.received(nbytes)
 
     def eof_received(self) -> bool:
         self.session.connection_lost()

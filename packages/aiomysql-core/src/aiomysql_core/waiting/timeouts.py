@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pymysql.constants import CR
 from pymysql.err import OperationalError
@@ -61,15 +61,27 @@ class Deadline:
         task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("a time-out needs a task that can be cancelled")
-        self._task = task
+        self._task: asyncio.Task[Any] | None = task
         self._expired = False
         self._cancelling = task.cancelling()
         self._timer = None if seconds is None else loop.call_later(seconds, self._expire)
 
+    @classmethod
+    def of_statement(cls, timeout: float) -> Deadline:
+        """The deadline of a statement with this argument `timeout`.
+
+        Raises TypeError or ValueError unless that is a time above 0, RuntimeError outside of a
+        task.
+        """
+        if type(timeout) not in (float, int) or not timeout > 0:
+            check_timeout("argument 'timeout'", timeout)
+        return cls(asyncio.get_running_loop(), timeout)
+
     def _expire(self) -> None:
         self._expired = True
         self._timer = None
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def end(self, error: BaseException | None) -> bool:
         """End it, with the error that the task got.
@@ -79,10 +91,10 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._expired:
+        task, self._task = self._task, None  # a task holds its error, and that who has this
+        if task is None or not self._expired:
             return False
-        self._expired = False
-        others = self._task.uncancel() > self._cancelling
+        others = task.uncancel() > self._cancelling
         return isinstance(error, asyncio.CancelledError) and not others
 
 
@@ -106,12 +118,12 @@ async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T
     except TimeoutError:
         if not deadline.expired():
             raise
-        raise _timed_out(runner, seconds) from None
+        raise timed_out(runner, seconds) from None
     finally:
         del deadline  # it holds the task, a task holds its error, and that holds this frame
 
 
-def _timed_out(runner: _Runner, seconds: float) -> QueryTimeout:
+def timed_out(runner: _Runner, seconds: float) -> QueryTimeout:
     """The error for a statement's `timeout`; if that has closed the runner, it is the reason."""
     error = QueryTimeout.after(seconds, "argument 'timeout'", lost=runner.closed)
     runner.record_reason(str(error.args[1]))

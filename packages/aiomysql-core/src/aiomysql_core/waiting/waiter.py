@@ -13,7 +13,7 @@ __all__ = ["Waiter", "done_future"]
 
 _ARMED = "armed"
 _FIRED = "fired"
-_CANCELLED = "cancelled"
+_FAILED = "failed"
 
 
 class Waiter:
@@ -29,10 +29,10 @@ class Waiter:
         "_cancelled_error",
         "_context",
         "_done_future",
+        "_error",
         "_has_progress",
         "_interrupted",
         "_loop",
-        "_message",
         "_state",
     )
 
@@ -51,7 +51,7 @@ class Waiter:
         self._interrupted: Callable[[BaseException], object] | None = None
         self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
-        self._message: Any = None
+        self._error: BaseException | None = None
         self._state = _FIRED
         self._has_progress = False
         # asyncio knows by this attribute what a task can wait for (see asyncio.isfuture).
@@ -93,6 +93,12 @@ class Waiter:
                 pass  # another task runs: the event loop was entered from within it
         self._loop.call_soon(callback, self._done_future, context=context)
 
+    def fail(self, error: BaseException, /) -> None:
+        """Resume the task that waits with `error`, in the loop's next turn."""
+        if self._state is _ARMED:
+            self._error = error
+            self._resume_failed()
+
     def mark_progress(self) -> None:
         """Have the next `wake_if_progressed` resume the task."""
         self._has_progress = True
@@ -130,27 +136,34 @@ class Waiter:
         if self._state is _ARMED:
             self._callback, self._context = callback, context
         else:
-            future = self if self._state is _CANCELLED else self._done_future
+            future = self if self._state is _FAILED else self._done_future
             self._loop.call_soon(callback, future, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
         """Resume the task with the error of a cancelled one; False when it was resumed already."""
         if self._state is not _ARMED:
             return False
-        self._state = _CANCELLED
-        self._message = msg
+        self._error = self._cancelled_error() if msg is None else self._cancelled_error(msg)
+        self._resume_failed()
+        return True
+
+    def _resume_failed(self) -> None:
+        self._state = _FAILED
         callback, self._callback = self._callback, None
         context, self._context = self._context, None
         if callback is not None:
             self._loop.call_soon(callback, self, context=context)
-        return True
 
     def result(self) -> None:
-        """Return None; raises the error of a cancelled task after `cancel`."""
-        if self._state is _CANCELLED:
-            message, self._message = self._message, None
+        """Return None; raises the error given to `fail`, or of a cancelled task after `cancel`."""
+        if self._state is _FAILED:
             self._state = _FIRED
-            raise self._cancelled_error() if message is None else self._cancelled_error(message)
+            error, self._error = self._error, None
+            assert error is not None
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame
 
 
 def done_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

@@ -87,38 +87,46 @@ AcquireContext_clear(AcquireContext *self)
     return 0;
 }
 
-/* What one of the pool's functions returns. */
+/* What one of the pool's functions returns for the arguments after the pool. */
 static PyObject *
-call_pool(AcquireContext *self, int function, PyObject *argument)
+call_pool(AcquireContext *self, int function, PyObject *const *arguments, size_t count)
 {
-    PyObject *args[2] = {self->pool, argument};
+    PyObject *args[5] = {self->pool};
 
-    return PyObject_Vectorcall(PyTuple_GET_ITEM(self->functions, function), args, 2, NULL);
-}
-
-/* Seconds, of which only the difference means something.  -1: an exception is set. */
-static int
-read_clock(const State *state, double *now)
-{
-    PyObject *answer = PyObject_CallNoArgs(state->monotonic);
-
-    *now = answer == NULL ? -1.0 : PyFloat_AsDouble(answer);
-    Py_XDECREF(answer);
-    return *now == -1.0 && PyErr_Occurred() ? -1 : 0;
-}
-
-/* The wait is over, well or badly.  -1: an exception is set. */
-static int
-record_wait(const State *state, AcquireContext *self)
-{
-    double now;
-
-    self->leases->waited++;
-    if (read_clock(state, &now) < 0) {
-        return -1;
+    for (size_t i = 0; i < count; i++) {
+        args[i + 1] = arguments[i];
     }
+    return PyObject_Vectorcall(PyTuple_GET_ITEM(self->functions, function), args, count + 1, NULL);
+}
+
+static PyObject *
+call_release(const State *state, AcquireContext *self, PyObject *connection, Verdict verdict)
+{
+    PyObject *arguments[2] = {connection, state->verdicts[verdict]};
+
+    return call_pool(self, RELEASE, arguments, 2);
+}
+
+/* The wait is over, well or badly. */
+static void
+record_wait(AcquireContext *self, double now)
+{
+    self->leases->waited++;
     self->leases->wait_time += now - self->began;
-    return 0;
+}
+
+/* Release what nobody has had; an exception that is set stays set. */
+static void
+release_unused(const State *state, AcquireContext *self, PyObject *connection)
+{
+    Raised raised = set_aside();
+    PyObject *done = call_release(state, self, connection, UNKNOWN);
+
+    if (done == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(done);
+    put_back(raised);
 }
 
 /* Nobody awaits any more: leave the queue and release what was given.  An exception that is set
@@ -129,6 +137,7 @@ leave_queue(AcquireContext *self)
     PoolWaiter *waiter = self->waiter;
     const State *state;
     Raised raised;
+    double now;
 
     if (waiter == NULL) {
         return;
@@ -137,17 +146,15 @@ leave_queue(AcquireContext *self)
     self->waiter = NULL;
     discard(self->leases, waiter);
     state = PyType_GetModuleState(Py_TYPE(self));
-    if (record_wait(state, self) < 0) {
+    if (read_clock(state, &now) < 0) {
+        now = self->began;
         PyErr_WriteUnraisable((PyObject *)self);
     }
+    record_wait(self, now);
     if (waiter->connection != NULL) {
         PyObject *connection = Py_NewRef(waiter->connection);
-        PyObject *done = call_pool(self, RELEASE, connection);
 
-        if (done == NULL) {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
-        Py_XDECREF(done);
+        release_unused(state, self, connection);
         Py_DECREF(connection);
     }
     Py_DECREF(waiter);
@@ -248,29 +255,24 @@ await_steps(AcquireContext *self, PyObject *awaitable, PyObject **result)
     return send_to_steps(self, Py_None, result);
 }
 
-/* What the wait in the queue has brought: 1: `*connection`, at rest; 0: the pool has to look at it;
- * -1: an exception is set. */
-static int
-look_at_outcome(const State *state, AcquireContext *self, PoolWaiter *waiter,
-                PyObject **connection)
+/* What was taken is given, or the pool makes it LENDABLE or gives another one; takes over the
+ * references. */
+static PySendResult
+give_taken(const State *state, AcquireContext *self, Verdict verdict, Taken *taken,
+           PyObject **result)
 {
-    int rests = 0;
+    PyObject *accepting;
 
-    *connection = outcome(waiter);
-    if (*connection == NULL) {
-        return -1;
+    if (verdict == LENDABLE) {
+        Py_CLEAR(taken->holder);
+        return give(self, taken->connection, result);
     }
-    if (self->leases->is_open && waiter->holder != NULL) {
-        rests = is_at_rest(state, waiter->holder);
-    }
-    if (rests >= 0 && self->waiter != waiter) {
-        raise_awaited(); /* what ran just now has closed this object, and released all */
-        rests = -1;
-    }
-    if (rests < 0) {
-        Py_CLEAR(*connection);
-    }
-    return rests;
+    accepting = call_pool(self, ACCEPT,
+                          (PyObject *[]){self->timeout, taken->holder, taken->connection,
+                                         state->verdicts[verdict]},
+                          4);
+    drop_taken(taken);
+    return await_steps(self, accepting, result);
 }
 
 /* The wait in the queue has ended, `how` says in which way; an error is set. */
@@ -279,30 +281,27 @@ end_wait(AcquireContext *self, PySendResult how, PyObject **result)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
     PoolWaiter *waiter = (PoolWaiter *)Py_NewRef((PyObject *)self->waiter);
-    PyObject *connection = NULL;
-    int rests = how == PYGEN_ERROR ? -1 : look_at_outcome(state, self, waiter, &connection);
+    Verdict verdict = FAILED;
+    Taken taken = {NULL, NULL};
+    double now = 0.0;
 
     *result = NULL;
-    how = PYGEN_ERROR;
-    if (rests < 0) {
-        leave_queue(self);
+    if (how != PYGEN_ERROR && read_clock(state, &now) == 0) {
+        verdict = collect(state, self->leases, waiter, now, &taken);
     }
-    else {
-        Py_CLEAR(self->waiter);
-        if (record_wait(state, self) < 0) {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
-        if (rests > 0) {
-            Py_XSETREF(SLOT(state, waiter->holder, holder_never_acquired), Py_NewRef(Py_False));
-            how = give(self, connection, result);
-        }
-        else {
-            how = await_steps(self, call_pool(self, ACCEPT, connection), result);
-            Py_DECREF(connection);
-        }
+    if (verdict != FAILED && self->waiter != waiter) {
+        raise_awaited(); /* what ran just now has closed this object, and released all */
+        drop_taken(&taken);
+        verdict = FAILED;
     }
     Py_DECREF(waiter);
-    return how;
+    if (verdict == FAILED) {
+        leave_queue(self);
+        return PYGEN_ERROR;
+    }
+    Py_CLEAR(self->waiter);
+    record_wait(self, now);
+    return give_taken(state, self, verdict, &taken, result);
 }
 
 /* Take what is available, come into the queue, or ask the pool. */
@@ -310,30 +309,43 @@ static PySendResult
 begin(AcquireContext *self, PyObject **result)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *connection = try_acquire(state, self->leases);
+    int direct = is_direct(state, self->leases);
+    Verdict verdict = UNKNOWN;
+    Taken taken = {NULL, NULL};
     PoolWaiter *waiter = NULL;
 
     *result = NULL;
-    if (connection != NULL) {
-        return give(self, connection, result);
+    if (direct > 0) {
+        verdict = try_acquire(state, self->leases, &taken);
     }
-    if (!PyErr_Occurred() && self->timeout == Py_None) {
+    if (verdict == LENDABLE) {
+        return give_taken(state, self, verdict, &taken, result);
+    }
+    if (direct > 0 && verdict == UNKNOWN && self->timeout == Py_None) {
         waiter = try_enqueue(state, self->leases);
     }
-    if (PyErr_Occurred()) {
+    if (direct < 0 || verdict == FAILED || (waiter == NULL && PyErr_Occurred())) {
         return PYGEN_ERROR;
     }
     if (self->waiter != NULL || self->steps != NULL) {
         /* What ran just now has begun to await this. */
+        raise_awaited();
         if (waiter != NULL) {
             discard(self->leases, waiter);
+            taken.connection = Py_XNewRef(waiter->connection);
             Py_DECREF(waiter);
         }
-        raise_awaited();
+        if (taken.connection != NULL) {
+            release_unused(state, self, taken.connection);
+            drop_taken(&taken);
+        }
         return PYGEN_ERROR;
     }
+    if (verdict != UNKNOWN) {
+        return give_taken(state, self, verdict, &taken, result);
+    }
     if (waiter == NULL) {
-        return await_steps(self, call_pool(self, ACQUIRE, self->timeout), result);
+        return await_steps(self, call_pool(self, ACQUIRE, &self->timeout, 1), result);
     }
     self->waiter = waiter;
     if (read_clock(state, &self->began) < 0) {
@@ -485,7 +497,7 @@ AcquireContext_aexit(AcquireContext *self, PyObject *const *Py_UNUSED(args), Py_
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
     PyObject *connection = self->connection, *done = NULL;
-    int released;
+    Verdict verdict;
 
     if (nargs != 3) {
         PyErr_SetString(PyExc_TypeError, "__aexit__ takes three arguments");
@@ -496,9 +508,12 @@ AcquireContext_aexit(AcquireContext *self, PyObject *const *Py_UNUSED(args), Py_
         return NULL;
     }
     self->connection = NULL;
-    released = try_release(state, self->leases, connection);
-    if (released >= 0) {
-        done = released ? Py_NewRef(state->done) : call_pool(self, RELEASE, connection);
+    verdict = try_release(state, self->leases, connection);
+    if (verdict == LENDABLE) {
+        done = Py_NewRef(state->done);
+    }
+    else if (verdict != FAILED) {
+        done = call_release(state, self, connection, verdict);
     }
     Py_DECREF(connection);
     return done;

@@ -3,7 +3,9 @@
 #include "dealloc.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stddef.h>
+#include <time.h>
 
 /* A finalizer may release a connection wherever memory is allocated or code of others is called.
  * So what a function here begins to use is taken out of the queue or the deque first, and whoever
@@ -21,7 +23,8 @@ is_waiting(const State *state, PoolWaiter *waiter)
     return waiting;
 }
 
-PyObject *
+/* What was given.  NULL: an exception is set, perhaps the one that was given. */
+static PyObject *
 outcome(PoolWaiter *self)
 {
     PyObject *error = self->error;
@@ -250,22 +253,216 @@ set_slot(PyObject **slot, PyObject *value)
     Py_XDECREF(before);
 }
 
-int
-is_at_rest(const State *state, PyObject *holder)
+void
+drop_taken(Taken *taken)
 {
-    PyObject *runner = Py_XNewRef(SLOT(state, holder, holder_runner)), *answer;
-    int rests;
+    Py_CLEAR(taken->holder);
+    Py_CLEAR(taken->connection);
+}
 
-    if (runner == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "runner");
+int
+read_clock(const State *state, double *now)
+{
+    PyObject *answer;
+
+#ifdef __linux__ /* there time.monotonic does nothing else, and makes an object of it */
+    struct timespec read;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &read) == 0) {
+        *now = (double)(read.tv_sec * 1000000000LL + read.tv_nsec) / 1e9;
+        return 0;
+    }
+#endif
+    answer = PyObject_CallNoArgs(state->monotonic);
+    *now = answer == NULL ? -1.0 : PyFloat_AsDouble(answer);
+    Py_XDECREF(answer);
+    return *now == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* ---- A connection is examined ---- */
+
+/* What stands in a slot of a holder, a new reference; NULL: an exception is set. */
+static inline PyObject *
+get_slot(PyObject **slot, const char *name)
+{
+    if (*slot == NULL) {
+        PyErr_SetString(PyExc_AttributeError, name);
+    }
+    return Py_XNewRef(*slot);
+}
+
+/* As a number of seconds; takes over the reference, NULL: an exception is set.  -1: one is set. */
+static int
+to_seconds(PyObject *value, double *seconds)
+{
+    *seconds = value == NULL ? -1.0 : PyFloat_AsDouble(value);
+    Py_XDECREF(value);
+    return *seconds == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* As a truth; the same. */
+static inline int
+to_truth(PyObject *value)
+{
+    int truth = value == Py_True    ? 1
+                : value == Py_False ? 0
+                : value == NULL     ? -1
+                                    : PyObject_IsTrue(value);
+
+    Py_XDECREF(value);
+    return truth;
+}
+
+/* What stands in a slot of a holder as seconds or as a truth.  -1: an exception is set. */
+static inline int
+slot_seconds(PyObject **slot, const char *name, double *seconds)
+{
+    if (*slot != NULL && PyFloat_CheckExact(*slot)) {
+        *seconds = PyFloat_AS_DOUBLE(*slot);
+        return 0;
+    }
+    return to_seconds(get_slot(slot, name), seconds);
+}
+
+static inline int
+slot_truth(PyObject **slot, const char *name)
+{
+    return *slot == Py_False ? 0 : to_truth(get_slot(slot, name));
+}
+
+/* The time; 0 where no rule asks for it. */
+static int
+read_needed_clock(const State *state, LeaseQueue *self, PyObject *holder, double *now)
+{
+    double expires_at;
+
+    *now = 0.0;
+    if (slot_seconds(&SLOT(state, holder, holder_expires_at), "expires_at", &expires_at) < 0) {
         return -1;
     }
-    answer = PyObject_CallOneArg(state->nothing_to_end, runner);
-    rests = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    Py_XDECREF(answer);
-    Py_DECREF(runner);
-    return rests;
+    if (isinf(expires_at) && isinf(self->max_age) && isinf(self->ping_after) &&
+        !self->records_times) {
+        return 0;
+    }
+    return read_clock(state, now);
 }
+
+/* The functions below return FAILED when an exception is set. */
+
+/* LENDABLE or UNCLEAN: a transaction may be open, or more than that. */
+static Verdict
+examine_rest(const State *state, PyObject *runner)
+{
+    int rests = to_truth(PyObject_CallOneArg(state->nothing_to_end, runner));
+
+    return rests < 0 ? FAILED : rests ? LENDABLE : UNCLEAN;
+}
+
+/* Before a caller gets it.  `ages`: it may have become too old. */
+static Verdict
+examine_lent(const State *state, LeaseQueue *self, PyObject *holder, double now, int ages)
+{
+    PyObject *runner = get_slot(&SLOT(state, holder, holder_runner), "runner");
+    Verdict verdict = runner == NULL ? FAILED : examine_rest(state, runner);
+    double expires_at, opened_at, last_usage;
+    int truth;
+
+    if (verdict == UNCLEAN) {
+        truth = to_truth(PyObject_GetAttr(runner, state->names.is_reusable));
+        verdict = truth < 0 ? FAILED : truth ? LENDABLE : LOST;
+    }
+    if (verdict == LENDABLE && ages) {
+        if (slot_seconds(&SLOT(state, holder, holder_expires_at), "expires_at", &expires_at) < 0 ||
+            slot_seconds(&SLOT(state, holder, holder_opened_at), "opened_at", &opened_at) < 0) {
+            verdict = FAILED;
+        }
+        else if (now >= expires_at || now - opened_at > self->max_age) {
+            verdict = EXPIRED;
+        }
+    }
+    if (verdict == LENDABLE) {
+        truth = slot_truth(&SLOT(state, holder, holder_never_acquired), "never_acquired");
+        if (truth != 0) {
+            verdict = truth < 0 ? FAILED : LENDABLE; /* it was checked when it was opened */
+        }
+        else if (isinf(self->ping_after)) {
+            verdict = self->has_check ? CHECK : LENDABLE;
+        }
+        else if (to_seconds(PyObject_GetAttr(runner, state->names.last_usage), &last_usage) < 0) {
+            verdict = FAILED;
+        }
+        else if (now - last_usage >= self->ping_after) {
+            verdict = PING;
+        }
+        else {
+            verdict = self->has_check ? CHECK : LENDABLE;
+        }
+    }
+    Py_XDECREF(runner);
+    return verdict;
+}
+
+static Verdict
+examine_available(const State *state, LeaseQueue *self, PyObject *holder, double now)
+{
+    return examine_lent(state, self, holder, now, 1);
+}
+
+static Verdict
+examine_handed_over(const State *state, LeaseQueue *self, PyObject *holder, double now)
+{
+    PyObject *key, *found;
+
+    if (!self->is_open) {
+        key = get_slot(&SLOT(state, holder, holder_key), "key");
+        found = key == NULL ? NULL : PyDict_GetItemWithError(self->holders, key);
+        Py_XDECREF(key);
+        if (found != holder) { /* (only compared) */
+            return PyErr_Occurred() ? FAILED : LOST;
+        }
+    }
+    return examine_lent(state, self, holder, now, 0);
+}
+
+static Verdict
+examine_kept(const State *state, LeaseQueue *self, PyObject *holder, double now)
+{
+    double expires_at;
+    int must_close;
+
+    if (!self->is_open) {
+        return CLOSING;
+    }
+    must_close = slot_truth(&SLOT(state, holder, holder_must_close), "must_close");
+    if (must_close != 0) {
+        return must_close < 0 ? FAILED : DRAINED;
+    }
+    if (0 < self->maxsize && self->maxsize < PyDict_GET_SIZE(self->holders)) {
+        return SURPLUS;
+    }
+    if (slot_seconds(&SLOT(state, holder, holder_expires_at), "expires_at", &expires_at) < 0) {
+        return FAILED;
+    }
+    return now >= expires_at ? EXPIRED : LENDABLE;
+}
+
+static Verdict
+examine_released(const State *state, LeaseQueue *self, PyObject *holder, double now)
+{
+    PyObject *runner = get_slot(&SLOT(state, holder, holder_runner), "runner");
+    Verdict verdict = UNCLEAN;
+
+    if (runner == NULL) {
+        return FAILED;
+    }
+    if (!self->resets_sessions) {
+        verdict = examine_rest(state, runner);
+    }
+    Py_DECREF(runner);
+    return verdict == LENDABLE ? examine_kept(state, self, holder, now) : verdict;
+}
+
+/* ---- Connections change hands ---- */
 
 /* Take the holder that is first in the row; NULL: an exception is set. */
 static PyObject *
@@ -298,38 +495,111 @@ is_at_home(const State *state, LeaseQueue *self)
 static inline int
 is_complete(const LeaseQueue *self)
 {
-    return self->is_open && PyDict_GET_SIZE(self->holders) == self->capacity;
+    return self->is_open && !self->is_watched &&
+           PyDict_GET_SIZE(self->holders) == self->capacity;
 }
 
-PyObject *
-try_acquire(const State *state, LeaseQueue *self)
+int
+is_direct(const State *state, LeaseQueue *self)
 {
-    Py_ssize_t available = self->is_open ? count_available(self) : 0;
-    PyObject *holder, *connection, *done;
-    int fits;
+    return self->is_open && !self->is_watched ? is_at_home(state, self) : 0;
+}
 
-    if (available <= 0 || is_at_home(state, self) <= 0 ||
-        (holder = take_holder(state, self)) == NULL) {
-        return NULL;
+/* It is acquired from now on.  -1: an exception is set. */
+static int
+record_acquired(const State *state, LeaseQueue *self, PyObject *holder, double now)
+{
+    self->requests++;
+    set_slot(&SLOT(state, holder, holder_connection), Py_None);
+    if (self->records_times) {
+        PyObject *acquired_at = PyFloat_FromDouble(now);
+
+        if (acquired_at == NULL) {
+            return -1;
+        }
+        set_slot(&SLOT(state, holder, holder_acquired_at), acquired_at);
+        Py_DECREF(acquired_at);
+        set_slot(&SLOT(state, holder, holder_is_reported), Py_False);
     }
-    fits = held_connection(state, holder) == NULL ? 0 : is_at_rest(state, holder);
-    connection = fits > 0 ? Py_XNewRef(held_connection(state, holder)) : NULL;
-    if (connection != NULL) {
-        self->requests++;
-        set_slot(&SLOT(state, holder, holder_connection), Py_None);
+    return 0;
+}
+
+/* Put a holder back to where it was taken from; an exception that is set stays set. */
+static void
+put_holder_back(LeaseQueue *self, PyObject *holder)
+{
+    Raised raised = set_aside();
+    PyObject *done = PyObject_CallOneArg(self->appendleft, holder);
+
+    if (done == NULL) {
+        PyErr_WriteUnraisable(self->available);
+    }
+    Py_XDECREF(done);
+    put_back(raised);
+}
+
+Verdict
+try_acquire(const State *state, LeaseQueue *self, Taken *taken)
+{
+    Py_ssize_t available;
+
+    while ((available = count_available(self)) > 0) {
+        PyObject *holder = take_holder(state, self), *connection;
+        Verdict verdict = FAILED;
+        double now;
+
+        if (holder == NULL) {
+            return FAILED;
+        }
+        connection = Py_XNewRef(held_connection(state, holder));
+        if (connection == NULL) {
+            Py_DECREF(holder);
+            continue;
+        }
         set_slot(&SLOT(state, holder, holder_never_acquired), Py_False);
+        if (read_needed_clock(state, self, holder, &now) == 0) {
+            verdict = examine_available(state, self, holder, now);
+        }
+        if (verdict != FAILED && record_acquired(state, self, holder, now) < 0) {
+            self->requests--;
+            set_slot(&SLOT(state, holder, holder_connection), connection);
+            verdict = FAILED;
+        }
+        *taken = (Taken){holder, connection};
+        if (verdict == FAILED) {
+            put_holder_back(self, holder);
+            drop_taken(taken);
+        }
+        else if ((available = count_available(self)) < self->least_available) {
+            self->least_available = available;
+        }
+        return verdict;
     }
-    else {
-        Raised raised = set_aside();
+    return available < 0 ? FAILED : UNKNOWN;
+}
 
-        done = PyObject_CallOneArg(self->appendleft, holder);
-        if (done != NULL) {
-            Py_DECREF(done);
-            put_back(raised);
+Verdict
+collect(const State *state, LeaseQueue *self, PoolWaiter *waiter, double now, Taken *taken)
+{
+    Verdict verdict = FAILED;
+
+    *taken = (Taken){.connection = outcome(waiter)};
+    if (taken->connection != NULL) {
+        taken->holder = Py_XNewRef(waiter->holder);
+        if (taken->holder != NULL) {
+            verdict = examine_handed_over(state, self, taken->holder, now);
+        }
+        else {
+            PyErr_SetString(PyExc_RuntimeError, "nothing was given yet");
         }
     }
-    Py_DECREF(holder);
-    return connection;
+    if (verdict == FAILED) {
+        drop_taken(taken);
+    }
+    else if (verdict != LOST) { /* that a new one is lost is an error */
+        set_slot(&SLOT(state, taken->holder, holder_never_acquired), Py_False);
+    }
+    return verdict;
 }
 
 /* Give a connection to the oldest waiter, 1, or keep it, 0; -1: an exception is set. */
@@ -338,6 +608,7 @@ make_available(const State *state, LeaseQueue *self, PyObject *holder, PyObject 
 {
     PoolWaiter *waiter = pop_waiter(state, self, LLONG_MAX);
     PyObject *runner, *done = NULL;
+    double now = 0.0;
 
     if (waiter == NULL) {
         if (PyErr_Occurred()) {
@@ -348,15 +619,14 @@ make_available(const State *state, LeaseQueue *self, PyObject *holder, PyObject 
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
-    self->requests++;
-    set_slot(&SLOT(state, holder, holder_connection), Py_None);
+    if ((self->records_times && read_clock(state, &now) < 0) ||
+        record_acquired(state, self, holder, now) < 0) {
+        PyErr_WriteUnraisable(holder); /* when it was acquired is of less importance */
+    }
     set_slot(&waiter->holder, holder);
     set_slot(&waiter->connection, connection);
-    runner = Py_XNewRef(SLOT(state, holder, holder_runner));
-    if (runner == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "runner");
-    }
-    else {
+    runner = get_slot(&SLOT(state, holder, holder_runner), "runner");
+    if (runner != NULL) {
         PyObject *args[2] = {runner, waiter->waiter};
 
         done = PyObject_Vectorcall(state->wake_next, args, 2, NULL);
@@ -367,34 +637,40 @@ make_available(const State *state, LeaseQueue *self, PyObject *holder, PyObject 
     return done == NULL ? -1 : 1;
 }
 
-int
+Verdict
 try_release(const State *state, LeaseQueue *self, PyObject *connection)
 {
     PyObject *key, *holder;
-    int fits = 0;
+    Verdict verdict = FAILED;
+    double now;
 
-    if (!self->is_open) {
-        return 0;
+    if (!self->is_open || self->is_watched) {
+        return UNKNOWN;
     }
     key = PyLong_FromVoidPtr(connection); /* its id() */
     if (key == NULL) {
-        return -1;
+        return FAILED;
     }
     holder = PyDict_GetItemWithError(self->holders, key);
     Py_DECREF(key);
     if (holder == NULL || !IS_OWNED(state, holder, holder)) {
-        return PyErr_Occurred() ? -1 : 0;
+        return PyErr_Occurred() ? FAILED : UNKNOWN;
+    }
+    if (held_connection(state, holder) != NULL) {
+        return UNKNOWN; /* nobody has it */
     }
     Py_INCREF(holder);
-    if (held_connection(state, holder) == NULL) {
-        fits = is_at_rest(state, holder);
+    if (read_needed_clock(state, self, holder, &now) == 0) {
+        verdict = examine_released(state, self, holder, now);
     }
-    if (fits > 0) {
+    if (verdict == LENDABLE) {
         set_slot(&SLOT(state, holder, holder_never_acquired), Py_False);
-        fits = make_available(state, self, holder, connection) < 0 ? -1 : 1;
+        if (make_available(state, self, holder, connection) < 0) {
+            verdict = FAILED;
+        }
     }
     Py_DECREF(holder);
-    return fits;
+    return verdict;
 }
 
 /* Somebody has come into the queue: what a finalizer released just before found nobody.  -1: an
@@ -449,8 +725,7 @@ try_enqueue(const State *state, LeaseQueue *self)
     PoolWaiter *waiter;
     int waits;
 
-    if (available != 0 || !is_complete(self) || is_at_home(state, self) <= 0 ||
-        (waiter = enqueue(state, self, 0)) == NULL) {
+    if (available != 0 || !is_complete(self) || (waiter = enqueue(state, self, 0)) == NULL) {
         return NULL;
     }
     /* While the waiter was made a finalizer may have closed a connection, or the pool. */
@@ -467,20 +742,110 @@ try_enqueue(const State *state, LeaseQueue *self)
 
 /* ---- LeaseQueue ---- */
 
+/* A verdict for Python. */
+static PyObject *
+from_verdict(const State *state, Verdict verdict)
+{
+    return verdict == FAILED ? NULL : Py_NewRef(state->verdicts[verdict]);
+}
+
+/* The same with what was taken, the references to which it takes over, in a tuple; None for
+ * UNKNOWN. */
+static PyObject *
+from_taken(const State *state, Verdict verdict, Taken *taken)
+{
+    PyObject *tuple;
+
+    if (verdict == FAILED || verdict == UNKNOWN) {
+        return verdict == FAILED ? NULL : Py_NewRef(Py_None);
+    }
+    tuple = PyTuple_Pack(3, taken->holder, taken->connection, state->verdicts[verdict]);
+    drop_taken(taken);
+    return tuple;
+}
+
+static PyObject *
+LeaseQueue_is_direct(LeaseQueue *self, PyObject *Py_UNUSED(ignored))
+{
+    int direct = is_direct(PyType_GetModuleState(Py_TYPE(self)), self);
+
+    return direct < 0 ? NULL : PyBool_FromLong(direct);
+}
+
+/* Call one of the functions that examine a holder, of which Python gives the time. */
+static PyObject *
+examine(LeaseQueue *self, PyObject *const *args, Py_ssize_t nargs,
+        Verdict (*function)(const State *, LeaseQueue *, PyObject *, double))
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    double now;
+
+    if (nargs != 2 || !IS_OWNED(state, args[0], holder)) {
+        PyErr_SetString(PyExc_TypeError, "takes a ConnectionHolder and a time");
+        return NULL;
+    }
+    if (to_seconds(Py_NewRef(args[1]), &now) < 0) {
+        return NULL;
+    }
+    return from_verdict(state, function(state, self, args[0], now));
+}
+
+static PyObject *
+LeaseQueue_examine_available(LeaseQueue *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return examine(self, args, nargs, examine_available);
+}
+
+static PyObject *
+LeaseQueue_examine_handed_over(LeaseQueue *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return examine(self, args, nargs, examine_handed_over);
+}
+
+static PyObject *
+LeaseQueue_examine_released(LeaseQueue *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return examine(self, args, nargs, examine_released);
+}
+
+static PyObject *
+LeaseQueue_examine_kept(LeaseQueue *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return examine(self, args, nargs, examine_kept);
+}
+
 static PyObject *
 LeaseQueue_try_acquire(LeaseQueue *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *connection = try_acquire(PyType_GetModuleState(Py_TYPE(self)), self);
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    Taken taken = {NULL, NULL};
 
-    return connection == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : connection;
+    return from_taken(state, try_acquire(state, self, &taken), &taken);
+}
+
+static PyObject *
+LeaseQueue_collect(LeaseQueue *self, PyObject *waiter)
+{
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
+    Taken taken = {NULL, NULL};
+    double now;
+
+    if (!Py_IS_TYPE(waiter, state->pool_waiter_type)) {
+        PyErr_SetString(PyExc_TypeError, "collect takes a PoolWaiter");
+        return NULL;
+    }
+    if (read_clock(state, &now) < 0) {
+        return NULL;
+    }
+    return from_taken(state, collect(state, self, (PoolWaiter *)waiter, now, &taken), &taken);
 }
 
 static PyObject *
 LeaseQueue_try_release(LeaseQueue *self, PyObject *connection)
 {
-    int released = try_release(PyType_GetModuleState(Py_TYPE(self)), self, connection);
+    const State *state = PyType_GetModuleState(Py_TYPE(self));
 
-    return released < 0 ? NULL : PyBool_FromLong(released);
+    return from_verdict(state, try_release(state, self, connection));
 }
 
 static PyObject *
@@ -662,12 +1027,19 @@ LeaseQueue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->popleft = popleft;
     self->thread = PyThread_get_thread_ident();
     self->capacity = -1;
+    self->max_age = self->ping_after = Py_HUGE_VAL;
     return (PyObject *)self;
 }
 
 static PyMethodDef LeaseQueue_methods[] = {
     {"record_wait", METHOD(LeaseQueue_record_wait), METH_O, NULL},
+    {"is_direct", METHOD(LeaseQueue_is_direct), METH_NOARGS, NULL},
+    {"examine_available", METHOD(LeaseQueue_examine_available), METH_FASTCALL, NULL},
+    {"examine_handed_over", METHOD(LeaseQueue_examine_handed_over), METH_FASTCALL, NULL},
+    {"examine_released", METHOD(LeaseQueue_examine_released), METH_FASTCALL, NULL},
+    {"examine_kept", METHOD(LeaseQueue_examine_kept), METH_FASTCALL, NULL},
     {"try_acquire", METHOD(LeaseQueue_try_acquire), METH_NOARGS, NULL},
+    {"collect", METHOD(LeaseQueue_collect), METH_O, NULL},
     {"try_release", METHOD(LeaseQueue_try_release), METH_O, NULL},
     {"make_available", METHOD(LeaseQueue_make_available), METH_FASTCALL, NULL},
     {"enqueue", METHOD(LeaseQueue_enqueue), METH_VARARGS | METH_KEYWORDS, NULL},
@@ -683,7 +1055,15 @@ static PyMemberDef LeaseQueue_members[] = {
     {"waiting", T_PYSSIZET, offsetof(LeaseQueue, waiting), READONLY, NULL},
     {"newest_ticket", T_LONGLONG, offsetof(LeaseQueue, newest_ticket), READONLY, NULL},
     {"is_open", T_BOOL, offsetof(LeaseQueue, is_open), 0, NULL},
+    {"is_watched", T_BOOL, offsetof(LeaseQueue, is_watched), 0, NULL},
+    {"maxsize", T_PYSSIZET, offsetof(LeaseQueue, maxsize), 0, NULL},
     {"capacity", T_PYSSIZET, offsetof(LeaseQueue, capacity), 0, NULL},
+    {"max_age", T_DOUBLE, offsetof(LeaseQueue, max_age), 0, NULL},
+    {"ping_after", T_DOUBLE, offsetof(LeaseQueue, ping_after), 0, NULL},
+    {"has_check", T_BOOL, offsetof(LeaseQueue, has_check), 0, NULL},
+    {"resets_sessions", T_BOOL, offsetof(LeaseQueue, resets_sessions), 0, NULL},
+    {"records_times", T_BOOL, offsetof(LeaseQueue, records_times), 0, NULL},
+    {"least_available", T_PYSSIZET, offsetof(LeaseQueue, least_available), 0, NULL},
     {"requests", T_PYSSIZET, offsetof(LeaseQueue, requests), 0, NULL},
     {"waited", T_PYSSIZET, offsetof(LeaseQueue, waited), 0, NULL},
     {"wait_time", T_DOUBLE, offsetof(LeaseQueue, wait_time), 0, NULL},

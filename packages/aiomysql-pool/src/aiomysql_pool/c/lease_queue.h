@@ -20,12 +20,26 @@ typedef struct {
     Py_ssize_t waiting;
     long long newest_ticket;
     unsigned long thread; /* the one that it was made in */
+    Py_ssize_t maxsize;
     Py_ssize_t capacity;
+    Py_ssize_t least_available;
     Py_ssize_t requests;
     Py_ssize_t waited;
+    double max_age;
+    double ping_after;
     double wait_time;
     char is_open;
+    char is_watched;
+    char has_check;
+    char resets_sessions;
+    char records_times;
 } LeaseQueue;
+
+/* What a caller gets: references. */
+typedef struct {
+    PyObject *holder;
+    PyObject *connection;
+} Taken;
 
 struct PoolWaiter {
     PyObject_HEAD
@@ -42,23 +56,33 @@ struct PoolWaiter {
 extern PyType_Spec LeaseQueue_spec;
 extern PyType_Spec PoolWaiter_spec;
 
-/* As the methods of LeaseQueue.  They return 1 or a new reference when that was done; 0 or, with
- * no exception set, NULL when more is to be done than that; -1 or NULL: an exception is set. */
-PyObject *try_acquire(const State *state, LeaseQueue *self);
-int try_release(const State *state, LeaseQueue *self, PyObject *connection);
+/* As the methods of LeaseQueue. */
+
+/* -1: an exception is set. */
+int is_direct(const State *state, LeaseQueue *self);
+
+/* `taken` is filled in unless it returns FAILED or, with nothing available, UNKNOWN. */
+Verdict try_acquire(const State *state, LeaseQueue *self, Taken *taken);
+
+/* The same, of what a waiter was given; `now`: the time.  FAILED: perhaps with the exception that
+ * it was given. */
+Verdict collect(const State *state, LeaseQueue *self, PoolWaiter *waiter, double now,
+                Taken *taken);
+
+Verdict try_release(const State *state, LeaseQueue *self, PyObject *connection);
+
+/* NULL with no exception set: the pool is to be asked. */
 PoolWaiter *try_enqueue(const State *state, LeaseQueue *self);
+
+/* The time, as time.monotonic gives it.  -1: an exception is set. */
+int read_clock(const State *state, double *now);
+
+void drop_taken(Taken *taken);
 
 /* Take out a waiter, if it is in the queue. */
 void discard(LeaseQueue *self, PoolWaiter *waiter);
 
 /* Whether nothing was given to the waiter yet.  -1: an exception is set. */
 int is_waiting(const State *state, PoolWaiter *waiter);
-
-/* What was given.  NULL: an exception is set, perhaps the one that was given. */
-PyObject *outcome(PoolWaiter *self);
-
-/* Whether the connection of `holder`, a ConnectionHolder, can change hands without more ado.  -1:
- * an exception is set. */
-int is_at_rest(const State *state, PyObject *holder);
 
 #endif

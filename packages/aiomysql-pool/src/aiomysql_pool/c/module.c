@@ -48,6 +48,26 @@ import_objects(State *state)
 }
 
 static int
+import_verdicts(State *state)
+{
+    static const char *const texts[VERDICT_COUNT] = {
+#define X(name) #name,
+        VERDICTS(X)
+#undef X
+    };
+    PyObject *type = import_name("aiomysql_pool.verdict", "Verdict");
+
+    for (int i = 0; type != NULL && i < VERDICT_COUNT; i++) {
+        state->verdicts[i] = PyObject_GetAttrString(type, texts[i]);
+        if (state->verdicts[i] == NULL) {
+            Py_CLEAR(type);
+        }
+    }
+    Py_XDECREF(type);
+    return type == NULL ? -1 : 0;
+}
+
+static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
@@ -59,8 +79,9 @@ module_exec(PyObject *module)
             return -1;
         }
     }
-    /* (ConnectionHolder's module uses nothing of this one.) */
-    if (import_objects(state) < 0 || find_owned_slots(&state->owners, &state->offsets) < 0) {
+    /* (The modules of Verdict and ConnectionHolder use nothing of this one.) */
+    if (import_objects(state) < 0 || import_verdicts(state) < 0 ||
+        find_owned_slots(&state->owners, &state->offsets) < 0) {
         return -1;
     }
     if ((state->pool_waiter_type = add_type(module, &PoolWaiter_spec)) == NULL ||
@@ -85,6 +106,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 #define X(name) Py_VISIT(state->name);
     STATE_OBJECTS(X)
 #undef X
+    for (int i = 0; i < VERDICT_COUNT; i++) {
+        Py_VISIT(state->verdicts[i]);
+    }
     return owners_traverse(&state->owners, visit, arg);
 }
 
@@ -97,6 +121,9 @@ module_clear(PyObject *module)
     STATE_OBJECTS(X)
 #undef X
     owners_clear(&state->owners);
+    for (int i = 0; i < VERDICT_COUNT; i++) {
+        Py_CLEAR(state->verdicts[i]);
+    }
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(((PyObject **)&state->names)[i]);
     }

@@ -11,12 +11,22 @@
 
 #define SLOT_OWNERS(X) X(holder, "aiomysql_pool.holder", "ConnectionHolder")
 
-#define SLOTS(X) X(holder, connection) X(holder, never_acquired) X(holder, runner)
+#define SLOTS(X)                                                                                   \
+    X(holder, acquired_at)                                                                         \
+    X(holder, connection)                                                                          \
+    X(holder, expires_at)                                                                          \
+    X(holder, is_reported)                                                                         \
+    X(holder, key)                                                                                 \
+    X(holder, must_close)                                                                          \
+    X(holder, never_acquired)                                                                      \
+    X(holder, opened_at)                                                                           \
+    X(holder, runner)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
-#define NAMES(X) X(arm) X(armed) X(close) X(fire) X(throw) X(value)
+#define NAMES(X)                                                                                   \
+    X(arm) X(armed) X(close) X(fire) X(is_reusable) X(last_usage) X(throw) X(value)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -26,8 +36,22 @@ typedef struct {
 
 enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
+/* See verdict.py. */
+#define VERDICTS(X)                                                                                \
+    X(UNKNOWN) X(LENDABLE) X(LOST) X(EXPIRED) X(PING) X(CHECK) X(UNCLEAN) X(CLOSING) X(DRAINED)    \
+    X(SURPLUS)
+
+typedef enum {
+    FAILED = -1, /* an exception is set */
+#define X(name) name,
+    VERDICTS(X)
+#undef X
+    VERDICT_COUNT,
+} Verdict;
+
 typedef struct {
     Names names;
+    PyObject *verdicts[VERDICT_COUNT]; /* the members of Verdict in Python */
     Owners owners;
     Offsets offsets;
     RunningLoop running_loop;

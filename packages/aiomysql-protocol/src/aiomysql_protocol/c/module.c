@@ -7,13 +7,14 @@
 #include "login/handshake.h"
 #include "rows/containers.h"
 #include "rows/decoder.h"
+#include "session_state.h"
 #include "sql/statements.h"
 #include "values/literals.h"
 #include "values/parameters.h"
 #include "values/row_literals.h"
 #include "wire/payloads.h"
 
-enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
+#include <stddef.h>
 
 DEFINE_SLOTS(SLOT_OWNERS, SLOTS)
 
@@ -24,10 +25,9 @@ find_all_slots(State *state)
 }
 
 static const char *const name_texts[NAME_COUNT] = {
-    "prefixes",
-    "new_result",
-    "binary",
-    "for_binary",
+#define X(name) #name,
+    NAMES(X)
+#undef X
 };
 
 static int
@@ -44,26 +44,42 @@ intern_names(State *state)
     return 0;
 }
 
-/* What the modules have that this one's functions use.  They take nothing from this one, which they
- * would find half made.  -1: an exception is set. */
+/* What the modules have that this one's functions use, and where in the state it is kept.  They take
+ * nothing from this one, which they would find half made. */
+static const struct {
+    size_t offset;
+    const char *module;
+    const char *name;
+} imports[] = {
+    {offsetof(State, checked_plans), "aiomysql_protocol.rows.cells", "checked_plans"},
+    {offsetof(State, general_reader), "aiomysql_protocol.rows.cells", "general_reader"},
+    {offsetof(State, decimal), "aiomysql_protocol.rows.cells", "exact_decimal"},
+    {offsetof(State, checked_binary_plans), "aiomysql_protocol.rows.binary_cells",
+     "checked_binary_plans"},
+    {offsetof(State, general_binary_reader), "aiomysql_protocol.rows.binary_cells",
+     "general_binary_reader"},
+    {offsetof(State, malformed), "aiomysql_protocol.wire.errors", "malformed"},
+    {offsetof(State, malformed_packet), "aiomysql_protocol.wire.errors", "MalformedPacket"},
+    {offsetof(State, ok_type), "aiomysql_protocol.wire.packets", "Ok"},
+    {offsetof(State, parse_ok), "aiomysql_protocol.wire.packets", "parse_ok"},
+    {offsetof(State, decimal_type), "decimal", "Decimal"},
+    {offsetof(State, mysql_error), "pymysql.err", "MySQLError"},
+};
+
+/* -1: an exception is set. */
 static int
 import_objects(State *state)
 {
     PyObject *deque;
 
-    if ((state->checked_plans = import_name("aiomysql_protocol.rows.cells", "checked_plans")) ==
-            NULL ||
-        (state->general_reader = import_name("aiomysql_protocol.rows.cells", "general_reader")) ==
-            NULL ||
-        (state->decimal = import_name("aiomysql_protocol.rows.cells", "exact_decimal")) == NULL ||
-        (state->checked_binary_plans =
-             import_name("aiomysql_protocol.rows.binary_cells", "checked_binary_plans")) == NULL ||
-        (state->general_binary_reader =
-             import_name("aiomysql_protocol.rows.binary_cells", "general_binary_reader")) == NULL ||
-        (state->malformed = import_name("aiomysql_protocol.wire.errors", "malformed")) == NULL ||
-        (state->ok_type = import_name("aiomysql_protocol.wire.packets", "Ok")) == NULL ||
-        (state->decimal_type = import_name("decimal", "Decimal")) == NULL ||
-        (state->error = import_name("pymysql.err", "Error")) == NULL ||
+    for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++) {
+        PyObject *object = import_name(imports[i].module, imports[i].name);
+        if (object == NULL) {
+            return -1;
+        }
+        *(PyObject **)((char *)state + imports[i].offset) = object;
+    }
+    if ((state->no_ok = PyObject_CallNoArgs(state->ok_type)) == NULL ||
         (deque = import_name("collections", "deque")) == NULL) {
         return -1;
     }
@@ -85,6 +101,8 @@ static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
+    PyObject *functions;
+    int failed;
 
     if (intern_names(state) < 0 || (state->null = PyUnicode_InternFromString("NULL")) == NULL ||
         import_objects(state) < 0) {
@@ -94,18 +112,22 @@ module_exec(PyObject *module)
         (state->binary_decoder_type = add_type(module, &BinaryRowDecoder_spec)) == NULL ||
         (state->payload_type = add_type(module, &LongPayload_spec)) == NULL ||
         (state->exchange_state_type = add_type(module, &ExchangeState_spec)) == NULL ||
-        (state->result_state_type = add_type(module, &ResultState_spec)) == NULL) {
+        (state->result_state_type = add_type(module, &ResultState_spec)) == NULL ||
+        (state->session_state_type = add_type(module, &SessionState_spec)) == NULL) {
         return -1;
     }
-    return 0;
+    functions = session_functions();
+    failed = functions == NULL || PyModule_AddObjectRef(module, "session_functions", functions) < 0;
+    Py_XDECREF(functions);
+    return failed ? -1 : 0;
 }
 
 #define STATE_OBJECTS(X)                                                                           \
     X(decoder_type) X(binary_decoder_type) X(payload_type) X(exchange_state_type)                  \
-    X(result_state_type) X(checked_plans) X(general_reader) X(checked_binary_plans)                \
-    X(general_binary_reader) X(malformed) X(decimal) X(decimal_type) X(error) X(ok_type)           \
-    X(response_type) X(deque_append) X(deque_popleft) X(null)                                      \
-    X(kinds[0].type) X(kinds[0].new_result) X(kinds[1].type) X(kinds[1].new_result)
+    X(result_state_type) X(session_state_type) X(checked_plans) X(general_reader)                  \
+    X(checked_binary_plans) X(general_binary_reader) X(malformed) X(malformed_packet)              \
+    X(mysql_error) X(decimal) X(decimal_type) X(ok_type) X(no_ok) X(parse_ok) X(deque_append)      \
+    X(deque_popleft) X(general_execution) X(null)
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
@@ -140,15 +162,13 @@ module_free(void *module)
 }
 
 static PyMethodDef module_methods[] = {
-    {"dict_rows", METHOD(dict_rows), METH_FASTCALL, "See text.dict_rows."},
+    {"encode_execution", METHOD(encode_execution), METH_FASTCALL,
+     "See prepared.encode_execution."},
+    {"encode_query", METHOD(encode_query), METH_FASTCALL, "See query.encode_query."},
     {"drain_rows", drain_rows, METH_O, "See text.drain_rows."},
     {"literals", METHOD(literals), METH_FASTCALL, "See literals.literals."},
     {"pack_parameters", pack_parameters, METH_O, "See parameters.pack_parameters."},
-    {"quick_response", METHOD(quick_response), METH_FASTCALL, "See session.quick_response."},
     {"read_greeting", read_greeting, METH_O, "See handshake.read_greeting."},
-    {"start_execution", METHOD(start_execution), METH_FASTCALL,
-     "See prepared.start_execution."},
-    {"start_query", METHOD(start_query), METH_FASTCALL, "See query.start_query."},
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
@@ -176,6 +196,14 @@ static PyModuleDef module_def = {
     .m_clear = module_clear,
     .m_free = module_free,
 };
+
+State *
+state_of(PyObject *object)
+{
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(object), &module_def);
+
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
 
 PyMODINIT_FUNC
 PyInit__speedups(void)

@@ -16,31 +16,30 @@ unused_datetime(void)
 }
 
 #define SLOT_OWNERS(X)                                                                             \
-    X(session, "aiomysql_protocol.session", "Session")                                             \
-    X(prepared, "aiomysql_protocol.commands.prepared", "ServerStatement")
+    X(prepared, "aiomysql_protocol.commands.prepared", "ServerStatement")                          \
+    X(writer, "aiomysql_protocol.values.parameters", "ParameterWriter")                            \
+    X(query, "aiomysql_protocol.commands.query", "Query")                                          \
+    X(execute, "aiomysql_protocol.commands.prepared", "Execute")                                   \
+    X(result, "aiomysql_protocol.commands.query", "Result")
 
 #define SLOTS(X)                                                                                   \
-    X(session, _to_send) X(session, columns) X(session, error) X(session, exchanges)               \
-    X(session, server_status)                                                                      \
     X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)    \
-    X(prepared, parameter_count)
+    X(prepared, parameter_count) X(prepared, is_simple) X(writer, is_usual)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
-/* Names of attributes and methods; name_texts has them in the same order. */
+/* Attributes and methods, each interned once per module. */
+#define NAMES(X)                                                                                   \
+    X(_fail_reading) X(_receive_payload) X(_receive_unasked) X(data_to_send) X(fail) X(for_binary) \
+    X(prefixes) X(record_metadata) X(start)
+
 typedef struct {
-    PyObject *prefixes;
-    PyObject *new_result;
-    PyObject *binary;
-    PyObject *for_binary;
+#define X(name) PyObject *name;
+    NAMES(X)
+#undef X
 } Names;
 
-/* What is asked of a class of queries. */
-typedef struct {
-    PyTypeObject *type;
-    PyObject *new_result;
-    int binary;
-} QueryKind;
+enum { NAME_COUNT = sizeof(Names) / sizeof(PyObject *) };
 
 typedef struct {
     PyTypeObject *decoder_type;
@@ -48,25 +47,32 @@ typedef struct {
     PyTypeObject *binary_decoder_type;
     PyTypeObject *exchange_state_type;
     PyTypeObject *result_state_type;
+    PyTypeObject *session_state_type;
     PyObject *checked_plans;
     PyObject *general_reader;
     PyObject *checked_binary_plans;
     PyObject *general_binary_reader;
     PyObject *malformed;
+    PyObject *malformed_packet; /* the class of what `malformed` makes */
+    PyObject *mysql_error;      /* pymysql.err.MySQLError */
     PyObject *decimal; /* makes an exact Decimal of a str that holds nothing but a number */
     PyObject *decimal_type;
-    PyObject *error;       /* pymysql.err.Error */
-    PyObject *ok_type;     /* packets.Ok */
-    PyObject *response_type; /* response.Response; NULL before the first one */
+    PyObject *ok_type;       /* packets.Ok */
+    PyObject *no_ok;         /* Ok() */
+    PyObject *parse_ok;
     PyObject *deque_append; /* collections.deque's methods */
     PyObject *deque_popleft;
+    PyObject *general_execution; /* NULL before the first call */
     Names names;
     Owners owners;
     Offsets offsets;
-    QueryKind kinds[2]; /* those met last */
     PyObject *null; /* the literal */
     PyDateTime_CAPI *datetime; /* NULL where datetime is not written in C */
 } State;
+
+/* The state of the module that `object`, of a class derived from one of its types, comes
+ * from.  NULL: an exception is set. */
+State *state_of(PyObject *object);
 
 /* Find the classes whose slots are used, and their offsets.  -1: an exception is set. */
 int find_all_slots(State *state);

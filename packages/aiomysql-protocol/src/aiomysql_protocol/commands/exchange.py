@@ -33,19 +33,8 @@ class Exchange(ExchangeState, ABC):
     #: Bytes of the longest payload that can be a part of its response.
     max_payload: ClassVar[int] = MAX_PAYLOAD
 
-    #: Whether `receive_rows` is to be tried before frames are read one by one.
-    reads_rows: bool = False
-
     #: Whether it may run a statement, and so begin a transaction.
     runs_statement: bool = False
-
-    #: The payload that opens the exchange; empty when the server speaks first.
-    request: bytes = b""
-
-    @property
-    def is_simple(self) -> bool:
-        """Whether its statement is simple, see ``statements.is_simple_statement``."""
-        return False
 
     @property
     def paused(self) -> bool:
@@ -58,10 +47,6 @@ class Exchange(ExchangeState, ABC):
 
         An ERR packet ends the exchange with `error`; any exception raised here breaks the session.
         """
-
-    def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
-        """Read as many complete row frames as there are; returns the next position."""
-        return position
 
     def out_of_order(self, data: bytes, expected: int) -> Exception:
         """The error for a frame, beginning with `data`, that doesn't carry the number
@@ -133,7 +118,8 @@ class Command(Exchange):
 class Quit(Exchange):
     """COM_QUIT: the server closes the connection and says nothing."""
 
-    request = bytes([COMMAND.COM_QUIT])
+    def __init__(self) -> None:
+        self.request = bytes([COMMAND.COM_QUIT])
 
     def receive(self, payload: bytes | bytearray) -> None:
         if payload[:1] == bytes([ERR_HEADER]):

@@ -14,9 +14,15 @@ from aiomysql_protocol._accelerator import accelerator
 if TYPE_CHECKING:
     from aiomysql_protocol.commands.prepared import ServerStatement
     from aiomysql_protocol.commands.query import Query, Result
-    from aiomysql_protocol.rows.metadata import ColumnCache, MetadataPrefix, ResultMetadata
+    from aiomysql_protocol.rows.metadata import ResultMetadata
     from aiomysql_protocol.session import Session
     from aiomysql_protocol.wire.packets import Ok
+
+#: What an exchange may be reading: something that only its own `receive` knows, payload by payload;
+#: the first packet of a result; the rows of one.
+PAYLOADS = 0
+RESPONSE = 1
+ROWS = 2
 
 
 class ExchangeState:
@@ -30,12 +36,8 @@ class ExchangeState:
     #: Something has come since the last look; who looks sets it to False.
     has_progress: bool = False
 
-    #: Its response may be read by `session.quick_response`.  Without `results` that is an OK
-    #: packet, of which nothing but the status flags is wanted.
-    quick: bool = False
-
-    #: Whether reading pauses when more has come than is to be kept (see `paused`).
-    streamed: bool = False
+    #: The payload that opens the exchange; empty when the server speaks first.
+    request: bytes = b""
 
     session: Session | None = None
 
@@ -48,12 +50,40 @@ class ExchangeState:
     #: Number of the next frame, in whichever direction it goes.
     sequence_id: int = 0
 
-    #: The files that a statement may still be asked for.
+    #: What is read next: PAYLOADS, RESPONSE or ROWS.
+    reading: int = PAYLOADS
+
+    # Of statements.
+
+    #: Whether reading pauses when more has come than is to be kept (see `paused`).
+    streamed: bool = False
+
+    #: Whether its statement is simple, see ``statements.is_simple_statement``.
+    is_simple: bool = False
+
+    #: Whether the rows are binary.
+    binary: bool = False
+
+    #: Whether the rows become dicts.
+    as_dicts: bool = False
+
+    #: Results that are not taken are dropped, and so is what comes.
+    discarding: bool = False
+
+    #: The result that is being read; None between results.
+    result: Result | None = None
+
+    #: That one stands in `results`, or was taken from there.
+    announced: bool = False
+
+    #: Bytes of rows received since the last `take_rows`.
+    stored: int = 0
+
+    #: The files that it may still be asked for.
     local_files: dict[bytes, Any] | None = None
 
-    #: Of binary rows: what `quick_response` matches, as long as `compiled_by` compiles metadata.
-    own_prefixes: list[MetadataPrefix] | None = None
-    compiled_by: ColumnCache | None = None
+    #: For the caller's own use.
+    statement: Any = None
 
     #: The prepared statement that is run.
     own_prepared: ServerStatement
@@ -90,7 +120,7 @@ class ResultState:
     exchange: Query
 
     #: Rows received and not taken yet.
-    rows: list[tuple[Any, ...]]
+    rows: list[Any]
 
 
 PyExchangeState = ExchangeState

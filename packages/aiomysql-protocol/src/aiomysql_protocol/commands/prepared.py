@@ -9,6 +9,7 @@ session changes later.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -21,7 +22,12 @@ from aiomysql_protocol.commands.exchange import Command, Exchange
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.rows.metadata import ColumnCache, MetadataPrefix, ResultMetadata, check_size
 from aiomysql_protocol.sql.statements import is_simple_statement
-from aiomysql_protocol.values.parameters import Parameters, accepted
+from aiomysql_protocol.values.parameters import (
+    NeedsTextError,
+    Parameters,
+    ParameterWriter,
+    accepted,
+)
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import frames
@@ -36,8 +42,8 @@ __all__ = [
     "Prepare",
     "ServerStatement",
     "close_statement",
+    "encode_execution",
     "reset_statement",
-    "start_execution",
 ]
 
 _NO_CURSOR = b"\0"
@@ -67,7 +73,7 @@ class ServerStatement:
     #: Whether it is simple, see ``statements.is_simple_statement``.
     is_simple: bool = field(default=False, compare=False, repr=False)
 
-    #: What `read_response` matches then: the frame that says so, in the metadata's place.
+    #: What `read_response` matches then: that frame, in the metadata's place.
     prefixes: list[MetadataPrefix] | None = field(default=None, compare=False, repr=False)
 
     #: How a request to execute it begins.
@@ -227,39 +233,28 @@ def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
 class Execute(Query):
     """COM_STMT_EXECUTE: runs a prepared statement; its results come as those of a Query do."""
 
-    binary = True
-
     def __init__(
-        self, prepared: ServerStatement, parameters: Parameters, *, streamed: bool = False
+        self,
+        prepared: ServerStatement,
+        parameters: Parameters,
+        streamed: bool = False,
+        as_dicts: bool = False,
     ) -> None:
-        """`parameters`: those that ``prepared.accepts``; `streamed`: see Query."""
+        """`parameters`: those that ``prepared.accepts``; the others: see Query."""
         # Without a call of Query's, whose request is another one: executions are what must be fast.
         number, nulls, types, values = parameters
         head = prepared.head
         # The types are sent each time: so an execution that failed can't leave others in force.
         self.request = head + nulls + _TYPES_FOLLOW + types + values if number else head
-        self._begin(streamed)
+        self._begin(streamed, as_dicts)
+        self.binary = True
+        self.is_simple = prepared.is_simple
         self.own_prepared = prepared
-        self.own_prefixes = prepared.prefixes
-        self.compiled_by = prepared.compiled_by
-
-    @property
-    def is_simple(self) -> bool:
-        return self.own_prepared.is_simple
 
     @property
     def columns(self) -> ColumnCache:
         assert self.session is not None
         return self.session.columns.for_binary
-
-    @property
-    def prefixes(self) -> list[MetadataPrefix]:
-        assert self.session is not None
-        prepared = self.own_prepared
-        columns = self.session.columns.for_binary
-        if prepared.prefixes is not None and prepared.compiled_by is columns:
-            return prepared.prefixes
-        return columns.prefixes
 
     def known_columns(self, count: int) -> ResultMetadata:
         prepared, columns = self.own_prepared, self.columns
@@ -275,35 +270,34 @@ class Execute(Query):
         assert self.session is not None
         if self.session.capabilities & CACHE_METADATA:
             self.own_prepared.record_metadata(metadata, self.columns)
-        else:
-            self.own_prepared.compiled_by = self.columns
-            self.own_prepared.prefixes = self.columns.prefixes
-
-    def _match_metadata(self, buffer: bytearray, position: int, end: int) -> int:
-        unchanged = self.own_prepared.unchanged
-        if (
-            not unchanged
-            or self.sequence_id != 1
-            or not buffer.startswith(unchanged, position, end)
-        ):
-            return super()._match_metadata(buffer, position, end)
-        found = self.own_prepared.metadata
-        assert found is not None
-        self.quick = False
-        self._reading().metadata = self.known_columns(len(found.columns))
-        self.sequence_id = 2
-        self._begin_rows()
-        return position + len(unchanged)
 
 
-def start_execution(
-    session: Session, kind: type[Execute], prepared: ServerStatement, values: tuple[object, ...], /
-) -> tuple[Execute, bytes] | None:
-    """Make a `kind` and start it, as `query.start_query` does, for values in UTF-8 that are of the
-    usual types, and of those that the statement had the last time.
+def encode_execution(
+    writer: ParameterWriter,
+    prepared: ServerStatement,
+    values: Sequence[object],
+    streamed: bool,
+    as_dicts: bool,
+    own_marks: bool,
+    /,
+) -> Execute | None:
+    """The Execute that runs `prepared` with `values`, to be started by `Session.request`.
 
-    None: nothing was done.  So it is in Python.
+    None: the statement must go as text, because a value can't be a parameter or does not mean there
+    what its literal means.  (With `own_marks` it may mean that: the statement came with `?` marks,
+    which are what the server says they are.)
+
+    Raises ProgrammingError for a wrong number of values, and what ``writer.write`` raises.
     """
+    try:
+        parameters = writer.write(values)
+    except NeedsTextError:
+        return None
+    same = (
+        parameters.types == prepared.accepted_last and parameters.number == prepared.parameter_count
+    )
+    if same or prepared.accepts(parameters) or own_marks:
+        return Execute(prepared, parameters, streamed, as_dicts)
     return None
 
 
@@ -331,6 +325,7 @@ def close_statement(session: Session, prepared: ServerStatement) -> None:
     )
 
 
-py_start_execution = start_execution
+# C has it for values of the types that it does not write itself.
+py_encode_execution = general_execution = encode_execution
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    start_execution = _c.start_execution
+    encode_execution = _c.encode_execution

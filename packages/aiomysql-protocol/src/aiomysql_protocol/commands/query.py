@@ -9,18 +9,16 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from pymysql.constants import CR, SERVER_STATUS
+from pymysql.constants import CR
 from pymysql.err import OperationalError
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Exchange
-from aiomysql_protocol.commands.exchange_state import ResultState
-from aiomysql_protocol.commands.response import read_response
+from aiomysql_protocol.commands.exchange_state import PAYLOADS, RESPONSE, ROWS, ResultState
 from aiomysql_protocol.rows.metadata import (
     Column,
     ColumnCache,
     DescriptionItem,
-    MetadataPrefix,
     ResultMetadata,
     check_size,
 )
@@ -39,12 +37,7 @@ from aiomysql_protocol.wire.packets import (
 )
 from aiomysql_protocol.wire.primitives import PayloadReader
 
-if TYPE_CHECKING:
-    from aiomysql_protocol.session import Session
-
-__all__ = ["UNKNOWN_ROW_COUNT", "Query", "Result", "Row", "start_query"]
-
-Row = tuple[Any, ...]
+__all__ = ["UNKNOWN_ROW_COUNT", "Query", "Result", "encode_query"]
 
 #: Bytes of rows that a streamed result holds before the session asks the reader to pause.
 STREAM_HIGH_WATER = 1 << 18
@@ -55,9 +48,8 @@ RESULTS_HIGH_WATER = 256
 #: `affected_rows` of a result set whose rows are not counted yet.
 UNKNOWN_ROW_COUNT = (1 << 64) - 1
 
-_MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
-
-_NO_OK = Ok()
+#: What stands for the packet that ends a result, until it came.
+NO_OK = Ok()
 
 #: The most columns a result set may have (MySQL's own limit is 4096).
 _MOST_COLUMNS = 1 << 16
@@ -128,77 +120,65 @@ class Result(ResultState):
 
 
 class _State(Enum):
-    RESPONSE = auto()  # the first packet of a result
+    """What is read payload by payload."""
+
     COLUMNS = auto()  # column definitions
     LOCAL_FILE = auto()  # it's our turn to send a file
     COLUMNS_EOF = auto()  # the EOF packet behind them, without CLIENT_DEPRECATE_EOF
-    ROWS = auto()
-
-
-_RESPONSE = _State.RESPONSE
 
 
 class Query(Exchange):
     """A statement in the text protocol, with all of its results."""
 
-    reads_rows: bool = True
     runs_statement: bool = True
-
-    #: Class of its results.
-    new_result = Result
 
     #: Name of the file that the server waits for (see `take_file` and `send_file`).
     file_wanted: bytes | None = None
 
-    #: The statement as it was before values were written into it; None: it is as it was.
-    source: bytes | None = None
-
-    #: Whether the rows are binary.
-    binary: bool = False
-
-    _state: _State = _State.RESPONSE
-    _result: Result | None = None  # the one being read, once it has begun
-    _announced: bool = False  # `_result` stands in `results`, or was taken from there
+    _state: _State = _State.COLUMNS
     _column_count: int = 0
     _definitions: list[bytes]
     _size: int = 0  # their bytes
-    _stored: int = 0  # bytes of rows received since the last `take_rows`
-    _discarding: bool = False
 
     def __init__(
         self,
         statement: bytes,
         *,
         streamed: bool = False,
+        as_dicts: bool = False,
         local_files: Mapping[bytes, Any] | None = None,
+        source: str | None = None,
     ) -> None:
         """`local_files`: the files that the server may ask for, each once: name, as it stands in
         the statement -> what `take_file` is to return.
 
+        `source`: the statement as it was before values were written into it.
+
         `streamed`: wake the waiter for each batch of rows instead of for each result, and ask for a
         pause (`paused`) when nobody takes them.  Many results that nobody takes ask for one, too.
+
+        `as_dicts`: make each row a dict, of the values by ``ResultMetadata.keys``.
         """
         self.request = b"\x03" + statement  # COM_QUERY
-        self._begin(streamed)
+        self._begin(streamed, as_dicts)
         if local_files:
             self.local_files = dict(local_files)
+        if source is None:
+            self.is_simple = is_simple_statement(self.request, 1)
+        else:
+            self.is_simple = is_simple_statement(source.encode("utf-8", "replace"), 0)
 
-    def _begin(self, streamed: bool) -> None:
+    def _begin(self, streamed: bool, as_dicts: bool) -> None:
         """Set what every statement is asked for.
 
         In the instance, although most of it is as the class has it: there it is found sooner.
         """
         self.results = []
         self.streamed = streamed
-        self.quick = not streamed
-        self.done = self.has_progress = False
-        self.on_progress = self.local_files = None
-
-    @property
-    def is_simple(self) -> bool:
-        if self.source is not None:
-            return is_simple_statement(self.source, 0)
-        return is_simple_statement(self.request, 1)
+        self.as_dicts = as_dicts
+        self.reading = RESPONSE
+        self.done = self.has_progress = self.discarding = self.announced = False
+        self.on_progress = self.local_files = self.result = None
 
     @property
     def columns(self) -> ColumnCache:
@@ -207,144 +187,56 @@ class Query(Exchange):
         return self.session.columns
 
     @property
-    def prefixes(self) -> list[MetadataPrefix]:
-        """The metadata that is matched as it stands in the stream."""
-        assert self.session is not None
-        return self.session.columns.prefixes
-
-    @property
     def paused(self) -> bool:
-        if self.streamed and self._stored >= STREAM_HIGH_WATER:
+        if self.streamed and self.stored >= STREAM_HIGH_WATER:
             return True
         return len(self.results) >= RESULTS_HIGH_WATER
 
-    def take_rows(self, result: Result) -> list[Row]:
+    def take_rows(self, result: Result) -> list[Any]:
         """Take all rows that have come for `result`, which is then empty again."""
         rows = result.rows
         result.rows = []
-        self._stored = 0
+        self.stored = 0
         return rows
 
     def skip(self, result: Result) -> None:
         """Drop the rows of `result` that were not taken and those still to come."""
         result.skipped = True
         result.rows = []
-        self._stored = 0
+        self.stored = 0
 
     def discard(self) -> None:
         """Drop all results that are not taken.  The server's error remains in `error`."""
-        self._discarding = True
-        self.quick = False
+        self.discarding = True
         self.on_progress = None
-        self._stored = 0
+        self.stored = 0
         self.results.clear()
         if not self.done:
             self._reading().rows = []
 
     # -- reading ---------------------------------------------------------------------------------
-
-    def receive_rows(self, buffer: bytearray, position: int, end: int) -> int:
-        if self._state is _RESPONSE:
-            session = self.session
-            if session is None or self.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
-                return position
-            if not self.streamed and not self._discarding:
-                prefixes = self.prefixes if self.binary else session.columns.prefixes
-                response = read_response(prefixes, buffer, position, end)
-                if response is not None:
-                    position, self.sequence_id, metadata, rows, ok = response
-                    result = Result()
-                    result.rows = rows
-                    result.metadata = metadata
-                    result.ok = _NO_OK
-                    if ok is None or ok.server_status & _MORE_RESULTS:
-                        self._take_part(session, result, ok)
-                        return position
-                    session.server_status = ok.server_status
-                    result.ok = ok
-                    result.complete = self.done = True
-                    self.results.append(result)
-                    self.notify()
-                    return position
-            position = self._match_metadata(buffer, position, end)
-            if self._state is _RESPONSE:
-                return position
-        result = self._reading()
-        assert result.metadata is not None
-        if self._discarding or result.unwanted:
-            return position  # frame by frame, undecoded
-        # In a list of its own: a converter, or a finalizer, may take the result's rows meanwhile.
-        decoded: list[Row] = []
-        try:
-            stop = result.metadata.decoder.decode(buffer, position, end, self.sequence_id, decoded)
-        except MalformedPacket:
-            self._add_rows(result, decoded)
-            raise
-        except BaseException as error:
-            self._add_rows(result, decoded)
-            # A value that can't be converted is the caller's affair: the rows that follow are read
-            # and dropped, frame by frame from here, and the connection stays in step.  Whatever a
-            # converter raises is for who waits, also CancelledError and KeyboardInterrupt.
-            result.error = error
-            if self.streamed:
-                self.notify()
-            return position
-        self.sequence_id = (self.sequence_id + len(decoded)) & 0xFF
-        self._add_rows(result, decoded)
-        if self.streamed and stop > position:
-            self._stored += stop - position
-            self.notify()
-        return stop
-
-    def _add_rows(self, result: Result, rows: list[Row]) -> None:
-        if not (self._discarding or result.skipped):
-            if result.rows:
-                result.rows += rows
-            else:
-                result.rows = rows
+    # What `response.read_response` leaves.
 
     def _reading(self) -> Result:
         """The result being read."""
-        result = self._result
+        result = self.result
         if result is None:
-            result = self._result = Result()
-            result.ok = _NO_OK
+            result = self.result = Result()
+            result.ok = NO_OK
             result.rows = []
             result.streamed = self.streamed
         return result
 
-    def _take_part(self, session: Session, result: Result, ok: Ok | None) -> None:
-        """A response as far as it has come: rows of it are to come, or (`ok`) a further result."""
-        self._result = result
-        self.quick = False
-        if ok is None:
-            self._state = _State.ROWS
-        else:
-            self._end_result(session.record_status(ok))
-
-    def _match_metadata(self, buffer: bytearray, position: int, end: int) -> int:
-        """Pass over metadata that came before, in the first result of a response."""
-        prefix = self.columns.match(buffer, position, end)
-        if prefix is None:
-            return position
-        self.quick = False
-        self.sequence_id = (1 + prefix.frames) & 0xFF
-        self._reading().metadata = prefix.metadata
-        self.record_metadata(prefix.metadata)
-        self._begin_rows()
-        return position + len(prefix.raw)
-
     def receive(self, payload: bytes | bytearray) -> None:
-        self.quick = False  # what comes now is not the first of the response
         if not payload:
-            raise malformed(f"an empty packet in the response to a query ({self._state.name})")
+            raise malformed("an empty packet in the response to a query")
         if payload[0] == ERR_HEADER:
             assert self.session is not None
             self.session.mark_transaction_unknown()
             self._refused(parse_error(payload))
-        elif self._state is _State.ROWS:
+        elif self.reading == ROWS:
             self._receive_in_rows(payload)
-        elif self._state is _State.RESPONSE:
+        elif self.reading == RESPONSE:
             self._receive_response(payload)
         elif self._state is _State.COLUMNS:
             self._receive_definition(payload)
@@ -380,7 +272,7 @@ class Query(Exchange):
             self._definitions = []
             self._size = 0
             self._state = _State.COLUMNS
-            self.reads_rows = False
+            self.reading = PAYLOADS
 
     def known_columns(self, count: int) -> ResultMetadata:
         """The metadata of a result set of `count` columns for which the server sends none."""
@@ -397,7 +289,7 @@ class Query(Exchange):
                 "does not name or the connection does not allow",
             )
         self._state = _State.LOCAL_FILE
-        self.reads_rows = False
+        self.reading = PAYLOADS
         self.file_wanted = name
         self.notify()
 
@@ -414,7 +306,7 @@ class Query(Exchange):
         self.session.send_payload(self, data)
         if not data:
             self.file_wanted = None
-            self._state = _State.RESPONSE
+            self.reading = RESPONSE
 
     def _receive_definition(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
@@ -434,16 +326,15 @@ class Query(Exchange):
             self._state = _State.COLUMNS_EOF
 
     def _begin_rows(self) -> None:
-        self._state = _State.ROWS
-        self.reads_rows = True
+        self.reading = ROWS
         if self.streamed:
             self._announce()
             self.notify()
 
     def _announce(self) -> None:
-        if not self._announced and not self._discarding:
+        if not self.announced and not self.discarding:
             self.results.append(self._reading())
-        self._announced = True
+        self.announced = True
 
     def _receive_in_rows(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
@@ -454,18 +345,22 @@ class Query(Exchange):
             self._end_result(self.session.record_status(parse(payload)))
             return
         result = self._reading()
-        if self._discarding or result.unwanted:
+        if self.discarding or result.unwanted:
             return
         assert result.metadata is not None
         try:
-            result.rows.append(result.metadata.decoder.decode_row(payload))
+            result.rows.append(
+                result.metadata.decoder.decode_row(payload, result.metadata.keys)
+                if self.as_dicts
+                else result.metadata.decoder.decode_row(payload)
+            )
         except MalformedPacket:
             raise
-        except BaseException as error:  # as in `receive_rows`
+        except BaseException as error:  # as in `read_response`
             result.error = error
             return
         if self.streamed:
-            self._stored += len(payload)
+            self.stored += len(payload)
             self.notify()
 
     def _refused(self, error: BaseException) -> None:
@@ -489,10 +384,9 @@ class Query(Exchange):
         if not ok.more_results:
             self.finish()
             return
-        self._result = None
-        self._announced = False
-        self._state = _State.RESPONSE
-        self.reads_rows = True
+        self.result = None
+        self.announced = False
+        self.reading = RESPONSE
         self.notify()
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -502,21 +396,18 @@ class Query(Exchange):
             result.error = result.error or error
             result.complete = True
             self._announce()
-        self._result = None  # which may know this exchange
+        self.result = None  # which may know this exchange
         super().finish(error)
 
 
-def start_query(
-    session: Session, kind: type[Query], statement: bytes, /
-) -> tuple[Query, bytes] | None:
-    """Make a `kind` and start it, as `Session.request` does.
+def encode_query(statement: bytes, source: str | None, streamed: bool, as_dicts: bool, /) -> Query:
+    """The Query for `statement`, to be started by `Session.request`.
 
-    Returns it, and the bytes to be sent at once; None: nothing was done, `Session.request` must do
-    it.  So it is in Python.
+    source: the statement as it was before values were written into it; None: it is as it was.
     """
-    return None
+    return Query(statement, streamed=streamed, as_dicts=as_dicts, source=source)
 
 
-py_start_query = start_query
+py_encode_query = encode_query
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    start_query = _c.start_query
+    encode_query = _c.encode_query

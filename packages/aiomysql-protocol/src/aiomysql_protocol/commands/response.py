@@ -1,92 +1,229 @@
-"""Responses read in one step: an OK packet, or a result set whose metadata came before.
+"""The reader of what most statements are answered with: an OK packet, or rows behind metadata that
+came before.
 
-That is what most statements are answered with, and it needs none of the states that `Query` keeps
-for everything else.
+Its state stands in the exchange, so it goes on where the bytes ended.  Everything else, and what is
+wrong, it leaves to `Exchange.receive`: ERR and EOF packets, new metadata, requests for files,
+payloads of several frames, and rows that nobody wants.
 
-MySQL: "OK_Packet", "Text Resultset"; with CLIENT_DEPRECATE_EOF.
+Converters and finalizers run while it reads, and may do anything with the session: what was found
+counts only if the response is still the one that is due.
+
+MySQL: "OK_Packet", "Text Resultset", "Binary Protocol Resultset".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pymysql.err import Error
+from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
+from aiomysql_protocol.commands.exchange_state import RESPONSE, ROWS
+from aiomysql_protocol.commands.query import NO_OK, Result
 from aiomysql_protocol.rows.text import unpack_header
-from aiomysql_protocol.wire.packets import EOF_HEADER, OK_HEADER, Ok, parse_ok, parse_short_ok
+from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
+from aiomysql_protocol.wire.errors import MalformedPacket
+from aiomysql_protocol.wire.packets import (
+    EOF_HEADER,
+    MORE_RESULTS,
+    OK_HEADER,
+    parse_ok,
+    parse_short_ok,
+)
 
 if TYPE_CHECKING:
-    from aiomysql_protocol.rows.metadata import MetadataPrefix, ResultMetadata
+    from aiomysql_protocol.commands.query import Query
+    from aiomysql_protocol.rows.metadata import MetadataPrefix
+    from aiomysql_protocol.session_state import SessionState
 
 _HEADER = 4
 _FULL_FRAME = 0xFFFFFF
 
 
-class Response(NamedTuple):
-    """What `read_response` found."""
+def read_response(session: SessionState, buffer: bytearray, position: int, end: int, /) -> int:
+    """Read buffer[position:end] as far as it belongs to the oldest exchange and can be read here.
 
-    #: Where the next unread byte stands in the buffer.
-    position: int
-    #: The sequence id expected in the next frame.
-    sequence_id: int
-    #: The metadata; None for a statement without rows.
-    metadata: ResultMetadata | None
-    rows: list[tuple[Any, ...]]
-    #: The packet that ended the response; None when more rows are to come.
-    ok: Ok | None
-
-
-def read_response(
-    prefixes: Sequence[MetadataPrefix], buffer: bytes | bytearray, start: int, end: int, /
-) -> Response | None:
-    """Read the response to a statement, whose first frame stands at buffer[start:end].
-
-    `prefixes`: the metadata that can be matched, except where a user's function reads values.
-    Returns None for everything that is not an OK packet or a result set with known metadata, and
-    for malformed ones; nothing is consumed then.
+    Returns the position where that ends.  Raises MalformedPacket for a row that is none, and what
+    `on_progress` raises; whatever a converter raises is the result's error.
     """
-    data = bytes(buffer[start:end])
-    if len(data) <= _HEADER or data[3] != 1:
-        return None
-    if data[_HEADER] == OK_HEADER:
-        ok, position = _read_ok(data, 0, 1, OK_HEADER)
-        return None if ok is None else Response(start + position, 2, None, [], ok)
-    for prefix in prefixes:
-        if data.startswith(prefix.raw) and prefix.metadata.plain:
-            break
+    exchanges = session.exchanges
+    if session.error is not None or not exchanges or exchanges[0].done:
+        return position
+    # Only a Query's `reading` is one of those below.  (`isinstance` takes long for its subclass.)
+    exchange: Query = exchanges[0]  # type: ignore[assignment]
+    while True:
+        if exchange.reading == ROWS:
+            stop = _read_rows(session, exchange, buffer, position, end)
+        elif exchange.reading == RESPONSE:
+            stop = _read_first(session, exchange, buffer, position, end)
+        else:
+            return position
+        if stop == end or exchange.done or session.error is not None:
+            return stop
+        if stop == position:
+            return position
+        position = stop
+
+
+def _read_first(
+    session: SessionState, exchange: Query, buffer: bytearray, position: int, end: int
+) -> int:
+    """Read the first packet of a result, or all of its metadata and the rows that follow."""
+    if end - position <= _HEADER:
+        return position
+    if buffer[position + _HEADER] == OK_HEADER:
+        return _read_ok(session, exchange, buffer, position, end)
+    if exchange.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
+        return position
+    prefix = _match(session, exchange, buffer, position, end)
+    if prefix is None:
+        return position
+    result = exchange.result or _new_result(exchange)
+    if exchange.done or session.error is not None or exchange.reading != RESPONSE:
+        return position
+    result.metadata = prefix.metadata
+    exchange.result = result
+    exchange.sequence_id = (1 + prefix.frames) & 0xFF
+    exchange.reading = ROWS
+    position += len(prefix.raw)
+    if exchange.streamed:
+        _announce(exchange, result)
+        exchange.notify()
+    elif position < end:
+        return _read_rows(session, exchange, buffer, position, end)
+    return position
+
+
+def _match(
+    session: SessionState, exchange: Query, buffer: bytearray, position: int, end: int
+) -> MetadataPrefix | None:
+    """The metadata at buffer[position:end], if it came before and all of it is there."""
+    columns = session.columns
+    if exchange.binary:
+        columns = columns.for_binary
+        prepared = exchange.own_prepared
+        if prepared.prefixes is not None and prepared.compiled_by is columns:
+            for prefix in prepared.prefixes:
+                if buffer.startswith(prefix.raw, position, end):
+                    return prefix
+    prefixes = columns.prefixes
+    for index, prefix in enumerate(prefixes):
+        if buffer.startswith(prefix.raw, position, end):
+            if index:
+                prefixes.insert(0, prefixes.pop(index))
+            if exchange.binary and session.capabilities & CACHE_METADATA:
+                exchange.record_metadata(prefix.metadata)
+            return prefix
+    return None
+
+
+def _new_result(exchange: Query) -> Result:
+    result = Result()
+    result.ok = NO_OK
+    result.rows = []
+    result.streamed = exchange.streamed
+    return result
+
+
+def _read_rows(
+    session: SessionState, exchange: Query, buffer: bytearray, position: int, end: int
+) -> int:
+    """Read as many rows as there are, and the packet that ends them."""
+    result = exchange.result
+    assert result is not None
+    if exchange.discarding or result.skipped or result.error is not None:
+        return position
+    metadata = result.metadata
+    assert metadata is not None
+    # In a list of its own: a converter, or a finalizer, may take the result's rows meanwhile.
+    rows: list[object] = []
+    sequence_id = exchange.sequence_id
+    try:
+        if exchange.as_dicts:
+            keys = metadata.keys
+            stop = metadata.decoder.decode(buffer, position, end, sequence_id, rows, keys)
+        else:
+            stop = metadata.decoder.decode(buffer, position, end, sequence_id, rows)
+        if stop < position or stop > end:
+            raise ValueError("a decoder went astray")
+    except BaseException as error:
+        _add_rows(exchange, result, rows)
+        if not exchange.done and session.error is None:
+            if isinstance(error, MalformedPacket):
+                raise
+            # A value that can't be converted is the caller's affair: the rows that follow are read
+            # and dropped, from here, and the connection stays in step.  Whatever a converter raises
+            # is for who waits, also CancelledError and KeyboardInterrupt.
+            result.error = error
+            if exchange.streamed:
+                exchange.notify()
+        return position
+    if stop > position:
+        exchange.sequence_id = (sequence_id + len(rows)) & 0xFF
+        wanted = _add_rows(exchange, result, rows)
+        if not wanted or exchange.done or session.error is not None:
+            return stop
+        if exchange.streamed:
+            exchange.stored += stop - position
+            exchange.notify()
+            return stop
+    if (
+        end - stop <= _HEADER
+        or buffer[stop + _HEADER] != EOF_HEADER
+        or not session.capabilities & DEPRECATE_EOF
+    ):
+        return stop
+    return _read_ok(session, exchange, buffer, stop, end)
+
+
+def _add_rows(exchange: Query, result: Result, rows: list[object]) -> bool:
+    """Add rows to a result, if they are still wanted; returns whether they are."""
+    if exchange.discarding or result.skipped:
+        return False
+    if result.rows:
+        result.rows += rows
     else:
-        return None
-    rows: list[tuple[Any, ...]] = []
-    sequence_id = (1 + prefix.frames) & 0xFF
-    try:
-        position = prefix.metadata.decoder.decode(
-            data, len(prefix.raw), len(data), sequence_id, rows
-        )
-    except Error:
-        return None  # the reader of single frames will meet it again
-    sequence_id = (sequence_id + len(rows)) & 0xFF
-    ok, position = _read_ok(data, position, sequence_id, EOF_HEADER)
-    if ok is not None:
-        sequence_id = (sequence_id + 1) & 0xFF
-    # Without the function that NamedTuple puts between.
-    return tuple.__new__(Response, (start + position, sequence_id, prefix.metadata, rows, ok))
+        result.rows = rows
+    return True
 
 
-def _read_ok(data: bytes, start: int, sequence_id: int, header: int) -> tuple[Ok | None, int]:
-    """The OK packet at `start`, and the position behind it; None and `start` if there is none."""
-    if len(data) - start <= _HEADER or data[start + _HEADER] != header:
-        return None, start
-    length = unpack_header(data, start)[0] - (sequence_id << 24)
-    stop = start + _HEADER + length
-    if not 0 < length < _FULL_FRAME or stop > len(data):
-        return None, start
-    parse = parse_short_ok if length == 7 else parse_ok
-    try:
-        return parse(data[start + _HEADER : stop]), stop
-    except Error:
-        return None, start
+def _read_ok(
+    session: SessionState, exchange: Query, buffer: bytearray, position: int, end: int
+) -> int:
+    """Read the OK packet that ends a result."""
+    reading = exchange.reading
+    sequence_id = exchange.sequence_id
+    start = position + _HEADER
+    length: int = unpack_header(buffer, position)[0] - (sequence_id << 24)
+    stop = start + length
+    if length <= 0 or length >= _FULL_FRAME or stop > end:
+        return position
+    payload = bytes(buffer[start:stop])
+    ok = parse_short_ok(payload) if length == 7 else parse_ok(payload)
+    result = exchange.result or _new_result(exchange)
+    if exchange.done or session.error is not None or exchange.reading != reading:
+        return position
+    exchange.sequence_id = (sequence_id + 1) & 0xFF
+    session.server_status = ok.server_status
+    result.ok = ok
+    result.complete = True
+    if not exchange.announced:  # `_announce`, written out
+        exchange.announced = True
+        if not exchange.discarding:
+            exchange.results.append(result)
+    exchange.result = None
+    if ok.server_status & MORE_RESULTS:
+        exchange.announced = False
+        exchange.reading = RESPONSE
+    else:
+        exchange.done = True
+        session.exchanges.popleft()
+    exchange.notify()
+    return stop
+
+
+def _announce(exchange: Query, result: Result) -> None:
+    if not (exchange.announced or exchange.discarding):
+        exchange.results.append(result)
+    exchange.announced = True
 
 
 py_read_response = read_response

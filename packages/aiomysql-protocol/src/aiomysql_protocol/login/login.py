@@ -300,7 +300,6 @@ class Login(Exchange):
         first = self._begin(plan.plugin, plan.method, greeting.nonce, announced)
         field = auth_response_field(plan.capabilities, first, plan.plugin)
         self.session.send_payload(self, plan.before + field + plan.behind)
-        self.quick = True  # as a rule the OK comes next
 
     def _switch(self, switch: AuthSwitch) -> None:
         """The server wants another method, or one for the next factor."""

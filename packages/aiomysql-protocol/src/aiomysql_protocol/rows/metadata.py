@@ -106,8 +106,8 @@ class ResultMetadata(NamedTuple):
     columns: tuple[Column, ...]
     description: tuple[DescriptionItem, ...]
     decoder: RowDecoder
-    #: All values are read without a function of the user's.
-    plain: bool
+    #: The columns' names, for rows as dicts; of a name that came before, it is "table.name".
+    keys: tuple[str, ...]
     #: What it was compiled from.
     definitions: tuple[bytes, ...]
 
@@ -169,7 +169,7 @@ class ColumnCache:
                 columns,
                 tuple([column.description() for column in columns]),
                 self._decoder(columns, plans),
-                all(plan.kind is not CellKind.CONVERT for plan in plans),
+                _keys(columns),
                 key,
             )
             if sum(map(len, key)) <= _MOST_KEPT:
@@ -193,17 +193,9 @@ class ColumnCache:
             frames(payload, number & 0xFF)[0][0] for number, payload in enumerate(payloads, 1)
         )
         if len(raw) <= LARGE_FRAME:
-            self.prefixes.insert(0, MetadataPrefix(raw, len(payloads), metadata))
+            known = [prefix for prefix in self.prefixes if prefix.raw != raw]
+            self.prefixes[:] = [MetadataPrefix(raw, len(payloads), metadata), *known]
             del self.prefixes[self.MOST_PREFIXES :]
-
-    def match(self, buffer: bytearray, position: int, end: int) -> MetadataPrefix | None:
-        """A stored prefix that stands whole at the front of buffer[position:end]."""
-        for index, prefix in enumerate(self.prefixes):
-            if buffer.startswith(prefix.raw, position, end):
-                if index:
-                    self.prefixes.insert(0, self.prefixes.pop(index))
-                return prefix
-        return None
 
     def _parse(self, payload: bytes) -> Column:
         reader = PayloadReader(payload, "a column definition")
@@ -258,6 +250,18 @@ class ColumnCache:
             return CellPlan(kind, encoding, None, column.name)
         kind = _KNOWN_CONVERTERS.get(converter, CellKind.CONVERT)
         return CellPlan(kind, encoding, converter, column.name)
+
+
+def _keys(columns: Sequence[Column]) -> tuple[str, ...]:
+    names: set[str] = set()  # beside the list: a server may send very many columns
+    keys: list[str] = []
+    for column in columns:
+        name = column.name
+        if name in names:
+            name = f"{column.table_name}.{column.name}"
+        names.add(name)
+        keys.append(name)
+    return tuple(keys)
 
 
 def check_size(size: int) -> int:

@@ -30,7 +30,7 @@ from aiomysql_protocol.rows.cells import (
 )
 from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 
-__all__ = ["RowDecoder", "TextRowDecoder", "dict_rows", "drain_rows"]
+__all__ = ["RowDecoder", "TextRowDecoder", "drain_rows"]
 
 _T = TypeVar("_T")
 
@@ -44,7 +44,7 @@ unpack_header = struct.Struct("<I").unpack_from
 
 
 class RowDecoder(Protocol):
-    """Turns rows into tuples. Stateless: one decoder may serve any number of result sets.
+    """Turns rows into tuples or dicts. Stateless: one decoder may serve any number of result sets.
 
     Values of the kinds INT to TIMEDELTA are what PyMySQL's default converters make of the text
     (dates out of range come back as str). Whatever is wrong with a row, the structure of all of
@@ -57,10 +57,12 @@ class RowDecoder(Protocol):
         start: int,
         end: int,
         sequence_id: int,
-        rows: list[tuple[Any, ...]],
+        rows: list[Any],
+        keys: tuple[str, ...] | None = None,
         /,
     ) -> int:
-        """Append a tuple to `rows` for each complete row frame in ``buffer[start:end]``.
+        """Append a tuple to `rows` for each complete row frame in ``buffer[start:end]``; with
+        `keys`, one for each column, a dict. Of equal keys the last one's value stays.
 
         `sequence_id` (0 to 255) is what the first frame must carry. Returns the position of the
         first byte not consumed. That is where the bytes end, or a frame that is incomplete, empty
@@ -69,12 +71,13 @@ class RowDecoder(Protocol):
 
         Raises MalformedPacket for a row that does not have the columns' structure, DataError for
         a value that cannot be read as its column's type, whatever a CONVERT column's converter
-        raises, and ValueError for a range outside of the buffer. Rows before the failing one are
+        raises, and ValueError for a range outside of the buffer or another number of keys than of
+        columns. Rows before the failing one are
         in `rows` then.
         """
         ...
 
-    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]:
+    def decode_row(self, payload: bytes | bytearray, keys: tuple[str, ...] | None = None, /) -> Any:
         """The one row that makes up the whole `payload`, which may be of any size and may begin
         with 0xFE or 0xFF. Raises what ``decode`` raises.
         """
@@ -89,12 +92,14 @@ _AT_ONCE = 32768
 class FramedRows(ABC):
     """What RowDecoders in Python share: the way from frame to frame."""
 
-    __slots__ = ("_converts",)
+    __slots__ = ("_converts", "_count")
 
     def __init__(self, plans: Iterable[CellPlan]) -> None:
+        kinds = [plan.kind for plan in plans]
+        self._count = len(kinds)
         # The fast way notices a broken row only after reading its values, which no user's function
         # may see.
-        self._converts = any(plan.kind is CellKind.CONVERT for plan in plans)
+        self._converts = CellKind.CONVERT in kinds
 
     def decode(
         self,
@@ -102,25 +107,42 @@ class FramedRows(ABC):
         start: int,
         end: int,
         sequence_id: int,
-        rows: list[tuple[Any, ...]],
+        rows: list[Any],
+        keys: tuple[str, ...] | None = None,
         /,
     ) -> int:
         """See ``RowDecoder.decode``."""
-        if not 0 <= start <= end <= len(buffer):
+        # Without chains of comparisons, which take longer.
+        if start < 0 or end < start or len(buffer) < end:
             raise ValueError("start and end must lie within the buffer")
-        if not 0 <= sequence_id <= 255:
+        if sequence_id < 0 or sequence_id > 255:
             raise ValueError("sequence_id must be 0 to 255")
+        if keys is not None:
+            self._check_keys(keys)
+            tuples: list[tuple[Any, ...]] = []
+            try:
+                return self.decode(buffer, start, end, sequence_id, tuples)
+            finally:
+                rows += map(dict, map(zip, repeat(keys), tuples))
         if type(buffer) is bytes:
             return self._decode(buffer, start, end, sequence_id, rows)
-        if start + _HEADER + int.from_bytes(buffer[start : start + 3], "little") > end:
+        room = end - start - _HEADER
+        if room <= 0 or unpack_header(buffer, start)[0] & _FULL_FRAME > room:
             return start  # before copying, so that the head of a large row is not copied often
         data = bytes(buffer[start:end])
         return start + self._decode(data, 0, len(data), sequence_id, rows)
 
-    def decode_row(self, payload: bytes | bytearray, /) -> tuple[Any, ...]:
+    def _check_keys(self, keys: tuple[str, ...]) -> None:
+        if len(keys) != self._count:
+            raise ValueError("there must be a key for each column")
+
+    def decode_row(self, payload: bytes | bytearray, keys: tuple[str, ...] | None = None, /) -> Any:
         """See ``RowDecoder.decode_row``."""
+        if keys is not None:
+            self._check_keys(keys)
         data = bytes(payload)
-        return self._read_generally(data, 0, len(data))
+        row = self._read_generally(data, 0, len(data))
+        return row if keys is None else dict(zip(keys, row, strict=True))
 
     def _decode(
         self, data: bytes, pos: int, end: int, sequence_id: int, rows: list[tuple[Any, ...]]
@@ -136,7 +158,7 @@ class FramedRows(ABC):
             # Negative, or too great, where the sequence id is another one.
             length = unpack_header(data, pos)[0] - (sequence_id << 24)
             row_end = pos + _HEADER + length
-            if not 0 < length < _FULL_FRAME or row_end > end:
+            if length <= 0 or length >= _FULL_FRAME or row_end > end:
                 break
             rows.append(read(data, pos + _HEADER, row_end))
             pos = row_end
@@ -285,16 +307,6 @@ def _split(data: bytes, pos: int, end: int, columns: int) -> list[bytes | None]:
     return cells
 
 
-def dict_rows(names: tuple[str, ...], rows: list[Any], /) -> None:
-    """Turn each of `rows`, tuples, into a dict by `names`, in its place.
-
-    Of equal names the last one's value stays. Raises ValueError for a row of another length.
-    """
-    if not {len(names)}.issuperset(map(len, rows)):
-        raise ValueError("each row must be a tuple with a value for each name")
-    rows[:] = map(dict, map(zip, repeat(names), rows))
-
-
 def drain_rows(rows: list[_T], /) -> tuple[_T, ...]:
     """All of `rows` as a tuple; the list is empty afterwards."""
     drained = tuple(rows)
@@ -303,9 +315,7 @@ def drain_rows(rows: list[_T], /) -> tuple[_T, ...]:
 
 
 PyTextRowDecoder = TextRowDecoder
-py_dict_rows = dict_rows
 py_drain_rows = drain_rows
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
     TextRowDecoder = _c.TextRowDecoder
-    dict_rows = _c.dict_rows
     drain_rows = _c.drain_rows

@@ -149,17 +149,21 @@ class Literals:
             method = next((_WRITERS[base] for base in kind.__mro__ if base in _WRITERS), _other)
         return method(self, value)
 
-    def arguments(self, args: object) -> Any:
+    def arguments(self, args: object, literal: Callable[[object], str] | None = None) -> Any:
         """The right-hand side for `query % ...`: a tuple of literals for a tuple or list, a dict of
         literals for a mapping, one literal for anything else.
+
+        literal: writes each of them; default: this object's.
         """
         if isinstance(args, (tuple, list)):
-            if self._custom:
-                return tuple([self.literal(arg) for arg in args])
-            return literals(args, self.no_backslash_escapes, self.literal)
+            if literal is None and not self._custom:
+                return literals(args, self.no_backslash_escapes, self.literal)
+            literal = literal or self.literal
+            return tuple([literal(arg) for arg in args])
+        literal = literal or self.literal
         if isinstance(args, Mapping):
-            return _NamedLiterals((key, self.literal(value)) for key, value in args.items())
-        return self.literal(args)
+            return _NamedLiterals((key, literal(value)) for key, value in args.items())
+        return literal(args)
 
     def rows(
         self, pieces: tuple[bytes, ...], args: Sequence[object], start: int, room: int

@@ -131,14 +131,15 @@ def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, byt
 class ParameterWriter:
     """Writes parameters for one session."""
 
-    __slots__ = ("_custom", "_encoding", "_literals", "_usual")
+    __slots__ = ("_custom", "_encoding", "_literals", "is_usual")
 
     def __init__(self, encoding: str, encoders: Mapping[Any, Any] | None = None) -> None:
         """`encoding`: the connection's codec; `encoders`: as for Literals."""
         self._encoding = encoding
         self._custom = custom_encoders(encoders) if encoders else {}
         self._literals = Literals()
-        self._usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
+        #: Text is in UTF-8, and the user has no encoders.
+        self.is_usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
     def write(self, values: Sequence[object]) -> Parameters:
         """The parameters for `values`, in the order of the statement's marks.
@@ -147,7 +148,7 @@ class ParameterWriter:
         type with an encoder of the user's; DataError for text that does not exist in the
         connection's character set; else what ``Literals.literal`` raises.
         """
-        if self._usual:
+        if self.is_usual:
             packed = pack_parameters(values)
             if packed is not None:
                 return Parameters(*packed)
@@ -164,7 +165,8 @@ class ParameterWriter:
             parts.append(written[1])
         count = len(types)
         bitmap = nulls.to_bytes((count + 7) // 8, "little")
-        return Parameters(count, bitmap, b"".join(types), b"".join(parts))
+        # Without the function that NamedTuple puts between.
+        return tuple.__new__(Parameters, (count, bitmap, b"".join(types), b"".join(parts)))
 
     def _write(self, value: object) -> _Written | None:
         """Type and value; None for NULL."""

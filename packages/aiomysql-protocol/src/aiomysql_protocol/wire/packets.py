@@ -15,7 +15,7 @@ from pymysql.constants import SERVER_STATUS
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader
 
-__all__ = ["Ok"]
+__all__ = ["MORE_RESULTS", "Ok"]
 
 OK_HEADER = 0x00
 LOCAL_INFILE_HEADER = 0xFB
@@ -62,6 +62,9 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
         message=reader.rest(),
     )
 
+
+#: The flag by which `Ok.more_results` is true.
+MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 
 #: `parse_ok` for packets of seven bytes: one ends nearly every result set, and few are different.
 parse_short_ok = lru_cache(maxsize=256)(parse_ok)

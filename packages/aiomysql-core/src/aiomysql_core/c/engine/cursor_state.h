@@ -10,24 +10,33 @@ enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT };
 
 #define CURSOR_OBJECTS(X)                                                                          \
     X(_connection) X(_executed) X(_last_executed) X(_rowcount) X(_lastrowid) X(_description)       \
-    X(_rows) X(_result)
+    X(_rows) X(_result) X(_origin) X(_echo)
 
 typedef struct {
     PyObject_HEAD
+    State *state;
 #define X(name) PyObject *name;
     CURSOR_OBJECTS(X)
 #undef X
     Py_ssize_t _arraysize;
     Py_ssize_t _rownumber;
-    char _echo;
+    Py_ssize_t _rows_before;
+    PyObject *own; /* the attributes that others have set, a dict; or NULL */
 } CursorState;
 
 extern PyType_Spec CursorState_spec;
 
 PyObject *CursorState_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
-/* 1: the response that `result` came in is there as a whole, has no result behind it, and no error
- * that nobody was told of; 0: not so; -1: an exception is set. */
-int is_finished(const State *state, PyObject *result);
+/* Let the last result go, as `_forget_result` does; flags: of the cursor (compat/hooks.h).  -1: an
+ * exception is set. */
+int forget_result(CursorState *self, const State *state, int flags);
+
+/* 1: behind `result`, a Result that is complete, another one follows, or an error of the server that
+ * nobody was told of; 0: neither; -1: an exception is set. */
+int has_rest(const State *state, PyObject *result);
+
+/* A number of an Ok, which has at least the four of them.  -1: an exception is set. */
+long ok_number(PyObject *ok, int item);
 
 #endif

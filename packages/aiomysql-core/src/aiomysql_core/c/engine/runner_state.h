@@ -1,9 +1,30 @@
-/* What is asked of a runner whenever its connection changes hands: see runner_state.py. */
+/* The base of CommandRunner: see runner_state.py. */
 #ifndef AIOMYSQL_CORE_ENGINE_RUNNER_STATE_H
 #define AIOMYSQL_CORE_ENGINE_RUNNER_STATE_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "module.h"
+
+#define RUNNER_OBJECTS(X)                                                                          \
+    X(_stream) X(session) X(_cancellation) X(_detached) X(_read_timeout) X(result) X(autocommit)   \
+    X(affected_rows) X(last_usage)
+
+typedef struct {
+    PyObject_HEAD
+    State *state;
+#define X(name) PyObject *name;
+    RUNNER_OBJECTS(X)
+#undef X
+    long long generation;
+    char _busy;
+    char transaction_possible;
+    char no_backslash_escapes;
+    char charset_in_doubt;
+} RunnerState;
+
+extern PyType_Spec RunnerState_spec;
+
+/* Whether something of the last statement's response may be unread.  -1: an exception is set. */
+int has_outstanding(RunnerState *self, State *state);
 
 /* nothing_to_end(runner) -> bool */
 PyObject *nothing_to_end(PyObject *module, PyObject *runner);

@@ -1,8 +1,8 @@
 #include "waiting/ready_context.h"
 
+#include "compat/hooks.h"
 #include "coroutine.h"
 #include "dealloc.h"
-#include "engine/cursor_state.h"
 
 typedef struct {
     PyObject_HEAD
@@ -39,24 +39,28 @@ new_ready_context(const State *state, PyObject *value)
 PyObject *
 new_cursor(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    const State *state = PyModule_GetState(module);
+    State *state = PyModule_GetState(module);
     PyObject *cursor, *context;
-    int usual;
+    int flags, echoes;
 
     if (nargs != 3 || !PyType_Check(args[0]) ||
         !PyType_IsSubtype((PyTypeObject *)args[0], state->cursor_state_type)) {
         PyErr_SetString(PyExc_TypeError, "new_cursor takes a class, a connection and echo");
         return NULL;
     }
-    usual = attribute_is(args[0], state->names._usual_init, Py_True);
-    if (usual < 0) {
+    flags = cursor_class_flags(state, (PyTypeObject *)args[0]);
+    if (flags < 0) {
         return NULL;
     }
-    if (usual) {
+    echoes = PyObject_IsTrue(args[2]);
+    if (echoes < 0) {
+        return NULL;
+    }
+    if (!(flags & HOOK_CREATION) && Py_TYPE(args[0])->tp_call == PyType_Type.tp_call) {
         cursor = CursorState_new((PyTypeObject *)args[0], NULL, NULL);
         if (cursor != NULL) {
             Py_XSETREF(((CursorState *)cursor)->_connection, Py_NewRef(args[1]));
-            ((CursorState *)cursor)->_echo = args[2] == Py_True;
+            Py_XSETREF(((CursorState *)cursor)->_echo, PyBool_FromLong(echoes));
         }
     }
     else {

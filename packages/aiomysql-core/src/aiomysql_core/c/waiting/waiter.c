@@ -6,20 +6,21 @@
 
 #include <stddef.h>
 
-enum { WAITER_FIRED, WAITER_ARMED, WAITER_CANCELLED };
+enum { WAITER_FIRED, WAITER_ARMED, WAITER_FAILED };
 
 struct Waiter {
     PyObject_HEAD
     PyObject *loop;
     PyObject *cancelled_error; /* asyncio.CancelledError */
     PyObject *done_future;     /* what `fire` gives the callback; NULL: this object */
-    PyObject *interrupted;     /* the owner's function, or NULL */
+    PyObject *interrupted;     /* the owner's function, the owner itself, or NULL */
     PyObject *callback;        /* of the task that waits, or NULL */
     PyObject *context;
-    PyObject *message; /* given to `cancel`, or NULL */
+    PyObject *error; /* to be raised in the task, or NULL */
     int state;
     int blocking;     /* _asyncio_future_blocking */
     int waiting;      /* the task was suspended */
+    int is_owner;     /* `interrupted` is the owner, which has a method `_interrupted` */
     int has_progress; /* `mark_progress` was called since `arm` */
 };
 
@@ -57,51 +58,24 @@ Waiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                              (size_t)PyTuple_GET_SIZE(args), NULL);
 }
 
-static int
-Waiter_traverse(Waiter *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->loop);
-    Py_VISIT(self->cancelled_error);
-    Py_VISIT(self->done_future);
-    Py_VISIT(self->interrupted);
-    Py_VISIT(self->callback);
-    Py_VISIT(self->context);
-    Py_VISIT(self->message);
-    return 0;
-}
+#define WAITER_OBJECTS(X)                                                                          \
+    X(loop) X(cancelled_error) X(done_future) X(interrupted) X(callback) X(context) X(error)
 
-static int
-Waiter_clear(Waiter *self)
-{
-    Py_CLEAR(self->loop);
-    Py_CLEAR(self->cancelled_error);
-    Py_CLEAR(self->done_future);
-    Py_CLEAR(self->interrupted);
-    Py_CLEAR(self->callback);
-    Py_CLEAR(self->context);
-    Py_CLEAR(self->message);
-    return 0;
-}
+DEFINE_TRAVERSE_CLEAR_DEALLOC(Waiter, WAITER_OBJECTS)
 
-static void
-Waiter_dealloc(Waiter *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-
-    BEGIN_DEALLOC(self, Waiter_dealloc)
-    (void)Waiter_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-    END_DEALLOC
-}
-
-PyObject *
-Waiter_arm(Waiter *self, PyObject *interrupted)
+void
+Waiter_arm_for(Waiter *self, PyObject *interrupted, int is_owner)
 {
     self->state = WAITER_ARMED;
     self->waiting = self->has_progress = 0;
+    self->is_owner = is_owner;
     Py_XSETREF(self->interrupted, interrupted == Py_None ? NULL : Py_NewRef(interrupted));
+}
+
+static PyObject *
+Waiter_arm(Waiter *self, PyObject *interrupted)
+{
+    Waiter_arm_for(self, interrupted, 0);
     Py_RETURN_NONE;
 }
 
@@ -158,7 +132,7 @@ call_at_once(Waiter *self, PyObject *callback, PyObject *context)
 PyObject *
 Waiter_fire(Waiter *self, PyObject *at_once)
 {
-    PyObject *callback = self->callback, *context = self->context;
+    PyObject *callback, *context;
     int immediate = PyObject_IsTrue(at_once);
 
     if (immediate < 0) {
@@ -168,6 +142,8 @@ Waiter_fire(Waiter *self, PyObject *at_once)
         Py_RETURN_NONE;
     }
     self->state = WAITER_FIRED;
+    callback = self->callback;
+    context = self->context;
     self->callback = self->context = NULL;
     if (callback == NULL) {
         Py_XDECREF(context);
@@ -215,7 +191,7 @@ Waiter_add_done_callback(Waiter *self, PyObject *const *args, Py_ssize_t nargs, 
     }
     if (self->state != WAITER_ARMED) {
         PyObject *future =
-            self->state == WAITER_CANCELLED ? (PyObject *)self : done_future(self);
+            self->state == WAITER_FAILED ? (PyObject *)self : done_future(self);
         if (call_soon(self, future, Py_NewRef(args[0]), context) < 0) {
             return NULL;
         }
@@ -226,11 +202,41 @@ Waiter_add_done_callback(Waiter *self, PyObject *const *args, Py_ssize_t nargs, 
     Py_RETURN_NONE;
 }
 
+/* Have the loop resume the task with `error`, for which it takes over the reference.  -1: an
+ * exception is set. */
+static int
+resume_with_error(Waiter *self, PyObject *error)
+{
+    PyObject *callback = self->callback, *context = self->context;
+
+    self->state = WAITER_FAILED;
+    self->callback = self->context = NULL;
+    Py_XSETREF(self->error, error); /* may run code that comes back here */
+    if (callback == NULL) {
+        Py_XDECREF(context);
+        return 0;
+    }
+    return call_soon(self, (PyObject *)self, callback, context);
+}
+
+static PyObject *
+Waiter_fail(Waiter *self, PyObject *error)
+{
+    if (!PyExceptionInstance_Check(error)) {
+        PyErr_SetString(PyExc_TypeError, "fail takes an exception");
+        return NULL;
+    }
+    if (self->state == WAITER_ARMED && resume_with_error(self, Py_NewRef(error)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 Waiter_cancel(Waiter *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"msg", NULL};
-    PyObject *message = NULL, *callback, *context;
+    PyObject *message = Py_None, *error;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:cancel", names, &message)) {
         return NULL;
@@ -238,15 +244,16 @@ Waiter_cancel(Waiter *self, PyObject *args, PyObject *kwargs)
     if (self->state != WAITER_ARMED) {
         Py_RETURN_FALSE;
     }
-    self->state = WAITER_CANCELLED;
-    Py_XSETREF(self->message, message == Py_None ? NULL : Py_XNewRef(message));
-    callback = self->callback;
-    context = self->context;
-    self->callback = self->context = NULL;
-    if (callback == NULL) {
-        Py_XDECREF(context);
+    error = message == Py_None ? PyObject_CallNoArgs(self->cancelled_error)
+                               : PyObject_CallOneArg(self->cancelled_error, message);
+    if (error == NULL) {
+        return NULL;
     }
-    else if (call_soon(self, (PyObject *)self, callback, context) < 0) {
+    if (self->state != WAITER_ARMED) { /* code that ran meanwhile was quicker */
+        Py_DECREF(error);
+        Py_RETURN_FALSE;
+    }
+    if (resume_with_error(self, error) < 0) {
         return NULL;
     }
     Py_RETURN_TRUE;
@@ -255,21 +262,23 @@ Waiter_cancel(Waiter *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 Waiter_result(Waiter *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->state == WAITER_CANCELLED) {
+    if (self->state == WAITER_FAILED && self->error != NULL) {
+        PyObject *error = self->error;
         self->state = WAITER_FIRED;
-        PyErr_SetObject(self->cancelled_error, self->message);
-        Py_CLEAR(self->message);
+        self->error = NULL;
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
-/* The task was resumed by an exception instead of `fire`: tell the owner.  The exception stays
- * set. */
+/* The task was resumed by an exception instead of `fire`: tell the owner.  One is set afterwards. */
 static void
 tell_owner(Waiter *self)
 {
     PyObject *exception, *interrupted = self->interrupted, *done;
+    int is_owner = self->is_owner;
 
     self->waiting = 0;
     if (self->state == WAITER_ARMED) {
@@ -282,15 +291,18 @@ tell_owner(Waiter *self)
     }
     self->interrupted = NULL;
     exception = take_exception();
-    done = PyObject_CallOneArg(interrupted, exception == NULL ? Py_None : exception);
-    if (done == NULL) {
-        PyErr_WriteUnraisable(interrupted);
+    if (is_owner) {
+        const State *state = state_of((PyObject *)self);
+        done = state == NULL ? NULL
+                             : PyObject_CallMethodOneArg(interrupted, state->names._interrupted,
+                                                         exception == NULL ? Py_None : exception);
+    }
+    else {
+        done = PyObject_CallOneArg(interrupted, exception == NULL ? Py_None : exception);
     }
     Py_XDECREF(done);
     Py_DECREF(interrupted);
-    if (exception != NULL) {
-        set_exception(exception);
-    }
+    set_exception_again(exception);
 }
 
 PySendResult
@@ -354,6 +366,9 @@ Waiter_close(Waiter *self, PyObject *Py_UNUSED(ignored))
     if (self->waiting) {
         PyErr_SetNone(PyExc_GeneratorExit);
         tell_owner(self);
+        if (!PyErr_ExceptionMatches(PyExc_GeneratorExit)) {
+            return NULL; /* the owner's */
+        }
         PyErr_Clear();
     }
     Py_RETURN_NONE;
@@ -380,6 +395,7 @@ Waiter_set_blocking(Waiter *self, PyObject *value, void *Py_UNUSED(closure))
 static PyMethodDef Waiter_methods[] = {
     {"arm", METHOD(Waiter_arm), METH_O, NULL},
     {"fire", METHOD(Waiter_fire), METH_O, NULL},
+    {"fail", METHOD(Waiter_fail), METH_O, NULL},
     {"mark_progress", METHOD(Waiter_mark_progress), METH_NOARGS, NULL},
     {"wake_if_progressed", METHOD(Waiter_wake_if_progressed), METH_O, NULL},
     {"add_done_callback", METHOD(Waiter_add_done_callback), METH_FASTCALL | METH_KEYWORDS, NULL},

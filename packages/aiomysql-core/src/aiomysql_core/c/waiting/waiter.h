@@ -13,7 +13,8 @@ extern PyType_Spec Waiter_spec;
  * exception is set. */
 PyObject *Waiter_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
 
-PyObject *Waiter_arm(Waiter *self, PyObject *interrupted);
+/* is_owner: `interrupted` is not a function, but what has a method `_interrupted`. */
+void Waiter_arm_for(Waiter *self, PyObject *interrupted, int is_owner);
 
 PyObject *Waiter_fire(Waiter *self, PyObject *at_once);
 

@@ -7,10 +7,8 @@
 
 #define SET_FALSE(name) self->name = Py_NewRef(Py_False);
 #define SET_NONE(name) self->name = Py_NewRef(Py_None);
-#define SET_ZERO(name) self->name = PyLong_FromLong(0); /* one of those that are always there */
+#define SET_EMPTY(name) self->name = PyBytes_FromStringAndSize(NULL, 0); /* it is always there */
 #define SET_NOTHING(name)
-#define VISIT(name) Py_VISIT(self->name);
-#define CLEAR(name) Py_CLEAR(self->name);
 #define MEMBER(name) {#name, T_OBJECT_EX, offsetof(STRUCT, name), 0, NULL},
 
 #define STATE_TYPE(type, FIELDS)                                                                   \
@@ -19,43 +17,26 @@
     {                                                                                              \
         type *self = (type *)cls->tp_alloc(cls, 0);                                                \
         if (self != NULL) {                                                                        \
-            FIELDS(SET_FALSE, SET_NONE, SET_ZERO, SET_NOTHING)                                     \
+            FIELDS(SET_FALSE, SET_NONE, SET_EMPTY, SET_NOTHING)                                     \
         }                                                                                          \
         return (PyObject *)self;                                                                   \
-    }                                                                                              \
-                                                                                                   \
-    static int                                                                                     \
-    type##_traverse(type *self, visitproc visit, void *arg)                                        \
-    {                                                                                              \
-        FIELDS(VISIT, VISIT, VISIT, VISIT)                                                         \
-        Py_VISIT(Py_TYPE(self));                                                                   \
-        return 0;                                                                                  \
-    }                                                                                              \
-                                                                                                   \
-    static int                                                                                     \
-    type##_clear(type *self)                                                                       \
-    {                                                                                              \
-        FIELDS(CLEAR, CLEAR, CLEAR, CLEAR)                                                         \
-        return 0;                                                                                  \
-    }                                                                                              \
-                                                                                                   \
-    static void                                                                                    \
-    type##_dealloc(type *self)                                                                     \
-    {                                                                                              \
-        PyTypeObject *cls = Py_TYPE(self);                                                         \
-        BEGIN_DEALLOC(self, type##_dealloc)                                                        \
-        (void)type##_clear(self);                                                                  \
-        cls->tp_free(self);                                                                        \
-        Py_DECREF(cls);                                                                            \
-        END_DEALLOC                                                                                \
     }
+
+#define EXCHANGE_OBJECTS(X) EXCHANGE_FIELDS(X, X, X, X)
+#define RESULT_OBJECTS(X) RESULT_FIELDS(X, X, X, X)
 
 STATE_TYPE(ExchangeState, EXCHANGE_FIELDS)
 STATE_TYPE(ResultState, RESULT_FIELDS)
 
+DEFINE_TRAVERSE_CLEAR_DEALLOC(ExchangeState, EXCHANGE_OBJECTS)
+DEFINE_TRAVERSE_CLEAR_DEALLOC(ResultState, RESULT_OBJECTS)
+
 #define STRUCT ExchangeState
 static PyMemberDef ExchangeState_members[] = {
     EXCHANGE_FIELDS(MEMBER, MEMBER, MEMBER, MEMBER)
+    {"reading", T_INT, offsetof(ExchangeState, reading), 0, NULL},
+    {"sequence_id", T_INT, offsetof(ExchangeState, sequence_id), 0, NULL},
+    {"stored", T_PYSSIZET, offsetof(ExchangeState, stored), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 #undef STRUCT

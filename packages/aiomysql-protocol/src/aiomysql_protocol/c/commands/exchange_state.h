@@ -6,12 +6,13 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* F(name): False at first; N: None; Z: 0; U: unset. */
-#define EXCHANGE_FIELDS(F, N, Z, U)                                                                \
-    F(done) F(has_progress) F(quick) F(streamed) N(session) N(error) N(on_progress)                \
-    N(local_files) N(own_prefixes) N(compiled_by) Z(sequence_id) U(own_prepared) U(results)
+/* F(name): False at first; N: None; B: no bytes; U: unset. */
+#define EXCHANGE_FIELDS(F, N, B, U)                                                                \
+    F(done) F(has_progress) F(streamed) F(is_simple) F(binary) F(as_dicts) F(discarding)           \
+    F(announced) N(session) N(error) N(on_progress) N(result) N(local_files)             \
+    N(statement) B(request) U(own_prepared) U(results)
 
-#define RESULT_FIELDS(F, N, Z, U)                                                                  \
+#define RESULT_FIELDS(F, N, B, U)                                                                  \
     F(complete) F(skipped) F(unbuffered_active) F(streamed) N(metadata) N(error) U(ok)             \
     U(exchange) U(rows)
 
@@ -20,7 +21,12 @@
 typedef struct {
     PyObject_HEAD
     EXCHANGE_FIELDS(FIELD, FIELD, FIELD, FIELD)
+    int reading; /* one of the following */
+    int sequence_id;
+    Py_ssize_t stored;
 } ExchangeState;
+
+enum { PAYLOADS, RESPONSE, ROWS };
 
 typedef struct {
     PyObject_HEAD

@@ -1,120 +1,212 @@
 #include "commands/response.h"
 
-#include "commands/exchange_state.h"
-#include "interpreter.h"
-#include "module.h"
+#include "exceptions.h"
 #include "rows/decoder.h"
 #include "wire/frame.h"
 #include "wire/packets.h"
 
 /* Items of metadata.MetadataPrefix, and of the metadata.ResultMetadata in it. */
 enum { PREFIX_RAW, PREFIX_FRAMES, PREFIX_METADATA, PREFIX_FIELDS };
-enum {
-    METADATA_COLUMNS,
-    METADATA_DESCRIPTION,
-    METADATA_DECODER,
-    METADATA_PLAIN,
-    METADATA_DEFINITIONS,
-    METADATA_FIELDS
-};
+enum { METADATA_DECODER = 2, METADATA_KEYS, METADATA_FIELDS = 5 };
 
-/* What response.Response has. */
+/* Capabilities. */
+#define DEPRECATE_EOF (1ULL << 24)
+#define CACHE_METADATA (1ULL << 36)
+
+/* What is read, and how far. */
 typedef struct {
+    State *state;
+    SessionState *session;
+    ExchangeState *exchange;
+    PyObject *buffer;
     Py_ssize_t position;
-    unsigned sequence_id;
-    PyObject *metadata;
-    PyObject *rows;
-    PyObject *ok; /* NULL: its end has not come */
-} Response;
+    Py_ssize_t end;
+    Py_buffer view; /* of the buffer, while `is_held` */
+    int is_held;
+} Reading;
+
+int
+range_arguments(PyObject *const *args, Py_ssize_t *start, Py_ssize_t *end)
+{
+    *start = PyNumber_AsSsize_t(args[0], PyExc_ValueError);
+    *end = *start == -1 && PyErr_Occurred() ? -1 : PyNumber_AsSsize_t(args[1], PyExc_ValueError);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+int
+get_range(PyObject *buffer, Py_ssize_t start, Py_ssize_t end, Py_buffer *view)
+{
+    /* As long as the view is held a bytearray cannot be resized, whatever a converter does. */
+    if (PyObject_GetBuffer(buffer, view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    if (start < 0 || start > end || end > view->len) {
+        PyBuffer_Release(view);
+        PyErr_SetString(PyExc_ValueError, "start and end must lie within the buffer");
+        return -1;
+    }
+    return 0;
+}
+
+/* Where the bytes to be read begin, until they are released; NULL: an exception is set. */
+static const unsigned char *
+hold(Reading *self)
+{
+    if (!self->is_held && get_range(self->buffer, self->position, self->end, &self->view) < 0) {
+        return NULL;
+    }
+    self->is_held = 1;
+    return (const unsigned char *)self->view.buf + self->position;
+}
 
 static void
-response_clear(Response *self)
+release(Reading *self)
 {
-    Py_CLEAR(self->metadata);
-    Py_CLEAR(self->rows);
-    Py_CLEAR(self->ok);
-}
-
-/* The response.Response of `response`, whose references it takes over. */
-static PyObject *
-response_tuple(const State *state, const Response *response)
-{
-    PyObject *items[5] = {
-        PyLong_FromSsize_t(response->position),
-        PyLong_FromLong(response->sequence_id & 0xFF),
-        response->metadata,
-        response->rows,
-        response->ok == NULL ? Py_NewRef(Py_None) : response->ok,
-    };
-
-    return named_tuple((PyTypeObject *)state->response_type, items, 5);
-}
-
-/* What `decoder.decode` does with `[start, end)`; the position where it stopped.  -1: an
- * exception is set. */
-static Py_ssize_t
-decode_rows(const State *state, PyObject *decoder, PyObject *buffer, const unsigned char *base,
-            Py_ssize_t start, Py_ssize_t end, unsigned sequence_id, PyObject *rows)
-{
-    Py_ssize_t position = -1;
-    PyObject *stop;
-
-    if (Py_IS_TYPE(decoder, state->decoder_type) ||
-        Py_IS_TYPE(decoder, state->binary_decoder_type)) {
-        const unsigned char *at = read_rows(state, (Decoder *)decoder, base + start, base + end,
-                                            (uint8_t)sequence_id, rows);
-        return at == NULL ? -1 : at - base;
+    if (self->is_held) {
+        self->is_held = 0;
+        PyBuffer_Release(&self->view);
     }
-    stop = PyObject_CallMethod(decoder, "decode", "OnnIO", buffer, start, end, sequence_id, rows);
-    if (stop != NULL) {
-        position = PyLong_AsSsize_t(stop);
-        Py_DECREF(stop);
-    }
-    return position;
 }
 
-/* The rows behind the metadata of `prefix`, at `start`, and the packet that ends them.  0: there
- * are none of ours; -1: an exception is set. */
+/* ---- What becomes of an exchange ---- */
+
+/* A result as it is before anything of it came.  NULL: an exception is set. */
+static ResultState *
+new_result(const State *state, const ExchangeState *exchange)
+{
+    PyObject *rows = PyList_New(0);
+    ResultState *result =
+        rows == NULL ? NULL : (ResultState *)new_state((PyObject *)state->owners.result);
+
+    if (result == NULL) {
+        Py_XDECREF(rows);
+        return NULL;
+    }
+    Py_XSETREF(result->rows, rows);
+    Py_XSETREF(result->ok, Py_NewRef(state->no_ok));
+    Py_XSETREF(result->streamed, Py_NewRef(exchange->streamed));
+    return result;
+}
+
+/* The result that is being read, or a new one; a new reference.  NULL: an exception is set. */
+static ResultState *
+result_under_way(const State *state, const ExchangeState *exchange)
+{
+    PyObject *result = exchange->result;
+
+    if (result == NULL || result == Py_None) {
+        return new_result(state, exchange);
+    }
+    if (!PyObject_TypeCheck(result, state->result_state_type)) {
+        PyErr_SetString(PyExc_TypeError, "not a Result");
+        return NULL;
+    }
+    return (ResultState *)Py_NewRef(result);
+}
+
+/* Hand `result` to who waits for it.  -1: an exception is set. */
 static int
-response_rows(const State *state, PyObject *prefix, PyObject *buffer, const unsigned char *base,
-              Py_ssize_t start, Py_ssize_t end, Response *response)
+announce(ExchangeState *exchange, PyObject *result)
 {
-    long frames = PyLong_AsLong(PyTuple_GET_ITEM(prefix, PREFIX_FRAMES));
-    PyObject *metadata = PyTuple_GET_ITEM(prefix, PREFIX_METADATA);
-    unsigned sequence_id = (unsigned)(1 + frames) & 0xFF;
-    PyObject *rows, *ok = NULL;
-    Py_ssize_t position, length;
-    const unsigned char *payload;
-
-    if (frames == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    rows = PyList_New(0);
-    if (rows == NULL) {
-        return -1;
-    }
-    position = decode_rows(state, PyTuple_GET_ITEM(metadata, METADATA_DECODER), buffer, base, start,
-                           end, sequence_id, rows);
-    if (position < start || position > end) {
-        Py_DECREF(rows);
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    sequence_id = (sequence_id + (unsigned)PyList_GET_SIZE(rows)) & 0xFF;
-    payload = frame_payload(base + position, base + end, sequence_id, &length);
-    if (payload != NULL && length > 0 && payload[0] == PACKET_EOF) {
-        int found = read_ok(state, payload, length, &ok);
-        if (found < 0) {
-            Py_DECREF(rows);
+    if (exchange->announced != Py_True && exchange->discarding != Py_True) {
+        if (exchange->results == NULL || !PyList_Check(exchange->results)) {
+            PyErr_SetString(PyExc_TypeError, "results must be a list");
             return -1;
         }
-        if (found > 0) {
-            position += FRAME_HEADER + length;
-            sequence_id++;
+        if (PyList_Append(exchange->results, result) < 0) {
+            return -1;
         }
     }
-    *response = (Response){position, sequence_id, Py_NewRef(metadata), rows, ok};
-    return 1;
+    Py_XSETREF(exchange->announced, Py_NewRef(Py_True));
+    return 0;
 }
+
+/* What `Exchange.notify` does.  -1: an exception is set. */
+static int
+notify(Reading *self)
+{
+    ExchangeState *exchange = self->exchange;
+    PyObject *on_progress = exchange->on_progress, *done;
+
+    if (on_progress == NULL || on_progress == Py_None) {
+        Py_XSETREF(exchange->has_progress, Py_NewRef(Py_True));
+        return 0;
+    }
+    exchange->on_progress = Py_NewRef(Py_None);
+    release(self);
+    done = PyObject_CallNoArgs(on_progress);
+    Py_DECREF(on_progress);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* `ok` has ended `result`.  -1: an exception is set. */
+static int
+end_result(Reading *self, ResultState *result, PyObject *ok)
+{
+    SessionState *session = self->session;
+    ExchangeState *exchange = self->exchange;
+    PyObject *done;
+
+    if (announce(exchange, (PyObject *)result) < 0) {
+        return -1;
+    }
+    Py_XSETREF(session->server_status, Py_NewRef(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)));
+    Py_XSETREF(result->ok, Py_NewRef(ok));
+    Py_XSETREF(result->complete, Py_NewRef(Py_True));
+    Py_XSETREF(exchange->result, Py_NewRef(Py_None)); /* it may know the exchange */
+    if (has_more_results(ok)) {
+        Py_XSETREF(exchange->announced, Py_NewRef(Py_False));
+        exchange->reading = RESPONSE;
+    }
+    else {
+        Py_XSETREF(exchange->done, Py_NewRef(Py_True));
+        if (session->exchanges == NULL) {
+            PyErr_SetString(PyExc_AttributeError, "exchanges");
+            return -1;
+        }
+        done = PyObject_CallOneArg(self->state->deque_popleft, session->exchanges);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
+    }
+    return notify(self);
+}
+
+/* The functions that read return 1 when they got on, 0 when they did not, and -1 when an exception
+ * is set. */
+
+/* The OK packet in a payload, which ends a result. */
+static int
+read_end(Reading *self, const unsigned char *payload, Py_ssize_t length)
+{
+    ExchangeState *exchange = self->exchange;
+    int reading = exchange->reading, sequence_id = exchange->sequence_id, status;
+    ResultState *result;
+    PyObject *ok = NULL;
+
+    status = read_ok(self->state, payload, length, &ok);
+    if (status == 0) { /* the parser in Python says what is wrong */
+        ok = PyObject_CallFunction(self->state->parse_ok, "y#", payload, length);
+    }
+    result = ok == NULL ? NULL : result_under_way(self->state, exchange);
+    if (result == NULL) {
+        Py_XDECREF(ok);
+        return -1;
+    }
+    status = is_due(self->session, exchange) && exchange->reading == reading;
+    if (status) {
+        self->position += FRAME_HEADER + length;
+        exchange->sequence_id = (sequence_id + 1) & 0xFF;
+        status = end_result(self, result, ok) < 0 ? -1 : 1;
+    }
+    Py_DECREF(ok);
+    Py_DECREF(result);
+    return status;
+}
+
+/* ---- Metadata ---- */
 
 static int
 is_prefix(PyObject *prefix)
@@ -125,396 +217,381 @@ is_prefix(PyObject *prefix)
            PyTuple_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)) == METADATA_FIELDS;
 }
 
-/* Whether the response in `[start, end)` begins with `prefix`, behind which rows can be read at
- * once. */
+/* Find in `prefixes`, a list, what the bytes begin with: a new reference.  It becomes the first of
+ * the list. */
 static int
-begins_with(PyObject *prefix, const unsigned char *start, Py_ssize_t size)
+find_in(PyObject *prefixes, const unsigned char *start, Py_ssize_t size, PyObject **found)
 {
-    PyObject *raw = PyTuple_GET_ITEM(prefix, PREFIX_RAW);
-    PyObject *metadata = PyTuple_GET_ITEM(prefix, PREFIX_METADATA);
-
-    return PyTuple_GET_ITEM(metadata, METADATA_PLAIN) == Py_True && PyBytes_GET_SIZE(raw) <= size &&
-           memcmp(PyBytes_AS_STRING(raw), start, (size_t)PyBytes_GET_SIZE(raw)) == 0;
-}
-
-/* The response that is the OK packet in a payload.  As find_response. */
-static int
-response_without_rows(const State *state, const unsigned char *payload, Py_ssize_t length,
-                      Py_ssize_t end, Response *response)
-{
-    PyObject *ok, *rows;
-    int found = read_ok(state, payload, length, &ok);
-
-    if (found <= 0) {
-        return found;
-    }
-    rows = PyList_New(0);
-    if (rows == NULL) {
-        Py_DECREF(ok);
-        return -1;
-    }
-    *response = (Response){end, 2, Py_NewRef(Py_None), rows, ok};
-    return 1;
-}
-
-/* The response in `[start, end)`.  0: it is none of ours; -1: an exception is set. */
-static int
-find_response(const State *state, PyObject *prefixes, PyObject *buffer, const unsigned char *base,
-              Py_ssize_t start, Py_ssize_t end, Response *response)
-{
-    Py_ssize_t length;
-    const unsigned char *payload = frame_payload(base + start, base + end, 1, &length);
-
-    if (payload == NULL || length == 0) {
-        return 0;
-    }
-    if (payload[0] == PACKET_OK) {
-        return response_without_rows(state, payload, length, start + FRAME_HEADER + length,
-                                     response);
-    }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(prefixes); i++) {
-        PyObject *prefix = PyList_GET_ITEM(prefixes, i);
-        int found;
+        PyObject *prefix = PyList_GET_ITEM(prefixes, i), *raw;
 
         if (!is_prefix(prefix)) {
             PyErr_SetString(PyExc_TypeError, "prefixes must hold MetadataPrefixes");
             return -1;
         }
-        if (!begins_with(prefix, base + start, end - start)) {
+        raw = PyTuple_GET_ITEM(prefix, PREFIX_RAW);
+        if (PyBytes_GET_SIZE(raw) > size ||
+            memcmp(PyBytes_AS_STRING(raw), start, (size_t)PyBytes_GET_SIZE(raw)) != 0) {
             continue;
         }
-        Py_INCREF(prefix);
-        start += PyBytes_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_RAW));
-        found = response_rows(state, prefix, buffer, base, start, end, response);
-        Py_DECREF(prefix);
-        return found;
+        *found = Py_NewRef(prefix);
+        if (i > 0 && (PyList_SetSlice(prefixes, i, i + 1, NULL) < 0 ||
+                      PyList_Insert(prefixes, 0, prefix) < 0)) {
+            Py_CLEAR(*found);
+            return -1;
+        }
+        return 1;
     }
     return 0;
 }
 
-/* As find_response, but a malformed packet is no exception: the reader of single frames will
- * meet it again. */
+/* Find the metadata of binary rows that the prepared statement has of its own. */
 static int
-find_sound_response(const State *state, PyObject *prefixes, PyObject *buffer,
-                    const unsigned char *base, Py_ssize_t start, Py_ssize_t end, Response *response)
+find_own(const Reading *self, PyObject *columns, const unsigned char *start, PyObject **found)
 {
-    int found = find_response(state, prefixes, buffer, base, start, end, response);
+    const State *state = self->state;
+    PyObject *prepared = self->exchange->own_prepared, *prefixes;
+    int status;
 
-    if (found < 0 && PyErr_ExceptionMatches(state->error)) {
-        PyErr_Clear();
+    if (prepared == NULL || !IS_OWNED(state, prepared, prepared) ||
+        SLOT(state, prepared, prepared_compiled_by) != columns) {
         return 0;
     }
-    return found;
-}
-
-/* ---- The commonest case of all: one exchange, its whole response, nothing else ---- */
-
-/* Longer responses are read the other way, which does not begin anew when more is to come. */
-enum { QUICK_LIMIT = 1 << 14 };
-
-/* The exchange whose response is due, if that may be read so.  NULL with or without an
- * exception. */
-static ExchangeState *
-quick_exchange(const State *state, PyObject *session)
-{
-    PyObject *exchanges = SLOT(state, session, session_exchanges);
-    PyObject *exchange = NULL;
-
-    if (exchanges != NULL && PyObject_Size(exchanges) == 1) {
-        exchange = PySequence_GetItem(exchanges, 0);
-    }
-    if (exchange != NULL && PyObject_TypeCheck(exchange, state->exchange_state_type)) {
-        ExchangeState *known = (ExchangeState *)exchange;
-        if (known->quick == Py_True && known->sequence_id != NULL &&
-            PyLong_CheckExact(known->sequence_id)) {
-            return known;
-        }
-    }
-    Py_XDECREF(exchange);
-    return NULL;
-}
-
-/* What the class of `query` has; NULL: an exception is set. */
-static const QueryKind *
-query_kind(State *state, PyObject *query)
-{
-    PyTypeObject *type = Py_TYPE(query);
-    PyObject *binary, *new_result;
-    QueryKind *kind = &state->kinds[0];
-
-    for (int i = 0; i < 2; i++) {
-        if (state->kinds[i].type == type) {
-            return &state->kinds[i];
-        }
-    }
-    if (kind->type != NULL) {
-        kind = &state->kinds[1];
-    }
-    binary = PyObject_GetAttr((PyObject *)type, state->names.binary);
-    new_result = PyObject_GetAttr((PyObject *)type, state->names.new_result);
-    if (binary == NULL || new_result == NULL || !PyType_Check(new_result) ||
-        !PyType_IsSubtype((PyTypeObject *)new_result, state->result_state_type)) {
-        if (binary != NULL && new_result != NULL) {
-            PyErr_SetString(PyExc_TypeError, "new_result must be a class of results");
-        }
-        Py_XDECREF(binary);
-        Py_XDECREF(new_result);
-        return NULL;
-    }
-    Py_XSETREF(kind->type, (PyTypeObject *)Py_NewRef((PyObject *)type));
-    Py_XSETREF(kind->new_result, new_result);
-    kind->binary = binary == Py_True;
-    Py_DECREF(binary);
-    return kind;
-}
-
-/* `exchange`, the oldest one of `session`, is done; `status`: the server's flags.  -1: an
- * exception is set. */
-static int
-finish_exchange(const State *state, PyObject *session, ExchangeState *exchange, PyObject *status)
-{
-    PyObject *on_progress, *done;
-
-    Py_XSETREF(SLOT(state, session, session_server_status), Py_NewRef(status));
-    Py_XSETREF(exchange->done, Py_NewRef(Py_True));
-    done = PyObject_CallOneArg(state->deque_popleft, SLOT(state, session, session_exchanges));
-    if (done == NULL) {
-        return -1;
-    }
-    Py_DECREF(done);
-    on_progress = exchange->on_progress;
-    if (on_progress == NULL || on_progress == Py_None) {
-        Py_XSETREF(exchange->has_progress, Py_NewRef(Py_True));
+    prefixes = SLOT(state, prepared, prepared_prefixes);
+    if (prefixes == NULL || !PyList_Check(prefixes)) {
         return 0;
     }
-    exchange->on_progress = Py_NewRef(Py_None);
-    done = PyObject_CallNoArgs(on_progress);
-    Py_DECREF(on_progress);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    Py_INCREF(prefixes);
+    status = find_in(prefixes, start, self->end - self->position, found);
+    Py_DECREF(prefixes);
+    return status;
 }
 
-/* Hand the parts of `response`, whose references it takes over, to `query` and `session`.  -1: an
- * exception is set. */
+/* Find the metadata that `columns` keeps. */
 static int
-finish_query(const State *state, const QueryKind *kind, PyObject *session, ExchangeState *query,
-             Response *response)
+find_kept(const Reading *self, PyObject *columns, const unsigned char *start, PyObject **found)
 {
-    ResultState *result;
-    int failed;
+    PyObject *prefixes = PyObject_GetAttr(columns, self->state->names.prefixes), *done;
+    int status = -1;
 
-    if (!PyList_Check(query->results)) {
-        PyErr_SetString(PyExc_TypeError, "results must be a list");
-        response_clear(response);
-        return -1;
+    if (prefixes != NULL && !PyList_Check(prefixes)) {
+        PyErr_SetString(PyExc_TypeError, "prefixes must be a list");
     }
-    result = (ResultState *)new_state(kind->new_result);
-    if (result == NULL) {
-        response_clear(response);
-        return -1;
+    else if (prefixes != NULL) {
+        status = find_in(prefixes, start, self->end - self->position, found);
     }
-    Py_XSETREF(result->rows, response->rows);
-    Py_XSETREF(result->metadata, response->metadata);
-    Py_XSETREF(result->ok, response->ok);
-    Py_XSETREF(result->complete, Py_NewRef(Py_True));
-    failed = PyList_Append(query->results, (PyObject *)result) < 0 ||
-             finish_exchange(state, session, query,
-                             PyTuple_GET_ITEM(result->ok, OK_SERVER_STATUS)) < 0;
-    Py_DECREF(result);
-    return failed ? -1 : 0;
+    Py_XDECREF(prefixes);
+    if (status > 0 && self->exchange->binary == Py_True &&
+        self->session->capabilities & CACHE_METADATA) {
+        done = PyObject_CallMethodOneArg((PyObject *)self->exchange,
+                                         self->state->names.record_metadata,
+                                         PyTuple_GET_ITEM(*found, PREFIX_METADATA));
+        if (done == NULL) {
+            Py_CLEAR(*found);
+            return -1;
+        }
+        Py_DECREF(done);
+    }
+    return status;
 }
 
-/* 1: bytes[0:size] are an OK packet that ends `exchange`, which has no results, and it has ended;
- * 0: they are not; -1: an exception is set. */
+/* Find the metadata that stands whole at `start`. */
 static int
-take_ok(const State *state, PyObject *session, ExchangeState *exchange,
-        const unsigned char *bytes, Py_ssize_t size)
+find_metadata(const Reading *self, const unsigned char *start, PyObject **found)
 {
-    unsigned sequence_id = (unsigned)PyLong_AsLong(exchange->sequence_id) & 0xFF;
-    Py_ssize_t length;
-    const unsigned char *payload = frame_payload(bytes, bytes + size, sequence_id, &length);
-    PyObject *ok;
-    int found;
-
-    if (payload == NULL || length == 0 || payload[0] != PACKET_OK ||
-        payload + length != bytes + size) {
-        return 0;
-    }
-    found = read_ok(state, payload, length, &ok);
-    if (found <= 0) {
-        return found;
-    }
-    if (finish_exchange(state, session, exchange, PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) < 0) {
-        found = -1;
-    }
-    Py_DECREF(ok);
-    return found;
-}
-
-/* Whether `response` ends at `end`, and with it all that is due. */
-static int
-is_all(const Response *response, Py_ssize_t end)
-{
-    return response->ok != NULL && response->position == end && !has_more_results(response->ok);
-}
-
-/* The metadata that the response to `query` may begin with: its own, or the session's.  NULL
- * with or without an exception. */
-static PyObject *
-quick_prefixes(const State *state, const QueryKind *kind, PyObject *session, PyObject *query)
-{
-    PyObject *columns = SLOT(state, session, session_columns), *own, *wanted;
+    PyObject *columns = self->session->columns;
+    int status;
 
     if (columns == NULL) {
-        return NULL;
-    }
-    if (!kind->binary) {
-        return PyObject_GetAttr(columns, state->names.prefixes);
-    }
-    wanted = PyObject_GetAttr(columns, state->names.for_binary);
-    Py_XDECREF(wanted); /* the columns keep it */
-    if (wanted == NULL) {
-        return NULL;
-    }
-    own = ((ExchangeState *)query)->compiled_by;
-    if (own == wanted) {
-        return Py_XNewRef(((ExchangeState *)query)->own_prefixes);
-    }
-    return PyObject_GetAttr(query, state->names.prefixes);
-}
-
-/* Two numbers, `start` and `end` of a buffer.  -1: an exception is set. */
-static int
-range_arguments(PyObject *const *args, Py_ssize_t *start, Py_ssize_t *end)
-{
-    *start = PyNumber_AsSsize_t(args[0], PyExc_ValueError);
-    *end = *start == -1 && PyErr_Occurred() ? -1 : PyNumber_AsSsize_t(args[1], PyExc_ValueError);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* The bytes of `buffer`, to be released.  0: `[start, end)` does not lie in them; -1: an
- * exception is set. */
-static int
-get_bytes(PyObject *buffer, Py_ssize_t start, Py_ssize_t end, Py_buffer *view)
-{
-    if (PyObject_GetBuffer(buffer, view, PyBUF_SIMPLE) < 0) {
+        PyErr_SetString(PyExc_AttributeError, "columns");
         return -1;
     }
-    if (start < 0 || start > end || end > view->len) {
-        PyBuffer_Release(view);
+    if (self->exchange->binary != Py_True) {
+        Py_INCREF(columns);
+        status = 0;
+    }
+    else {
+        columns = PyObject_GetAttr(columns, self->state->names.for_binary);
+        status = columns == NULL ? -1 : find_own(self, columns, start, found);
+    }
+    if (status == 0) {
+        status = find_kept(self, columns, start, found);
+    }
+    Py_XDECREF(columns);
+    return status;
+}
+
+/* `prefix` stands at the position: rows follow. */
+static int
+begin_rows(Reading *self, PyObject *prefix)
+{
+    ExchangeState *exchange = self->exchange;
+    long frames = PyLong_AsLong(PyTuple_GET_ITEM(prefix, PREFIX_FRAMES));
+    ResultState *result;
+    int status = 1;
+
+    if (frames == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    result = result_under_way(self->state, exchange);
+    if (result == NULL) {
+        return -1;
+    }
+    if (!is_due(self->session, exchange) || exchange->reading != RESPONSE) {
+        Py_DECREF(result);
         return 0;
     }
-    return 1;
+    self->position += PyBytes_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_RAW));
+    exchange->sequence_id = (int)(1 + (unsigned long)frames) & 0xFF;
+    exchange->reading = ROWS;
+    Py_XSETREF(result->metadata, Py_NewRef(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)));
+    Py_XSETREF(exchange->result, Py_NewRef((PyObject *)result));
+    if (exchange->streamed == Py_True) {
+        status = announce(exchange, (PyObject *)result) < 0 ? -1 : notify(self);
+    }
+    Py_DECREF(result);
+    return status < 0 ? -1 : 1;
 }
 
-/* What quick_response does for `query`, which has results.  -1: an exception is set. */
+/* Read the first packet of a result, or all of its metadata. */
 static int
-take_query_response(State *state, PyObject *session, ExchangeState *query, PyObject *buffer,
-                    Py_ssize_t start, Py_ssize_t end)
+read_first(Reading *self)
 {
-    const QueryKind *kind = query_kind(state, (PyObject *)query);
-    PyObject *prefixes =
-        kind == NULL ? NULL : quick_prefixes(state, kind, session, (PyObject *)query);
-    Response response;
-    Py_buffer view;
-    int found;
+    const unsigned char *start = hold(self), *payload;
+    PyObject *prefix = NULL;
+    Py_ssize_t length;
+    int status = 0;
 
-    if (prefixes == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
+    if (start == NULL) {
+        return -1;
     }
-    found = PyList_Check(prefixes) ? get_bytes(buffer, start, end, &view) : 0;
-    if (found > 0) {
-        found = find_sound_response(state, prefixes, buffer, view.buf, start, end, &response);
-        PyBuffer_Release(&view);
+    payload = frame_payload(start, start + (self->end - self->position),
+                            (unsigned)self->exchange->sequence_id, &length);
+    if (payload != NULL && length > 0 && *payload == PACKET_OK) {
+        return read_end(self, payload, length);
     }
-    Py_DECREF(prefixes);
-    if (found <= 0) {
-        return found;
+    if (self->exchange->sequence_id == 1 && self->session->capabilities & DEPRECATE_EOF) {
+        status = find_metadata(self, start, &prefix);
     }
-    if (!is_all(&response, end)) {
-        response_clear(&response);
+    if (status > 0) {
+        status = begin_rows(self, prefix);
+    }
+    Py_XDECREF(prefix);
+    return status;
+}
+
+/* ---- Rows ---- */
+
+static int
+is_unwanted(const ExchangeState *exchange, const ResultState *result)
+{
+    return exchange->discarding == Py_True || result->skipped == Py_True;
+}
+
+/* What the decoder of `metadata` makes of the bytes from the position on; returns the position where it
+ * stopped.  -1: an exception is set. */
+static Py_ssize_t
+decode_rows(const Reading *self, PyObject *metadata, const unsigned char *base, PyObject *rows)
+{
+    const State *state = self->state;
+    PyObject *decoder = PyTuple_GET_ITEM(metadata, METADATA_DECODER), *keys = NULL, *stop;
+    Py_ssize_t position = -1;
+
+    if (self->exchange->as_dicts == Py_True) {
+        keys = PyTuple_GET_ITEM(metadata, METADATA_KEYS);
+    }
+    if (Py_IS_TYPE(decoder, state->decoder_type) ||
+        Py_IS_TYPE(decoder, state->binary_decoder_type)) {
+        const unsigned char *at = NULL;
+
+        if (keys == NULL || check_keys((Decoder *)decoder, keys)) {
+            at = read_rows(state, (Decoder *)decoder, base + self->position, base + self->end,
+                           (uint8_t)self->exchange->sequence_id, rows, keys);
+        }
+        return at == NULL ? -1 : at - base;
+    }
+    stop = PyObject_CallMethod(decoder, "decode", keys == NULL ? "OnniO" : "OnniOO", self->buffer,
+                               self->position, self->end, self->exchange->sequence_id, rows, keys);
+    if (stop != NULL) {
+        position = PyLong_AsSsize_t(stop);
+        Py_DECREF(stop);
+        if (!PyErr_Occurred() && (position < self->position || position > self->end)) {
+            PyErr_SetString(PyExc_ValueError, "a decoder went astray");
+            position = -1;
+        }
+    }
+    return position;
+}
+
+/* -1: an exception is set. */
+static int
+add_rows(const ExchangeState *exchange, ResultState *result, PyObject *rows)
+{
+    if (is_unwanted(exchange, result)) {
         return 0;
     }
-    return finish_query(state, kind, session, query, &response) < 0 ? -1 : 1;
+    if (result->rows != NULL && PyList_Check(result->rows) && PyList_GET_SIZE(result->rows) > 0) {
+        Py_ssize_t count = PyList_GET_SIZE(result->rows);
+        return PyList_SetSlice(result->rows, count, count, rows);
+    }
+    Py_XSETREF(result->rows, Py_NewRef(rows));
+    return 0;
 }
 
-/* What quick_response does for `exchange`, which has no results.  -1: an exception is set. */
+/* The exception that is set came while rows were decoded, of which `rows` came before. */
 static int
-take_ok_response(const State *state, PyObject *session, ExchangeState *exchange, PyObject *buffer,
-                 Py_ssize_t start, Py_ssize_t end)
+end_decoding(Reading *self, ResultState *result, PyObject *rows)
 {
-    Py_buffer view;
-    int taken = get_bytes(buffer, start, end, &view);
+    PyObject *error = take_exception();
+    int status;
 
-    if (taken > 0) {
-        taken = take_ok(state, session, exchange, (unsigned char *)view.buf + start, end - start);
-        PyBuffer_Release(&view);
+    if (add_rows(self->exchange, result, rows) < 0) {
+        Py_DECREF(error);
+        return -1;
     }
-    return taken;
+    status = is_due(self->session, self->exchange);
+    if (status && PyErr_GivenExceptionMatches(error, self->state->malformed_packet)) {
+        set_exception(error);
+        return -1;
+    }
+    if (status) {
+        Py_XSETREF(result->error, Py_NewRef(error));
+        status = self->exchange->streamed == Py_True ? notify(self) : 0;
+    }
+    Py_DECREF(error);
+    return status;
 }
 
-PyObject *
-quick_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+/* `rows` were decoded, from the position to `stop`. */
+static int
+end_rows(Reading *self, ResultState *result, PyObject *rows, Py_ssize_t stop)
 {
-    State *state = PyModule_GetState(module);
-    ExchangeState *exchange;
-    Py_ssize_t start, end;
-    int taken = 0;
+    ExchangeState *exchange = self->exchange;
+    Py_ssize_t size = stop - self->position;
+    int status;
 
-    if (nargs != 4) {
-        PyErr_SetString(PyExc_TypeError, "quick_response takes a session, a buffer, start and end");
-        return NULL;
+    if (size == 0) {
+        return 0;
     }
-    if (range_arguments(args + 2, &start, &end) < 0 || find_slots(state) < 0) {
-        return NULL;
+    self->position = stop;
+    exchange->sequence_id = (int)(exchange->sequence_id + PyList_GET_SIZE(rows)) & 0xFF;
+    if (add_rows(exchange, result, rows) < 0) {
+        return -1;
     }
-    if (end - start > QUICK_LIMIT || !IS_OWNED(state, args[0], session) ||
-        (exchange = quick_exchange(state, args[0])) == NULL) {
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
+    status = is_due(self->session, exchange);
+    if (status > 0 && exchange->streamed == Py_True && !is_unwanted(exchange, result)) {
+        exchange->stored += size;
+        status = notify(self) < 0 ? -1 : 1;
     }
-    if (exchange->results == NULL) {
-        taken = take_ok_response(state, args[0], exchange, args[1], start, end);
+    return status;
+}
+
+/* Read as many rows as there are, or the packet that ends them. */
+static int
+read_row_frames(Reading *self, ResultState *result, PyObject *metadata)
+{
+    const unsigned char *start = hold(self), *payload;
+    Py_ssize_t length, stop;
+    PyObject *rows;
+    int status;
+
+    if (start == NULL) {
+        return -1;
     }
-    else if (PyLong_AsLong(exchange->sequence_id) == 1) {
-        taken = take_query_response(state, args[0], exchange, args[1], start, end);
+    payload = frame_payload(start, start + (self->end - self->position),
+                            (unsigned)self->exchange->sequence_id, &length);
+    if (payload == NULL || length == 0 || *payload > PACKET_EOF ||
+        (*payload == PACKET_EOF && !(self->session->capabilities & DEPRECATE_EOF))) {
+        return 0;
     }
+    if (*payload == PACKET_EOF) {
+        return read_end(self, payload, length);
+    }
+    /* In a list of their own: a converter, or a finalizer, may take the result's rows meanwhile. */
+    rows = PyList_New(0);
+    if (rows == NULL) {
+        return -1;
+    }
+    stop = decode_rows(self, metadata, self->view.buf, rows);
+    status = stop < 0 ? end_decoding(self, result, rows) : end_rows(self, result, rows, stop);
+    Py_DECREF(rows);
+    return status;
+}
+
+static int
+read_in_rows(Reading *self)
+{
+    ResultState *result = result_under_way(self->state, self->exchange);
+    PyObject *metadata;
+    int status = 0;
+
+    if (result == NULL) {
+        return -1;
+    }
+    metadata = result->metadata;
+    if (metadata == NULL || !PyTuple_Check(metadata) ||
+        PyTuple_GET_SIZE(metadata) != METADATA_FIELDS) {
+        PyErr_SetString(PyExc_TypeError, "a result without metadata has no rows");
+        status = -1;
+    }
+    else if (!is_unwanted(self->exchange, result) && result->error == Py_None) {
+        Py_INCREF(metadata);
+        status = read_row_frames(self, result, metadata);
+        Py_DECREF(metadata);
+    }
+    Py_DECREF(result);
+    return status;
+}
+
+Py_ssize_t
+read_from(State *state, SessionState *session, ExchangeState *exchange, PyObject *buffer,
+          Py_ssize_t position, Py_ssize_t end)
+{
+    Reading reading;
+    int status = 1;
+
+    if (exchange->reading == PAYLOADS) {
+        return position;
+    }
+    if (find_slots(state) < 0) {
+        return -1;
+    }
+    reading.state = state;
+    reading.session = session;
+    reading.exchange = exchange;
+    reading.buffer = buffer;
+    reading.position = position;
+    reading.end = end;
+    reading.is_held = 0;
+    Py_INCREF(exchange);
+    while (status > 0 && reading.position < end && is_due(session, exchange)) {
+        status = exchange->reading == RESPONSE ? read_first(&reading)
+                 : exchange->reading == ROWS   ? read_in_rows(&reading)
+                                               : 0;
+    }
+    release(&reading);
     Py_DECREF(exchange);
-    return taken < 0 ? NULL : PyBool_FromLong(taken);
+    return status < 0 ? -1 : reading.position;
 }
 
 PyObject *
 read_response(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     State *state = PyModule_GetState(module);
-    Py_ssize_t start, end;
-    Response response;
-    Py_buffer view;
-    int found = -1;
+    Py_ssize_t position, end;
+    ExchangeState *exchange;
 
-    if (nargs != 4 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "read_response takes a list of prefixes, a buffer, start, end");
+    if (nargs != 4 || !PyObject_TypeCheck(args[0], state->session_state_type)) {
+        PyErr_SetString(PyExc_TypeError, "read_response takes a session, a buffer, position, end");
         return NULL;
     }
-    if (state->response_type == NULL) { /* its module takes `read_response` from this one */
-        state->response_type = import_name("aiomysql_protocol.commands.response", "Response");
-        if (state->response_type == NULL) {
-            return NULL;
-        }
-    }
-    if (range_arguments(args + 2, &start, &end) < 0 ||
-        PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {
+    if (range_arguments(args + 2, &position, &end) < 0) {
         return NULL;
     }
-    if (start < 0 || start > end || end > view.len) {
-        PyErr_SetString(PyExc_ValueError, "start and end must lie within the buffer");
+    exchange = oldest_exchange(state, (SessionState *)args[0]);
+    if (exchange != NULL) {
+        position = read_from(state, (SessionState *)args[0], exchange, args[1], position, end);
+        Py_DECREF(exchange);
     }
-    else {
-        found = find_sound_response(state, args[0], args[1], view.buf, start, end, &response);
-    }
-    PyBuffer_Release(&view);
-    if (found <= 0) {
-        return found < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    return response_tuple(state, &response);
+    return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(position);
 }

@@ -2,8 +2,7 @@
 
 #include "interpreter.h"
 
-/* A dict of `names`, each with None, of which copies are quicker made than new ones. */
-static PyObject *
+PyObject *
 dict_template(PyObject *names)
 {
     PyObject *template = PyDict_New();
@@ -20,49 +19,27 @@ dict_template(PyObject *names)
     return template;
 }
 
-static PyObject *
-dict_of_row(PyObject *template, PyObject *names, PyObject *row)
+/* Give `dict` the values of a row, by names of the same number.  -1: an exception is set. */
+static int
+fill_dict(PyObject *dict, PyObject *names, PyObject *row)
 {
-    PyObject *dict;
-
-    if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != PyTuple_GET_SIZE(names)) {
-        PyErr_SetString(PyExc_ValueError, "each row must be a tuple with a value for each name");
-        return NULL;
-    }
-    dict = PyDict_Copy(template);
-    for (Py_ssize_t i = 0; dict != NULL && i < PyTuple_GET_SIZE(names); i++) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
         if (PyDict_SetItem(dict, PyTuple_GET_ITEM(names, i), PyTuple_GET_ITEM(row, i)) < 0) {
-            Py_CLEAR(dict);
+            return -1;
         }
     }
-    return dict;
+    return 0;
 }
 
 PyObject *
-dict_rows(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+dict_of_row(PyObject *names, PyObject *row)
 {
-    PyObject *template;
+    PyObject *dict = PyDict_New();
 
-    if (nargs != 2 || !PyTuple_Check(args[0]) || !PyList_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "dict_rows takes a tuple of names and a list of rows");
-        return NULL;
+    if (dict != NULL && fill_dict(dict, names, row) < 0) {
+        Py_CLEAR(dict);
     }
-    template = dict_template(args[0]);
-    if (template == NULL) {
-        return NULL;
-    }
-    /* The collector, and so anybody's code, may run whenever a dict is made. */
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
-        PyObject *row = Py_NewRef(PyList_GET_ITEM(args[1], i));
-        PyObject *dict = dict_of_row(template, args[0], row);
-        Py_DECREF(row);
-        if (dict == NULL || PyList_SetItem(args[1], i, dict) < 0) {
-            Py_DECREF(template);
-            return NULL;
-        }
-    }
-    Py_DECREF(template);
-    Py_RETURN_NONE;
+    return dict;
 }
 
 PyObject *

@@ -5,8 +5,13 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* dict_rows(names, rows) -> None */
-PyObject *dict_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+/* A dict of `names`, a tuple of str, each with None, of which copies are quicker made than new ones.
+ * NULL: an exception is set. */
+PyObject *dict_template(PyObject *names);
+
+/* A dict with these names and the values of `row`, tuples of the same length.  NULL: an exception is
+ * set. */
+PyObject *dict_of_row(PyObject *names, PyObject *row);
 
 /* drain_rows(rows) -> tuple */
 PyObject *drain_rows(PyObject *module, PyObject *rows);

@@ -1,17 +1,18 @@
 #include "rows/decoder.h"
 
 #include "dealloc.h"
+#include "rows/containers.h"
 
 static PyObject *
 Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
     Py_ssize_t start, end, sequence_id;
-    PyObject *result = NULL;
+    PyObject *result = NULL, *keys = nargs == 6 && args[5] != Py_None ? args[5] : NULL;
     Py_buffer view;
 
-    if (nargs != 5) {
-        PyErr_Format(PyExc_TypeError, "decode takes 5 positional arguments, not %zd", nargs);
+    if (nargs != 5 && nargs != 6) {
+        PyErr_Format(PyExc_TypeError, "decode takes 5 or 6 positional arguments, not %zd", nargs);
         return NULL;
     }
     if (((start = PyNumber_AsSsize_t(args[1], PyExc_ValueError)) == -1 && PyErr_Occurred()) ||
@@ -22,6 +23,9 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     }
     if (!PyList_Check(args[4])) {
         PyErr_SetString(PyExc_TypeError, "rows must be a list");
+        return NULL;
+    }
+    if (keys != NULL && !check_keys(self, keys)) {
         return NULL;
     }
     /* As long as the view is held a bytearray cannot be resized, whatever a converter does. */
@@ -37,7 +41,7 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
     else {
         const unsigned char *base = view.buf;
         const unsigned char *stop = read_rows(state, self, base + start, base + end,
-                                              (uint8_t)sequence_id, args[4]);
+                                              (uint8_t)sequence_id, args[4], keys);
         if (stop != NULL) {
             result = PyLong_FromSsize_t(stop - base);
         }
@@ -47,20 +51,33 @@ Decoder_decode(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-Decoder_decode_row(Decoder *self, PyObject *payload)
+Decoder_decode_row(Decoder *self, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
-    PyObject *row = NULL;
+    PyObject *row = NULL, *keys = nargs == 2 && args[1] != Py_None ? args[1] : NULL;
     Py_buffer view;
 
-    if (Py_TYPE(payload) == state->payload_type && PyObject_Size(payload) > 0 && self->count > 0) {
-        return read_long_row(state, self, (LongPayload *)payload);
-    }
-    if (PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE) < 0) {
+    if (nargs != 1 && nargs != 2) {
+        PyErr_Format(PyExc_TypeError, "decode_row takes 1 or 2 positional arguments, not %zd",
+                     nargs);
         return NULL;
     }
-    row = read_one_row(state, self, view.buf, (const unsigned char *)view.buf + view.len);
-    PyBuffer_Release(&view);
+    if (keys != NULL && !check_keys(self, keys)) {
+        return NULL;
+    }
+    if (Py_TYPE(args[0]) == state->payload_type && PyObject_Size(args[0]) > 0 && self->count > 0) {
+        row = read_long_row(state, self, (LongPayload *)args[0]);
+    }
+    else {
+        if (PyObject_GetBuffer(args[0], &view, PyBUF_SIMPLE) < 0) {
+            return NULL;
+        }
+        row = read_one_row(state, self, view.buf, (const unsigned char *)view.buf + view.len);
+        PyBuffer_Release(&view);
+    }
+    if (row != NULL && keys != NULL) {
+        Py_SETREF(row, dict_of_row(keys, row));
+    }
     return row;
 }
 
@@ -231,7 +248,7 @@ BinaryDecoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 static PyMethodDef Decoder_methods[] = {
     {"decode", METHOD(Decoder_decode), METH_FASTCALL, "See text.RowDecoder.decode."},
-    {"decode_row", METHOD(Decoder_decode_row), METH_O, "See text.RowDecoder.decode_row."},
+    {"decode_row", METHOD(Decoder_decode_row), METH_FASTCALL, "See text.RowDecoder.decode_row."},
     {NULL, NULL, 0, NULL},
 };
 

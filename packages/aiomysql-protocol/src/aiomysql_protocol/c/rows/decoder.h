@@ -21,10 +21,15 @@ typedef struct {
 extern PyType_Spec TextRowDecoder_spec;
 extern PyType_Spec BinaryRowDecoder_spec;
 
-/* Appends the rows of `[pos, end)` to `rows`.  Returns the first byte not consumed; NULL: an
+/* Whether `keys` are str, one for each column, in a tuple.  0: an exception is set. */
+int check_keys(const Decoder *self, PyObject *keys);
+
+/* Appends the rows of `[pos, end)` to `rows`: tuples, or dicts with `keys` if that is not NULL.
+ * Returns the first byte not consumed; NULL: an
  * exception is set. */
 const unsigned char *read_rows(const State *state, const Decoder *self, const unsigned char *pos,
-                               const unsigned char *end, uint8_t sequence_id, PyObject *rows);
+                               const unsigned char *end, uint8_t sequence_id, PyObject *rows,
+                               PyObject *keys);
 
 /* The row that is all of `[pos, end)`.  NULL: an exception is set. */
 PyObject *read_one_row(const State *state, const Decoder *self, const unsigned char *pos,

@@ -1,6 +1,7 @@
 /* Rows: from the frames in a buffer to tuples.  What a cell becomes is in text_cells.c and
  * binary_cells.c. */
 #include "interpreter.h"
+#include "rows/containers.h"
 #include "rows/decoder.h"
 #include "rows/digits.h"
 #include "wire/frame.h"
@@ -230,11 +231,37 @@ raise_malformed(const State *state, const char *what)
     }
 }
 
-/* Fills `row` with the cells at `place`.  0: that is not possible, because the row is malformed
+/* The dicts that rows become. */
+typedef struct {
+    PyObject *keys;
+    PyObject *template; /* what the second one and those after it are copied from; NULL at first */
+    int begun;
+} Dicts;
+
+/* An empty row. */
+static inline PyObject *
+new_row(const Decoder *self, Dicts *dicts)
+{
+    if (dicts == NULL) {
+        /* When it is done the garbage collector need not know it either, unless one of its values
+         * could be part of a cycle. */
+        return new_hidden_tuple(self->count);
+    }
+    if (!dicts->begun) {
+        dicts->begun = 1;
+        return PyDict_New();
+    }
+    if (dicts->template == NULL) {
+        dicts->template = dict_template(dicts->keys);
+    }
+    return dicts->template == NULL ? NULL : PyDict_Copy(dicts->template);
+}
+
+/* Fills `row`, a dict if there are `keys`, with the cells at `place`.  0: that is not possible, because the row is malformed
  * (whose exception the caller sets) or because an exception is set. */
 static inline int
 read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Place place,
-           const unsigned char *limit, PyObject *row)
+           const unsigned char *limit, PyObject *row, PyObject *keys)
 {
     const Column *column = self->columns;
     const size_t count = (size_t)self->count;
@@ -269,12 +296,20 @@ read_cells(const State *state, const Decoder *self, int binary, Slot *slots, Pla
         if (value == NULL) {
             return 0;
         }
+        if (keys != NULL) {
+            int failed = PyDict_SetItem(row, PyTuple_GET_ITEM(keys, (Py_ssize_t)i), value);
+            Py_DECREF(value);
+            if (failed) {
+                return 0;
+            }
+            continue;
+        }
         PyTuple_SET_ITEM(row, (Py_ssize_t)i, value);
         if (converts) {
             atomic &= !PyObject_IS_GC(value);
         }
     }
-    if (!atomic) {
+    if (keys == NULL && !atomic) {
         PyObject_GC_Track(row);
     }
     return place.pos == place.end;
@@ -284,14 +319,21 @@ static int
 read_text_cells(const State *state, const Decoder *self, Slot *slots, Place place,
                 const unsigned char *limit, PyObject *row)
 {
-    return read_cells(state, self, 0, slots, place, limit, row);
+    return read_cells(state, self, 0, slots, place, limit, row, NULL);
 }
 
 static int
 read_binary_cells(const State *state, const Decoder *self, Slot *slots, Place place,
                   const unsigned char *limit, PyObject *row)
 {
-    return read_cells(state, self, 1, slots, place, limit, row);
+    return read_cells(state, self, 1, slots, place, limit, row, NULL);
+}
+
+static int
+read_cells_by_name(const State *state, const Decoder *self, Slot *slots, Place place,
+                   const unsigned char *limit, PyObject *row, PyObject *keys)
+{
+    return read_cells(state, self, self->binary, slots, place, limit, row, keys);
 }
 
 /* Whatever is wrong with the structure of a row matters more than what is wrong with its values. A
@@ -299,24 +341,29 @@ read_binary_cells(const State *state, const Decoder *self, Slot *slots, Place pl
  * only after reading failed. */
 static PyObject *
 read_row(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-         const unsigned char *end, const unsigned char *limit)
+         const unsigned char *end, const unsigned char *limit, Dicts *dicts)
 {
     Place place = {pos, end, NULL};
     const char *wrong = self->converts ? check_row(self, pos, end) : NULL;
     PyObject *row;
+    int complete;
 
     if (wrong != NULL) {
         raise_malformed(state, wrong);
         return NULL;
     }
-    /* When it is done the garbage collector need not know it either, unless one of its values could
-     * be part of a cycle. */
-    row = new_hidden_tuple(self->count);
+    row = new_row(self, dicts);
     if (row == NULL) {
         return NULL;
     }
-    if ((self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place, limit,
-                                                                row)) {
+    if (dicts != NULL) {
+        complete = read_cells_by_name(state, self, slots, place, limit, row, dicts->keys);
+    }
+    else {
+        complete = (self->binary ? read_binary_cells : read_text_cells)(state, self, slots, place,
+                                                                        limit, row);
+    }
+    if (complete) {
         return row;
     }
     Py_DECREF(row);
@@ -483,7 +530,7 @@ row_length(const unsigned char *pos, const unsigned char *end, uint8_t sequence_
 
 static const unsigned char *
 read_frames(const State *state, const Decoder *self, Slot *slots, const unsigned char *pos,
-            const unsigned char *end, uint8_t sequence_id, PyObject *rows)
+            const unsigned char *end, uint8_t sequence_id, PyObject *rows, Dicts *dicts)
 {
     Py_ssize_t length;
 
@@ -492,7 +539,7 @@ read_frames(const State *state, const Decoder *self, Slot *slots, const unsigned
         PyObject *row;
         int failed;
 
-        row = read_row(state, self, slots, payload, payload + length, end);
+        row = read_row(state, self, slots, payload, payload + length, end, dicts);
         if (row == NULL) {
             return NULL;
         }
@@ -507,10 +554,31 @@ read_frames(const State *state, const Decoder *self, Slot *slots, const unsigned
     return pos;
 }
 
+int
+check_keys(const Decoder *self, PyObject *keys)
+{
+    if (!PyTuple_Check(keys)) {
+        PyErr_SetString(PyExc_TypeError, "keys must be a tuple");
+        return 0;
+    }
+    if (PyTuple_GET_SIZE(keys) != self->count) {
+        PyErr_SetString(PyExc_ValueError, "there must be a key for each column");
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(keys, i))) {
+            PyErr_SetString(PyExc_TypeError, "keys must be str");
+            return 0;
+        }
+    }
+    return 1;
+}
+
 const unsigned char *
 read_rows(const State *state, const Decoder *self, const unsigned char *pos,
-          const unsigned char *end, uint8_t sequence_id, PyObject *rows)
+          const unsigned char *end, uint8_t sequence_id, PyObject *rows, PyObject *keys)
 {
+    Dicts dicts = {keys, NULL, 0};
     Slot *slots;
 
     /* Of a row of many columns that comes bit by bit nothing is made before it is there. */
@@ -521,8 +589,10 @@ read_rows(const State *state, const Decoder *self, const unsigned char *pos,
     if (slots == NULL) {
         return NULL;
     }
-    pos = read_frames(state, self, slots, pos, end, sequence_id, rows);
+    pos = read_frames(state, self, slots, pos, end, sequence_id, rows,
+                      keys == NULL ? NULL : &dicts);
     free_slots(self, slots);
+    Py_XDECREF(dicts.template);
     return pos;
 }
 
@@ -536,7 +606,7 @@ read_one_row(const State *state, const Decoder *self, const unsigned char *pos,
     if (slots == NULL) {
         return NULL;
     }
-    row = read_row(state, self, slots, pos, end, end);
+    row = read_row(state, self, slots, pos, end, end, NULL);
     free_slots(self, slots);
     return row;
 }

@@ -119,10 +119,23 @@ behind_simple_word(const char *at, const char *end)
     return NULL;
 }
 
+int
+is_simple_text(const char *text, Py_ssize_t size)
+{
+    const char *end = text + size, *at = behind_simple_word(text, end), *semicolon;
+
+    if (at == NULL) {
+        return 0;
+    }
+    semicolon = memchr(at, ';', (size_t)(end - at));
+    return semicolon == NULL || is_one_statement(semicolon, end, 0) ||
+           (is_one_statement(at, end, 1) && is_one_statement(at, end, 0));
+}
+
 PyObject *
 is_simple_statement(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
-    const char *text = NULL, *at, *end, *semicolon;
+    const char *text = NULL;
     Py_ssize_t start, size = 0;
 
     if (nargs != 2 || !(PyBytes_Check(args[0]) || PyUnicode_Check(args[0]))) {
@@ -146,13 +159,5 @@ is_simple_statement(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
     if (start < 0 || start > size) {
         Py_RETURN_FALSE;
     }
-    at = text + start;
-    end = text + size;
-    at = behind_simple_word(at, end);
-    if (at == NULL) {
-        Py_RETURN_FALSE;
-    }
-    semicolon = memchr(at, ';', (size_t)(end - at));
-    return PyBool_FromLong(semicolon == NULL || is_one_statement(semicolon, end, 0) ||
-                           (is_one_statement(at, end, 1) && is_one_statement(at, end, 0)));
+    return PyBool_FromLong(is_simple_text(text + start, size - start));
 }

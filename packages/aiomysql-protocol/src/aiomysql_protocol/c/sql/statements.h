@@ -5,6 +5,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/* What is_simple_statement says of the `size` bytes at `text`. */
+int is_simple_text(const char *text, Py_ssize_t size);
+
 /* is_simple_statement(statement, start, /) -> bool */
 PyObject *is_simple_statement(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 

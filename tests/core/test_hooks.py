@@ -1,0 +1,530 @@
+"""Methods that classic code overrides and tracers patch are called, wherever and whenever that is.
+
+On a subclass, on our own class or on one object; before the first statement or between two of the
+same cursor; and they are no longer called once they were taken away again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, ClassVar
+
+import pytest
+
+from aiomysql_core import Connection, Cursor, DictCursor, SSCursor, SSDictCursor
+from aiomysql_core.compat import hooks
+from aiomysql_core.compat.row_mixins import _DictCursorMixin
+from aiomysql_core.session_charset import SessionCharset
+from aiomysql_core.statements import PreparedStatement
+
+#: How a statement goes.
+KINDS = ["text", "kept", "prepared"]
+
+#: What is patched: a class of the cursor's or connection's own, the class it is derived from, the
+#: first class that the method belongs to, or the object alone.
+PLACES = ["subclass", "class", "base", "object"]
+
+#: The names of connections that values become literals by.
+WRITERS = ["escape", "literal", "escape_args", "current_literals"]
+
+Patch = pytest.MonkeyPatch
+Run = Callable[[Cursor, str], Any]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[Cursor, DictCursor, SSCursor])
+def cursor_class(request: pytest.FixtureRequest) -> type[Cursor]:
+    base: Any = request.param
+
+    class Own(base):  # type: ignore[misc]
+        """A class of its own, so that it can be patched."""
+
+    return Own
+
+
+@pytest.fixture
+async def connection(connect_args: dict[str, Any], kind: str) -> Any:
+    """Of a class of its own, and open."""
+
+    class Own(Connection):
+        """A class of its own, so that it can be patched."""
+
+    async with Own(**connect_args, stmt_cache_size=8 * (kind == "kept")) as connection:
+        await connection.ping()  # opens it
+        yield connection
+
+
+@pytest.fixture
+async def statement(connection: Connection, kind: str) -> Any:
+    """What a cursor runs with one value, of which it gives column `v`."""
+    query = "SELECT CONCAT(%s, '') AS v"
+    return query if kind != "prepared" else await connection.prepare(query)
+
+
+async def value_of(cursor: Cursor, statement: str | PreparedStatement, args: Any = ("a",)) -> Any:
+    await cursor.execute(statement, args)
+    (row,) = await cursor.fetchall()
+    return row["v"] if isinstance(row, dict) else row[0]
+
+
+def put(patch: Patch, place: str, found: Any, base: type, name: str, new: Any) -> None:
+    """Have `found`, which is derived from `base`, use `new` by this name."""
+    if place == "object":
+        patch.setattr(found, name, MethodType(new, found))
+    elif place == "subclass":
+        patch.setattr(type(found), name, new)
+    elif place == "class":
+        patch.setattr(type(found).__mro__[1], name, new)
+    else:
+        patch.setattr(base, name, new)
+
+
+ORIGINALS = {name: getattr(Cursor, name) for name in hooks.CURSOR_HOOKS}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", ["mogrify", "_query", "_take_result", "_forget_result"])
+async def test_of_cursors(
+    connection: Connection,
+    cursor_class: type[Cursor],
+    statement: Any,
+    kind: str,
+    name: str,
+    place: str,
+) -> None:
+    called: list[tuple[Any, ...]] = []
+
+    def new(self: Cursor, *args: Any) -> Any:
+        called.append(args)
+        return ORIGINALS[name](self, *args)
+
+    cursor = await connection.cursor(cursor_class)
+    expected = 1 if kind == "text" or name in ("_take_result", "_forget_result") else 0
+    for _ in range(2):
+        assert await value_of(cursor, statement) == "a"
+        assert called == []
+        with pytest.MonkeyPatch.context() as patch:
+            put(patch, place, cursor, Cursor, name, new)
+            for _ in range(2):
+                assert await value_of(cursor, statement) == "a"
+                assert len(called) == expected or (name == "_forget_result" and called)
+                called.clear()
+            other = await connection.cursor(cursor_class)
+            assert await value_of(other, statement) == "a"
+            assert bool(called) is (bool(expected) and place != "object")
+            called.clear()
+    assert await value_of(cursor, statement) == "a"
+    assert called == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_what_they_change_is_sent(
+    connection: Connection, cursor_class: type[Cursor], statement: Any, kind: str, place: str
+) -> None:
+    """In a text; what is prepared has no text with values in it."""
+
+    def mogrify(self: Cursor, query: str, args: object = None) -> str:
+        return str(ORIGINALS["mogrify"](self, query, args)).replace("'a'", "'A'")
+
+    async def _query(self: Cursor, query: str) -> None:
+        await ORIGINALS["_query"](self, query.replace("'A'", "'AA'"))
+
+    cursor = await connection.cursor(cursor_class)
+    is_text = kind == "text"
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, cursor, Cursor, "mogrify", mogrify)
+        assert await value_of(cursor, statement) == ("A" if is_text else "a")
+        put(patch, place, cursor, Cursor, "_query", _query)
+        assert await value_of(cursor, statement) == ("AA" if is_text else "a")
+    assert await value_of(cursor, statement) == "a"
+
+
+async def test_a_query_that_sends_nothing(connection: Connection, kind: str) -> None:
+    cursor = await connection.cursor()
+    assert await cursor.execute("SELECT 1 UNION SELECT 2") == 2
+
+    async def _query(self: Cursor, query: str) -> None:
+        self._rowcount = 77
+
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, "object", cursor, Cursor, "_query", _query)
+        assert await cursor.execute("DROP TABLE nothing_here") == 77
+    assert await cursor.execute("SELECT 1") == 1
+
+
+async def test_batches_go_by_it(connection: Connection) -> None:
+    """Each is a statement with values in it, which may look like anything."""
+    told: list[Any] = []
+    cursor = await connection.cursor()
+    await cursor.execute("CREATE TEMPORARY TABLE batched (v TEXT)")
+    cursor.max_stmt_length = 100
+    values = ["LOAD DATA LOCAL INFILE 'x' INTO TABLE y"] * 9
+
+    async def _query(self: Cursor, query: Any) -> None:
+        told.append((len(query), self._origin))
+        await ORIGINALS["_query"](self, query)
+
+    insert = "INSERT INTO batched VALUES (%s)"
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, "object", cursor, Cursor, "_query", _query)
+        assert await cursor.executemany(insert, values) == 9
+    assert len(told) > 2
+    assert {origin for _, (_, origin) in told} == {insert}
+    assert [files for _, (files, _) in told] == [{}] * len(told)
+    assert cursor._origin is None
+    await cursor.execute("SELECT COUNT(*) FROM batched WHERE v = %s", (values[0],))
+    assert await cursor.fetchone() == (9,)
+
+
+async def test_no_question_in_between(connection: Connection) -> None:
+    """What may change how literals are read goes by a replaced `_query` as without one."""
+    asked: list[object] = []
+    cursor = await connection.cursor()
+
+    async def _query(self: Cursor, query: Any) -> None:
+        await ORIGINALS["_query"](self, query)
+
+    async def refresh(self: SessionCharset) -> None:
+        asked.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, "object", cursor, Cursor, "_query", _query)
+        patch.setattr(SessionCharset, "refresh", refresh)
+        await cursor.execute("SET @mode = 'é', sql_mode = @@sql_mode")
+        assert asked == []
+    assert connection.session_charset.in_doubt
+    await cursor.execute("SELECT @mode")
+    assert await cursor.fetchone() == ("é",)
+    assert not connection.session_charset.in_doubt
+
+
+@pytest.mark.parametrize("base", [Cursor, DictCursor, SSCursor])
+async def test_overridden_from_the_beginning(
+    connection: Connection, statement: Any, kind: str, base: Any
+) -> None:
+    called: list[str] = []
+
+    class Traced(base):  # type: ignore[misc]
+        def mogrify(self, query: str, args: object = None) -> str:
+            called.append("mogrify")
+            return str(super().mogrify(query, args))
+
+        async def _query(self, query: str) -> None:
+            called.append("_query")
+            await super()._query(query)
+
+        def _take_result(self, *args: Any) -> Any:
+            called.append("_take_result")
+            return super()._take_result(*args)
+
+        def _clear_result(self) -> None:
+            called.append("_clear_result")
+            super()._clear_result()
+
+    cursor = await connection.cursor(Traced)
+    assert await value_of(cursor, statement) == "a"
+    texts = ["mogrify", "_query"] if kind == "text" else []
+    assert called == [*texts, "_take_result"]
+    called.clear()
+    assert await value_of(cursor, statement) == "a"
+    assert [name for name in called if name != "_clear_result"] == [*texts, "_take_result"]
+    assert "_clear_result" in called
+
+
+class Proxy:
+    """As tracers put in the place of a function: it has its attributes, and is equal to it."""
+
+    called: ClassVar[list[str]] = []
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.wrapped == other)
+
+    def __hash__(self) -> int:
+        return hash(self.wrapped)
+
+    def __get__(self, found: object, owner: type | None = None) -> Any:
+        return Proxy(self.wrapped.__get__(found, owner)) if found is not None else self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.called.append(self.wrapped.__name__)
+        return self.wrapped(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["mogrify", "_query", "_take_result", "_forget_result"])
+async def test_proxies_of_cursors_methods(
+    connection: Connection, statement: Any, kind: str, name: str
+) -> None:
+    Proxy.called.clear()
+    cursor = await connection.cursor()
+    assert await value_of(cursor, statement) == "a"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cursor, name, Proxy(getattr(Cursor, name)))
+        assert await value_of(cursor, statement) == "a"
+    expected = kind == "text" or name in ("_take_result", "_forget_result")
+    assert set(Proxy.called) == ({name} if expected else set())
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "new_query", "query"])
+async def test_proxies_of_connections_methods(
+    connection: Connection, statement: Any, kind: str, name: str
+) -> None:
+    Proxy.called.clear()
+    cursor = await connection.cursor()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, name, Proxy(getattr(Connection, name)))
+        assert await value_of(cursor, statement) == "a"
+        if name == "query":
+            await connection.commit()
+    assert set(Proxy.called) == ({name} if kind == "text" or name == "query" else set())
+
+
+# Connections
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("args", [("a",), ["a"], {"v": "a"}, "a"])
+async def test_of_connections_for_values(
+    connection: Connection, kind: str, place: str, name: str, args: Any
+) -> None:
+    """They write what goes as text."""
+    original = getattr(Connection, name)
+
+    class Upper:
+        """Literals in upper case."""
+
+        def arguments(self, args: Any) -> Any:
+            if isinstance(args, dict):
+                return {key: f"'{value.upper()}'" for key, value in args.items()}
+            args = args if isinstance(args, (tuple, list)) else (args,)
+            return tuple([f"'{value.upper()}'" for value in args])
+
+        def literal(self, value: str) -> str:
+            return f"'{value.upper()}'"
+
+    def new(self: Connection, *args: Any) -> Any:
+        if name == "current_literals":
+            return Upper()
+        if name == "escape_args":
+            return Upper().arguments(*args)
+        return original(self, *args).upper()
+
+    query = "SELECT CONCAT(%(v)s, '') AS v" if isinstance(args, dict) else "SELECT %s AS v"
+    statement: Any = query if kind != "prepared" else await connection.prepare(query)
+    expected = "A" if kind == "text" else "a"
+    for cursor_class in (Cursor, DictCursor, SSCursor):
+        cursor = await connection.cursor(cursor_class)
+        assert await value_of(cursor, statement, args) == "a"
+        with pytest.MonkeyPatch.context() as patch:
+            put(patch, place, connection, Connection, name, new)
+            for _ in range(2):
+                assert await value_of(cursor, statement, args) == expected
+        assert await value_of(cursor, statement, args) == "a"
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_new_query(
+    connection: Connection, cursor_class: type[Cursor], statement: Any, kind: str, place: str
+) -> None:
+    """It is given what goes as text, once."""
+    original = Connection.new_query
+    given: list[bytes] = []
+
+    def new(self: Connection, statement: bytes, **options: Any) -> Any:
+        given.append(statement)
+        return original(self, statement.replace(b"'a'", b"'A'"), **options)
+
+    cursor = await connection.cursor(cursor_class)
+    assert await value_of(cursor, statement) == "a"
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, connection, Connection, "new_query", new)
+        assert await value_of(cursor, statement) == ("A" if kind == "text" else "a")
+        assert given == [b"SELECT CONCAT('a', '') AS v"][: kind == "text"]
+        await cursor.execute("SELECT 'a'")
+        assert [tuple(row) for row in await cursor.fetchall()] in ([("A",)], [("A",)])
+        assert given[-1:] == [b"SELECT 'a'"]
+    given.clear()
+    assert await value_of(cursor, statement) == "a"
+    assert given == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_transactions_end_by_query(
+    connection: Connection, statement: Any, place: str, end: str
+) -> None:
+    original = Connection.query
+    given: list[object] = []
+
+    async def new(self: Connection, sql: Any, *args: Any, **options: Any) -> int:
+        given.append(sql)
+        return await original(self, sql, *args, **options)
+
+    async def work() -> None:
+        assert await value_of(await connection.cursor(), statement) == "a"
+        await getattr(connection, end)()
+
+    await work()
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, connection, Connection, "query", new)
+        await work()
+        assert given == [end.upper()]
+    await work()
+    assert given == [end.upper()]
+
+
+# Rows
+
+
+@pytest.fixture(params=[DictCursor, SSDictCursor])
+def dict_cursor_class(request: pytest.FixtureRequest) -> type[Cursor]:
+    base: Any = request.param
+
+    class Own(base):  # type: ignore[misc]
+        """A class of its own, so that it can be patched."""
+
+    return Own
+
+
+async def row_of(cursor: Cursor, statement: Any) -> Any:
+    await cursor.execute(statement, ("a",))
+    row = await cursor.fetchone()
+    assert await cursor.fetchone() is None
+    return row
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_dict_type(
+    connection: Connection, dict_cursor_class: type[Cursor], statement: Any, place: str
+) -> None:
+    cursor: Any = await connection.cursor(dict_cursor_class)
+    assert type(await row_of(cursor, statement)) is dict
+    with pytest.MonkeyPatch.context() as patch:
+        owners = {
+            "object": cursor,
+            "subclass": dict_cursor_class,
+            "class": dict_cursor_class.__mro__[1],
+            "base": _DictCursorMixin,
+        }
+        patch.setattr(owners[place], "dict_type", OrderedDict)
+        for _ in range(2):
+            row = await row_of(cursor, statement)
+            assert type(row) is OrderedDict
+            assert row == {"v": "a"}
+    row = await row_of(cursor, statement)
+    assert type(row) is dict
+    assert row == {"v": "a"}
+
+
+@pytest.mark.parametrize("place", [*PLACES, "cursor"])
+async def test_conv_row(
+    connection: Connection, dict_cursor_class: type[Cursor], statement: Any, place: str
+) -> None:
+    base: Any = Cursor if place == "cursor" else _DictCursorMixin
+    original = base._conv_row
+
+    def new(self: Cursor, row: Any) -> Any:
+        row = original(self, row)
+        return {**row, "more": 1} if isinstance(row, dict) else (row[0].upper(),)
+
+    cursor = await connection.cursor(dict_cursor_class)
+    assert await row_of(cursor, statement) == {"v": "a"}
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, cursor, base, "_conv_row", new)
+        for _ in range(2):
+            changed = {"v": "A"} if place == "cursor" else {"v": "a", "more": 1}
+            assert await row_of(cursor, statement) == changed
+    assert await row_of(cursor, statement) == {"v": "a"}
+
+
+@pytest.mark.parametrize("name", ["dict_type", "_conv_row"])
+async def test_patched_while_rows_are_fetched(
+    connection: Connection, dict_cursor_class: type[Cursor], kind: str, name: str
+) -> None:
+    """The rows of a statement are made in one way; the next statement's in the new one."""
+    length, count = 20_000, 40  # more than a stream takes at once
+    statement = f"SELECT 'n' AS k, REPEAT('q', {length}) AS q" + " UNION ALL SELECT 'n', ''" * count
+    cursor: Any = await connection.cursor(dict_cursor_class)
+    with pytest.MonkeyPatch.context() as patch:
+        for patched in (False, True):
+            await cursor.execute(statement)
+            rows = [await cursor.fetchone()]
+            if not patched:
+                if name == "dict_type":
+                    patch.setattr(type(cursor), name, OrderedDict)
+                else:
+                    patch.setattr(
+                        type(cursor),
+                        name,
+                        lambda self, row: OrderedDict(_DictCursorMixin._conv_row(self, row)),
+                    )
+            rows += await cursor.fetchall()
+            assert {type(row) for row in rows} == {OrderedDict if patched else dict}
+            assert rows == [{"k": "n", "q": "q" * length}, *[{"k": "n", "q": ""}] * count]
+
+
+def test_every_hook_is_tested() -> None:
+    """Those of `hooks` are the ones of this module, or how objects are made."""
+    made = {"__init__", "__new__"}  # tests/core/test_cursor_state.py
+    tested = {"mogrify", "_query", "_take_result", "_forget_result", "_clear_result"}
+    assert set(hooks.CURSOR_HOOKS) == tested | made
+    assert [*hooks.LITERAL_HOOKS] == WRITERS
+    assert [*hooks.TEXT_HOOKS] == ["new_query", "encoding"]  # tests/core/test_character_sets.py
+
+
+def test_flags_follow_the_class() -> None:
+    """What C code asks: for a class as it is at the moment, and for one object."""
+
+    class Own(DictCursor):
+        """A class of its own, so that it can be patched."""
+
+    flag_of = hooks.CursorHook
+    assert hooks.cursor_hooks(Cursor) == 0
+    assert hooks.cursor_hooks(SSCursor) == flag_of.UNBUFFERED
+    assert hooks.cursor_hooks(DictCursor) == hooks.cursor_hooks(Own) == flag_of.DICT_ROWS
+    assert hooks.cursor_hooks(SSDictCursor) == flag_of.DICT_ROWS | flag_of.UNBUFFERED
+    assert hooks.connection_hooks(Connection) == 0
+    flags = {
+        "mogrify": flag_of.MOGRIFY,
+        "_query": flag_of.QUERY,
+        "_take_result": flag_of.TAKE_RESULT,
+        "_forget_result": flag_of.FORGET_RESULT,
+        "_clear_result": flag_of.FORGET_RESULT,
+        "__init__": flag_of.CREATION,
+    }
+    for name, flag in flags.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Cursor, name, lambda *args: None)
+            assert hooks.cursor_hooks(Cursor) == flag
+            assert hooks.cursor_hooks(Own) == flag | flag_of.DICT_ROWS
+        cursor = Own.__new__(Own)
+        vars(cursor)[name] = None
+        if name != "__init__":
+            assert hooks.cursor_hooks_of(cursor) == flag | flag_of.DICT_ROWS
+    for name in hooks.ROW_HOOKS:
+        cursor = Own.__new__(Own)
+        vars(cursor)[name] = None
+        assert hooks.cursor_hooks_of(cursor) == flag_of.CONVERTS_ROWS
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_DictCursorMixin, name, None, raising=False)
+            assert hooks.cursor_hooks(Own) == flag_of.CONVERTS_ROWS
+    for name in (*hooks.LITERAL_HOOKS, *hooks.TEXT_HOOKS):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Connection, name, None)
+            which = name in hooks.LITERAL_HOOKS
+            expected = hooks.LITERALS_REPLACED if which else hooks.TEXT_REPLACED
+            assert hooks.connection_hooks(Connection) == expected
+    assert hooks.cursor_hooks(Own) == flag_of.DICT_ROWS
+    assert hooks.connection_hooks(Connection) == 0
