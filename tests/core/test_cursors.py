@@ -537,3 +537,97 @@ async def test_a_cursor_closed_by_a_value(connection: Connection) -> None:
     with pytest.raises(ProgrammingError, match="Cursor closed"):
         await cursor.execute("SELECT 1 IN %s", (Closing([1]),))
     assert await connection.query("SELECT 1") == 1
+
+
+# -- what is done when -----------------------------------------------------------------------------
+
+
+async def test_an_error_of_code_that_takes_rows_runs_nothing_again(
+    connect_args: dict[str, Any],
+) -> None:
+    """Not even one with the number of a statement that the server has forgotten."""
+
+    class Failing(DictCursor):
+        def _conv_row(self, row: Any) -> Any:
+            raise OperationalError(1243, "not the server's")
+
+    async with connect(**connect_args, stmt_cache_size=3) as connection:
+        async with connection.cursor(Failing) as failing:
+            with pytest.raises(OperationalError, match="not the server's"):
+                await failing.execute("SELECT %s AS id", (1,))
+        async with connection.cursor() as cursor:
+            await cursor.execute("SHOW SESSION STATUS LIKE 'Com_stmt_execute'")
+            ((_, count),) = await cursor.fetchall()
+            assert int(count) == 1
+
+
+async def test_streamed_rows_are_converted_when_they_are_fetched(connection: Connection) -> None:
+    class Zoned(SSCursor):
+        zone = "unset"
+        _converts_rows = True
+
+        def _conv_row(self, row: Any) -> Any:
+            return *row, self.zone
+
+    async with connection.cursor(Zoned) as cursor:
+        await cursor.execute("SELECT 1 UNION ALL SELECT 2")
+        cursor.zone = "UTC"
+        assert await cursor.fetchone() == (1, "UTC")
+        assert await cursor.fetchall() == [(2, "UTC")]
+
+
+@pytest.mark.parametrize("cursor_class", [SSCursor, SSDictCursor])
+async def test_a_closed_stream_has_no_rows(
+    connection: Connection, cursor_class: type[SSCursor]
+) -> None:
+    cursor = await connection.cursor(cursor_class)
+    await cursor.execute("SELECT 1 AS a UNION ALL SELECT 2")
+    await cursor.close()
+    assert await cursor.fetchone() is None
+    async with connection.cursor(cursor_class) as cursor:
+        await cursor.execute("SELECT 1 AS a UNION ALL SELECT 2")
+    with pytest.raises(ProgrammingError, match="closed"):
+        await cursor.fetchone()
+    cursor = await connection.cursor(cursor_class)
+    await cursor.execute("SELECT 1 AS a UNION ALL SELECT 2")
+    assert await cursor.nextset() is None
+    assert await cursor.fetchall() == []
+
+
+async def test_a_negative_number_of_rows(connection: Connection) -> None:
+    async with connection.cursor(SSCursor) as cursor:
+        await cursor.execute("SELECT 1 UNION ALL SELECT 2")
+        with pytest.raises(ValueError, match="negative"):
+            await cursor.fetchmany(-1)
+        assert cursor.rownumber == 0
+        assert await cursor.fetchall() == [(1,), (2,)]
+
+
+async def test_warnings_are_asked_for_only_while_they_are_the_statements(
+    connection: Connection,
+) -> None:
+    first, second = await connection.cursor(SSCursor), await connection.cursor(SSCursor)
+    await first.execute("SELECT CAST('x' AS SIGNED) UNION ALL SELECT 2")
+    await second.execute("SELECT 3 UNION ALL SELECT 4")
+    assert await second.fetchone() == (3,)
+    assert await first.fetchall() == [(0,), (2,)]
+    assert await second.fetchall() == [(4,)]
+
+
+async def test_echo_tells_what_a_replaced_query_is_given(
+    connect_args: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Own(Cursor):
+        async def _query(self, query: Any) -> None:
+            if "cached" not in query:
+                await super()._query(query)
+
+    caplog.set_level("INFO", "aiomysql")
+    async with connect(**connect_args, echo=True) as connection, connection.cursor(Own) as cursor:
+        await cursor.execute("SELECT %s", (1,))
+        await cursor.execute("SELECT %s /* cached */", (2,))
+    told = [record.getMessage() for record in caplog.records]
+    assert [text for text in told if text.startswith("SELECT")] == [
+        "SELECT 1",
+        "SELECT 2 /* cached */",
+    ]

@@ -16,6 +16,7 @@ import pytest
 from aiomysql_core import Connection, Cursor, DictCursor, SSCursor, SSDictCursor
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.row_mixins import _DictCursorMixin
+from aiomysql_core.implementation import IMPLEMENTATION
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statements import PreparedStatement
 
@@ -46,6 +47,13 @@ def cursor_class(request: pytest.FixtureRequest) -> type[Cursor]:
         """A class of its own, so that it can be patched."""
 
     return Own
+
+
+@pytest.fixture
+async def plain(connect_args: dict[str, Any]) -> Any:
+    async with Connection(**connect_args) as connection:
+        await connection.ping()  # opens it
+        yield connection
 
 
 @pytest.fixture
@@ -528,3 +536,52 @@ def test_flags_follow_the_class() -> None:
             assert hooks.connection_hooks(Connection) == expected
     assert hooks.cursor_hooks(Own) == flag_of.DICT_ROWS
     assert hooks.connection_hooks(Connection) == 0
+
+
+# -- what others set on one object -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(IMPLEMENTATION != "c", reason="in Python all attributes stand together")
+async def test_ours_have_places_of_their_own(plain: Connection) -> None:
+    """What C looks for names of hooks in has nothing of ours, which would cost each statement."""
+    cursor = await plain.cursor()
+    await cursor.execute("SELECT 1")
+    assert (vars(plain), vars(cursor)) == ({}, {})
+
+
+def set_in_dict(place: Any, name: str, value: object) -> None:
+    place.__dict__[name] = value
+
+
+@pytest.mark.parametrize("how", [setattr, object.__setattr__, set_in_dict])
+async def test_however_it_is_set(plain: Connection, how: Callable[[Any, str, Any], Any]) -> None:
+    cursor = await plain.cursor()
+    how(cursor, "span", 1)
+    how(plain, "span", 2)
+    how(cursor, "mogrify", lambda query, args: "SELECT 77")
+    await cursor.execute("SELECT %s", (1,))
+    assert await cursor.fetchone() == (77,)
+    object.__delattr__(cursor, "mogrify")
+    how(plain, "escape", lambda value: "99")
+    await cursor.execute("SELECT %s", (1,))
+    assert await cursor.fetchone() == (99,)
+    del plain.escape
+    await cursor.execute("SELECT %s", (1,))
+    assert await cursor.fetchone() == (1,)
+    assert (vars(cursor)["span"], vars(plain)["span"]) == (1, 2)
+
+
+async def test_subclasses_that_set_attributes_by_themselves(connect_args: dict[str, Any]) -> None:
+    class Own(Connection):
+        def __setattr__(self, name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+    class OwnCursor(Cursor):
+        def __setattr__(self, name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+    async with Own(**connect_args) as connection:
+        await connection.ping()
+        async with connection.cursor(OwnCursor) as cursor:
+            await cursor.execute("SELECT %s", (5,))
+            assert await cursor.fetchall() in ([(5,)], ((5,),))

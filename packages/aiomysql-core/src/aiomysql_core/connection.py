@@ -899,7 +899,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         return self._last_greeting
 
 
-hooks.own_functions(Connection, (*hooks.LITERAL_HOOKS, *hooks.TEXT_HOOKS))
+hooks.own_functions(Connection, hooks.CONNECTION_ATTRIBUTES)
 _own_query = Connection.query
 
 

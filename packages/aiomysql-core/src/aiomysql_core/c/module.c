@@ -47,6 +47,8 @@ static const Import late_imports[] = {
     IMPORTED(cursor_hooks_of, "aiomysql_core.compat.hooks", "cursor_hooks_of"),
     IMPORTED(connection_hooks, "aiomysql_core.compat.hooks", "connection_hooks"),
     IMPORTED(connection_hooks_of, "aiomysql_core.compat.hooks", "connection_hooks_of"),
+    IMPORTED(cursor_attributes, "aiomysql_core.compat.hooks", "CURSOR_ATTRIBUTES"),
+    IMPORTED(connection_attributes, "aiomysql_core.compat.hooks", "CONNECTION_ATTRIBUTES"),
 };
 
 int
@@ -67,8 +69,9 @@ find_all_late_objects(State *state)
     if (PyErr_Occurred()) {
         return -1;
     }
-    if (!PyType_Check(state->prepared_statement_type)) {
-        PyErr_SetString(PyExc_TypeError, "PreparedStatement is no class");
+    if (!PyType_Check(state->prepared_statement_type) || !PyTuple_Check(state->cursor_attributes) ||
+        !PyTuple_Check(state->connection_attributes)) {
+        PyErr_SetString(PyExc_TypeError, "a class, or a tuple, is expected");
         return -1;
     }
     state->late_objects_found = 1;
@@ -156,13 +159,13 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(connection_state_type) X(cursor_state_type) X(ready_context_type) X(ready_type)              \
-    X(runner_state_type)                                                                           \
+    X(runner_state_type) X(cursor_attributes) X(connection_attributes)                             \
     X(statement_encoder_type) X(stream_state_type) X(waiter_type) X(done) X(literals)              \
     X(drain_rows) X(encode_query) X(encode_execution) X(encode_statement) X(cancelled_error)       \
     X(programming_error) X(unknown_row_count) X(session_functions) X(running_loop.get)             \
     X(running_loop.current_tasks)                                                                  \
     X(done_future) X(prepared_statement_type) X(cursor_hooks) X(cursor_hooks_of)                   \
-    X(connection_hooks) X(connection_hooks_of)      \
+    X(connection_hooks) X(connection_hooks_of)                                                     \
     X(context_manager) X(context_names) X(query_names)
 
 static int

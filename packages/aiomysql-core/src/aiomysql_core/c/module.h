@@ -92,6 +92,8 @@ typedef struct {
     PyObject *cursor_hooks_of;
     PyObject *connection_hooks;
     PyObject *connection_hooks_of;
+    PyObject *cursor_attributes;
+    PyObject *connection_attributes;
     unsigned long maybe_in_transaction; /* flags of a session's server_status */
     int late_objects_found;
     ClassFlags cursor_classes[CLASS_FLAGS];

@@ -68,6 +68,10 @@ TEXT_HOOKS = (
     "encoding",  # subclasses have statements encoded by another codec
 )
 
+#: All names that others may set on one cursor, or on one connection.
+CURSOR_ATTRIBUTES = (*CURSOR_HOOKS, *ROW_HOOKS)
+CONNECTION_ATTRIBUTES = (*LITERAL_HOOKS, *TEXT_HOOKS)
+
 #: Flags of `connection_hooks`.
 LITERALS_REPLACED = 1
 TEXT_REPLACED = 2

@@ -50,20 +50,33 @@ cursor_class_flags(State *state, PyTypeObject *type)
     return class_flags(state->cursor_hooks, state->cursor_classes, type, state->names.mogrify);
 }
 
-/* Whether others have set attributes of their own on an object. */
+/* Whether others have set one of `names`, a tuple, on an object; own: what they have set on it.  -1:
+ * an exception is set. */
 static int
-has_attributes(PyObject *own)
+has_own_hooks(PyObject *own, PyObject *names)
 {
-    return own != NULL && PyDict_GET_SIZE(own) > 0;
+    int found = 0;
+
+    if (own == NULL || PyDict_GET_SIZE(own) == 0) {
+        return 0;
+    }
+    Py_INCREF(own);
+    for (Py_ssize_t i = 0; found == 0 && i < PyTuple_GET_SIZE(names); i++) {
+        found = PyDict_Contains(own, PyTuple_GET_ITEM(names, i));
+    }
+    Py_DECREF(own);
+    return found;
 }
 
 int
 cursor_flags(State *state, CursorState *cursor)
 {
-    if (has_attributes(cursor->own)) {
-        return find_late_objects(state) < 0
-                   ? -1
-                   : asked_flags(state->cursor_hooks_of, (PyObject *)cursor);
+    int has_hooks = find_late_objects(state) < 0
+                        ? -1
+                        : has_own_hooks(cursor->own, state->cursor_attributes);
+
+    if (has_hooks != 0) {
+        return has_hooks < 0 ? -1 : asked_flags(state->cursor_hooks_of, (PyObject *)cursor);
     }
     return cursor_class_flags(state, Py_TYPE(cursor));
 }
@@ -71,12 +84,17 @@ cursor_flags(State *state, CursorState *cursor)
 int
 connection_flags(State *state, PyObject *connection)
 {
+    int has_hooks = 0;
+
     if (find_late_objects(state) < 0) {
         return -1;
     }
-    if (PyObject_TypeCheck(connection, state->connection_state_type) &&
-        has_attributes(((ConnectionState *)connection)->own)) {
-        return asked_flags(state->connection_hooks_of, connection);
+    if (PyObject_TypeCheck(connection, state->connection_state_type)) {
+        has_hooks = has_own_hooks(((ConnectionState *)connection)->own,
+                                  state->connection_attributes);
+    }
+    if (has_hooks != 0) {
+        return has_hooks < 0 ? -1 : asked_flags(state->connection_hooks_of, connection);
     }
     return class_flags(state->connection_hooks, state->connection_classes, Py_TYPE(connection),
                        state->names.escape);
