@@ -183,4 +183,4 @@ async def test_use_after_close(connect_args: dict[str, Any]) -> None:
 async def test_password_is_not_shown(connect_args: dict[str, Any]) -> None:
     connection = Connection(**{**connect_args, "password": "s3cret"})
     assert "s3cret" not in repr(connection)
-    assert "s3cret" not in repr(connection.__dict__["_options"])
+    assert "s3cret" not in repr(connection._options)

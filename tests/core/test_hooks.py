@@ -488,7 +488,7 @@ def test_every_hook_is_tested() -> None:
     made = {"__init__", "__new__"}  # tests/core/test_cursor_state.py
     tested = {"mogrify", "_query", "_take_result", "_forget_result", "_clear_result"}
     assert set(hooks.CURSOR_HOOKS) == tested | made
-    assert [*hooks.LITERAL_HOOKS] == WRITERS
+    assert [*hooks.LITERAL_HOOKS] == [*WRITERS, "no_backslash_escapes"]
     assert [*hooks.TEXT_HOOKS] == ["new_query", "encoding"]  # tests/core/test_character_sets.py
 
 
@@ -536,6 +536,19 @@ def test_flags_follow_the_class() -> None:
             assert hooks.connection_hooks(Connection) == expected
     assert hooks.cursor_hooks(Own) == flag_of.DICT_ROWS
     assert hooks.connection_hooks(Connection) == 0
+
+
+async def test_how_the_session_reads_strings(connect_args: dict[str, Any]) -> None:
+    """A subclass knows better than the connection: here it is wrong, so that it shows."""
+
+    class Own(Connection):
+        no_backslash_escapes = property(lambda self: True)
+
+    async with Own(**connect_args) as connection:
+        await connection.ping()
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT %s AS v", ("a\\\\b",))
+            assert await cursor.fetchone() == ("a\\b",)
 
 
 # -- what others set on one object -----------------------------------------------------------------

@@ -771,7 +771,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     def current_literals(self) -> Literals:
         """For cursors: what writes literals as the session reads them now."""
         literals = self._literals
-        literals.no_backslash_escapes = self.session_charset.no_backslash_escapes
+        literals.no_backslash_escapes = self.no_backslash_escapes
         return literals
 
     # -- information -----------------------------------------------------------------------------

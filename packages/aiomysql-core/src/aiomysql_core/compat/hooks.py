@@ -60,6 +60,7 @@ LITERAL_HOOKS = (
     "literal",  # the same by PyMySQL's other name
     "escape_args",  # subclasses change the arguments of each statement
     "current_literals",  # it decides what the literals are written by
+    "no_backslash_escapes",  # subclasses know better how the session reads strings
 )
 
 #: Of connections, for statements that go as text.
