@@ -297,9 +297,9 @@ async def test_accept_streamed_rows(taker: Any, converts: bool, rows: list[Any])
     result.streamed = True
     assert taker.accept(None, result) is False
     assert taker._rowcount == UNKNOWN_ROW_COUNT
-    assert taker._rows == ([list(row) for row in rows] if converts else rows)
-    assert result.rows == []
-    assert taker.calls == ["learn", "convert"] * converts
+    # What is to be converted stays where it is until it is fetched.
+    assert (taker._rows, result.rows) == (((), rows) if converts else (rows, []))
+    assert taker.calls == ["learn"] * converts
 
 
 async def test_accept_rows_that_the_decoder_made(taker: Any) -> None:
@@ -481,7 +481,7 @@ async def test_finalizers(taker: Any, deed: str, converts: bool) -> None:
                 gc.set_threshold(*before)
                 Trap.deed = None
                 assert more is False
-                if rows is not None:
+                if rows is not None and not (streamed and converts):
                     assert [list(row) for row in rows] == [["a", "b"], ["c", "d"]]
         assert count > 0  # without conversion there is hardly an allocation
     finally:
