@@ -382,7 +382,13 @@ async def prepared(encode: Encode, cursor: Cursor, query: Any, args: Any) -> Que
     return exchange
 
 
+def need_untyped_parameters(connection: Connection) -> None:
+    if "MariaDB" not in connection.server_version:
+        pytest.skip("MySQL gives a parameter in a select list one type: other values go as text")
+
+
 async def test_kept(new_encode: NewEncode, connection: Connection) -> None:
+    need_untyped_parameters(connection)
     encode, cursor = new_encode(connection), await connection.cursor()
     kind = Execute if connection.statements.size else Query
     query: Any = "SELECT %s, %s"
@@ -415,6 +421,7 @@ async def test_kept_counts_uses(new_encode: NewEncode, connection: Connection) -
 
 
 async def test_prepared_statements(new_encode: NewEncode, connection: Connection) -> None:
+    need_untyped_parameters(connection)
     encode, cursor = new_encode(connection), await connection.cursor()
     async with await connection.prepare("SELECT %s") as statement:
         exchange = encode(cursor, statement, (5,))
@@ -455,6 +462,7 @@ async def test_another_connections_statement(
 async def test_after_a_change_others_are_prepared_again(
     new_encode: NewEncode, connection: Connection
 ) -> None:
+    need_untyped_parameters(connection)
     encode, cursor = new_encode(connection), await connection.cursor()
     await prepared(encode, cursor, "SELECT %s", (1,))
     assert bool(connection.statements._cached) is bool(connection.statements.size)

@@ -129,7 +129,7 @@ def test_tests_of_the_module_under_sanitizers(compiler: str, tmp_path: Path) -> 
     check = "from aiomysql_protocol import _speedups; print(_speedups.__file__)"
     loaded = run(compiler, "-c", check, path=tmp_path)
     assert loaded.stdout == f"{library}\n", loaded.stderr
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n    twins\n")
     options = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(TESTS.parent.parent)]
     options += ["--confcutdir", str(TESTS), "--import-mode=importlib", "-q", "-x"]
     # Eager tasks are Python's affair, and of some versions only; servers are another fixture's.
