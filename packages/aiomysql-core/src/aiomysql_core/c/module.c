@@ -103,6 +103,9 @@ find_session_functions(State *state)
     if (state->session_functions == NULL) {
         return -1;
     }
+    if (state->session_functions == Py_None) {
+        return 0; /* sessions are in Python: no stream can be made here */
+    }
     state->session = PyCapsule_GetPointer(state->session_functions, SESSION_FUNCTIONS);
     if (state->session == NULL) {
         return -1;

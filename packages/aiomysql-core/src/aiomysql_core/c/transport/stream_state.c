@@ -519,8 +519,10 @@ StreamState_init(StreamState *self, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "StreamState takes no keyword arguments");
         return -1;
     }
-    if (self->session != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "a stream is made once");
+    if (self->session != NULL || state->session == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, state->session == NULL
+                                                ? "streams in C need sessions in C"
+                                                : "a stream is made once");
         return -1;
     }
     done = PyObject_CallOneArg(state->done_future, loop);
