@@ -40,10 +40,9 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
     X(_interrupted) X(_learn_columns) X(_look_after) X(_not_begun) X(_not_sent) X(_raise_for)      \
     X(_refuse) X(_start_silence_timer) X(_statement) X(_take_result) X(_write) X(abort)            \
     X(arguments) X(as_text) X(cached) X(call_soon) X(check_free) X(close) X(connection_lost)       \
-    X(current_literals) X(decode) X(encoding) X(escape) X(escape_args) X(fire) X(forget)           \
-    X(literal) X(local_files) X(mark_progress) X(matters_to) X(mogrify) X(new_query)               \
-    X(no_backslash_escapes) X(paused) X(record_statement) X(release)                    \
-    X(resume) X(start) X(statement_for) X(take_rows) X(values) X(wake_next) X(writer)
+    X(decode) X(encoding) X(escape) X(fire) X(forget) X(literal) X(local_files) X(mark_progress)   \
+    X(matters_to) X(mogrify) X(new_query) X(no_backslash_escapes) X(paused) X(record_statement)    \
+    X(release) X(resume) X(start) X(statement_for) X(take_rows) X(values) X(wake_next) X(writer)
 
 typedef struct {
 #define X(name) PyObject *name;

@@ -50,9 +50,7 @@ CURSOR_HOOKS = {
 }
 
 #: Of cursors: what decides how rows are made.
-ROW_HOOKS = ("dict_type", "_conv_row", "_conv_rows", "_learn_columns")
-
-ROW_HOOKS_SET = frozenset(ROW_HOOKS)
+ROW_HOOKS = frozenset({"dict_type", "_conv_row", "_conv_rows", "_learn_columns"})
 
 #: Of connections, for values that become literals.
 LITERAL_HOOKS = (
@@ -80,11 +78,10 @@ TEXT_REPLACED = 2
 _own: dict[str, list[object]] = {}
 
 
-def own_functions(cls: type, names: Iterable[str]) -> type:
-    """Remember what `cls` has by these names as our own; returns the class."""
+def own_functions(cls: type, names: Iterable[str]) -> None:
+    """Remember what `cls` has by these names as our own."""
     for name in names:
         _own.setdefault(name, []).append(getattr(cls, name, None))
-    return cls
 
 
 def is_own(cls: type, name: str) -> bool:
@@ -117,7 +114,7 @@ def cursor_hooks_of(cursor: object) -> int:
     for name, flag in CURSOR_HOOKS.items():
         if name in own:
             flags |= flag
-    if flags & CursorHook.DICT_ROWS and not ROW_HOOKS_SET.isdisjoint(own):
+    if flags & CursorHook.DICT_ROWS and not ROW_HOOKS.isdisjoint(own):
         flags ^= CursorHook.DICT_ROWS | CursorHook.CONVERTS_ROWS
     return flags
 

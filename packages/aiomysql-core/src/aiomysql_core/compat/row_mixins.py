@@ -35,7 +35,7 @@ class _DictCursorMixin(_RowMixin):
         return list(result.metadata.keys) if result is not None and result.metadata else []
 
     def _has_dict_rows(self) -> bool:
-        return hooks.has_dict_rows(type(self)) and hooks.ROW_HOOKS_SET.isdisjoint(vars(self))
+        return hooks.has_dict_rows(type(self)) and hooks.ROW_HOOKS.isdisjoint(vars(self))
 
     def _conv_row(self, row: Any) -> Any:
         return self.dict_type(zip(self._fields, super()._conv_row(row), strict=True))

@@ -272,6 +272,28 @@ class Execute(Query):
             self.own_prepared.record_metadata(metadata, self.columns)
 
 
+def general_execution(
+    writer: ParameterWriter,
+    prepared: ServerStatement,
+    values: Sequence[object],
+    streamed: bool,
+    as_dicts: bool,
+    own_marks: bool,
+    /,
+) -> Execute | None:
+    """What `encode_execution` does, for values of any types: C has it done here, too."""
+    try:
+        parameters = writer.write(values)
+    except NeedsTextError:
+        return None
+    same = (
+        parameters.types == prepared.accepted_last and parameters.number == prepared.parameter_count
+    )
+    if same or prepared.accepts(parameters) or own_marks:
+        return Execute(prepared, parameters, streamed, as_dicts)
+    return None
+
+
 def encode_execution(
     writer: ParameterWriter,
     prepared: ServerStatement,
@@ -289,16 +311,7 @@ def encode_execution(
 
     Raises ProgrammingError for a wrong number of values, and what ``writer.write`` raises.
     """
-    try:
-        parameters = writer.write(values)
-    except NeedsTextError:
-        return None
-    same = (
-        parameters.types == prepared.accepted_last and parameters.number == prepared.parameter_count
-    )
-    if same or prepared.accepts(parameters) or own_marks:
-        return Execute(prepared, parameters, streamed, as_dicts)
-    return None
+    return general_execution(writer, prepared, values, streamed, as_dicts, own_marks)
 
 
 def reset_statement(prepared: ServerStatement) -> Command:
@@ -326,6 +339,6 @@ def close_statement(session: Session, prepared: ServerStatement) -> None:
 
 
 # C has it for values of the types that it does not write itself.
-py_encode_execution = general_execution = encode_execution
+py_encode_execution = encode_execution
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
     encode_execution = _c.encode_execution
