@@ -554,7 +554,8 @@ async def test_an_error_of_code_that_takes_rows_runs_nothing_again(
     async with connect(**connect_args, stmt_cache_size=3) as connection:
         async with connection.cursor(Failing) as failing:
             with pytest.raises(OperationalError, match="not the server's"):
-                await failing.execute("SELECT %s AS id", (1,))
+                # Compared, so that MySQL gives the parameter a number's type.
+                await failing.execute("SELECT 1 AS id FROM DUAL WHERE 1 = %s", (1,))
         async with connection.cursor() as cursor:
             await cursor.execute("SHOW SESSION STATUS LIKE 'Com_stmt_execute'")
             ((_, count),) = await cursor.fetchall()

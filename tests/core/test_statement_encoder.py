@@ -387,7 +387,7 @@ def need_untyped_parameters(connection: Connection) -> None:
         pytest.skip("MySQL gives a parameter in a select list one type: other values go as text")
 
 
-async def test_kept(new_encode: NewEncode, connection: Connection) -> None:
+async def test_kept_with_untyped_parameters(new_encode: NewEncode, connection: Connection) -> None:
     need_untyped_parameters(connection)
     encode, cursor = new_encode(connection), await connection.cursor()
     kind = Execute if connection.statements.size else Query
@@ -420,7 +420,9 @@ async def test_kept_counts_uses(new_encode: NewEncode, connection: Connection) -
         assert len({one.used for one in cached.values()}) == len(cached)
 
 
-async def test_prepared_statements(new_encode: NewEncode, connection: Connection) -> None:
+async def test_prepared_with_untyped_parameters(
+    new_encode: NewEncode, connection: Connection
+) -> None:
     need_untyped_parameters(connection)
     encode, cursor = new_encode(connection), await connection.cursor()
     async with await connection.prepare("SELECT %s") as statement:
@@ -459,7 +461,7 @@ async def test_another_connections_statement(
             new_encode(plain)(cursor, statement, (5,))
 
 
-async def test_after_a_change_others_are_prepared_again(
+async def test_after_a_change_untyped_parameters_are_prepared_again(
     new_encode: NewEncode, connection: Connection
 ) -> None:
     need_untyped_parameters(connection)
