@@ -52,6 +52,7 @@ OPTIONS = {
         Option("read_timeout", "read_timeout", connect={"read_timeout": 600}),
         Option("write_timeout", "write_timeout", connect={"write_timeout": 600}),
         Option("on_cancel", "on_cancel", connect={"on_cancel": "kill"}),
+        Option("TLS", "tls", connect={"ssl_mode": "REQUIRED"}),
         Option("timeout=", "timeout", execute={"timeout": 600}),
     )
 }

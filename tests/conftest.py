@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import matrix, raise_in_twins
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import DSN_NAME, Server, ServerError, selected_names, serving
 from tests.servers.progress import shown_by
 
@@ -89,6 +90,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = metafunc.config.stash[SERVERS]
         metafunc.parametrize("server", names, indirect=True, scope="session")
 
+    if "over_tls" in metafunc.fixturenames and metafunc.definition.get_closest_marker("tls"):
+        metafunc.parametrize("over_tls", [False, True], ids=["plain", "tls"], indirect=True)
+
     if "anyio_backend" in metafunc.fixturenames:
         loop = metafunc.config.getoption("loop")
         metafunc.parametrize("anyio_backend", [loop] if loop else LOOPS, indirect=True)
@@ -135,9 +139,15 @@ def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def connect_args(server: Server) -> dict[str, Any]:
-    """Keyword arguments of `connect()` for a plain TCP connection as administrator."""
-    return server.connect_args
+def over_tls(request: pytest.FixtureRequest) -> bool:
+    """Whether the test is to use TLS: tests that are marked `tls` run without it and with it."""
+    return getattr(request, "param", False)
+
+
+@pytest.fixture
+def connect_args(server: Server, over_tls: bool) -> dict[str, Any]:
+    """Keyword arguments of `connect()` for a TCP connection as administrator."""
+    return {**server.connect_args, **(CLIENT_OPTIONS if over_tls else {})}
 
 
 @pytest.fixture

@@ -165,8 +165,12 @@ def _runs(
     others = callspec.id.split("-") if callspec is not None else []
     others = [part for part in others if part not in (server, loop)]
     name = "-".join([path, item.name.partition("[")[0], *others])
+    spread = spread_of(path)
+    if chosen.get("over_tls") and spread is not Spread.ONCE:
+        # Without TLS it runs as its module does; what a server or a decoder changes is seen there.
+        spread = Spread.ONE_SERVER
     return runs(
-        spread_of(path),
+        spread,
         name,
         None if server is None else servers.index(server),
         None if loop is None else loops.index(loop),

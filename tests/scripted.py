@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from pymysql.constants import CLIENT, SERVER_STATUS
 
+from tests import scripted_tls
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 NONCE = bytes(range(1, 21))
@@ -122,9 +124,10 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextlib.asynccontextmanager
-async def scripted_server(handler: Handler) -> AsyncIterator[int]:
+async def scripted_server(handler: Handler, *, tls: bool = False) -> AsyncIterator[int]:
     """Serve each connection with `handler`, closing it when it returns; gives the port.
 
+    tls: whether it offers and speaks TLS; CLIENT_OPTIONS of `scripted_tls` are for its clients.
     A handler may meet the end of its connection.  Any other exception in one is raised at the
     end of the block; handlers that still run then are cancelled.
     """
@@ -147,6 +150,8 @@ async def scripted_server(handler: Handler) -> AsyncIterator[int]:
             # It was still in the queue of the listening socket, and would be waited for.
             writer.transport.abort()
             return
+        if tls:
+            reader, writer = scripted_tls.over_tls(reader, writer)
         writers.append(writer)
         tasks.append(asyncio.ensure_future(serve(reader, writer)))
 

@@ -73,6 +73,8 @@ WORKLOADS = {
         Workload("insert", "executemany of 10,000 inserts"),
         Workload("update", "executemany of 2,000 updates"),
         Workload("connect", "100 connects"),
+        Workload("connect-full", "100 connects, no TLS session resumed"),
+        Workload("open", "100 connections, open at once, a query on each", memory=True),
         Workload("cell", "one cell of 48 MiB", memory=True),
         Workload("sqlalchemy-points", "SQLAlchemy: 200 point selects"),
         Workload("sqlalchemy-borrowed", "SQLAlchemy: 200 point selects, each borrows a connection"),

@@ -26,7 +26,7 @@ from aiomysql_pool import PoolTimeout, create_pool
 from tests import scripted
 from tests.servers import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.tls]
 
 T = TypeVar("T")
 Arguments = dict[str, Any]
@@ -166,20 +166,25 @@ async def refused_log_in(args: Arguments) -> None:
             await connect(**args | wrong)
 
 
+def scripted_args(args: Arguments, port: int) -> Arguments:
+    options = {"host": "127.0.0.1", "port": port, "autocommit": None}
+    return options | {name: args[name] for name in args if name == "ssl_mode"}
+
+
 @contextlib.asynccontextmanager
-async def silent_server() -> AsyncIterator[Arguments]:
-    """A server that lets everybody in and answers nothing."""
+async def silent_server(args: Arguments) -> AsyncIterator[Arguments]:
+    """A server that lets everybody in and answers nothing, with TLS where `args` ask for it."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
         await scripted.silent(reader, writer)
 
-    async with scripted.scripted_server(accept) as port:
-        yield {"host": "127.0.0.1", "port": port, "autocommit": None}
+    async with scripted.scripted_server(accept, tls="ssl_mode" in args) as port:
+        yield scripted_args(args, port)
 
 
-async def timeouts(_: Arguments) -> None:
-    async with silent_server() as args:
+async def timeouts(args: Arguments) -> None:
+    async with silent_server(args) as args:
         connection = await connect(**args, read_timeout=0.01)
         with pytest.raises(MySQLError, match="read_timeout"):
             await connection.ping(reconnect=False)
@@ -190,9 +195,9 @@ async def timeouts(_: Arguments) -> None:
             await connect(**args, init_command="SELECT 1", connect_timeout=0.01)
 
 
-async def waiting_too_long(_: Arguments) -> None:
+async def waiting_too_long(args: Arguments) -> None:
     """`asyncio.wait_for` around everything that can be awaited."""
-    async with silent_server() as args:
+    async with silent_server(args) as args:
         for method, *arguments in (
             ("query", "SELECT 1"),
             ("prepare", "SELECT 1"),
@@ -215,15 +220,15 @@ async def waiting_too_long(_: Arguments) -> None:
                 await connect(**args, init_command="SELECT 1")
 
 
-async def lost(_: Arguments) -> None:
+async def lost(args: Arguments) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
         writer.write(b"\x01")
 
-    async with scripted.scripted_server(hang_up) as port:
+    async with scripted.scripted_server(hang_up, tls="ssl_mode" in args) as port:
         for kind in (DictCursor, SSCursor):
-            connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+            connection = await connect(**scripted_args(args, port))
             cursor = await connection.cursor(kind)
             with pytest.raises(MySQLError):
                 await cursor.execute("SELECT 1")
@@ -248,7 +253,7 @@ async def pools(args: Arguments) -> None:
                 await asyncio.wait_for(connection.query(SLEEP), 0.02)
 
 
-async def over_tls(args: Arguments, server: Server) -> None:
+async def verified(args: Arguments, server: Server) -> None:
     import ssl
 
     context = ssl.create_default_context(cafile=server.tls_ca)
@@ -259,22 +264,24 @@ async def over_tls(args: Arguments, server: Server) -> None:
             await connection.query("SELEC")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(connection.query(SLEEP), 0.02)
-    # asyncio's transports, cycles of their own, end in turns that asyncio.run still has.
-    for _ in range(3):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(
     "use",
     [
         *(cursors, prepared, errors, refused_log_in, timeouts, waiting_too_long, lost, pools),
-        over_tls,
+        verified,
     ],
 )
-def test_no_cycles(use: Any, server: Server, run: Callable[[Awaitable[None]], None]) -> None:
-    more = [server] if use is over_tls else []
+def test_no_cycles(
+    use: Any,
+    server: Server,
+    connect_args: dict[str, Any],
+    run: Callable[[Awaitable[None]], None],
+) -> None:
+    more = [server] if use is verified else []
     with nothing_for_the_collector():
-        run(use(server.connect_args, *more))
+        run(use(connect_args, *more))
 
 
 # -- after the loop --------------------------------------------------------------------------
@@ -380,10 +387,12 @@ IN_TASKS = [task_in_the_middle, tasks_in_the_middle, waiting_for_an_idle_one]
 
 
 @pytest.mark.parametrize("use", [closed_connection, *LEFT_OPEN, *IN_TASKS])
-def test_after_the_loop(use: Use, server: Server, run: Callable[[Awaitable[Any]], Any]) -> None:
+def test_after_the_loop(
+    use: Use, server: Server, connect_args: dict[str, Any], run: Callable[[Awaitable[Any]], Any]
+) -> None:
     noise: list[str] = []
     with noticing(noise):
-        left = run(use(server.connect_args))
+        left = run(use(connect_args))
         if isinstance(left, list):
             while left:  # one task after the other
                 del left[0]
@@ -398,12 +407,12 @@ def test_after_the_loop(use: Use, server: Server, run: Callable[[Awaitable[Any]]
 
 @pytest.mark.parametrize("use", [open_connection, stream_half_read])
 def test_closed_after_the_loop(
-    use: Use, server: Server, run: Callable[[Awaitable[Any]], Any]
+    use: Use, server: Server, connect_args: dict[str, Any], run: Callable[[Awaitable[Any]], Any]
 ) -> None:
     """`close()` is no use of the loop: it is allowed, and nothing is left to warn of."""
     noise: list[str] = []
     with noticing(noise):
-        left = run(use(server.connect_args))
+        left = run(use(connect_args))
         connection: Connection = left[0] if isinstance(left, tuple) else left
         connection.close()
         assert connection.closed

@@ -24,6 +24,8 @@ from aiomysql_core import (
 from tests.faults.proxy import Direction, Fault, FaultProxy, Kind
 from tests.servers import Server
 
+pytestmark = pytest.mark.tls
+
 LONG = "SELECT SLEEP(20)"
 # A statement that streams for ever, as far as a test is concerned.
 ROWS = (
@@ -478,14 +480,14 @@ async def test_late_kills_hit_nothing(connect_args: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_end_of_the_loop(server: Server) -> None:
+def test_end_of_the_loop(connect_args: dict[str, Any]) -> None:
     """A program that ends while statements run, or are being stopped, ends without a complaint."""
     complaints: list[dict[str, Any]] = []
 
     async def main(meanwhile: bool) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: complaints.append(context))
-        connection = await connect(**server.connect_args, on_cancel="kill")
+        connection = await connect(**connect_args, on_cancel="kill")
         task = asyncio.ensure_future(connection.query("SELECT SLEEP(2)"))
         await asyncio.sleep(0.05)
         if meanwhile:

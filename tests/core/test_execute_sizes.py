@@ -12,10 +12,18 @@ import pytest
 from aiomysql_core import InterfaceError, QueryTimeout, connect
 from tests import scripted
 from tests.core.statements import rows, sizes
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
+
+pytestmark = pytest.mark.tls
 
 FRAME = (1 << 24) - 1
 QUIT = b"\x01"
+
+
+def options(over_tls: bool) -> dict[str, Any]:
+    """Of connections to scripted servers."""
+    return {"autocommit": None, **(CLIENT_OPTIONS if over_tls else {})}
 
 
 async def narrow(host: str, port: int, size: int = 4096) -> socket.socket:
@@ -29,10 +37,11 @@ async def narrow(host: str, port: int, size: int = 4096) -> socket.socket:
 
 @pytest.mark.slow
 @sizes
-async def test_requests_sent_in_parts(server: Server, size: int) -> None:
-    options = {**server.connect_args, "stmt_cache_size": size, "ssl": False}
+async def test_requests_sent_in_parts(
+    server: Server, connect_args: dict[str, Any], size: int
+) -> None:
     sock = await narrow(server.host, server.port)
-    async with connect(**options, sock=sock) as connection:
+    async with connect(**connect_args, stmt_cache_size=size, sock=sock) as connection:
         cursor = await connection.cursor()
         await cursor.execute("SELECT LENGTH(%s)", ("q",))
         for length in (10, 5_000, 16_380, 16_390, 300_000, 5_000_000):
@@ -66,16 +75,16 @@ async def test_responses_of_16_mib(connect_args: dict[str, Any], size: int) -> N
             assert await rows(cursor, "SELECT %s", ("1",)) == [("1",)]
 
 
-async def test_a_peer_that_reads_nothing() -> None:
+async def test_a_peer_that_reads_nothing(over_tls: bool) -> None:
     """What can't be sent waits; the time that the statement may take goes on."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
         await asyncio.sleep(60)
 
-    async with scripted.scripted_server(handler) as port:
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
         for timed in (True, False):
-            connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+            connection = await connect(host="127.0.0.1", port=port, **options(over_tls))
             cursor = await connection.cursor()
             work = cursor.execute("SELECT %s", ("q" * 12_000_000,), timeout=0.2 if timed else None)
             began = time.monotonic()
@@ -91,7 +100,7 @@ async def test_a_peer_that_reads_nothing() -> None:
                 await cursor.execute("SELECT 1")
 
 
-async def test_write_timeout() -> None:
+async def test_write_timeout(over_tls: bool) -> None:
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
@@ -99,9 +108,9 @@ async def test_write_timeout() -> None:
         writer.write(scripted.frame(scripted.ok(), 1))
         await asyncio.sleep(60)
 
-    async with scripted.scripted_server(handler) as port:
-        options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "autocommit": None}
-        connection = await connect(**options, write_timeout=0.3)
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": port, **options(over_tls)}
+        connection = await connect(**where, write_timeout=0.3)
         cursor = await connection.cursor()
         assert await cursor.execute("DO 1") == 0
         with pytest.raises(QueryTimeout, match="option 'write_timeout'"):
@@ -109,7 +118,7 @@ async def test_write_timeout() -> None:
         assert connection.closed
 
 
-async def test_a_peer_that_reads_late() -> None:
+async def test_a_peer_that_reads_late(over_tls: bool) -> None:
     """The rest goes out when it can, in order and only once."""
     statement = "SELECT '" + "".join(f"{number:07}" for number in range(100_000)) + "'"
     received: list[bytes] = []
@@ -122,9 +131,9 @@ async def test_a_peer_that_reads_late() -> None:
             writer.write(scripted.frame(scripted.ok(affected_rows=3), 1))
         assert await scripted.read_packet(reader) == QUIT
 
-    async with scripted.scripted_server(handler) as port:
-        options: dict[str, Any] = {"sock": await narrow("127.0.0.1", port), "autocommit": None}
-        async with connect(**options) as connection, asyncio.timeout(20):
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
+        sock = await narrow("127.0.0.1", port)
+        async with connect(sock=sock, **options(over_tls)) as connection, asyncio.timeout(20):
             cursor = await connection.cursor()
             assert await cursor.execute(statement) == 3
             assert await cursor.execute("DO 1") == 3
@@ -132,7 +141,7 @@ async def test_a_peer_that_reads_late() -> None:
 
 
 @pytest.mark.slow
-async def test_answered_before_all_is_sent() -> None:
+async def test_answered_before_all_is_sent(over_tls: bool) -> None:
     """The statement after it goes out behind, and each has its own response."""
     received = bytearray()
     read_on = asyncio.Event()
@@ -148,9 +157,9 @@ async def test_answered_before_all_is_sent() -> None:
         writer.write(scripted.frame(scripted.ok(affected_rows=2), 1))
         assert await scripted.read_packet(reader) == QUIT
 
-    async with scripted.scripted_server(handler) as port:
-        options: dict[str, Any] = {"sock": await narrow("127.0.0.1", port), "autocommit": None}
-        async with connect(**options) as connection, asyncio.timeout(20):
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
+        sock = await narrow("127.0.0.1", port)
+        async with connect(sock=sock, **options(over_tls)) as connection, asyncio.timeout(20):
             cursor = await connection.cursor()
             asyncio.get_running_loop().call_later(0.3, read_on.set)
             assert await cursor.execute(statement) == 1

@@ -19,6 +19,8 @@ from tests.core.programs import run_program
 from tests.core.statements import rows, sizes
 from tests.servers import Server
 
+pytestmark = pytest.mark.tls
+
 PROGRAM = "from tests.core.finalizers import main"
 
 DEEDS = ["execute", "same_cursor", "ping", "prepare", "close", "close_cursor", "patch", "release"]

@@ -104,14 +104,15 @@ async def main(arguments):
 
 
 @pytest.mark.parametrize("what", ["rows", "statement"])
-async def test_the_child_reads_nothing(server: Server, what: str) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_the_child_reads_nothing(server: Server, what: str, tls: bool) -> None:
     """What the server has to say is for the parent."""
     arguments: dict[str, Any] = {
         "host": server.host,
         "port": server.port,
         "user": server.user,
         "password": server.password,
-        "ssl_mode": "DISABLED",
+        "ssl_mode": "REQUIRED" if tls else "DISABLED",
         "uvloop": False,
     }
     await run_program(UNDER_WAY, arguments, what)

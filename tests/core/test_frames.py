@@ -46,6 +46,7 @@ FRAMES: Mapping[str, int] = MappingProxyType(
         "read_timeout": 3,
         "write_timeout": 3,
         "on_cancel": 3,
+        "TLS": 3,
         "timeout=": 6,
     }
 )

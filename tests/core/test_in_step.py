@@ -23,7 +23,10 @@ from aiomysql_core import (
 )
 from aiomysql_core.connection import _connect
 from tests import scripted
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
+
+pytestmark = pytest.mark.tls
 
 LONG = "SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100"
 
@@ -62,7 +65,7 @@ async def test_streamed_result_left_complete_but_unread(connection: Connection) 
         assert await one(connection, "SELECT 3") == 3
 
 
-async def test_response_that_came_with_the_end_of_the_connection() -> None:
+async def test_response_that_came_with_the_end_of_the_connection(over_tls: bool) -> None:
     async def answer_and_go(reader: Any, writer: Any) -> None:
         await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
@@ -71,8 +74,9 @@ async def test_response_that_came_with_the_end_of_the_connection() -> None:
             + scripted.frame(scripted.error(1053, "Server shutdown in progress"), 0)
         )
 
-    async with scripted.scripted_server(answer_and_go) as port:
-        connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+    options: dict[str, Any] = {"autocommit": None, **(CLIENT_OPTIONS if over_tls else {})}
+    async with scripted.scripted_server(answer_and_go, tls=over_tls) as port:
+        connection = await connect(host="127.0.0.1", port=port, **options)
         cursor = await connection.cursor()
         assert await cursor.execute("UPDATE t SET a = 1") == 7
         assert not await cursor.nextset()
@@ -219,14 +223,14 @@ async def test_charset_after_a_collation(connect_args: dict[str, Any]) -> None:
         assert await one(connection, "SELECT @@character_set_client") == "latin1"
 
 
-def test_closing_after_the_loop(server: Server, anyio_backend: Any) -> None:
+def test_closing_after_the_loop(connect_args: dict[str, Any], anyio_backend: Any) -> None:
     import uvloop
 
     make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     if anyio_backend[1]["use_uvloop"]:
         make = uvloop.new_event_loop
     loop = make()
-    connection = loop.run_until_complete(_connect(**server.connect_args))
+    connection = loop.run_until_complete(_connect(**connect_args))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the loops' own transports say that they were left open
         loop.close()

@@ -44,6 +44,7 @@ async def count(connection: Connection, table: str) -> tuple[Any, ...]:
         return row
 
 
+@pytest.mark.tls
 async def test_file(loading: Connection, table_name: str, tmp_path: Path) -> None:
     path = tmp_path / "it's data.tsv"
     path.write_bytes(DATA)
@@ -54,6 +55,7 @@ async def test_file(loading: Connection, table_name: str, tmp_path: Path) -> Non
     assert await count(loading, table_name) == (ROWS, ROWS - 1, "name 9999")
 
 
+@pytest.mark.tls
 async def test_file_among_other_statements(
     loading: Connection, table_name: str, tmp_path: Path
 ) -> None:
@@ -72,6 +74,7 @@ async def test_file_among_other_statements(
             assert await cursor.fetchone() == ("after",)
 
 
+@pytest.mark.tls
 async def test_other_tasks_wait_their_turn(loading: Connection, table_name: str) -> None:
     going = asyncio.Event()
 
@@ -95,6 +98,7 @@ async def asynchronously() -> AsyncIterator[bytes]:
         yield DATA[start : start + 100_000]
 
 
+@pytest.mark.tls
 @pytest.mark.parametrize(
     "source",
     [
@@ -116,6 +120,7 @@ async def test_other_sources(loading: Connection, table_name: str, source: Any) 
     assert await loading.load_local(query, b"") == 0
 
 
+@pytest.mark.tls
 async def test_missing_file(loading: Connection, table_name: str) -> None:
     query = f"LOAD DATA LOCAL INFILE '/no/such/file' INTO TABLE {table_name}"
     async with loading.cursor() as cursor:
@@ -142,6 +147,7 @@ async def test_server_says_no(loading: Connection) -> None:
         assert await cursor.fetchone() == (1,)
 
 
+@pytest.mark.tls
 async def test_source_that_fails_loads_nothing(
     loading: Connection, table_name: str, server: Server
 ) -> None:

@@ -17,11 +17,7 @@ from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from tests.conftest import LOOPS
 from tests.servers import Server
 
-# Transports of asyncio can't be closed after their loop; with TLS there is no way around them.
-TLS = [
-    False,
-    pytest.param(True, marks=pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")),
-]
+TLS = [False, True]
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,8 +96,9 @@ async def test_host_name_is_verified(server: Server) -> None:
         far_reader, far_writer = await asyncio.open_connection(server.host, server.port)
 
         async def copy(source: Any, target: Any) -> None:
-            while data := await source.read(65536):
-                target.write(data)
+            with contextlib.suppress(ConnectionError):
+                while (data := await source.read(65536)) and not target.is_closing():
+                    target.write(data)
             target.close()
 
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
@@ -180,6 +183,8 @@ def test_context_is_built_once_per_option_set(server: Server, tmp_path: Path) ->
         ({"ssl": {"ca": "x", "verify_mode": "maybe"}}, ValueError, "'maybe'"),
         ({"ssl_ca": "/no/such/ca.pem"}, OperationalError, "/no/such/ca.pem"),
         ({"ssl_cert": __file__}, OperationalError, "SSL connection error"),
+        ({"ssl_session_reuse": 1}, TypeError, "'ssl_session_reuse'.*bool, not int"),
+        ({"ssl_session_reuse": None, "ssl": False}, TypeError, "'ssl_session_reuse'"),
     ],
 )
 async def test_bad_tls_options(
@@ -357,6 +362,7 @@ def test_parts_of_a_data_source_name() -> None:
         "local_infile": True,
     }
     assert parse_dsn("mysql:///test?unix_socket=/tmp/s") == {"db": "test", "unix_socket": "/tmp/s"}
+    assert parse_dsn("mysql://h?ssl_session_reuse=no") == {"host": "h", "ssl_session_reuse": False}
     assert parse_dsn("mysql://h?minsize=2", pool=True) == {"host": "h", "minsize": 2}
 
 
@@ -512,6 +518,29 @@ async def test_checked_options_are_told_apart_by_type_and_keep_no_password() -> 
             Connection(**given | wrong)
     second.db = "other"
     assert first.db is Connection(**given)._options.db is None
+
+
+class Context(ssl.SSLContext):
+    """A context with ways of its own."""
+
+
+async def test_checked_options_keep_no_context() -> None:
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": 1, "user": "contexts"}
+    gc.disable()
+    try:
+        for kind in (ssl.SSLContext, Context):
+            contexts = [kind(ssl.PROTOCOL_TLS_CLIENT) for _ in range(3)]
+            for context in contexts:
+                for mode in (None, "PREFERRED"):
+                    tls = Connection(**given, ssl=context, ssl_mode=mode)._options.tls
+                    assert (tls.context, tls.mode) == (context, mode or "REQUIRED")
+            alive = weakref.WeakSet(contexts)
+            assert len(alive) == 3
+            del contexts, context, tls
+            assert len(alive) == 0
+    finally:
+        gc.enable()
+    assert Connection(**given)._options.tls.mode is None
 
 
 async def test_what_one_connection_changes_is_not_another_ones(

@@ -25,11 +25,13 @@ from aiomysql_core import (
 )
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream import Stream
+from aiomysql_core.transport.tls_stream import TlsStream
 from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
 from tests.core.test_waiter import LOOPS, new_loop
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
 
 #: How a connection is made -> the stream it has.
@@ -37,7 +39,8 @@ KINDS: dict[str, type[Stream]] = {
     "tcp": SocketStream,
     "unix": SocketStream,
     "loop without add_reader": TransportStream,
-    "tls": TransportStream,
+    "tls": TlsStream,
+    "tls, loop without add_reader": TransportStream,
 }
 LONG = "SELECT REPEAT('x', 100000), 7 FROM information_schema.columns LIMIT 100"
 
@@ -59,11 +62,9 @@ async def open_it(request: pytest.FixtureRequest, server: Server) -> AsyncIterat
             if server.unix_socket is None:
                 pytest.skip("the server of AIOMYSQL_TEST_DSN has no unix socket that is known")
             options["unix_socket"] = server.unix_socket
-        elif kind == "tls":
-            options["ssl_mode"] = "REQUIRED"
         else:
-            options["ssl"] = False
-            if kind != "tcp":
+            options["ssl_mode"] = "REQUIRED" if kind.startswith("tls") else "DISABLED"
+            if KINDS[kind] is TransportStream:
                 patch.setattr(asyncio.get_running_loop(), "add_reader", refuse)
 
         async def open_it(**more: Any) -> Connection:
@@ -72,6 +73,11 @@ async def open_it(request: pytest.FixtureRequest, server: Server) -> AsyncIterat
             return connection
 
         yield open_it
+
+
+def scripted_options(port: int, over_tls: bool) -> dict[str, Any]:
+    options = {"host": "127.0.0.1", "port": port, "autocommit": None}
+    return options | (CLIENT_OPTIONS if over_tls else {})
 
 
 async def one(connection: Connection, sql: str, args: object = None) -> Any:
@@ -112,7 +118,13 @@ async def test_long_statements_and_responses(open_it: Open) -> None:
         assert await one(connection, "SELECT 1") == 1
 
 
-@pytest.mark.parametrize("size", [65_530, 300_000, 1 << 20, (1 << 24) - 5, (1 << 24) + 70_000])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *(65_530, 300_000, 1 << 20, (1 << 24) - 5, (1 << 24) + 70_000),
+        pytest.param(48 << 20, marks=pytest.mark.slow),
+    ],
+)
 async def test_long_cells(open_it: Open, size: int) -> None:
     sql = "SELECT 1, REPEAT(UNHEX('00FF80'), %s), 'x' UNION ALL SELECT 2, UNHEX('07'), NULL"
     count = size // 3
@@ -130,11 +142,11 @@ async def test_long_cells(open_it: Open, size: int) -> None:
         assert await one(connection, "SELECT 3") == 3
 
 
+@pytest.mark.tls
 @pytest.mark.skipif(IMPLEMENTATION != "c", reason="Python copies what it has gathered")
-async def test_a_long_cell_is_in_memory_once(server: Server) -> None:
+async def test_a_long_cell_is_in_memory_once(connect_args: dict[str, Any]) -> None:
     size = 20 << 20
-    options = dict(server.connect_args) | {"ssl": False}
-    async with await connect(**options, autocommit=True) as connection:
+    async with await connect(**connect_args, autocommit=True) as connection:
         await one(connection, "SELECT 1")
         tracemalloc.start()
         try:
@@ -147,7 +159,8 @@ async def test_a_long_cell_is_in_memory_once(server: Server) -> None:
         assert peak < size * 1.7  # the room is not all used
 
 
-async def test_closed_within_a_long_cell() -> None:
+@pytest.mark.tls
+async def test_closed_within_a_long_cell(over_tls: bool) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
         await scripted.read_packet(reader)
@@ -157,8 +170,8 @@ async def test_closed_within_a_long_cell() -> None:
         await writer.drain()
         writer.close()
 
-    async with scripted.scripted_server(handler) as port:
-        connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
+        connection = await connect(**scripted_options(port, over_tls))
         with pytest.raises(OperationalError, match="Lost connection"):
             await one(connection, "SELECT a")
         assert connection.closed
@@ -300,18 +313,22 @@ async def narrow(server: Server, size: int = 4096) -> socket.socket:
     return sock
 
 
-async def test_parts_of_a_request(server: Server) -> None:
-    async with connect(**server.connect_args, ssl=False, sock=await narrow(server)) as connection:
-        assert type(connection.runner.stream()) is SocketStream
+@pytest.mark.tls
+async def test_parts_of_a_request(
+    server: Server, connect_args: dict[str, Any], over_tls: bool
+) -> None:
+    async with connect(**connect_args, sock=await narrow(server)) as connection:
+        assert type(connection.runner.stream()) is (TlsStream if over_tls else SocketStream)
         for size in (10, 5_000, 300_000, 5_000_000):
             assert await one(connection, "SELECT LENGTH(%s)", ("q" * size,)) == size
             assert not connection.runner.stream().writing_paused
         assert await one(connection, "SELECT 1") == 1
 
 
-async def test_cancelled_while_sending(server: Server) -> None:
+@pytest.mark.tls
+async def test_cancelled_while_sending(server: Server, connect_args: dict[str, Any]) -> None:
     sock = await narrow(server)
-    connection = await connect(**server.connect_args, ssl=False, sock=sock)
+    connection = await connect(**connect_args, sock=sock)
     task = asyncio.ensure_future(connection.query("SELECT LENGTH('" + "q" * 50_000_000 + "')"))
     await asyncio.sleep(0)
     assert connection.runner.stream().writing_paused
@@ -322,7 +339,8 @@ async def test_cancelled_while_sending(server: Server) -> None:
     assert sock.fileno() == -1
 
 
-async def test_closed_with_bytes_unsent() -> None:
+@pytest.mark.tls
+async def test_closed_with_bytes_unsent(over_tls: bool) -> None:
     """They go out first, if the connection has a response already."""
     answered = asyncio.Event()
     received = bytearray()
@@ -335,8 +353,8 @@ async def test_closed_with_bytes_unsent() -> None:
         received.extend(await reader.read(-1))
 
     statement = b"SELECT '" + b"q" * 10_000_000 + b"'"
-    async with scripted.scripted_server(handler) as port:
-        connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
+        connection = await connect(**scripted_options(port, over_tls))
         stream = connection.runner.stream()
         exchange = connection.new_query(statement)
         stream.start(exchange)
@@ -354,7 +372,8 @@ async def test_closed_with_bytes_unsent() -> None:
     assert received[4:] == b"\x03" + statement + b"\1\0\0\0\1"
 
 
-async def test_last_words_while_we_write() -> None:
+@pytest.mark.tls
+async def test_last_words_while_we_write(over_tls: bool) -> None:
     """A server that closes in the middle of a request has said why: that is what surfaces."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -363,20 +382,21 @@ async def test_last_words_while_we_write() -> None:
         writer.write(scripted.frame(scripted.error(1153, "Got a packet too large", "08S01"), 1))
         await writer.drain()
 
-    async with scripted.scripted_server(handler) as port:
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
         for size in (100_000, 30_000_000):
-            connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+            connection = await connect(**scripted_options(port, over_tls))
             with pytest.raises(OperationalError, match="too large"):
                 async with asyncio.timeout(5):
                     await connection.query("SELECT '" + "q" * size + "'")
             connection.close()
 
 
-async def test_too_large_for_the_server(server: Server) -> None:
+@pytest.mark.tls
+async def test_too_large_for_the_server(server: Server, connect_args: dict[str, Any]) -> None:
     ((before,),) = server.execute("SELECT @@global.max_allowed_packet")
     server.execute("SET GLOBAL max_allowed_packet = 1048576")
     try:
-        connection = await connect(**server.connect_args, ssl=False)
+        connection = await connect(**connect_args)
         async with asyncio.timeout(10):
             with pytest.raises(OperationalError) as caught:
                 await connection.query("SELECT '" + "q" * 20_000_000 + "'")
@@ -386,15 +406,16 @@ async def test_too_large_for_the_server(server: Server) -> None:
         server.execute(f"SET GLOBAL max_allowed_packet = {before}")
 
 
-async def test_a_peer_that_vanished() -> None:
+@pytest.mark.tls
+async def test_a_peer_that_vanished(over_tls: bool) -> None:
     """Writing to a connection that the peer has reset."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await scripted.open_session(reader, writer)
         writer.transport.abort()
 
-    async with scripted.scripted_server(handler) as port:
-        connection = await connect(host="127.0.0.1", port=port, autocommit=None)
+    async with scripted.scripted_server(handler, tls=over_tls) as port:
+        connection = await connect(**scripted_options(port, over_tls))
 
         async def ask() -> None:
             for _ in range(3):

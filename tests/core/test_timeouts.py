@@ -23,7 +23,10 @@ from aiomysql_core import (
     connect,
 )
 from tests.scripted import CAPABILITIES, frame, greeting, scripted_server, silent
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
+
+pytestmark = pytest.mark.tls
 
 LONG = "SELECT SLEEP(2), %s"
 
@@ -93,9 +96,11 @@ def procedure(server: Server, table_name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_other_ways(
-    server: Server, procedure: str, way: Callable[[Connection, str], Awaitable[None]]
+    connect_args: dict[str, Any],
+    procedure: str,
+    way: Callable[[Connection, str], Awaitable[None]],
 ) -> None:
-    async with connect(**server.connect_args) as connection:
+    async with connect(**connect_args) as connection:
         with pytest.raises(QueryTimeout, match="argument 'timeout'"):
             await way(connection, procedure)
         assert connection.closed
@@ -235,13 +240,14 @@ async def test_tls_stalls() -> None:
         await fails_to_connect(host="127.0.0.1", port=port, ssl_mode="REQUIRED")
 
 
-async def test_authentication_stalls() -> None:
+async def test_authentication_stalls(over_tls: bool) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(frame(greeting(), 0))
         await silent(reader, writer)
 
-    async with scripted_server(serve) as port:
-        await fails_to_connect(host="127.0.0.1", port=port)
+    async with scripted_server(serve, tls=over_tls) as port:
+        options: dict[str, Any] = CLIENT_OPTIONS if over_tls else {}
+        await fails_to_connect(host="127.0.0.1", port=port, **options)
 
 
 async def test_init_command_stalls(connect_args: dict[str, Any]) -> None:

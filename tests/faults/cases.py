@@ -24,7 +24,7 @@ from typing import Any
 
 from tests.faults.conversations import Conversation, Setting, Wrong, conversations, setting
 from tests.faults.drivers import Driver, load
-from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Traffic
+from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Place, Traffic
 from tests.faults.watch import let_transports_close, watching
 from tests.servers import DSN_NAME, serving
 from tests.servers.server import DSN_VARIABLE
@@ -92,13 +92,17 @@ def draw(seed: int, numbers: Sequence[int], measured: Measured) -> list[Case]:
         if kind.by_packet and "TLS" not in name:
             # Repeated or lost in this direction, it is another request: nobody could tell.
             direction = Direction.TO_CLIENT
+        place = None
+        if "TLS" in name and not kind.by_packet:
+            place = chance.choice((None, *Place))
         traffic = measured[name][direction]
-        total = traffic.packets if kind.by_packet else traffic.bytes
+        by_packet = kind.by_packet or place is not None
+        total = traffic.packets if by_packet else traffic.bytes
         # Half of them in the beginning, where most of the states are.
-        near = min(total, 8 if kind.by_packet else 400)
+        near = min(total, 8 if by_packet else 400)
         at = chance.randrange(chance.choice((near, total)))
         size = chance.choice((1, 2, 5, 20, 1000))
-        cases.append(Case(number, name, Fault(kind, direction, at, 0.05, size)))
+        cases.append(Case(number, name, Fault(kind, direction, at, place, 0.05, size)))
     return cases
 
 

@@ -117,12 +117,7 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
         found["cancelled"] = cancelled
         found["cancelled, prepared"] = partial(with_options, {"stmt_cache_size": 8}, cancelled)
     if setting.tls is not None:
-        for name in sorted({"query", "stream", "executemany", "cancelled"} & found.keys()):
-            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
-        for plugin in setting.accounts:
-            name = f"connect {plugin}"
-            found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
-        for name in sorted({"load data", "prepared", "prepared insert"} & found.keys()):
+        for name in sorted(found):
             found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
     return found
 

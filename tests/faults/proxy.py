@@ -3,9 +3,9 @@
     async with FaultProxy("127.0.0.1", 3306, Fault(Kind.CUT, Direction.TO_CLIENT, at=100)) as proxy:
         connect(host="127.0.0.1", port=proxy.port)
 
-What TCP itself can do to a stream (end, reset, stall, be slow, come in pieces) is done at a byte;
-what a broken middlebox or server can do (repeat, swap, shorten, lose) at a packet: a MySQL packet,
-or a TLS record once the connection is encrypted.
+What TCP itself can do to a stream (end, reset, stall, be slow, come in pieces) is done at a byte,
+or at a place of a TLS record; what a broken middlebox or server can do (repeat, swap, shorten,
+lose) at a packet: a MySQL packet, or a TLS record once the connection is encrypted.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Self
 
 from pymysql.constants import CLIENT
 
+# The size of a full TLS record, its header and what encryption adds left aside.
+_FULL_RECORD = 1 << 14
 # How many bytes are sent one by one before the rest follows whole.
 _TRICKLE = 500
 # How long a packet waits for the next one, with which it is to change places.
@@ -58,6 +60,17 @@ class Kind(Enum):
         return self in (Kind.DUPLICATE, Kind.REORDER, Kind.TRUNCATE, Kind.DROP)
 
 
+class Place(Enum):
+    """Where in a TLS record, of an encrypted connection, something is done at a byte."""
+
+    BORDER = "before it"
+    HEADER = "within its header"
+    BODY = "within its body"
+    LAST_BYTE = "before its last byte"
+    WITHIN_PACKET = "before it, where a full record precedes"
+    """So that a MySQL packet goes on over the border, for all that can be seen of it."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong, and where."""
@@ -66,6 +79,8 @@ class Fault:
     direction: Direction = Direction.TO_CLIENT
     at: int = 0
     """The number of the byte, or packet, in this direction; the first is 0."""
+    place: Place | None = None
+    """Of a fault that is done at a byte: where in the packet `at`, or the next that is a record."""
     seconds: float = 0.05
     """How long a DELAY lasts."""
     size: int = 1
@@ -168,6 +183,9 @@ class _Runner:
     """What the two directions of a connection know of each other."""
 
     encrypted: bool = False
+    """Whether all but the first packet of each direction is a TLS record."""
+    from_the_start: bool = False
+    """Whether the first is one, too."""
 
 
 class _Lane:
@@ -190,6 +208,7 @@ class _Lane:
         self._writer = writer
         self._seen = self._packets = 0
         self._incomplete = b""
+        self._follows_full = self._is_done = False
         self._swapping: bytes | None = None
 
     async def run(self) -> None:
@@ -220,10 +239,14 @@ class _Lane:
 
     async def _pass_on(self, data: bytes) -> None:
         if self._to_server and not self._seen:
-            self._runner.encrypted = _is_ssl_request(data)
+            self._runner.from_the_start = data[:2] == b"\x16\x03"
+            self._runner.encrypted = self._runner.from_the_start or _is_ssl_request(data)
         self._traffic.bytes += len(data)
         start, self._seen = self._seen, self._seen + len(data)
-        if self._fault.kind.by_packet or self._fault.kind is Kind.NONE:
+        if self._fault.place is not None:
+            for packet in self._cut(data):
+                await self._record(packet, self._fault.place)
+        elif self._fault.kind.by_packet or self._fault.kind is Kind.NONE:
             out = b"".join(self._packet(packet) for packet in self._cut(data))
             await self._write(out)
         elif start <= self._fault.at < self._seen:
@@ -232,6 +255,30 @@ class _Lane:
             await self._harm(data[self._fault.at - start :])
         else:
             await self._write(data)
+
+    async def _record(self, packet: bytes, place: Place) -> None:
+        """Pass a packet on, or do what is to be done at `place` of the record that it is."""
+        number, self._packets = self._packets, self._packets + 1
+        self._traffic.packets += 1
+        follows_full, self._follows_full = self._follows_full, len(packet) >= _FULL_RECORD
+        offset = {Place.HEADER: 1 + number % 4, Place.BODY: (5 + len(packet)) // 2}.get(place, 0)
+        if place is Place.LAST_BYTE:
+            offset = len(packet) - 1
+        if (
+            self._is_done
+            or number < self._fault.at
+            or not self._is_record(number)
+            or (place is Place.WITHIN_PACKET and not follows_full)
+        ):
+            await self._write(packet)
+            return
+        await self._write(packet[:offset])
+        self._is_done = self._proxy.hit = True
+        await self._harm(packet[offset:])
+
+    def _is_record(self, number: int) -> bool:
+        """Whether the packet of this number is a TLS record."""
+        return self._runner.encrypted and (number > 0 or self._runner.from_the_start)
 
     async def _harm(self, rest: bytes) -> None:
         kind = self._fault.kind
@@ -253,7 +300,7 @@ class _Lane:
         self._incomplete += data
         while True:
             # The first packet of the client asks for TLS itself.
-            encrypted = self._runner.encrypted and self._packets > 0
+            encrypted = self._is_record(self._packets)
             head = 5 if encrypted else 4
             if len(self._incomplete) < head:
                 return
@@ -283,7 +330,7 @@ class _Lane:
             return b""
         if fault.kind is Kind.DUPLICATE:
             return packet * 2
-        return _shortened(packet, fault.size, encrypted=self._runner.encrypted and number > 0)
+        return _shortened(packet, fault.size, encrypted=self._is_record(number))
 
 
 def _is_ssl_request(data: bytes) -> bool:

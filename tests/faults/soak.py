@@ -18,12 +18,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.faults.drivers import Driver, load
-from tests.faults.storm import ACTS, POOL
+from tests.faults.storm import ACTS, POOL, option
 from tests.faults.watch import open_sockets
 from tests.servers import DSN_NAME, Server, serving
 from tests.servers.server import DSN_VARIABLE
@@ -78,8 +79,13 @@ class Samples:
         return found
 
 
-async def soak(driver: Driver, server: Server, seconds: float, seed: int) -> Samples:
-    """Keep a pool busy; raises whatever a task that was not cancelled raises."""
+async def soak(
+    driver: Driver, server: Server, seconds: float, seed: int, options: Mapping[str, Any]
+) -> Samples:
+    """Keep a pool busy; raises whatever a task that was not cancelled raises.
+
+    options: further keywords of create_pool().
+    """
     end = time.monotonic() + seconds
     samples = Samples()
     chance = random.Random(seed)
@@ -100,7 +106,8 @@ async def soak(driver: Driver, server: Server, seconds: float, seed: int) -> Sam
                 await asyncio.wait([task])
             samples.done += 1
 
-    pool = await driver.create_pool(**server.connect_args, minsize=1, maxsize=POOL)
+    sizes = {"minsize": 1, "maxsize": POOL}
+    pool = await driver.create_pool(**server.connect_args, **sizes, **options)
     async with asyncio.TaskGroup() as group:
         for number in range(TASKS):
             group.create_task(work(pool, number))
@@ -116,6 +123,8 @@ def _processes(server: Server, options: argparse.Namespace) -> list[Samples]:
     """Run a process per core, each of which prints its samples."""
     own = [sys.executable, "-m", "tests.faults.soak", "--worker", "--driver", options.driver]
     command = [*own, "--seconds", str(options.seconds)]
+    for name, value in options.option:
+        command += ["--option", f"{name}={json.dumps(value)}"]
     env = {**os.environ, DSN_VARIABLE: server.dsn}
     processes = [
         subprocess.Popen([*command, "--seed", str(n)], env=env, stdout=subprocess.PIPE, text=True)
@@ -137,14 +146,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--option", type=option, action="append", default=[], help="of connect(): NAME=VALUE"
+    )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     with serving(DSN_NAME if os.environ.get(DSN_VARIABLE) else options.server) as server:
         if options.worker:
             driver = load(options.driver)
-            print(
-                json.dumps(asdict(asyncio.run(soak(driver, server, options.seconds, options.seed))))
-            )
+            more = dict(options.option)
+            samples = asyncio.run(soak(driver, server, options.seconds, options.seed, more))
+            print(json.dumps(asdict(samples)))
             return 0
         found = _processes(server, options)
     complaints = []

@@ -204,7 +204,8 @@ class Storm:
             self.report.fail("accounting", f"size {size}, but {open_sessions} sessions")
 
 
-def _option(text: str) -> tuple[str, Any]:
+def option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE of a command line; the value is JSON, or else a string."""
     name, _, value = text.partition("=")
     try:
         return name, json.loads(value)
@@ -222,7 +223,7 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--option", type=_option, action="append", default=[], help="of connect(): NAME=VALUE"
+        "--option", type=option, action="append", default=[], help="of connect(): NAME=VALUE"
     )
     options = parser.parse_args()
     name = DSN_NAME if os.environ.get(DSN_VARIABLE) else options.server

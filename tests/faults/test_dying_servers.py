@@ -17,6 +17,7 @@ from aiomysql_core import Cursor, MySQLError, OperationalError, SSCursor, connec
 from aiomysql_pool import create_pool
 from tests.faults.load import DEADLINE, LIMITS, POOL, Load
 from tests.faults.watch import let_transports_close, watching
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import DSN_NAME, Server, selected_names
 from tests.servers.instance import Instance, frozen, running_instance
 
@@ -49,6 +50,12 @@ def account(instance: Instance) -> Iterator[dict[str, Any]]:
     server.execute("DROP USER plain")
 
 
+@pytest.fixture
+def options(instance: Instance, over_tls: bool) -> dict[str, Any]:
+    """Arguments of connect()."""
+    return {**instance.server.connect_args, **(CLIENT_OPTIONS if over_tls else {})}
+
+
 def pool_options(instance: Instance, **options: Any) -> dict[str, Any]:
     return {**instance.server.connect_args, **LIMITS, "minsize": 0, "maxsize": POOL, **options}
 
@@ -78,9 +85,12 @@ async def under_load(instance: Instance, **options: Any) -> AsyncIterator[Load]:
     assert instance.server.settled_sessions() == []
 
 
+@pytest.mark.tls
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_killed_and_restarted(instance: Instance, number: signal.Signals) -> None:
-    async with under_load(instance) as load:
+async def test_killed_and_restarted(
+    instance: Instance, options: dict[str, Any], number: signal.Signals
+) -> None:
+    async with under_load(instance, **options) as load:
         os.kill(instance.pid, number)
         async with asyncio.timeout(DEADLINE):
             while not load.errors:
@@ -89,20 +99,22 @@ async def test_killed_and_restarted(instance: Instance, number: signal.Signals) 
     assert load.errors
 
 
-async def test_frozen(instance: Instance) -> None:
-    async with under_load(instance) as load:
+@pytest.mark.tls
+async def test_frozen(instance: Instance, options: dict[str, Any]) -> None:
+    async with under_load(instance, **options) as load:
         with frozen(instance.pid):
             begin = time.monotonic()
             with pytest.raises(OperationalError, match="connect_timeout"):
-                await connect(**{**instance.server.connect_args, **LIMITS})
+                await connect(**options, **LIMITS)
             assert time.monotonic() - begin < 2
             async with asyncio.timeout(DEADLINE):
                 while not load.errors:
                     await asyncio.sleep(0.01)
 
 
-async def test_frozen_while_it_streams(instance: Instance) -> None:
-    async with connect(**{**instance.server.connect_args, **LIMITS}) as connection:
+@pytest.mark.tls
+async def test_frozen_while_it_streams(instance: Instance, options: dict[str, Any]) -> None:
+    async with connect(**options, **LIMITS) as connection:
         cursor = await connection.cursor(SSCursor)
         rows = "SELECT SLEEP(0.2), REPEAT('x', 100000) FROM information_schema.columns"
         await cursor.execute(rows)
@@ -115,8 +127,9 @@ async def test_frozen_while_it_streams(instance: Instance) -> None:
         assert connection.closed
 
 
-async def test_sessions_killed_under_load(instance: Instance) -> None:
-    async with under_load(instance) as load:
+@pytest.mark.tls
+async def test_sessions_killed_under_load(instance: Instance, options: dict[str, Any]) -> None:
+    async with under_load(instance, **options) as load:
         for _ in range(5):
             for line in instance.server.sessions():
                 with contextlib.suppress(MySQLError):
@@ -125,11 +138,14 @@ async def test_sessions_killed_under_load(instance: Instance) -> None:
     assert load.errors
 
 
+@pytest.mark.tls
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_session_killed_in_the_middle(instance: Instance, *, streamed: bool) -> None:
+async def test_session_killed_in_the_middle(
+    instance: Instance, options: dict[str, Any], *, streamed: bool
+) -> None:
     """Whoever waits for its response is told at once, and so is whoever comes next."""
     # Without time-outs of our own, which would end it as well.
-    connection = await connect(**instance.server.connect_args)
+    connection = await connect(**options)
     cursor = await connection.cursor(SSCursor if streamed else Cursor)
     rows = "SELECT SLEEP(0.5), REPEAT('x', 100000) FROM information_schema.columns"
 
@@ -243,9 +259,11 @@ async def test_idle_transaction_ends(instance: Instance) -> None:
     assert server.execute("SELECT * FROM kept WHERE id = -2") == []
 
 
-async def test_idle_sessions_end(instance: Instance) -> None:
+@pytest.mark.tls
+async def test_idle_sessions_end(instance: Instance, over_tls: bool) -> None:
     """The server closes what the pool keeps; nobody is given such a connection."""
-    options = pool_options(instance, init_command="SET wait_timeout = 1", minsize=3)
+    more = CLIENT_OPTIONS if over_tls else {}
+    options = pool_options(instance, init_command="SET wait_timeout = 1", minsize=3, **more)
     async with asyncio.timeout(DEADLINE), create_pool(**options) as pool:
         await asyncio.sleep(1.5)
         for _ in range(5):

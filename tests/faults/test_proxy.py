@@ -10,7 +10,7 @@ import pytest
 from tests.faults.cases import draw, run
 from tests.faults.conversations import setting
 from tests.faults.drivers import load
-from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Traffic
+from tests.faults.proxy import Direction, Fault, FaultProxy, Kind, Place, Traffic
 from tests.scripted import scripted_server
 from tests.servers import Server
 
@@ -92,6 +92,47 @@ async def test_what_comes_through(fault: Fault, wanted: bytes, direction: Direct
             assert await received == wanted
         else:
             assert await reader.read(-1) == wanted
+        writer.close()
+        await writer.wait_closed()
+
+
+def record(payload: bytes) -> bytes:
+    return b"\x17\x03\x03" + len(payload).to_bytes(2, "big") + payload
+
+
+RECORDS = [record(b"first"), record(b"x" * (1 << 14)), record(b"third"), record(b"fourth")]
+
+
+@pytest.mark.parametrize(
+    ("place", "at", "wanted"),
+    [
+        (Place.BORDER, 0, b""),
+        (Place.BORDER, 1, RECORDS[0]),
+        (Place.HEADER, 1, RECORDS[0] + RECORDS[1][:2]),
+        (Place.BODY, 0, RECORDS[0][:7]),
+        (Place.LAST_BYTE, 1, RECORDS[0] + RECORDS[1][:-1]),
+        (Place.WITHIN_PACKET, 0, RECORDS[0] + RECORDS[1]),
+        (Place.WITHIN_PACKET, 3, b"".join(RECORDS)),
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.CUT, Kind.DELAY, Kind.TRICKLE])
+async def test_places_of_records(kind: Kind, place: Place, at: int, wanted: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(7)
+        for piece in RECORDS:
+            writer.write(piece)
+            await writer.drain()
+
+    fault = Fault(kind, at=at, place=place)
+    async with (
+        asyncio.timeout(10),
+        scripted_server(serve) as port,
+        FaultProxy("127.0.0.1", port, fault) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"\x16\x03\x01\0\x02hi")
+        assert await reader.read(-1) == (wanted if kind is Kind.CUT else b"".join(RECORDS))
+        assert proxy.hit is (wanted != b"".join(RECORDS))
         writer.close()
         await writer.wait_closed()
 

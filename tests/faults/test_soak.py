@@ -6,13 +6,15 @@ import pytest
 
 from tests.faults.drivers import load
 from tests.faults.soak import Samples, soak
+from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
 
 
-async def test_soak(server: Server) -> None:
-    samples = await soak(load("ours"), server, 4, 1)
+@pytest.mark.tls
+async def test_soak(server: Server, over_tls: bool) -> None:
+    samples = await soak(load("ours"), server, 4, 1, CLIENT_OPTIONS if over_tls else {})
     assert samples.complaints() == []
     assert samples.done > 500
 

@@ -19,6 +19,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "close": {},
     "prepared": {"stmt_cache_size": 8},
     "kill": {"on_cancel": "kill"},
+    "tls": {"ssl_mode": "REQUIRED"},
+    "tls-kill-prepared": {"ssl_mode": "REQUIRED", "on_cancel": "kill", "stmt_cache_size": 8},
     "kill-prepared": {"on_cancel": "kill", "stmt_cache_size": 8},
 }
 

@@ -183,3 +183,13 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
         "2026|Lost connection",
     ),
 }
+
+# What a server may say over TLS. A password in clear is allowed there, and sha2 sends it so.
+AFTER_THE_GREETING = [
+    name
+    for name, (script, words) in SCRIPTS.items()
+    if len(script.steps) > 1
+    and not name.startswith("TLS")
+    and words not in ("in clear", "not PEM", "not an RSA")
+    and name not in ("greeting and end", "OK of 1 GiB, announced", "sha2 asks a second time")
+]

@@ -18,6 +18,8 @@ class Peer:
     """What the client did."""
 
     port: int = 0
+    tls: bool = False
+    """Whether it asks for TLS after its greeting; what is kept is as it was before encryption."""
     received: bytearray = field(default_factory=bytearray)
     sent: int = 0
     """Bytes of the last step that were sent again and again."""
@@ -37,9 +39,12 @@ class Script:
 
 
 @contextlib.asynccontextmanager
-async def playing(script: Script) -> AsyncIterator[Peer]:
-    """Play `script` to each client; the last step is sent whole before anything else is read."""
-    peer = Peer()
+async def playing(script: Script, *, tls: bool = False) -> AsyncIterator[Peer]:
+    """Play `script` to each client; the last step is sent whole before anything else is read.
+
+    tls: whether all after the greeting is encrypted.
+    """
+    peer = Peer(tls=tls)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -62,7 +67,7 @@ async def playing(script: Script) -> AsyncIterator[Peer]:
         finally:
             peer.ended.set()
 
-    async with scripted.scripted_server(handle) as port:
+    async with scripted.scripted_server(handle, tls=tls) as port:
         peer.port = port
         yield peer
 

@@ -20,7 +20,7 @@ from pymysql.constants import CLIENT
 from pymysql.err import InternalError, MySQLError, NotSupportedError, OperationalError
 
 from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext
-from aiomysql_protocol.login.auth.ed25519 import sign
+from aiomysql_protocol.login.auth.ed25519 import SigningKey
 from aiomysql_protocol.login.login import Login, LoginOptions, Tls
 from aiomysql_protocol.wire.errors import MalformedPacket
 from tests import scripted
@@ -141,11 +141,11 @@ def test_rfc_8032() -> None:
     """Test vectors 1 and 3 of section 7.1."""
     first = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
     third = "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7"
-    assert sign(bytes.fromhex(first), b"").hex() == (
+    assert SigningKey(bytes.fromhex(first)).sign(b"").hex() == (
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555"
         "fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
     )
-    assert sign(bytes.fromhex(third), b"\xaf\x82").hex() == (
+    assert SigningKey(bytes.fromhex(third)).sign(b"\xaf\x82").hex() == (
         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac1"
         "8ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
     )
@@ -154,7 +154,8 @@ def test_rfc_8032() -> None:
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=100))
 @settings(deadline=None, max_examples=50)
 def test_signatures_are_those_of_cryptography(secret: bytes, message: bytes) -> None:
-    assert sign(secret, message) == Ed25519PrivateKey.from_private_bytes(secret).sign(message)
+    key = Ed25519PrivateKey.from_private_bytes(secret)
+    assert SigningKey(secret).sign(message) == key.sign(message)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +380,7 @@ def test_nonce_of_a_wrong_length_for_later_steps() -> None:
 def test_nonce_that_ends_with_nul(data: bytes) -> None:
     """The last of 32 random bytes may be a NUL; behind them it is a terminator."""
     response = Play().switch("client_ed25519", data)
-    assert response == sign(PASSWORD.encode(), data[:32])
+    assert response == SigningKey(PASSWORD.encode()).sign(data[:32])
 
 
 def test_nonce_of_a_wrong_length_in_the_greeting() -> None:
@@ -647,8 +648,8 @@ def test_imports_nothing_it_does_not_need() -> None:
     code = (
         "import sys; sys.modules['cryptography'] = None\n"
         "from aiomysql_protocol.login.login import Login\n"
-        "from aiomysql_protocol.login.auth.ed25519 import sign\n"
-        "assert len(sign(b'x', b'y')) == 64\n"
+        "from aiomysql_protocol.login.auth.ed25519 import SigningKey\n"
+        "assert len(SigningKey(b'x').sign(b'y')) == 64\n"
         "assert 'asyncio' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)

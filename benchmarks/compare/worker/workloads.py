@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from benchmarks.compare import data
 from benchmarks.compare.worker import web
 from benchmarks.compare.worker.drivers import Driver, Flavour
-from benchmarks.compare.worker.jobs import Job, Opener, Wrong, same, same_rows
+from benchmarks.compare.worker.jobs import Absent, Job, Opener, Wrong, same, same_rows
 
 
 def openers(driver: Driver) -> dict[str, Opener]:
@@ -30,6 +30,8 @@ def openers(driver: Driver) -> dict[str, Opener]:
         "insert": partial(insert, driver),
         "update": partial(update, driver),
         "connect": partial(connect, driver),
+        "connect-full": partial(connect, driver, resume=False),
+        "open": partial(opened, driver),
         "cell": partial(cell, driver),
         "web-text": partial(web.pages, driver, "text"),
         "web-dict": partial(web.pages, driver, "dict"),
@@ -142,10 +144,31 @@ async def update(driver: Driver) -> AsyncIterator[Job]:
 
 
 @asynccontextmanager
-async def connect(driver: Driver) -> AsyncIterator[Job]:
+async def connect(driver: Driver, *, resume: bool = True) -> AsyncIterator[Job]:
     """Connections opened and closed one after the other."""
+    setting, count = driver.setting, driver.setting.sizes.connects
+    if not resume:
+        if setting.transport != "tls":
+            raise Absent("there is no TLS session")
+        if setting.contender.startswith("ours"):  # no other resumes any
+            driver.options["ssl_session_reuse"] = False
+    try:
+        yield Job(partial(driver.connects, count), lambda opened: same(opened, count))
+    finally:
+        driver.options.pop("ssl_session_reuse", None)
+
+
+@asynccontextmanager
+async def opened(driver: Driver) -> AsyncIterator[Job]:
+    """Connections that are open at the same time."""
     count = driver.setting.sizes.connects
-    yield Job(partial(driver.connects, count), lambda opened: same(opened, count))
+
+    async def run() -> int:
+        async with AsyncExitStack() as stack:
+            conns = [await stack.enter_async_context(driver.connected()) for _ in range(count)]
+            return len({tuple(await driver.one(conn, "SELECT CONNECTION_ID()")) for conn in conns})
+
+    yield Job(run, lambda different: same(different, count))
 
 
 @asynccontextmanager

@@ -44,7 +44,6 @@ from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.handshake import Greeting
-from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.rows.metadata import Converter
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.sql.local_infile import local_file_names
@@ -118,11 +117,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         ssl_verify_cert: bool | None = None,
         ssl_verify_identity: bool | None = None,
         ssl_disabled: bool = False,
+        ssl_negotiation: str = "mysql",
+        ssl_session_reuse: bool = True,
     ) -> None:
         """Nothing is opened yet.
 
         host, port: where the server listens; unix_socket: path of its socket, used instead; sock:
-        a connected socket, used instead of both.
+        a connected socket, used instead of both; an ssl.SSLSocket is used as it is.
         user: default is the name of the process's user.  password: str, bytes, or a function (also
         a coroutine function) that is asked for one at every connect.  db: the default database.
         charset: the server's name of a character set (default utf8mb4); collation: of the session
@@ -150,8 +151,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         local_infile: allow LOAD DATA LOCAL INFILE.
         ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
         plaintext; None encrypts where the server offers it and is not on this machine.
-        ssl_mode: DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY; ssl_ca, ssl_cert,
-        ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity, ssl_disabled.
+        ssl_mode: DISABLED, PREFERRED (encrypts where the server offers it), REQUIRED (encrypts),
+        VERIFY_CA (and verifies the server's certificate) or VERIFY_IDENTITY (and its name); ssl_ca,
+        ssl_cert, ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity,
+        ssl_disabled.  Verifying without ssl_ca: the system's CAs must have signed the certificate,
+        or the password proves it (MariaDB 11.4 and later).
+        ssl_negotiation: "mysql" asks for TLS within the handshake of MySQL; "direct" begins with
+        TLS, for proxies that take it off (stunnel, those of clouds).
+        ssl_session_reuse: resume the TLS sessions of earlier connections with the same context.
         auth_plugin: the authentication method to begin with.  server_public_key: PEM.
         allow_cleartext: whether the password may be sent as it is on a channel that is not secure.
         allow_old_password: whether mysql_old_password may be used, which gives the password's hash
@@ -205,6 +212,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             ssl_verify_cert,
             ssl_verify_identity,
             ssl_disabled,
+            ssl_negotiation,
+            ssl_session_reuse,
             password,
             factor_passwords,
         )
@@ -329,13 +338,16 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         password = await options.ask_password()
         self._asking_password = False
         charset = self.session_charset
-        session = Session(charset.columns(), max_payload=options.max_allowed_packet)
-        login = Login(options.login(charset.charset, password))
-        stream = await open_stream(options, session, login, loop)
+        login_options = options.login(charset.charset, password)
+
+        def new_session() -> Session:
+            return Session(charset.columns(), max_payload=options.max_allowed_packet)
+
+        stream, login = await open_stream(options, login_options, new_session, loop)
         if self._kill_client is not None:
             await self._kill_client.record_server(stream)
         self.runner.attach(stream)
-        self._last_greeting = session.require_greeting()
+        self._last_greeting = stream.session.require_greeting()
         self._record_auth_plugins(login)
         if options.unix_socket is not None:
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"

@@ -30,7 +30,6 @@ from aiomysql_core.transport.connect import Address, open_stream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Quit
 from aiomysql_protocol.commands.query import Query, Result
-from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 
@@ -89,8 +88,10 @@ class KillClient:
         Raises what `open_stream` raises, OperationalError when it is another server.
         """
         options = replace(self._options, db=None)
-        login = Login(options.login(options.find_charset(), await options.ask_password()))
-        stream = await open_stream(options, Session(_plain()), login, beside.loop, _peer(beside))
+        login = options.login(options.find_charset(), await options.ask_password())
+        stream, _ = await open_stream(
+            options, login, lambda: Session(_plain()), beside.loop, _peer(beside)
+        )
         try:
             if await _server(stream) != self._server:
                 raise OperationalError(CR.CR_UNKNOWN_ERROR, "another server has its address too")

@@ -28,7 +28,7 @@ from aiomysql_protocol.login.login import LoginOptions
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
 
-__all__ = ["OPTION_NAMES", "Options", "Password", "address_text", "find_options"]
+__all__ = ["OPTION_NAMES", "Options", "Password", "address_family", "address_text", "find_options"]
 
 DEFAULT_CHARSET = "utf8mb4"
 
@@ -105,6 +105,8 @@ _OF_OPTIONS = {
     "ssl_verify_cert": Keyword(),
     "ssl_verify_identity": Keyword(),
     "ssl_disabled": Keyword(),
+    "ssl_negotiation": Keyword(query=str),
+    "ssl_session_reuse": Keyword(query=parse_boolean),
     "password": Keyword(file=("password", str)),
     "factor_passwords": Keyword((list, tuple)),
 }
@@ -188,12 +190,17 @@ class Options:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    def with_password(self, password: Password) -> Self:
-        """The same with another password.  Raises what `resolve` raises for it."""
+    def with_given(self, password: Password, context: ssl.SSLContext | None) -> Self:
+        """The same with a caller's password and, unless it is None, TLS context.
+
+        Raises what `resolve` raises for the password.
+        """
         _check_password(password)
         same = object.__new__(type(self))
         same.__dict__ = self.__dict__.copy()
         same.password = password
+        if context is not None:
+            same.tls = self.tls.with_context(context)
         return same
 
     @classmethod
@@ -244,6 +251,14 @@ class Options:
             raise ValueError(
                 f"option 'on_cancel' must be 'close' or 'kill', not {self.on_cancel!r}"
             )
+        if isinstance(self.sock, ssl.SSLSocket):
+            if self.tls.direct:
+                raise ValueError(
+                    "option 'ssl_negotiation' can't be 'direct' with an ssl.SSLSocket as 'sock', "
+                    "which is encrypted already: leave it out"
+                )
+            if self.sock.server_side:
+                raise ValueError("option 'sock' must be the client's side of TLS")
         if self.on_cancel == "kill" and self.sock is not None:
             raise ValueError("option 'on_cancel' can't be 'kill' with 'sock': it needs an address")
         if not _LEAST_PACKET <= self.max_allowed_packet <= MAX_PAYLOAD:
@@ -293,10 +308,15 @@ class Options:
 
     @property
     def secure(self) -> bool:
-        """Whether nobody else can listen to the channel (a unix socket)."""
+        """Whether nobody else can listen to the channel as it is (a unix socket)."""
         if self.sock is not None:
             return self.sock.family not in (socket.AF_INET, socket.AF_INET6)
         return self.unix_socket is not None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether there is TLS before the server's greeting."""
+        return self.tls.direct or isinstance(self.sock, ssl.SSLSocket)
 
     async def ask_password(self) -> bytes:
         """The password's bytes; a function is called, and awaited if need be.
@@ -350,6 +370,7 @@ class Options:
             attributes=attributes,
             tls=self.tls.policy(local=local),
             secure=self.secure,
+            encrypted=self.encrypted,
             auth_plugin=self.auth_plugin,
             server_public_key=(
                 None if self.server_public_key is None else _to_bytes(self.server_public_key)
@@ -367,8 +388,17 @@ _COLLATION = re.compile(r"\w+", re.ASCII)
 
 _NEVER_IN_HOST = re.compile(r"[@/\\\s]")
 
+
+class _GivenContext:
+    """Stands for a caller's TLS context, which nothing else here depends on."""
+
+
+_GIVEN_CONTEXT = _GivenContext()
+
+_SSL = OPTION_NAMES.index("ssl")
+
 #: Types whose values can't change, and which mean the same if they are equal.
-_SIMPLE = frozenset({str, bytes, int, float, bool, _NONE, ssl.SSLContext})
+_SIMPLE = frozenset({str, bytes, int, float, bool, _NONE, _GivenContext})
 
 #: How many sets of options are remembered.
 _MOST_KNOWN = 64
@@ -387,25 +417,32 @@ def same_items(a: tuple[Any, ...], b: tuple[Any, ...], /) -> bool:
 def find_options(given: tuple[Any, ...]) -> Options:
     """From values in the order of OPTION_NAMES.  Raises what `Options.resolve` raises.
 
-    To check them takes longer than to log in, so what was checked is remembered, without the
-    passwords, as long as all values are of simple types.
+    To check them takes longer than to log in, so what was checked is remembered, as long as all
+    values are of simple types: without the passwords, and without a TLS context, which would live
+    on with all that it has loaded.
     """
     shown, password, factor_passwords = given[:-2], given[-2], given[-1]
+    context = given[_SSL]
+    if isinstance(context, ssl.SSLContext):
+        shown = (*given[:_SSL], _GIVEN_CONTEXT, *given[_SSL + 1 : -2])
+    else:
+        context = None
     if _last and factor_passwords == ():
         last, options = _last[0]
         if same_items(shown, last):
-            return options.with_password(password or b"")
+            return options.with_given(password or b"", context)
     types = tuple(map(type, shown))  # because True == 1 == 1.0
     if factor_passwords != () or not _SIMPLE.issuperset(types):
         return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
     found = _known.get((shown, types))
     if found is None:
-        found = Options.resolve(**dict(zip(OPTION_NAMES, (*shown, b"", ()), strict=True)))
+        found = Options.resolve(**dict(zip(OPTION_NAMES, (*given[:-2], b"", ()), strict=True)))
+        found.tls = found.tls.with_context(None)
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known[shown, types] = found
     _last[:] = [(shown, found)]
-    return found.with_password(password or b"")
+    return found.with_given(password or b"", context)
 
 
 def _check_password(password: Any) -> None:
@@ -447,6 +484,16 @@ def _check_encodable(name: str, text: str, encoding: str) -> None:
 
 def _to_bytes(value: str | bytes | bytearray) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value)
+
+
+@lru_cache(maxsize=64)
+def address_family(host: str) -> socket.AddressFamily | None:
+    """The family of an address; None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET if version == 4 else socket.AF_INET6
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,10 @@ Without an option TLS is used when the server offers it, but not to this machine
 could not be sent otherwise (without `cryptography` there is no RSA, and some methods send it as it
 is).  Where TLS is insisted on, a server without it is error 2026, before anything about the user
 is sent.
+
+MariaDB 11.4 and later makes itself a certificate if it has none, and proves it to those who know
+the password.  Where the certificate is to be verified and no authority was named, that will do, as
+for MariaDB's own clients.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -33,7 +37,7 @@ _DICT_KEYS = frozenset(
 _FILES = ("ca", "capath", "cert", "key")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TlsOptions:
     """The TLS options of a connection, checked."""
 
@@ -46,6 +50,21 @@ class TlsOptions:
     key: str | None = None
     password: str | None = field(default=None, repr=False)
     cipher: str | None = None
+    #: Whether TLS begins before the handshake of MySQL.
+    direct: bool = False
+    #: Whether TLS sessions are resumed; the context is the same.
+    session_reuse: bool = field(default=True, compare=False)
+    #: Whether the password had to prove the server's certificate the last time; shared by copies.
+    _proofs: list[bool] = field(
+        default_factory=lambda: [False], init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.direct and self.mode in (None, "DISABLED", "PREFERRED"):
+            raise ValueError(
+                "option 'ssl_negotiation' can be 'direct' only where TLS is insisted on: "
+                "set 'ssl', or 'ssl_mode' to REQUIRED, VERIFY_CA or VERIFY_IDENTITY"
+            )
 
     @classmethod
     def resolve(
@@ -60,18 +79,29 @@ class TlsOptions:
         verify_cert: bool | None = None,
         verify_identity: bool | None = None,
         disabled: bool = False,
+        negotiation: str = "mysql",
+        session_reuse: bool = True,
     ) -> Self:
         """From the keywords of connect(): `ssl` (given), `ssl_mode`, `ssl_ca` and so on.
 
         Raises TypeError or ValueError, which name the option.
         """
+        if negotiation not in ("mysql", "direct"):
+            raise ValueError(
+                f"option 'ssl_negotiation' must be 'mysql' or 'direct', not {negotiation!r}"
+            )
+        direct = negotiation == "direct"
         if mode is not None and mode.upper() not in MODES:
             raise ValueError(f"option 'ssl_mode' must be one of {', '.join(MODES)}, not {mode!r}")
         mode = mode.upper() if mode is not None else None
+        if not isinstance(session_reuse, bool):
+            kind = type(session_reuse).__name__
+            raise TypeError(f"option 'ssl_session_reuse' must be of type bool, not {kind}")
         if disabled or given is False or mode == "DISABLED":
-            return cls(mode="DISABLED")
+            return cls(mode="DISABLED", direct=direct)
         if isinstance(given, ssl.SSLContext):
-            return cls(mode="PREFERRED" if mode == "PREFERRED" else "REQUIRED", context=given)
+            mode = "PREFERRED" if mode == "PREFERRED" else "REQUIRED"
+            return cls(mode=mode, context=given, direct=direct, session_reuse=session_reuse)
         if given is True:
             mode = mode or "VERIFY_IDENTITY"
         elif given is not None and not isinstance(given, Mapping):
@@ -94,7 +124,13 @@ class TlsOptions:
                 mode = "VERIFY_CA"
             else:
                 mode = "REQUIRED"
-        return cls(mode=mode, **files)
+        return cls(mode=mode, direct=direct, session_reuse=session_reuse, **files)
+
+    def with_context(self, context: ssl.SSLContext | None) -> Self:
+        """The same with another context."""
+        same = object.__new__(type(self))
+        vars(same).update(vars(self), context=context)
+        return same
 
     def policy(self, *, local: bool) -> Tls:
         """What to ask of the server; `local`: whether its address is this machine's."""
@@ -103,6 +139,31 @@ class TlsOptions:
         if self.mode in ("DISABLED", "PREFERRED"):
             return Tls[self.mode]
         return Tls.REQUIRED
+
+    @property
+    def proof_allowed(self) -> bool:
+        """Whether the password may prove a certificate that no known authority has signed.
+
+        As with MariaDB's own clients: it is to be verified, and no authority was named for it.
+        """
+        return (
+            self.mode in ("VERIFY_CA", "VERIFY_IDENTITY")
+            and self.context is None
+            and not (self.ca or self.capath)
+        )
+
+    @property
+    def proof_expected(self) -> bool:
+        """Whether the password has to prove the certificate, as far as is known of the server."""
+        return self._proofs[0]
+
+    def expect_proof(self, expected: bool) -> None:
+        """Remember, for all that use these options, what `proof_expected` tells."""
+        self._proofs[0] = expected
+
+    def without_verification(self) -> Self:
+        """The same for a certificate that is verified in another way."""
+        return replace(self, mode="REQUIRED")
 
     def ssl_context(self) -> ssl.SSLContext:
         """The context; built anew when a file it is made of has changed.

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import socket
 import ssl
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from pymysql.constants import CR
 from pymysql.err import OperationalError
 
-from aiomysql_core.options.options import Options
+from aiomysql_core.options.options import Options, address_family
 from aiomysql_core.pending_error import PendingError
+from aiomysql_core.transport.encryption import (
+    encrypt,
+    encrypted_stream,
+    unverified_certificate,
+    verify_code,
+)
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream import Stream
+from aiomysql_core.transport.tls_sessions import TlsResumption
 from aiomysql_core.transport.transport_stream import TransportStream
-from aiomysql_protocol.login.login import Login
+from aiomysql_protocol.login.certificate_proof import sends_proof
+from aiomysql_protocol.login.login import Login, LoginOptions
 from aiomysql_protocol.session import Session
 
 #: A family of addresses, and an address of it as sockets take it.
@@ -29,26 +36,86 @@ Address = tuple[socket.AddressFamily, Any]
 _UNBLOCKED = hasattr(socket, "SOCK_NONBLOCK")
 _UNBLOCKED_STREAM = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
 
+#: What OpenSSL says of certificates that no known authority has signed: X509_V_ERR_...
+#: DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY and
+#: UNABLE_TO_VERIFY_LEAF_SIGNATURE.
+_NO_KNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+
 
 async def open_stream(
     options: Options,
-    session: Session,
-    login: Login,
+    login_options: LoginOptions,
+    new_session: Callable[[], Session],
     loop: asyncio.AbstractEventLoop,
     address: Address | None = None,
-) -> Stream:
+) -> tuple[Stream, Login]:
     """Connect, encrypt where that is wanted, and log in.
 
     address: where the server is, if it is not to be looked up.
     Raises OSError when the server can't be reached, OperationalError 2026 when TLS fails, and what
     the server says when it refuses the log-in.  Nothing stays open after an error.
+
+    A certificate that no known authority has signed is proven by the password, where the options
+    allow that.  Verifying it has failed by then, so a second connection is made for it.
     """
+    proof_required = options.tls.proof_expected
+    login = Login(login_options, proof_required=proof_required)
+    try:
+        return await _resume_or_open(options, login_options, login, new_session, loop, address)
+    except OperationalError as error:
+        if proof_required and login.is_unproven:
+            options.tls.expect_proof(False)  # the server may have got a certificate that is signed
+        elif not _is_provable(options, login_options, login, error):
+            raise
+    login = Login(login_options, proof_required=not proof_required)
+    opened = await _resume_or_open(options, login_options, login, new_session, loop, address)
+    options.tls.expect_proof(login.proof_required)
+    return opened
+
+
+async def _resume_or_open(
+    options: Options,
+    login_options: LoginOptions,
+    login: Login,
+    new_session: Callable[[], Session],
+    loop: asyncio.AbstractEventLoop,
+    address: Address | None,
+) -> tuple[Stream, Login]:
+    """Open a stream, with a TLS session resumed if there is one; returns it and its log-in.
+
+    login: the first one.
+    """
+    if login.proof_required:
+        options = replace(options, tls=options.tls.without_verification())
+    resumption = None
+    if options.tls.session_reuse and options.sock is None:
+        where = options.unix_socket or (options.host, options.port)
+        resumption = TlsResumption(where, is_own=options.tls.context is None)
+    try:
+        return await _open_stream(options, new_session(), login, loop, address, resumption), login
+    except OperationalError:
+        if resumption is None or not resumption.has_failed:
+            raise
+    # A server that does not know a session goes on without it, but some proxies break off.
+    login = Login(login_options, proof_required=login.proof_required)
+    stream = await _open_stream(options, new_session(), login, loop, address, None)
+    resumption.avoid_sessions()
+    return stream, login
+
+
+async def _open_stream(
+    options: Options,
+    session: Session,
+    login: Login,
+    loop: asyncio.AbstractEventLoop,
+    address: Address | None,
+    resumption: TlsResumption | None,
+) -> Stream:
+    """One attempt to do what `open_stream` does."""
     session.start(login)
     try:
         sock = options.sock or await _connected_socket(options, loop, address)
-        stream: Stream | None = _watched(options, session, loop, sock)
-        if stream is None:
-            stream = await _transported(session, loop, sock)
+        stream = await _stream_on(options, session, loop, sock, resumption)
     except BaseException:
         session.connection_lost()  # it and the exchange refer to each other
         raise
@@ -56,43 +123,39 @@ async def open_stream(
         while not login.done:
             await stream.wait(login)
             if login.tls_wanted and not login.done:
-                stream = await _encrypted(options, stream)
-                login.tls_started()
+                stream = await encrypt(options, stream, resumption)
+                login.tls_started(unverified_certificate(stream))
                 stream.flush()
         if login.error is not None:
             PendingError.of(login, session).raise_once()
+        if resumption is not None:
+            resumption.logged_in(stream.extra_info("ssl_object"))
     except BaseException:
         stream.abort()
         raise
     return stream
 
 
-def _watched(
-    options: Options, session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
-) -> SocketStream | None:
-    """A stream on `sock`; None when the loop can't watch sockets.  Closes it after an error."""
+async def _stream_on(
+    options: Options,
+    session: Session,
+    loop: asyncio.AbstractEventLoop,
+    sock: socket.socket,
+    resumption: TlsResumption | None,
+) -> Stream:
+    """A stream on `sock`, encrypted if the server expects that.  Closes it after an error."""
     try:
         if sock is options.sock:
             sock.setblocking(False)
         options.tcp.apply(sock)
+        if options.encrypted:
+            return await encrypted_stream(options, session, loop, sock, resumption)
         return SocketStream(session, loop, sock)
-    except NotImplementedError:
-        return None
+    except NotImplementedError:  # the loop can't watch sockets
+        return await TransportStream.open(session, loop, sock)
     except BaseException:
         sock.close()
         raise
-
-
-async def _transported(
-    session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
-) -> TransportStream:
-    stream = TransportStream(session, loop)
-    try:
-        await loop.create_connection(lambda: stream, sock=sock)
-    except BaseException:
-        sock.close()
-        raise
-    return stream
 
 
 async def _connected_socket(
@@ -147,28 +210,27 @@ def _address(options: Options) -> Address | None:
     """Where the server is; None when that is to be looked up."""
     if options.unix_socket is not None:
         return socket.AF_UNIX, options.unix_socket
-    family = _family(options.host)
+    family = address_family(options.host)
     return None if family is None else (family, (options.host, options.port))
 
 
-@lru_cache(maxsize=64)
-def _family(host: str) -> socket.AddressFamily | None:
-    """The family of an address; None for a name."""
-    try:
-        version = ipaddress.ip_address(host).version
-    except ValueError:
-        return None
-    return socket.AF_INET if version == 4 else socket.AF_INET6
-
-
-async def _encrypted(options: Options, stream: Stream) -> Stream:
-    context = options.tls.ssl_context()
-    name = options.host if context.check_hostname else None
-    try:
-        return await stream.start_tls(context, name)
-    except TimeoutError:
-        raise
-    except (OSError, ssl.CertificateError) as error:
-        raise OperationalError(
-            CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {error}"
-        ) from error
+def _is_provable(
+    options: Options, login_options: LoginOptions, login: Login, error: OperationalError
+) -> bool:
+    """Whether the password can prove the certificate whose verification failed with `error`, on
+    another connection.  If only a password is missing, the error tells that.
+    """
+    cause = error.__cause__
+    if not (
+        isinstance(cause, ssl.SSLCertVerificationError)
+        and verify_code(cause) in _NO_KNOWN_AUTHORITY
+        and options.tls.proof_allowed
+        and options.sock is None
+        and login.greeting is not None
+        and sends_proof(login.greeting)
+    ):
+        return False
+    if not login_options.password:
+        number, message = error.args
+        error.args = number, f"{message}; without a password the log-in can't verify it either"
+    return bool(login_options.password)

@@ -1,7 +1,7 @@
 """A stream that reads and writes a socket itself, watched by the event loop.
 
 There is no transport between: a request is one call of send, a response one of recv, and the task
-that waits for it goes on in the same turn of the loop.
+that waits for it goes on in the same turn of the loop.  `tls_stream` does the same with TLS.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from typing import Any
 
 from aiomysql_core.transport.stream import Stream
-from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.session import Session
 
 
 class SocketStream(Stream):
-    """Needs a loop with `add_reader` (not Windows' proactor loop), and no TLS."""
+    """Needs a loop with `add_reader` (not Windows' proactor loop)."""
 
     _wakes_at_once = True
 
@@ -49,23 +47,19 @@ class SocketStream(Stream):
         except (KeyError, OSError):
             return None
 
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
+    async def release_socket(self) -> socket.socket:
+        """Send what is unsent, and give the socket up: it is the caller's, to be encrypted.
+
+        Raises OSError when bytes have come that nobody has read, or the connection is closed.
+        """
         await self.drain()
         if self._end:
-            raise ssl.SSLError("the server sent data before the TLS handshake")
+            raise OSError("the server sent data before the TLS handshake")
         sock, self._sock = self._sock, None
         if sock is None:
             raise ConnectionResetError("connection closed before the TLS handshake")
         self.loop.remove_reader(self._descriptor)
-        stream = TransportStream(self.session, self.loop)
-        try:
-            await self.loop.create_connection(
-                lambda: stream, sock=sock, ssl=context, server_hostname=server_hostname or ""
-            )
-        except BaseException:
-            sock.close()
-            raise
-        return stream
+        return sock
 
     def close(self) -> None:
         self._closing = True

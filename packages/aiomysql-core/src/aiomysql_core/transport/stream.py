@@ -1,13 +1,12 @@
 """What stands between a socket and the protocol session: receive buffer, flow control, end of file.
 
-It moves bytes and parses none of them.  There are two kinds: `socket_stream` reads and writes a
-socket itself, `transport_stream` goes through asyncio's transports.
+It moves bytes and parses none of them.  `socket_stream` reads and writes a socket itself,
+`tls_stream` an encrypted one; `transport_stream` goes through asyncio's transports.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Any
@@ -19,7 +18,7 @@ from aiomysql_protocol.session import Session
 
 
 class Stream(StreamState, ABC):
-    """Base of both streams."""
+    """Base of the streams."""
 
     #: Whether the waiting task may run within the callback that told of the end.
     _wakes_at_once = False
@@ -51,13 +50,6 @@ class Stream(StreamState, ABC):
         data = self.session.data_to_send()
         if data:
             self._write(data)
-
-    @abstractmethod
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
-        """Encrypt the connection; returns the stream to use from now on.
-
-        Raises ssl.SSLError or OSError when the handshake fails.
-        """
 
     def resume(self) -> None:
         """Read on after a pause."""

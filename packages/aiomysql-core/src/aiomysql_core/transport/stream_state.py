@@ -41,6 +41,7 @@ class StreamState:
     """Base of Stream: the receive buffer, the session and the waiter of the task that waits.
 
     A stream that has a socket of its own sends in `start`, and has the event loop call `readable`.
+    An encrypted one uses its socket's methods in C too.
     """
 
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop, /) -> None:
@@ -52,6 +53,10 @@ class StreamState:
         # has it.
         self._sock: socket.socket | None = None
         self._descriptor = -1
+        # Whether the socket is an `ssl.SSLSocket`, and whether there may be something to be read
+        # that the event loop does not see: decrypted bytes, or why no more come.
+        self._encrypted = False
+        self._look_again = False
         # To be closed as soon as everything is sent.
         self._closing = False
         # What the socket has not taken yet; always this object.
@@ -139,8 +144,8 @@ class StreamState:
         try:
             data = session.request(exchange)
             sock = self._sock  # code that ran meanwhile may have closed it
-            if sock is not None and not (self._closing or self._unsent):
-                # What nearly always happens, written out.
+            if sock is not None and not (self._closing or self._unsent or self._encrypted):
+                # What mostly happens, written out.
                 try:
                     sent = sock.send(data)
                     if sent == len(data):
@@ -156,31 +161,42 @@ class StreamState:
 
     def readable(self) -> None:
         """The socket has bytes to be received: for the event loop."""
-        sock = self._sock
-        if sock is None:
+        if self._sock is None:
             return
         if self._forks != _Forks.count:
             # What is there to be read is for the other process.
             self.connection_lost(ConnectionError("the process was forked"))
             return
-        try:
-            count = sock.recv_into(self._view[self._end :] if self._end else self._view)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self.connection_lost(error)
-            return
-        if not count:
-            self.connection_lost(None)
-            return
-        self.waking = True
-        try:
-            self.received(count)
-        finally:
-            self.waking = False
-            if self.next_waiter is not None:
-                waiter, self.next_waiter = self.next_waiter, None
-                waiter.fire(True)
+        while True:
+            try:
+                count = self._receive()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self.connection_lost(error)
+                return
+            if not count:
+                self.connection_lost(None)
+                return
+            self.waking = True
+            try:
+                self.received(count)
+            finally:
+                self.waking = False
+                if self.next_waiter is not None:
+                    waiter, self.next_waiter = self.next_waiter, None
+                    waiter.fire(True)
+            if not self._look_again or self._reading_paused or self._sock is None:
+                return
+
+    def _receive(self) -> int:
+        """Receive into the buffer; returns the number of bytes, 0 at the end of them.
+
+        In C it is a part of `readable`.  Raises BlockingIOError if there is nothing, and OSError.
+        """
+        sock = self._sock
+        assert sock is not None
+        return sock.recv_into(self._view[self._end :] if self._end else self._view)
 
     def received(self, nbytes: int, /) -> None:
         """`nbytes` more stand in the buffer.

@@ -1,20 +1,46 @@
-"""A stream over an asyncio transport: for TLS, and for event loops that can't watch sockets."""
+"""A stream over an asyncio transport: for event loops that can't watch sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Exchange
+from aiomysql_protocol.session import Session
 
 
 class TransportStream(Stream, asyncio.BufferedProtocol):
     """The protocol object of an asyncio transport."""
 
     _transport: asyncio.Transport | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        session: Session,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        context: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> Self:
+        """A stream on `sock`, connected; with `context` encrypted.
+
+        Raises ssl.SSLError or OSError when the handshake fails; the socket is closed then.
+        """
+        stream = cls(session, loop)
+        name = server_hostname or "" if context is not None else None  # an empty name is none
+        try:
+            await loop.create_connection(
+                lambda: stream, sock=sock, ssl=context, server_hostname=name
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return stream
 
     @property
     def closed(self) -> bool:
@@ -29,17 +55,17 @@ class TransportStream(Stream, asyncio.BufferedProtocol):
     def extra_info(self, name: str) -> Any:
         return self._transport.get_extra_info(name) if self._transport is not None else None
 
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
+    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        """Encrypt the connection.  Raises ssl.SSLError or OSError when the handshake fails."""
         assert self._transport is not None
         if self._end:
-            raise ssl.SSLError("the server sent data before the TLS handshake")
+            raise OSError("the server sent data before the TLS handshake")
         transport = await self.loop.start_tls(
             self._transport, self, context, server_hostname=server_hostname
         )
         if transport is None:
             raise ConnectionResetError("connection closed during the TLS handshake")
         self._transport = transport
-        return self
 
     def close(self) -> None:
         if self.from_parent_process:

@@ -23,6 +23,7 @@ from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext, AuthMethod, Dialog
 from aiomysql_protocol.login.auth.native import NativePassword
 from aiomysql_protocol.login.auth.rsa import rsa_available
+from aiomysql_protocol.login.certificate_proof import is_proof, is_proven, sends_proof, unproven
 from aiomysql_protocol.login.handshake import (
     MULTI_FACTOR,
     AuthSwitch,
@@ -105,6 +106,9 @@ class LoginOptions:
     tls: Tls = Tls.DISABLED
     #: Whether the channel is secure as it is (a unix socket).
     secure: bool = False
+    #: Whether it is encrypted before the greeting, so that TLS is not asked for: by a proxy, of
+    #: which the server knows nothing.
+    encrypted: bool = False
     #: Method to begin with; empty for the server's default.
     auth_plugin: str = ""
     #: The server's RSA public key, PEM.
@@ -187,6 +191,9 @@ class Login(Exchange):
 
     When `tls_wanted` becomes true the caller encrypts the connection, with nothing left unread,
     and calls `tls_started`.
+
+    A certificate that the caller did not verify can be verified by the password, with servers that
+    prove it (MariaDB 11.4 and later).
     """
 
     activity: ClassVar[str] = "the handshake"
@@ -194,9 +201,18 @@ class Login(Exchange):
     # No server needs more, and which one it is isn't known yet.
     max_payload: ClassVar[int] = 1 << 20
 
-    def __init__(self, options: LoginOptions) -> None:
+    def __init__(self, options: LoginOptions, *, proof_required: bool = False) -> None:
+        """proof_required: there must be TLS, and the password has to prove the server's
+        certificate; only methods that can do that use the password.
+        """
         self._options = options
         self._tls = False
+        #: The server's certificate (DER) that is to be proven, if it is or if it must be.
+        self._certificate: bytes | None = None
+        #: Whether the password has to prove the server's certificate.
+        self.proof_required = proof_required
+        #: Whether the log-in failed because the certificate was not proven.
+        self.is_unproven = False
         self._plan: _Plan | None = None
         self._method: AuthMethod | None = None
         self._factor = 0  # 0 for the password, then 1 and 2
@@ -213,10 +229,23 @@ class Login(Exchange):
         """The server's greeting, once it came."""
         return self.session.greeting if self.session is not None else None
 
-    def tls_started(self) -> None:
-        """The channel is encrypted now: go on with the handshake response."""
+    def tls_started(self, certificate: bytes | None = None) -> None:
+        """The channel is encrypted now: go on with the handshake response.
+
+        certificate: the server's (DER), if nobody has verified it.  If the proof is required, or
+        if the server sends one though TLS is only preferred, a wrong one ends the log-in.
+        Raises OperationalError when no proof is possible and one is required, or when the method
+        to begin with can't be used.
+        """
+        assert self.session is not None and self.session.greeting is not None
         self.tls_wanted = False
         self._tls = True
+        if self.proof_required:
+            if certificate is None:
+                raise self._unproven("the server's certificate is not known")
+            self._certificate = certificate
+        elif self._options.tls is Tls.PREFERRED and sends_proof(self.session.greeting):
+            self._certificate = certificate
         self._respond()
 
     def receive(self, payload: bytes | bytearray) -> None:
@@ -229,7 +258,10 @@ class Login(Exchange):
         elif self._method is None:
             raise malformed("the server did not wait for the handshake response")
         elif header == OK_HEADER:
-            self.session.record_status(parse_ok(payload))
+            ok = parse_ok(payload)
+            if self._certificate is not None:
+                self._check_proof(self._method, ok.message, self._certificate)
+            self.session.record_status(ok)
             self.finish()
         elif header == EOF_HEADER:
             self._switch(parse_auth_switch(payload))
@@ -268,15 +300,18 @@ class Login(Exchange):
     def _decide_tls(self, greeting: Greeting) -> bool:
         """Whether to use TLS.  Raises OperationalError 2026 if asked for and not to be had."""
         options = self._options
-        if options.tls is Tls.DISABLED:
+        required = self.proof_required or options.tls is Tls.REQUIRED
+        if options.encrypted and not self.proof_required:
+            return False
+        if options.tls is Tls.DISABLED and not required:
             return False
         offered = bool(greeting.capabilities & CLIENT.SSL)
-        if options.tls is Tls.REQUIRED and not offered:
+        if required and not offered:
             raise OperationalError(
                 CR.CR_SSL_CONNECTION_ERROR,
                 "SSL connection error: SSL is required but the server doesn't support it",
             )
-        if options.tls is Tls.IF_NEEDED:
+        if options.tls is Tls.IF_NEEDED and not required:
             return offered and not options.secure and self._needs_tls(greeting)
         return offered
 
@@ -320,12 +355,15 @@ class Login(Exchange):
                 f"Authentication plugin '{plugin}', which the server asks for{asked}, "
                 "is not supported",
             )
+        if self._certificate is not None:
+            self._check_unproven(plugin, method)
         self.auth_plugin = plugin
         context = AuthContext(
             password=options.password if self._factor == 0 else self._password(plugin),
             nonce=nonce,
-            secure=self._tls or options.secure,
+            secure=(options.secure or options.encrypted or (self._tls and not self.proof_required)),
             tls=self._tls,
+            behind_proxy=options.encrypted,
             server_public_key=options.server_public_key,
             announced=announced,
             allow_cleartext=options.allow_cleartext,
@@ -351,6 +389,56 @@ class Login(Exchange):
             f"factor {factor + 1} with the plugin '{plugin}', and the option "
             "'factor_passwords' has no password for it",
         )
+
+    def _check_unproven(self, plugin: str, method: type[AuthMethod]) -> None:
+        """Raise OperationalError if `method` must not run before the certificate is proven."""
+        options = self._options
+        if not self.proof_required:
+            chosen = options.auth_plugin in {plugin, *_CLEARTEXT_METHODS}
+            sends_password = plugin in _CLEARTEXT_METHODS or plugin in _RSA_METHODS
+            if sends_password and not chosen and not options.allow_cleartext:
+                raise self._unproven(
+                    f"the server asks for the authentication plugin '{plugin}', by which it gets "
+                    "the password itself, and its certificate is not verified",
+                    f"the options auth_plugin='{plugin}' and allow_cleartext=True allow it",
+                )
+        elif not hasattr(method, "hash_password") or self._factor:
+            raise self._unproven(
+                f"the server's certificate is not verified, and the authentication plugin "
+                f"'{plugin}', which it asks for, can't verify it"
+            )
+        elif not options.password:
+            raise self._unproven(
+                "the server's certificate is not verified, and without a password the log-in "
+                "can't verify it"
+            )
+
+    def _check_proof(self, method: AuthMethod, message: bytes, certificate: bytes) -> None:
+        """Raise OperationalError unless the server's OK proves the certificate, if it has to."""
+        assert self.session is not None and self.session.greeting is not None
+        hash_password = getattr(method, "hash_password", None)
+        password_hash = b""
+        if hash_password is not None and self._options.password and not self._factor:
+            try:
+                password_hash = hash_password()
+            except Exception as error:
+                raise self._failed(error) from error
+        if is_proven(message, password_hash, self.session.greeting.nonce, certificate):
+            return
+        if is_proof(message) and (password_hash or self.proof_required):
+            raise self._unproven(
+                "the certificate is not the one that the server has proven with the password, so "
+                "another one is between it and the client, or has changed its response"
+            )
+        if self.proof_required:
+            raise self._unproven(
+                "the server's certificate is not verified, and the server did not prove it with "
+                "the password"
+            )
+
+    def _unproven(self, reason: str, *further_advice: str) -> OperationalError:
+        self.is_unproven = True
+        return unproven(reason, *further_advice)
 
     def _step(self, method: AuthMethod, challenge: bytes) -> None:
         try:

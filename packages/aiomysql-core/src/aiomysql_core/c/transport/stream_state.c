@@ -16,6 +16,9 @@ enum { FIRST_BUFFER_SIZE = 1 << 14 };
 /* Longer requests are sent with the interpreter's lock released. */
 enum { SHORT_REQUEST = 1 << 14 };
 
+/* As in tls_stream.py. */
+enum { MORE_IS_LIKELY = 1 << 12, MOST_WRITTEN = 1 << 18 };
+
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
@@ -76,11 +79,52 @@ is_open(const StreamState *self, const State *state)
            SLOT(state, self->session, session_error) == Py_None;
 }
 
+/* Have the socket encrypt and send `data`; how many bytes it took, 0 after an error that the stream
+ * will meet again.  -1: an exception is set. */
+static Py_ssize_t
+write_to_socket(const StreamState *self, const State *state, PyObject *data)
+{
+    PyObject *sock = Py_NewRef(self->_sock);
+    PyObject *number = PyObject_CallMethodOneArg(sock, state->names.write, data);
+    Py_ssize_t written = number == NULL ? -1 : PyNumber_AsSsize_t(number, PyExc_ValueError);
+
+    Py_DECREF(sock);
+    Py_XDECREF(number);
+    if (written < 0) {
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OSError) &&
+            !PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    return Py_MIN(written, PyBytes_GET_SIZE(data));
+}
+
+/* Send `data` by the descriptor; as `write_to_socket`. */
+static Py_ssize_t
+send_by_descriptor(const StreamState *self, PyObject *data)
+{
+    const char *bytes = PyBytes_AS_STRING(data);
+    size_t size = (size_t)PyBytes_GET_SIZE(data);
+    int descriptor = self->_descriptor;
+    Py_ssize_t sent;
+
+    if (size <= SHORT_REQUEST) {
+        sent = send(descriptor, bytes, size, MSG_NOSIGNAL);
+    }
+    else {
+        Py_BEGIN_ALLOW_THREADS
+        sent = send(descriptor, bytes, size, MSG_NOSIGNAL);
+        Py_END_ALLOW_THREADS
+    }
+    return sent < 0 ? 0 : sent;
+}
+
 /* Send `data`; what the system doesn't take is left to the stream.  -1: an exception is set. */
 static int
 send_request(StreamState *self, const State *state, PyObject *data)
 {
-    const char *bytes;
     Py_ssize_t size, sent;
     PyObject *rest;
     int failed;
@@ -89,28 +133,19 @@ send_request(StreamState *self, const State *state, PyObject *data)
         PyErr_SetString(PyExc_TypeError, "a request must be bytes");
         return -1;
     }
+    size = PyBytes_GET_SIZE(data);
     if (!is_open(self, state) || self->_unsent == NULL || !PyByteArray_Check(self->_unsent) ||
-        PyByteArray_GET_SIZE(self->_unsent) != 0) {
+        PyByteArray_GET_SIZE(self->_unsent) != 0 || (self->_encrypted && size > MOST_WRITTEN)) {
         return call_method_with((PyObject *)self, state->names._write, data);
     }
-    bytes = PyBytes_AS_STRING(data);
-    size = PyBytes_GET_SIZE(data);
-    if (size <= SHORT_REQUEST) {
-        sent = send(self->_descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
-    }
-    else {
-        int descriptor = self->_descriptor;
-        Py_BEGIN_ALLOW_THREADS
-        sent = send(descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
-        Py_END_ALLOW_THREADS
-    }
+    sent = self->_encrypted ? write_to_socket(self, state, data) : send_by_descriptor(self, data);
     if (sent == size) {
         return 0;
     }
     if (sent < 0) {
-        sent = 0; /* the stream will meet the error again */
+        return -1;
     }
-    rest = PyBytes_FromStringAndSize(bytes + sent, size - sent);
+    rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, size - sent);
     failed = rest == NULL || call_method_with((PyObject *)self, state->names._write, rest) < 0;
     Py_XDECREF(rest);
     return failed ? -1 : 0;
@@ -453,12 +488,125 @@ receive_from_socket(StreamState *self)
     return count;
 }
 
+/* The number that a method gave; steals `number`.  -1: an exception is set, or was. */
+static Py_ssize_t
+take_count(PyObject *number)
+{
+    Py_ssize_t count = number == NULL ? -1 : PyNumber_AsSsize_t(number, PyExc_ValueError);
+
+    Py_XDECREF(number);
+    if (count < 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "the number of bytes must not be negative");
+    }
+    return count;
+}
+
+/* The part of the view that is free, and its size.  NULL: an exception is set. */
+static PyObject *
+free_space(const StreamState *self, Py_ssize_t *size)
+{
+    PyObject *held, *space;
+    Py_ssize_t end = self->_end;
+    Py_buffer view;
+
+    if (get_view(self, &view) < 0) {
+        return NULL;
+    }
+    *size = view.len - end;
+    PyBuffer_Release(&view);
+    if (end < 0 || *size <= 0) {
+        PyErr_SetString(PyExc_ValueError, "the stream's buffer has no room");
+        return NULL;
+    }
+    held = Py_NewRef(self->_view);
+    space = end == 0 ? Py_NewRef(held) : PySequence_GetSlice(held, end, end + *size);
+    Py_DECREF(held);
+    return space;
+}
+
+/* Have the socket decrypt into the buffer; the number of bytes.  -1: an exception is set. */
+static Py_ssize_t
+read_from_socket(const StreamState *self, const State *state, Py_ssize_t *size)
+{
+    PyObject *arguments[3], *number = NULL;
+
+    arguments[2] = free_space(self, size);
+    if (arguments[2] == NULL) {
+        return -1;
+    }
+    arguments[1] = PyLong_FromSsize_t(*size);
+    arguments[0] = Py_NewRef(self->_sock);
+    if (arguments[1] != NULL) {
+        number = PyObject_VectorcallMethod(state->names.read, arguments,
+                                           3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    Py_DECREF(arguments[0]);
+    Py_XDECREF(arguments[1]);
+    Py_DECREF(arguments[2]);
+    return take_count(number);
+}
+
+/* As TlsStream._receive; otherwise as `receive_from_socket`. */
+static Py_ssize_t
+receive_encrypted(StreamState *self, const State *state)
+{
+    PyObject *method = NULL, *argument = NULL;
+    Py_ssize_t size = 0, count = 0;
+
+    if (!self->_look_again) {
+        count = read_from_socket(self, state, &size);
+        if (count >= 0 && count < Py_MIN(MORE_IS_LIKELY, size)) {
+            return count;
+        }
+    }
+    if (count >= 0) {
+        method = state->names._receive_more;
+        argument = PyLong_FromSsize_t(count);
+    }
+    else if (PyErr_ExceptionMatches(PyExc_OSError) || PyErr_ExceptionMatches(PyExc_ValueError)) {
+        method = state->names._not_received;
+        argument = take_exception();
+    }
+    if (argument == NULL) {
+        return -1;
+    }
+    count = take_count(PyObject_CallMethodOneArg((PyObject *)self, method, argument));
+    Py_DECREF(argument);
+    if (count < 0 && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+        PyErr_Clear();
+        return -2;
+    }
+    return count;
+}
+
+/* Receive once.  1: there was something, which may have changed everything; 0: there was nothing, or
+ * the connection has ended; -1: an exception is set. */
+static int
+receive_once(StreamState *self, State *state)
+{
+    Py_ssize_t count = self->_encrypted ? receive_encrypted(self, state) : receive_from_socket(self);
+    int failed;
+
+    if (count == -2) {
+        return 0;
+    }
+    if (count <= 0) {
+        if (count < 0 && !PyErr_ExceptionMatches(PyExc_OSError)) {
+            return -1;
+        }
+        return end_connection(self, state);
+    }
+    self->waking = 1;
+    failed = stream_received(self, state, count);
+    failed = wake_follower(self, state, failed);
+    return failed < 0 ? -1 : 1;
+}
+
 static PyObject *
 StreamState_readable(StreamState *self, PyObject *Py_UNUSED(ignored))
 {
     State *state = state_of_stream(self);
-    Py_ssize_t count;
-    int failed;
+    int received;
 
     if (state == NULL || find_late_objects(state) < 0) {
         return NULL;
@@ -471,20 +619,10 @@ StreamState_readable(StreamState *self, PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_ConnectionError, "the process was forked");
         return end_connection(self, state) < 0 ? NULL : Py_NewRef(Py_None);
     }
-    count = receive_from_socket(self);
-    if (count == -2) {
-        Py_RETURN_NONE;
-    }
-    if (count <= 0) {
-        if (count < 0 && !PyErr_ExceptionMatches(PyExc_OSError)) {
-            return NULL;
-        }
-        return end_connection(self, state) < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    self->waking = 1;
-    failed = stream_received(self, state, count);
-    failed = wake_follower(self, state, failed);
-    return failed < 0 ? NULL : Py_NewRef(Py_None);
+    do {
+        received = receive_once(self, state);
+    } while (received > 0 && self->_look_again && !self->_reading_paused && !is_none(self->_sock));
+    return received < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* ---- The type ---- */
@@ -622,6 +760,8 @@ static PyMemberDef StreamState_members[] = {
     {"_end", T_PYSSIZET, offsetof(StreamState, _end), 0, NULL},
     {"_descriptor", T_INT, offsetof(StreamState, _descriptor), 0, NULL},
     {"_closing", T_BOOL, offsetof(StreamState, _closing), 0, NULL},
+    {"_encrypted", T_BOOL, offsetof(StreamState, _encrypted), 0, NULL},
+    {"_look_again", T_BOOL, offsetof(StreamState, _look_again), 0, NULL},
     {"waking", T_BOOL, offsetof(StreamState, waking), 0, NULL},
     {"_reading_paused", T_BOOL, offsetof(StreamState, _reading_paused), 0, NULL},
     {"writing_paused", T_BOOL, offsetof(StreamState, writing_paused), 0, NULL},

@@ -25,6 +25,8 @@ typedef struct {
     unsigned int forks;   /* how often the process had forked then */
     int _descriptor;
     char _closing;
+    char _encrypted;
+    char _look_again;
     char waking;
     char _reading_paused;
     char writing_paused;

@@ -28,8 +28,10 @@ class AuthContext:
     nonce: bytes
     #: Whether a password may travel in clear here: under TLS and on a unix socket.
     secure: bool
-    #: Whether the channel is encrypted.
+    #: Whether the server encrypts the channel.
     tls: bool = False
+    #: Whether a proxy encrypts it instead: the server takes the channel for insecure.
+    behind_proxy: bool = False
     #: The server's RSA public key (PEM) as the caller trusts it; None to ask the server.
     server_public_key: bytes | None = None
     #: Whether the server sent the nonce for this very method; False when the caller chose another
@@ -48,6 +50,11 @@ class AuthMethod(Protocol):
 
     Made anew for each log-in; `start` is called once, then `step` for each challenge until the
     server sends OK or ERR.
+
+    A method may have one more: `hash_password() -> bytes`, asked after OK, gives what the server
+    keeps of the password (MariaDB: hash_password); empty: it is not known.  With it MariaDB's
+    self-signed certificates are verified by the password; methods without it can't do that.  It
+    must be nothing that others could learn from what the method sends.
     """
 
     #: The plugin's name on the wire.

@@ -55,7 +55,7 @@ class CachingSha2Password:
             return None
         if challenge != _PERFORM_FULL_AUTHENTICATION or self._password_sent:
             raise no_further_step(self.name, challenge)
-        if context.secure:
+        if context.secure and not context.behind_proxy:
             self._password_sent = True
             return context.password + b"\0"
         if context.server_public_key is not None:

@@ -53,13 +53,20 @@ def _hash_to_int(*parts: bytes) -> int:
     return int.from_bytes(hashlib.sha512(b"".join(parts)).digest(), "little")
 
 
-def sign(secret: bytes, message: bytes) -> bytes:
-    """The signature of `message`, 64 bytes (section 5.1.6); `secret` may have any length."""
-    expanded = hashlib.sha512(secret).digest()
-    # Section 5.1.5, steps 2 and 3: the lowest three bits and the highest are 0, the next is 1.
-    scalar = int.from_bytes(expanded[:32], "little") & (1 << 254) - 8 | 1 << 254
-    public_key = _multiply_base(scalar)
-    nonce = _hash_to_int(expanded[32:], message) % _L
-    commitment = _multiply_base(nonce)
-    challenge = _hash_to_int(commitment, public_key, message)
-    return commitment + ((nonce + challenge * scalar) % _L).to_bytes(32, "little")
+class SigningKey:
+    """A key made of a secret of any length (section 5.1.5)."""
+
+    def __init__(self, secret: bytes) -> None:
+        expanded = hashlib.sha512(secret).digest()
+        # Steps 2 and 3: the lowest three bits and the highest are 0, the next is 1.
+        self._scalar = int.from_bytes(expanded[:32], "little") & (1 << 254) - 8 | 1 << 254
+        self._prefix = expanded[32:]
+        #: 32 bytes.
+        self.public_key = _multiply_base(self._scalar)
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of `message`, 64 bytes (section 5.1.6)."""
+        nonce = _hash_to_int(self._prefix, message) % _L
+        commitment = _multiply_base(nonce)
+        challenge = _hash_to_int(commitment, self.public_key, message)
+        return commitment + ((nonce + challenge * self._scalar) % _L).to_bytes(32, "little")

@@ -10,7 +10,7 @@ import os
 from typing import ClassVar
 
 from aiomysql_protocol.login.auth.base import AuthContext, exact_nonce, no_further_step
-from aiomysql_protocol.login.auth.ed25519 import sign
+from aiomysql_protocol.login.auth.ed25519 import SigningKey
 from aiomysql_protocol.wire.errors import malformed
 
 _NONCE_LENGTH = 32
@@ -29,12 +29,19 @@ class Ed25519Password:
 
     def __init__(self, context: AuthContext) -> None:
         self._context = context
+        self._key: SigningKey | None = None
 
     def start(self) -> bytes:
         """The signature, 64 bytes; nothing until the server has sent a nonce for this method."""
         if not self._context.announced:
             return b""
-        return sign(self._context.password, exact_nonce(self._context, _NONCE_LENGTH, self.name))
+        nonce = exact_nonce(self._context, _NONCE_LENGTH, self.name)
+        self._key = SigningKey(self._context.password)
+        return self._key.sign(nonce)
+
+    def hash_password(self) -> bytes:
+        """The public key; nothing before there was a signature."""
+        return b"" if self._key is None else self._key.public_key
 
     def step(self, challenge: bytes) -> bytes | None:
         """This method has no further steps."""
@@ -49,6 +56,7 @@ class Parsec:
     def __init__(self, context: AuthContext) -> None:
         self._context = context
         self._signed = False
+        self._password_hash = b""
 
     def start(self) -> bytes:
         """An empty packet, which asks for the salt."""
@@ -66,12 +74,20 @@ class Parsec:
             or challenge[1] > _MOST_FACTOR
         ):
             raise malformed(f"{self.name} does not know a salt that begins {challenge[:2]!r}")
-        key = hashlib.pbkdf2_hmac(
+        secret = hashlib.pbkdf2_hmac(
             "sha512",
             self._context.password,
             challenge[2:],
             _FEWEST_ITERATIONS << challenge[1],
             dklen=32,
         )
+        key = SigningKey(secret)
+        self._password_hash = challenge + key.public_key
         own = os.urandom(_NONCE_LENGTH)
-        return own + sign(key, nonce + own)
+        return own + key.sign(nonce + own)
+
+    def hash_password(self) -> bytes:
+        """How the key is made, the salt and the public key; nothing before there was a
+        signature.
+        """
+        return self._password_hash

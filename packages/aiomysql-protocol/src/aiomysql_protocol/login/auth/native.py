@@ -38,6 +38,10 @@ class NativePassword:
         """This method has no further steps."""
         raise no_further_step(self.name, challenge)
 
+    def hash_password(self) -> bytes:
+        """SHA1(SHA1(password))."""
+        return hashlib.sha1(hashlib.sha1(self._context.password).digest()).digest()
+
 
 def xor(data: bytes, key: bytes) -> bytes:
     """`data` XOR `key`, the key (not empty) repeated as often as needed."""

@@ -1,0 +1,260 @@
+"""TLS from the first byte, encrypted sockets, and contexts of a kind of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from aiomysql_core import Connection, OperationalError, connect
+from aiomysql_core.transport.tls_stream import TlsStream
+from aiomysql_core.transport.transport_stream import TransportStream
+from aiomysql_pool import create_pool
+from tests.scripted import frame, greeting
+from tests.servers import Server
+from tests.servers.certificates import certificates
+
+
+class Stunnel:
+    """Takes TLS off, as stunnel does, and passes the rest on to a server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        files = certificates()
+        self._context.load_cert_chain(files.certificate("server"), files.key("server"))
+        self.port = 0
+        #: How often somebody has connected.
+        self.connections = 0
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator[Stunnel]:
+        listener = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
+        self.port = listener.sockets[0].getsockname()[1]
+        async with listener:
+            yield self
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        far_reader, far_writer = await asyncio.open_connection(self._server.host, self._server.port)
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        where = {"host": "127.0.0.1", "port": self.port, "ssl_ca": str(certificates().ca)}
+        return self._server.connect_args | where | more
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@pytest.fixture
+async def proxy(server: Server) -> AsyncIterator[Stunnel]:
+    if server.host != "127.0.0.1":
+        pytest.skip("needs a server of this run")
+    async with Stunnel(server).run() as proxy:
+        yield proxy
+
+
+async def works(connection: Connection) -> None:
+    text = "x" * 100_000
+    cursor = await connection.cursor()
+    await cursor.execute("SELECT %s", (text,))
+    assert await cursor.fetchall() == ((text,),)
+    await cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    assert await cursor.fetchall() == (("Ssl_cipher", ""),)  # there is none behind the proxy
+
+
+async def test_direct(proxy: Stunnel) -> None:
+    options = proxy.options(ssl_negotiation="direct")
+    async with connect(**options) as connection:
+        assert type(connection.runner.stream()) is TlsStream
+        await works(connection)
+    with pytest.raises(OperationalError):  # its greeting never comes
+        await connect(**(proxy.options() | {"connect_timeout": 0.5}))
+
+
+async def test_direct_is_verified(proxy: Stunnel) -> None:
+    options = proxy.options(ssl_negotiation="direct", ssl_mode="VERIFY_IDENTITY")
+    async with connect(**options) as connection:
+        await works(connection)
+    with pytest.raises(OperationalError, match="certificate") as caught:
+        await connect(**(options | {"ssl_ca": None, "ssl": True}))
+    assert caught.value.args[0] == 2026
+
+
+async def test_direct_in_a_pool_with_statements_killed(proxy: Stunnel) -> None:
+    options = proxy.options(ssl_negotiation="direct", on_cancel="kill")
+    async with create_pool(minsize=2, maxsize=2, **options) as pool:
+        async with pool.acquire() as connection:
+            cursor = await connection.cursor()
+            with pytest.raises(TimeoutError):
+                await cursor.execute("SELECT SLEEP(10)", timeout=0.1)
+            await cursor.execute("SELECT 1")
+            assert await cursor.fetchall() == ((1,),)
+        assert proxy.connections == 3
+        assert pool.size == 2
+
+
+async def test_direct_to_a_server_that_begins_itself(server: Server) -> None:
+    """It sends its greeting, which is no TLS record."""
+    options: dict[str, Any] = server.connect_args | {"ssl_mode": "REQUIRED"}
+    with pytest.raises(OperationalError, match="SSL connection error") as caught:
+        await connect(**options, ssl_negotiation="direct")
+    assert caught.value.args[0] == 2026
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"ssl": False}, {"ssl_mode": "DISABLED"}, {"ssl_mode": "PREFERRED"}],
+    ids=str,
+)
+async def test_direct_needs_tls(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="'ssl_negotiation'.*'ssl_mode' to REQUIRED"):
+        await connect(**options, ssl_negotiation="direct")
+
+
+async def test_bad_negotiation() -> None:
+    with pytest.raises(ValueError, match="'ssl_negotiation' must be 'mysql' or 'direct', not 'x'"):
+        await connect(ssl_negotiation="x")
+    with pytest.raises(ValueError, match="'ssl_negotiation' must be"):
+        await connect(ssl_negotiation=None)  # type: ignore[arg-type]
+
+
+# -- sockets that are encrypted already ------------------------------------------------------------
+
+
+def encrypted(proxy: Stunnel, *, handshake: bool) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=certificates().ca)
+    sock = socket.create_connection(("127.0.0.1", proxy.port))
+    return context.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=handshake)
+
+
+async def test_encrypted_socket(proxy: Stunnel) -> None:
+    sock = await asyncio.to_thread(encrypted, proxy, handshake=True)
+    async with connect(**proxy.options(sock=sock)) as connection:
+        assert connection.runner.stream().extra_info("ssl_object") is sock
+        await works(connection)
+    assert sock.fileno() == -1
+
+
+async def test_encrypted_socket_without_a_handshake(proxy: Stunnel) -> None:
+    sock = encrypted(proxy, handshake=False)
+    async with connect(**proxy.options(sock=sock)) as connection:
+        await works(connection)
+    assert sock.version() is None
+
+
+async def test_handshake_of_an_encrypted_socket_fails(proxy: Stunnel) -> None:
+    plain = socket.create_connection(("127.0.0.1", proxy.port))
+    context = ssl.create_default_context()
+    sock = context.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False)
+    with pytest.raises(OperationalError, match="certificate") as caught:
+        await connect(**proxy.options(sock=sock))
+    assert caught.value.args[0] == 2026
+    assert sock.fileno() == -1
+
+
+async def test_the_server_knows_nothing_of_tls(
+    proxy: Stunnel, server: Server, make_user: Any
+) -> None:
+    """So it wants the password by RSA where its cache is cold."""
+    if server.kind != "mysql":
+        pytest.skip("MariaDB has no such cache")
+    account = make_user("caching_sha2_password", "secret")
+    sock = await asyncio.to_thread(encrypted, proxy, handshake=True)
+    async with connect(**(proxy.options(sock=sock) | account)) as connection:
+        await works(connection)
+    other = proxy.options(ssl_negotiation="direct") | make_user("sha256_password", "secret")
+    async with connect(**other) as connection:
+        await works(connection)
+
+
+async def test_a_password_in_clear() -> None:
+    """It may travel in what a proxy encrypts."""
+    files = certificates()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate("server"), files.key("server"))
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(greeting(), 0))
+        header = await reader.readexactly(4)
+        await reader.readexactly(int.from_bytes(header[:3], "little"))
+        writer.write(frame(b"\xfemysql_clear_password\0", 2))
+        seen.append(await reader.readexactly(11))
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        with pytest.raises(OperationalError, match="Lost"):
+            await connect(
+                host="127.0.0.1",
+                port=port,
+                user="u",
+                password="secret",
+                ssl_mode="REQUIRED",
+                ssl_negotiation="direct",
+            )
+    assert seen == [b"\x07\0\0\x03secret\0"]
+
+
+async def test_encrypted_socket_and_direct(proxy: Stunnel) -> None:
+    sock = encrypted(proxy, handshake=False)
+    with contextlib.closing(sock), pytest.raises(ValueError, match="'ssl_negotiation'.*leave it"):
+        await connect(**proxy.options(sock=sock, ssl_negotiation="direct"))
+
+
+async def test_encrypted_socket_of_a_server() -> None:
+    ours, theirs = socket.socketpair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with contextlib.closing(theirs):
+        sock = context.wrap_socket(ours, server_side=True, do_handshake_on_connect=False)
+        with contextlib.closing(sock), pytest.raises(ValueError, match="client's side"):
+            await connect(sock=sock)
+
+
+# -- contexts that make objects of their own -------------------------------------------------------
+
+
+class OwnContext(ssl.SSLContext):
+    made = 0
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        OwnContext.made += 1
+        return super().wrap_bio(*args, **kwargs)
+
+
+async def test_own_ssl_objects(server: Server) -> None:
+    context = OwnContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    OwnContext.made = 0
+    async with connect(**server.connect_args, ssl=context) as connection:
+        assert type(connection.runner.stream()) is TransportStream
+        assert await connection.query("SELECT 1") == 1
+    assert OwnContext.made == 1
+
+
+async def test_own_class_of_ssl_objects(server: Server, proxy: Stunnel) -> None:
+    class Object(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            if self.version():
+                raise ssl.SSLCertVerificationError("not this one")
+
+    context = ssl.create_default_context(cafile=certificates().ca)
+    context.sslobject_class = Object
+    for options in (server.connect_args, proxy.options(ssl_negotiation="direct", ssl_ca=None)):
+        with pytest.raises(OperationalError, match="not this one") as caught:
+            await connect(**options, ssl=context)
+        assert caught.value.args[0] == 2026
