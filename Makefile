@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check check-core check-others test test-lowest test-sqlalchemy lint format layers types bench build hatch clean
+.PHONY: help demo check check-core check-others test coverage mutations test-lowest test-sqlalchemy lint format layers types bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -53,6 +53,12 @@ test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [AR
 
 test-sqlalchemy: $(workspace) ## Run the tests of the SQLAlchemy layer on each series of SQLAlchemy [SERVER=...]
 	@$(HATCH) run test -m sa_versions $(ARGS)
+
+coverage: $(workspace) ## Measure what the tests cover, Python and C [ARGS=--quick: on one server]
+	@$(HATCH) run coverage $(ARGS)
+
+mutations: $(workspace) ## Check that the tests notice twenty faults [ARGS='--only WORD']
+	@$(HATCH) run mutations $(ARGS)
 
 test-lowest: $(workspace) ## Run the tests on the oldest supported dependencies
 	@$(HATCH) -v run lowest:test $(ARGS)

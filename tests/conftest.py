@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import matrix, raise_in_twins
+from tests.packet_dump import PacketDump
 from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import DSN_NAME, Server, ServerError, selected_names, serving
 from tests.servers.progress import shown_by
@@ -39,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run each test with each server and event loop, see tests/matrix.py",
     )
     group.addoption(
+        "--dump-packets",
+        action="store_true",
+        help="show the packets that tests exchange with a server when they fail",
+    )
+    group.addoption(
         "--raise-in-twins",
         action="store_true",
         help="let the Python twins of what runs in C raise errors, see tests/raise_in_twins.py",
@@ -53,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except ServerError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUNNING] = {}
+    if config.getoption("dump_packets"):
+        config.pluginmanager.register(PacketDump(), "packet_dump")
     if config.getoption("raise_in_twins"):
         from aiomysql_core.implementation import IMPLEMENTATION
 
@@ -120,7 +128,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A real server, started when the first test asks for it."""
     name: str = request.param
     running = request.config.stash[RUNNING]
-    with serving(name) as server:
+    dump: PacketDump | None = request.config.pluginmanager.getplugin("packet_dump")
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(name))
+        if dump is not None:
+            server = stack.enter_context(dump.before(server))
         running[name] = server
         try:
             yield server

@@ -17,16 +17,35 @@ from types import MappingProxyType
 import pytest
 
 
-class Spread(enum.Enum):
-    """How the tests of a module are spread over the combinations."""
+class Breadth(enum.Enum):
+    """On how many combinations of server and event loop a test runs, with each implementation."""
 
+    ALL = enum.auto()
     PAIRS = enum.auto()
-    """Half of the combinations: each server with each implementation, each event loop with each."""
+    """Half of them: each server with each implementation, each event loop with each."""
     ONE_SERVER = enum.auto()
     """Each event loop on one of the servers, another one for the other event loop."""
-    ONCE = enum.auto()
-    """Not in the run with the Python implementation: the tests choose between C and Python
-    themselves, or what they test doesn't depend on that."""
+    SINGLE = enum.auto()
+    """One; with the other implementation another server and another event loop."""
+
+
+class Spread(enum.Enum):
+    """How the tests of a module are spread over the combinations.
+
+    ONCE...: not in the run with the Python implementation, because the tests choose between C and
+    Python themselves, or what they test doesn't depend on that.
+    """
+
+    PAIRS = Breadth.PAIRS, False
+    ONE_SERVER = Breadth.ONE_SERVER, False
+    SINGLE = Breadth.SINGLE, False
+    ONCE = Breadth.ALL, True
+    ONCE_PAIRS = Breadth.PAIRS, True
+    ONCE_SINGLE = Breadth.SINGLE, True
+
+    def __init__(self, breadth: Breadth, is_once: bool) -> None:
+        self.breadth = breadth
+        self.is_once = is_once
 
 
 #: By module or folder below tests/; what is not named runs with every combination.
@@ -36,43 +55,58 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         # has a part.
         "core/test_bad_input.py": Spread.PAIRS,
         "core/test_batching.py": Spread.PAIRS,
-        "core/test_character_sets.py": Spread.PAIRS,
+        "core/test_cancellation.py": Spread.PAIRS,
+        "core/test_certificate_proof.py": Spread.PAIRS,
         "core/test_connect_errors.py": Spread.PAIRS,
+        "core/test_connection.py": Spread.PAIRS,
         "core/test_cursors.py": Spread.PAIRS,
-        "core/test_escaping.py": Spread.PAIRS,
         "core/test_execute.py": Spread.PAIRS,
-        "core/test_execute_sizes.py": Spread.PAIRS,
-        "core/test_execute_values.py": Spread.PAIRS,
-        "core/test_frames.py": Spread.PAIRS,
         "core/test_keywords.py": Spread.PAIRS,
-        "core/test_later_results.py": Spread.PAIRS,
         "core/test_local_infile.py": Spread.PAIRS,
         "core/test_options.py": Spread.PAIRS,
         "core/test_prepared.py": Spread.PAIRS,
         "core/test_reset.py": Spread.PAIRS,
         "core/test_round_trips.py": Spread.PAIRS,
-        "core/test_transaction_ends.py": Spread.PAIRS,
+        "core/test_timeouts.py": Spread.PAIRS,
+        "core/test_tls_negotiation.py": Spread.PAIRS,
         "core/test_values.py": Spread.PAIRS,
         "hostile": Spread.PAIRS,
         "meta": Spread.PAIRS,
         "orm": Spread.PAIRS,
-        "sa": Spread.PAIRS,
-        # What happens between the caller and the driver: to it all servers are alike.
+        "protocol/test_parameter_meaning.py": Spread.PAIRS,
+        "protocol/test_prepared.py": Spread.PAIRS,
+        "protocol/test_responses.py": Spread.PAIRS,
+        # What happens between the caller and the driver, or on the event loop: to it all servers
+        # are alike, or two of three tell what there is to be told.
+        "core/test_after_the_loop.py": Spread.ONE_SERVER,
         "core/test_awaiting.py": Spread.ONE_SERVER,
+        "core/test_character_sets.py": Spread.ONE_SERVER,
         "core/test_cursor_state.py": Spread.ONE_SERVER,
         "core/test_finalizers.py": Spread.ONE_SERVER,
         "core/test_half_built.py": Spread.ONE_SERVER,
-        "core/test_hooks.py": Spread.ONE_SERVER,
         "core/test_in_step.py": Spread.ONE_SERVER,
+        "core/test_later_results.py": Spread.ONE_SERVER,
         "core/test_loops.py": Spread.ONE_SERVER,
+        "core/test_server_names.py": Spread.ONE_SERVER,
+        "core/test_streams.py": Spread.ONE_SERVER,
         "pool": Spread.ONE_SERVER,
+        "sa": Spread.ONE_SERVER,
+        # To these all event loops are alike as well.  There are many of a kind, which together
+        # meet each server.
+        "core/test_dealloc.py": Spread.SINGLE,
+        "core/test_escaping.py": Spread.SINGLE,
+        "core/test_execute_sizes.py": Spread.SINGLE,
+        "core/test_execute_values.py": Spread.SINGLE,
+        "core/test_forks.py": Spread.SINGLE,
+        "core/test_frames.py": Spread.SINGLE,
+        "core/test_hooks.py": Spread.SINGLE,
+        "core/test_transaction_ends.py": Spread.SINGLE,
         # What is around the driver.
-        "benchmarks": Spread.ONCE,
+        "benchmarks": Spread.ONCE_SINGLE,
         "consumers": Spread.ONCE,
         "core/test_announcement.py": Spread.ONCE,
-        "core/test_authentication.py": Spread.ONCE,
-        "core/test_sanitizers.py": Spread.ONCE,
-        "faults": Spread.ONCE,
+        "core/test_authentication.py": Spread.ONCE_PAIRS,
+        "faults": Spread.ONCE_PAIRS,
         "meta/test_architecture_page.py": Spread.ONCE,
         "meta/test_examples.py": Spread.ONCE,
         "meta/test_exports.py": Spread.ONCE,
@@ -80,29 +114,29 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "meta/test_migration_page.py": Spread.ONCE,
         "meta/test_surface.py": Spread.ONCE,
         "protocol/test_auth.py": Spread.ONCE,
-        "protocol/test_sanitizers.py": Spread.ONCE,
+        "protocol/test_charsets.py": Spread.ONCE,
         "test_c_sources.py": Spread.ONCE,
-        "test_demo.py": Spread.ONCE,
+        "test_demo.py": Spread.ONCE_PAIRS,
         "test_describe.py": Spread.ONCE,
-        "test_flags.py": Spread.ONCE,
+        "test_flags.py": Spread.ONCE_PAIRS,
         "test_layers.py": Spread.ONCE,
         "test_matrix.py": Spread.ONCE,
-        "test_packaging.py": Spread.ONCE,
+        "test_packaging.py": Spread.ONCE_SINGLE,
+        "test_packet_dump.py": Spread.ONCE_SINGLE,
         "test_raise_in_twins.py": Spread.ONCE,
+        "test_sanitizers.py": Spread.ONCE_SINGLE,
         "test_scripted.py": Spread.ONCE,
         "test_servers.py": Spread.ONCE,
         # Comparisons of the two implementations.
         "core/test_runner_state.py": Spread.ONCE,
-        "core/test_statement_encoder.py": Spread.ONCE,
+        "core/test_statement_encoder.py": Spread.ONCE_SINGLE,
         "core/test_stream_state.py": Spread.ONCE,
         "core/test_waiter.py": Spread.ONCE,
         "protocol/test_binary_rows.py": Spread.ONCE,
-        "protocol/test_common_literals.py": Spread.ONCE,
         "protocol/test_dealloc.py": Spread.ONCE,
         "protocol/test_half_built.py": Spread.ONCE,
         "protocol/test_payloads.py": Spread.ONCE,
         "protocol/test_requests.py": Spread.ONCE,
-        "protocol/test_row_literals.py": Spread.ONCE,
         "protocol/test_row_values.py": Spread.ONCE,
         "protocol/test_rows.py": Spread.ONCE,
         "protocol/test_rows_random.py": Spread.ONCE,
@@ -130,12 +164,16 @@ def runs(
     name: the test's, without the combination: which half of them it gets.  implementation: 1 in the
     run that was told to use Python, which is beside another one; else 0.
     """
-    if spread is Spread.ONCE:
-        return implementation == 0
-    if spread is None or (server is None and loop is None):
+    if spread is None:
+        return True
+    if spread.is_once and implementation:
+        return False
+    if spread.breadth is Breadth.ALL or (server is None and loop is None):
         return True
     turn = zlib.crc32(name.encode()) + implementation
-    if spread is Spread.ONE_SERVER and server is not None:
+    if spread.breadth is Breadth.SINGLE:
+        return (server is None or server == turn % servers) and (loop is None or loop == turn % 2)
+    if spread.breadth is Breadth.ONE_SERVER and server is not None:
         return server == (turn + (loop or 0)) % servers
     return (turn + (server or 0) + (loop or 0)) % 2 == 0
 
@@ -166,7 +204,7 @@ def _runs(
     others = [part for part in others if part not in (server, loop)]
     name = "-".join([path, item.name.partition("[")[0], *others])
     spread = spread_of(path)
-    if chosen.get("over_tls") and spread is not Spread.ONCE:
+    if chosen.get("over_tls") and not (spread and spread.is_once):
         # Without TLS it runs as its module does; what a server or a decoder changes is seen there.
         spread = Spread.ONE_SERVER
     return runs(

@@ -30,7 +30,8 @@ def test_what_is_spread_is_there(path: str) -> None:
 
 def test_a_module_goes_before_its_folder() -> None:
     assert spread_of("hostile/test_login.py") is SPREADS["hostile"]
-    assert spread_of("core/test_streams.py") is None
+    assert spread_of("core/test_values.py") is SPREADS["core/test_values.py"]
+    assert spread_of("core/test_values_more.py") is None
 
 
 def test_what_is_not_spread_runs_everywhere() -> None:
@@ -56,17 +57,40 @@ def test_one_server() -> None:
         assert len({server for server, _, _ in found}) > 1
 
 
+def test_single() -> None:
+    """Each implementation on a server and an event loop that the other one does not have."""
+    for name in NAMES:
+        (c_server, c_loop, c), (server, loop, python) = sorted(
+            kept(Spread.SINGLE, name), key=lambda combination: combination[2]
+        )
+        assert (c, python) == (0, 1)
+        assert c_server != server
+        assert c_loop != loop
+    found = set().union(*(kept(Spread.SINGLE, name) for name in NAMES))
+    assert len(found) == 12
+
+
+def test_what_runs_once_is_spread_alike() -> None:
+    """What is left out is what another implementation would have had."""
+    for once, spread in ((Spread.ONCE_PAIRS, Spread.PAIRS), (Spread.ONCE_SINGLE, Spread.SINGLE)):
+        for name in NAMES:
+            built = {combination for combination in kept(spread, name) if not combination[2]}
+            assert kept(once, name) == built
+    for name in NAMES:
+        assert {server for server, _, _ in kept(Spread.ONCE_PAIRS, name)} == {0, 1, 2}
+
+
 def test_tests_are_spread_evenly() -> None:
-    counted = [
-        sum((0, loop, 0) in kept(spread, name) for name in NAMES)
-        for spread in (Spread.PAIRS, Spread.ONE_SERVER)
-        for loop in (0, 1)
-    ]
-    assert all(40 <= count <= 120 for count in counted)
+    for spread, shares in ((Spread.PAIRS, 2), (Spread.ONE_SERVER, 3), (Spread.SINGLE, 6)):
+        for loop in (0, 1):
+            count = sum((0, loop, 0) in kept(spread, name) for name in NAMES)
+            assert 0.6 < count * shares / len(NAMES) < 1.4
 
 
 def test_comparisons_run_once() -> None:
-    assert {built for _, _, built in kept(Spread.ONCE, "test")} == {0}
+    for spread in Spread:
+        built = {implementation for _, _, implementation in kept(spread, "test")}
+        assert built == ({0} if spread.is_once else {0, 1})
 
 
 @pytest.mark.parametrize("spread", [None, *Spread])

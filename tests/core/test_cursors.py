@@ -108,26 +108,6 @@ async def test_values_and_parameters(connection: Connection) -> None:
         assert cursor.mogrify("x = %s", ("it's",)) == "x = 'it\\'s'"
 
 
-@pytest.mark.parametrize(
-    ("args", "kind"),
-    [
-        ((float("nan"),), ProgrammingError),
-        ((float("-inf"),), ProgrammingError),
-        ((Decimal("NaN"),), ProgrammingError),
-        (({"a": 1},), TypeError),
-        (("\ud800",), Connection.DataError),
-        ((1, 2), TypeError),
-        ({"b": 1}, TypeError),
-    ],
-)
-async def test_refused_before_sending(connection: Connection, args: Any, kind: Any) -> None:
-    async with connection.cursor() as cursor:
-        with pytest.raises(kind):
-            await cursor.execute("SELECT %s", args)
-        await cursor.execute("SELECT 5")
-        assert await cursor.fetchone() == (5,)
-
-
 async def test_no_backslash_escapes(connection: Connection) -> None:
     value = "a\\'b\\\\"
     async with connection.cursor() as cursor:

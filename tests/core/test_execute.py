@@ -23,6 +23,7 @@ from aiomysql_core import (
     OperationalError,
     ProgrammingError,
     QueryTimeout,
+    SSCursor,
     connect,
 )
 from aiomysql_protocol.commands.exchange import Command
@@ -221,6 +222,10 @@ async def test_warnings(connect_args: dict[str, Any], size: int) -> None:
             assert len(caught) == 1
             assert await connection.show_warnings() != ()
             assert (cursor.rowcount, await cursor.fetchall()) == (1, ((number,),))
+        streaming = await connection.cursor(SSCursor)
+        with pytest.warns(MySQLWarning, match="Truncated incorrect"):
+            await streaming.execute(TRUNCATED, ("5",))
+            assert await streaming.fetchall() == [(5,)]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert await rows(cursor, "SELECT %s", ("1",)) == [("1",)]
@@ -378,8 +383,8 @@ async def test_local_files(connect_args: dict[str, Any], size: int, tmp_path: Pa
     options = {**connect_args, "local_infile": True, "stmt_cache_size": size}
     async with connect(**options) as connection:
         cursor = await connection.cursor()
-        await cursor.execute("CREATE TEMPORARY TABLE loaded (n INT)")
-        query = "LOAD DATA LOCAL INFILE %s INTO TABLE loaded"
+        await cursor.execute("CREATE TEMPORARY TABLE loaded (n INT, x INT)")
+        query = "LOAD DATA LOCAL INFILE %s INTO TABLE loaded (n)"
         for _ in range(2):
             assert await cursor.execute(query, (str(path),)) == 2
         with pytest.raises(OperationalError, match="nothing"):
@@ -387,6 +392,12 @@ async def test_local_files(connect_args: dict[str, Any], size: int, tmp_path: Pa
         for factor in range(3):
             found = await rows(cursor, "SELECT n * %s FROM loaded ORDER BY n", (factor,))
             assert found == [(factor,), (factor,), (2 * factor,), (2 * factor,)] or factor == 0
+        for number in range(2):
+            assert await cursor.execute(f"{query} SET x = %s", (str(path), number)) == 2
+            named = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE loaded (n) SET x = %s"
+            assert await cursor.execute(named, (number,)) == 2
+            count = "SELECT COUNT(*) FROM loaded WHERE x = %s"
+            assert await rows(cursor, count, (number,)) == [(4,)]
 
 
 async def test_local_files_not_allowed(connection: Connection, tmp_path: Path) -> None:

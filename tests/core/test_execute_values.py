@@ -264,12 +264,15 @@ REFUSED: list[tuple[str, Callable[[], Any], type[BaseException], str]] = [
     ("inf", lambda: float("-inf"), ProgrammingError, "-inf"),
     ("nan subclass", lambda: Real("nan"), ProgrammingError, "can not be used"),
     ("Decimal nan", lambda: Decimal("NaN"), ProgrammingError, "NaN"),
-    ("Decimal inf", lambda: Decimal("Infinity"), ProgrammingError, "Infinity"),
-    ("82 digits", lambda: 10**81, DataError, "81 digits"),
+    ("Decimal inf", lambda: Decimal("-Infinity"), ProgrammingError, "-Infinity"),
+    ("signalling nan", lambda: Decimal("sNaN"), ProgrammingError, "sNaN"),
+    ("82 digits", lambda: 10**81, DataError, "int of more than 81 digits"),
+    ("negative 82 digits", lambda: -(10**81), DataError, "int of more than 81 digits"),
     ("5000 digits", lambda: 1 << 20_000, DataError, "81 digits"),
     ("surrogate", lambda: "a\ud800b", DataError, "character set"),
     ("surrogate in a subclass", lambda: Text("\udfff"), DataError, "character set"),
-    ("dict", dict, TypeError, "dict can not be used"),
+    ("dict", lambda: {"a": 1}, TypeError, "dict can not be used as parameter"),
+    ("empty dict", dict, TypeError, "dict can not be used"),
     ("OrderedDict", OrderedDict, TypeError, "OrderedDict can not be used"),
     ("generator", generator, TypeError, "generator can not be used"),
     ("dict view", lambda: {}.keys(), TypeError, "can not be used"),
@@ -279,6 +282,12 @@ REFUSED: list[tuple[str, Callable[[], Any], type[BaseException], str]] = [
     ("interrupted index", lambda: FailingIndex(Interruption), Interruption, "no number"),
     ("MemoryError", lambda: Failing(MemoryError), MemoryError, "no text"),
 ]
+
+
+async def statements(cursor: Cursor) -> int:
+    """How many statements the session has sent."""
+    ((_, number),) = await rows(cursor, "SHOW SESSION STATUS LIKE 'Questions'")
+    return int(number)
 
 
 @sizes
@@ -297,11 +306,17 @@ async def test_refused_values(
         cursor = await connection.cursor()
         query = "SELECT %s, %s"
         assert await rows(cursor, query, ("a", "b")) == [("a", "b")]
+        sent = await statements(cursor)
         args: Any
         for args in (("a", make()), [make(), "a"], ((make(), "a"), "b")):
             with pytest.raises(error, match=match):
                 await cursor.execute(query, args)
             assert not connection.runner.busy
+        with pytest.raises(error, match=match):
+            await cursor.execute("SELECT %(a)s", {"a": make()})
+        with pytest.raises(error, match=match):
+            await cursor.executemany("INSERT t VALUES (%s)", [(1,), (make(),)])
+        assert await statements(cursor) == sent + 1
         assert await rows(cursor, query, ("a", "b")) == [("a", "b")]
 
 
@@ -322,11 +337,16 @@ async def test_awaitables_are_refused(connect_args: dict[str, Any], size: int) -
     [
         ("SELECT %s", (), TypeError),
         ("SELECT %s", (1, 2), TypeError),
+        ("SELECT %s, %s", (1,), TypeError),
+        ("SELECT 5", (1,), TypeError),
+        ("SELECT 5", "x", TypeError),
         ("SELECT %s", {"a": 1}, TypeError),
+        ("SELECT 'a' LIKE 'a%', %s", (1,), ValueError),
         ("SELECT %(a)s", (1,), TypeError),
         ("SELECT %(a)s", {"b": 1}, KeyError),
         ("SELECT %d", (1,), TypeError),
         ("SELECT %", (1,), ValueError),
+        ("SELECT 5 %", (), ValueError),
         ("SELECT '%y'", (), TypeError),
         ("SELECT '%y'", (1,), ValueError),
         ("SELECT '\ud800'", (), DataError),
@@ -343,9 +363,11 @@ async def test_marks_that_do_not_match(
 ) -> None:
     async with connect(**connect_args, stmt_cache_size=size) as connection:
         cursor = await connection.cursor()
+        sent = await statements(cursor)
         for _ in range(2):
             with pytest.raises(error):
                 await cursor.execute(query, args)
+        assert await statements(cursor) == sent + 1
         assert await rows(cursor, "SELECT %s", ("a",)) == [("a",)]
 
 

@@ -8,12 +8,10 @@ import datetime
 import struct
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pymysql.constants import FIELD_TYPE
-from pymysql.err import Warning as MySQLWarning
 
 from aiomysql_core import (
     Connection,
@@ -692,16 +690,6 @@ async def test_floats(caching: Connection) -> None:
     ]
 
 
-async def test_warnings(caching: Connection) -> None:
-    for _ in range(2):
-        with pytest.warns(MySQLWarning, match="Truncated incorrect"):
-            await run(caching, "SELECT CAST(CONCAT(%s, 'x') AS SIGNED)", ("5",))
-    async with caching.cursor(SSCursor) as cursor:
-        with pytest.warns(MySQLWarning, match="Truncated incorrect"):
-            await cursor.execute("SELECT CAST(CONCAT(%s, 'x') AS SIGNED)", ("5",))
-            assert await cursor.fetchall() == [(5,)]
-
-
 async def test_executemany_with_the_cache(caching: Connection) -> None:
     await caching.query("CREATE TEMPORARY TABLE t (n INT PRIMARY KEY, v INT)")
     before = await status(caching)
@@ -758,20 +746,6 @@ async def test_out_parameters(caching: Connection, procedure: str) -> None:
         await cursor.callproc(procedure, (3, 0))
         assert await cursor.fetchall() == ((3,),)
     assert await run(caching, f"SELECT @_{procedure}_1") == [(6,)]
-
-
-async def test_local_files(connect_args: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "data"
-    path.write_text("1\ta\n2\tb\n")
-    async with connect(**connect_args, stmt_cache_size=9, local_infile=True) as connection:
-        await connection.query("CREATE TEMPORARY TABLE loaded (n INT, s TEXT, x INT)")
-        query = "LOAD DATA LOCAL INFILE %s INTO TABLE loaded (n, s) SET x = %s"
-        for number in range(2):
-            assert await run(connection, query, (str(path), number)) == 2
-        written = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE loaded (n, s) SET x = %s"
-        for number in range(2):
-            assert await run(connection, written, (number,)) == 2
-        assert await run(connection, "SELECT COUNT(*) FROM loaded WHERE x = %s", (1,)) == [(4,)]
 
 
 async def test_closing_while_a_file_is_sent(connect_args: dict[str, Any]) -> None:

@@ -84,6 +84,24 @@ def test_what_the_callback_gets(implementation: str) -> None:
     asyncio.run(main())
 
 
+def test_only_progress_wakes(new: NewWaiter) -> None:
+    """Each time anew: what was made before the last `arm` or waking counts no more."""
+
+    async def main() -> None:
+        waiter = new(asyncio.get_running_loop())
+        for at_once in (True, False):
+            waiter.mark_progress()
+            waiter.arm(None)
+            waiter.wake_if_progressed(at_once)
+            assert waiter.armed
+            waiter.mark_progress()
+            assert waiter.armed
+            waiter.wake_if_progressed(at_once)
+            assert not waiter.armed
+
+    asyncio.run(main())
+
+
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
     if name == "asyncio":
         return asyncio.new_event_loop()

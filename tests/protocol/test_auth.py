@@ -230,6 +230,13 @@ def test_sha256_password() -> None:
     assert Play(replace(OPTIONS, password=b"")).switch("sha256_password") == b"\0"
 
 
+def test_sha256_password_has_no_further_step() -> None:
+    play = Play(plugin="sha256_password")
+    assert play.say(b"\x01" + RSA_PEM)
+    assert play.say(b"\x01again") == b""
+    assert "does not expect another packet" in str(play.error)
+
+
 TLS_SERVER = scripted.CAPABILITIES | CLIENT.SSL
 
 

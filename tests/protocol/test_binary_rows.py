@@ -159,6 +159,18 @@ def test_all_columns_at_once(make_binary: MakeBinaryDecoder) -> None:
         assert repr(rows) == repr([tuple(expected)])
 
 
+@pytest.mark.parametrize("count", range(1, 27))
+def test_nulls_among_any_number_of_columns(make_binary: MakeBinaryDecoder, count: int) -> None:
+    """The bitmap has as many bytes as the number needs."""
+    plans = INT * count
+    decoder = make_binary(plans)
+    for null in (None, 0, count - 1):
+        values = [None if place == null else place for place in range(count)]
+        cells = [None if value is None else struct.pack("<I", value) for value in values]
+        rows, _ = decode_all(decoder, frames(binary_payload(plans, cells)))
+        assert rows == [tuple(values)]
+
+
 ONE = [column(T.VAR_STRING, KIND.TEXT)]
 INT = [column(T.LONG, KIND.INT)]
 

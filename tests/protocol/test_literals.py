@@ -1,26 +1,30 @@
-"""Python values as SQL literals, and character sets."""
+"""Python values as SQL literals: one, those of a statement at once, rows at once."""
 
 from __future__ import annotations
 
 import array
-import codecs
 import datetime
+import decimal
 import enum
 import fractions
 import numbers
 import time
 import uuid
+import weakref
 from collections import UserDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pymysql import converters
 from pymysql.err import DataError, ProgrammingError
 
+from aiomysql_protocol.implementation import IMPLEMENTATION
 from aiomysql_protocol.values.literals import Literals, encode_statement, escape_string
-from aiomysql_protocol.wire.charsets import BINARY_COLLATION, find_charset
+from tests.protocol.row_bytes import part
 
 
 class Text(str):
@@ -295,74 +299,275 @@ def test_encode_statement() -> None:
     assert isinstance(caught.value.__cause__, UnicodeEncodeError)
 
 
-def test_charsets() -> None:
-    assert find_charset("utf8mb4") == ("utf8mb4", 45, "utf8", "utf8mb4")
-    assert find_charset("UTF8") == ("UTF8", 45, "utf8", "utf8mb4")
-    assert find_charset("utf8mb3") == ("utf8mb3", 33, "utf8", "utf8mb3")
-    assert find_charset("Big5") == ("Big5", 1, "big5", "big5")
-    assert find_charset("binary") == ("binary", BINARY_COLLATION, "utf8", "binary")
-    assert find_charset("euckr").encoding == "cp949"
+# -- those of a statement at once: `literals` in C writes what `Literals.literal` writes ----------
+
+
+WriteAll = Callable[[Sequence[object], bool, Callable[[Any], str]], tuple[str, ...]]
+
+#: Characters that are escaped, and one of each width in memory.
+SPECIAL = "\0\n\r\x1a\"'\\%_aé\xff\u0100\u20ac\ud800\udfff\U0001f600\U0010ffff"
+
+
+def c_literals() -> WriteAll:
+    # The Python implementation asks `Literals.literal` for each, so there is nothing to compare.
+    found: WriteAll = part("c", pytest, "literals")
+    return found
+
+
+TEXTS = st.text(st.characters(codec=None), max_size=60) | st.text(SPECIAL, max_size=300)
+MIXED = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(1 << 65), 1 << 65)
+    | TEXTS
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.binary(max_size=20)
+    | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.datetimes()
+    | st.timedeltas()
+    | st.sampled_from([Text("a'b"), Number(5), Answer.YES, Word.ITS])
+    | st.lists(TEXTS | st.integers(), max_size=3)
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None)
+@given(values=st.lists(MIXED, max_size=5), no_backslash_escapes=st.booleans())
+def test_all_at_once_in_both_alike(values: list[object], no_backslash_escapes: bool) -> None:
+    writer = Literals()
+    writer.no_backslash_escapes = no_backslash_escapes
+    try:
+        expected = tuple(writer.literal(value) for value in values)
+    except DataError:  # an integer of too many digits
+        with pytest.raises(DataError):
+            c_literals()(values, no_backslash_escapes, writer.literal)
+        return
+    assert c_literals()(values, no_backslash_escapes, writer.literal) == expected
+    assert c_literals()(tuple(values), no_backslash_escapes, writer.literal) == expected
+
+
+@pytest.mark.parametrize("no_backslash_escapes", [False, True])
+def test_every_character_by_itself_and_in_long_strings(no_backslash_escapes: bool) -> None:
+    writer = Literals()
+    writer.no_backslash_escapes = no_backslash_escapes
+    texts = [chr(code) for code in range(0x180)] + list(SPECIAL)
+    texts += [character * 1000 for character in SPECIAL]
+    texts += [f"{'x' * 500}{a}{'ü' * 500}{b}" for a in SPECIAL for b in SPECIAL]
+    texts += ["", SPECIAL, SPECIAL * 50]
+    expected = tuple(map(writer.literal, texts))
+    assert c_literals()(texts, no_backslash_escapes, writer.literal) == expected
+
+
+def test_integers_at_the_limits() -> None:
+    writer = Literals()
+    limits = [n for bits in (31, 32, 63, 64, 65) for n in ((1 << bits) - 1, 1 << bits)]
+    values = [0, 1, -1, *limits, *[-n for n in limits], *[-n - 1 for n in limits]]
+    assert c_literals()(values, False, writer.literal) == tuple(map(str, values))
+    with pytest.raises(DataError, match="81 digits"):
+        c_literals()([10**90], False, writer.literal)
+
+
+def test_all_other_types_are_left_to_the_function() -> None:
+    asked: list[object] = []
+
+    def other(value: object) -> str:
+        asked.append(value)
+        return "x"
+
+    others: list[object] = [True, 1.5, Text("a"), Number(1), b"", Decimal(1), [], (), {}, object()]
+    others += [Answer.YES, Word.ITS, datetime.date(2024, 1, 1), 1 << 63]
+    mixed = [None, "a", *others, 5]
+    assert c_literals()(mixed, False, other) == ("NULL", "'a'", *["x"] * len(others), "5")
+    assert list(map(id, asked)) == list(map(id, others))
+
+
+def test_an_error_of_the_function_surfaces() -> None:
+    def other(value: object) -> str:
+        raise ZeroDivisionError(value)
+
+    with pytest.raises(ZeroDivisionError, match=r"2\.5"):
+        c_literals()(["a", 2.5, "b"], False, other)
+
+
+def test_a_list_that_changes_meanwhile() -> None:
+    class Clearing:
+        pass
+
+    values: list[object] = [Clearing(), "a" * 100, Clearing(), 5]
+    seen = weakref.ref(values[2])
+
+    def other(value: object) -> str:
+        values.clear()
+        return "x"
+
+    assert c_literals()(values, False, other) == ("x", f"'{'a' * 100}'", "x", "5")
+    assert (values, seen()) == ([], None)
+
+
+def test_bad_arguments_of_the_function_in_c() -> None:
+    write: Any = c_literals()
+    wrong: tuple[Any, ...]
+    for wrong in ((), ([], False), ("text", False, str), ({}, False, str), ([], False, str, 1)):
+        with pytest.raises(TypeError):
+            write(*wrong)
+    with pytest.raises(TypeError):
+        write([1.5], False, None)
+
+
+@pytest.mark.slow
+def test_it_is_what_arguments_uses() -> None:
+    """With both implementations, and also where the user has encoders of their own."""
+    writer = Literals({float: lambda value, mapping: "FLOAT"})
+    assert writer.arguments(["a'", 5, None, 2.5]) == (r"'a\''", "5", "NULL", "FLOAT")
+    writer = Literals({str: lambda value, mapping: "STR"})
+    assert writer.arguments(["a'", 5]) == ("STR", "5")
+    writer = Literals()
+    writer.no_backslash_escapes = True
+    assert writer.arguments(("a'\\", True)) == (r"'a''\'", "1")
+
+
+# -- rows at once: the same as one literal after the other ----------------------------------------
+
+
+IN_C = IMPLEMENTATION == "c"
+ROOM = 1 << 30
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+ROW_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**81) + 1, 10**81 - 1),
+    FINITE,
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.text("\0\n\r\x1a\"'\\%ü漢\U0001f30a"),
+    st.binary(),
+    st.datetimes(),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.tuples(FINITE),
+)
+
+
+class Pair(NamedTuple):
+    """A tuple by another name."""
+
+    a: object
+    b: object
+
+
+def expected(literals: Literals, rows: Sequence[Sequence[object]]) -> bytes:
+    return b",".join(
+        f"({', '.join(literals.literal(value) for value in row)} )".encode() for row in rows
+    )
+
+
+def pieces(count: int) -> tuple[bytes, ...]:
+    return (b"(", *[b", "] * (count - 1), b" )")
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(ROW_VALUES, min_size=n, max_size=n))),
+    st.booleans(),
+    st.integers(0, 300),
+)
+def test_any_rows(rows: list[list[object]], no_backslash_escapes: bool, room: int) -> None:
+    literals = Literals()
+    literals.no_backslash_escapes = no_backslash_escapes
+    marks = pieces(len(rows[0]) if rows else 1)
+    written, end = literals.rows(marks, rows, 0, ROOM)
+    assert written == expected(literals, rows[:end])
+    assert end == len(rows) * IN_C
+    written, end = literals.rows(marks, tuple(map(tuple, rows)), 0, room)
+    assert written == expected(literals, rows[:end])
+    assert len(written) <= room
+    if IN_C and end < len(rows):
+        assert len(expected(literals, rows[: end + 1])) > room
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    "value",
     [
-        ("utf16", "'utf16'.*can't be used by clients"),
-        ("UCS2", "'UCS2'.*can't be used by clients"),
-        ("armscii8", "'armscii8'.*has no codec"),
-        ("eucjpms", "'eucjpms'.*has no codec"),
-        ("utf-8", "unknown character set 'utf-8'"),
-        ("utf8mb4; DROP TABLE t", "unknown character set"),
-        ("", "unknown character set ''"),
+        *(2**63 - 1, 2**63, -(2**63), -(2**63) - 1, -1, 10**81 - 1, True, Answer.YES),
+        *(-0.0, 5e-324, 1e16, 1e22, 1.7976931348623157e308, 0.1),
+        *map(Decimal, ("-0.00", "1E+3", "1E-7", "0E-10", "0.000001", "9" * 72, "9" * 73, "1E+81")),
+        Decimal("0." + "0" * 71 + "1"),
+        datetime.datetime(1, 1, 1, tzinfo=datetime.UTC),
+        datetime.datetime(9999, 12, 31, 23, 59, 59, 999999),
+        datetime.date(1, 1, 1),
+        bytearray(b"\0\xff"),
+        "x" * 100_000,
+        "'" * 100_000,
     ],
+    ids=lambda value: repr(value)[:30],
 )
-def test_charsets_that_cannot_be_used(name: str, words: str) -> None:
-    with pytest.raises(ProgrammingError, match=words):
-        find_charset(name)
-
-
-# All that the servers have for clients, but those without a codec.
-CHARSETS = (
-    "ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932 euckr gb18030 gb2312 gbk"
-    " greek hebrew hp8 koi8r koi8u latin1 latin2 latin5 latin7 macce macroman sjis tis620 ujis"
-    " utf8mb3 utf8mb4"
-)
-
-
-@pytest.mark.parametrize("name", CHARSETS.split())
-def test_ascii_is_itself(name: str) -> None:
-    """Escaping rests upon it."""
-    charset = find_charset(name.upper())
-    assert (charset.name, charset.server_name) == (name.upper(), name)
-    assert 0 < charset.collation_id < 256
-    text = "".join(map(chr, range(128)))
-    assert text.encode(charset.encoding) == text.encode()
-    assert text.encode().decode(charset.encoding) == text
-
-
-def test_latin1_is_the_servers() -> None:
-    encoding = find_charset("latin1").encoding
-    every_byte = bytes(range(256))
-    text = every_byte.decode(encoding)
-    assert text.encode(encoding) == every_byte
-    assert [text[code] for code in (0x80, 0x81, 0x8D, 0x8F, 0x90, 0x9D, 0xFF)] == list(
-        "€\x81\x8d\x8f\x90\x9dÿ"
+def test_edges_in_rows(value: object) -> None:
+    literals = Literals()
+    rows = [Pair(value, [value])]
+    assert literals.rows(pieces(2), rows, 0, ROOM) == (
+        (expected(literals, rows), 1) if IN_C else (b"", 0)
     )
-    with pytest.raises(UnicodeEncodeError):
-        "\x80".encode(encoding)  # the byte is the euro sign's
-    assert "漢".encode(encoding, "replace") == b"?"
 
 
-@pytest.mark.parametrize("charset", ["sjis", "ujis", "cp932", "gbk", "big5", "euckr", "gb18030"])
-def test_only_ascii_characters_become_ascii_characters(charset: str) -> None:
-    """Else what is no quote and no backslash when it is escaped would be one for the server."""
-    encode = codecs.lookup(find_charset(charset).encoding).encode
-    for code in [*range(0x80, 0xD800), *range(0xE000, 0x10000)]:
-        try:
-            data, _ = encode(chr(code), "strict")
-        except UnicodeEncodeError:
-            continue
-        assert data[0] >= 0x80, hex(code)
-    if charset in ("sjis", "ujis"):
-        with pytest.raises(UnicodeEncodeError, match=rf"'aiomysql_{charset}'.*\\xa5.*position 2"):
-            encode("ab\xa5", "strict")
+def test_decimals_in_rows_know_no_context() -> None:
+    literals = Literals()
+    rows = [(Decimal("1E+3"), Decimal("1.25"))]
+    with decimal.localcontext() as context:
+        context.prec = 1
+        context.capitals = 0
+        written, end = literals.rows(pieces(2), rows, 0, ROOM)
+    assert (written, end) == ((b"(1000, 1.25 )", 1) if IN_C else (b"", 0))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [(1,), (1, 2, 3), [], 5, "ab", {"a": 1, "b": 2}, None, (1, "\ud800"), (1, ["\udfff"])],
+    ids=repr,
+)
+def test_rows_left_to_the_caller(row: object) -> None:
+    literals = Literals()
+    rows = [(1, "a"), row, (2, "b")]
+    assert literals.rows(pieces(2), rows, 0, ROOM) == ((b"(1, 'a' )", 1) if IN_C else (b"", 0))
+    assert literals.rows(pieces(2), rows, 1, ROOM) == (b"", 1)
+    assert literals.rows(pieces(2), rows, 2, ROOM)[1] == 2 + IN_C
+    assert literals.rows(pieces(2), rows, 3, ROOM) == (b"", 3)
+
+
+def test_rows_with_custom_encoders_are_the_callers() -> None:
+    literals = Literals({str: lambda value, mapping: "'*'"})
+    assert literals.rows(pieces(1), [("a",)], 0, ROOM) == (b"", 0)
+
+
+@pytest.mark.skipif(not IN_C, reason="the Python implementation leaves every row to the caller")
+def test_errors_in_rows() -> None:
+    literals = Literals()
+    for value, error in (
+        (float("nan"), ProgrammingError),
+        (Decimal("Infinity"), ProgrammingError),
+        (10**81, DataError),
+        ({"a": 1}, TypeError),
+    ):
+        with pytest.raises(error):
+            literals.rows(pieces(1), [("fine",), (value,)], 0, ROOM)
+    with pytest.raises(TypeError, match="pieces must be a tuple of bytes"):
+        literals.rows(("(",), [()], 0, ROOM)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="start must not be negative"):
+        literals.rows(pieces(1), [], -1, ROOM)
+
+
+@pytest.mark.slow
+def test_rows_that_change_meanwhile() -> None:
+    literals = Literals()
+    rows: list[Any] = []
+
+    class Sly:
+        def __str__(self) -> str:
+            rows[0].clear()
+            rows.clear()
+            return "sly"
+
+    rows += [[Sly(), 1], [2, 3]]
+    written, end = literals.rows(pieces(2), rows, 0, ROOM)
+    assert (written, end) == ((b"('sly', 1 )", 1) if IN_C else (b"", 0))

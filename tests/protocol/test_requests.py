@@ -261,7 +261,6 @@ def test_no_frame_of_python_is_entered(values: tuple[object, ...]) -> None:
 # What is long, or must wait
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", IMPLEMENTATIONS)
 def test_a_query_that_fills_a_frame(way: str) -> None:
     """The longest that goes in one, and the first that needs two."""

@@ -296,6 +296,22 @@ def test_packet_nobody_asked_for() -> None:
     assert isinstance(session.error, MalformedPacket)
 
 
+def test_after_an_error_a_transaction_may_be_open() -> None:
+    """An ERR packet has no status flags: only the next OK packet says that there is none."""
+    session = logged_in()
+    assert session.is_reusable
+    for packet, is_reusable in (
+        (scripted.error(1064, "no"), False),
+        (scripted.ok(), True),
+        (scripted.ok(status=1), False),
+        (scripted.ok(), True),
+    ):
+        session.start(Query(b"DO 1"))
+        assert session.data_to_send()
+        feed(session, scripted.frame(packet, 1))
+        assert (session.idle, session.is_reusable) == (True, is_reusable)
+
+
 @pytest.mark.parametrize("length", range(1, 60))
 def test_greeting_that_ends_early(length: int) -> None:
     session = new_session()

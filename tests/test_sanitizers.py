@@ -1,33 +1,46 @@
-"""All C modules under AddressSanitizer and UndefinedBehaviorSanitizer, with a real server."""
+"""The C modules under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+All are compiled with both, once, and their tests run with them in interpreters of their own, which
+end at the first finding: those of the protocol without a server, the others with one.  Which server
+is at the other end says little to them, so in a run on several each is with one of these.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
-import sysconfig
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import aiomysql_core
-import aiomysql_pool
-import aiomysql_protocol
-from tests.protocol.test_sanitizers import compile_library, compiler, run
+from tests.builds import ROOT, compile_library, compile_package, copy_packages, library_of
 from tests.servers import DSN_NAME, Server
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["compiler"]
-
 TESTS = Path(__file__).parent
-LAYERS = (aiomysql_core, aiomysql_pool, aiomysql_protocol)
-PACKAGES = [Path(module.__file__ or "").parent for module in LAYERS]
-TESTED_BY = [
-    *("test_hooks.py", "test_cursor_state.py", "test_awaiting.py"),
-    *("test_execute.py", "test_execute_values.py", "test_dealloc.py"),
-    *("test_waiter.py", "test_runner_state.py", "test_stream_state.py"),
-    "test_statement_encoder.py",
-    *("../pool/test_lease_queue.py", "../pool/test_dealloc.py"),
+PROTOCOL_TESTED_BY = [
+    *("test_row_values.py", "test_rows.py", "test_rows_random.py", "test_binary_rows.py"),
+    *("test_responses.py", "test_literals.py", "test_parameters.py"),
+    *("test_payloads.py", "test_requests.py", "test_dealloc.py"),
 ]
+#: In few runs, because an interpreter takes long to start under the sanitizers.
+TESTED_BY = {
+    "cursors": [
+        *("core/test_hooks.py", "core/test_cursor_state.py", "core/test_awaiting.py"),
+        *("core/test_execute_values.py", "core/test_dealloc.py"),
+    ],
+    "statements": ["core/test_execute.py", "core/test_statement_encoder.py"],
+    "parts": [
+        *("core/test_waiter.py", "core/test_runner_state.py", "core/test_stream_state.py"),
+        "core/test_tls_socket.py",
+        *("pool/test_lease_queue.py", "pool/test_dealloc.py"),
+    ],
+}
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+FLAGS = ["-g", "-O1", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Werror", *SANITIZERS]
 
 #: A small program's day: everything that moves through the modules, over a pool.
 CONVERSATION = """
@@ -149,25 +162,115 @@ print("fine")
 """
 
 
+# `bytes` is a Python object's memory: an object of 64 bytes and the zero after them.
+CANARY = """
+#include <limits.h>
+
+int harmless(const char *bytes) { return bytes[64]; }
+
+int overread(const char *bytes) { return bytes[65]; }
+
+int overflow(const char *bytes) { return INT_MAX - 54 + bytes[0]; }
+"""
+
+CALL_CANARY = """
+import ctypes, sys
+print(getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])(bytes(b"7" * int(sys.argv[3]))))
+"""
+
+
+def runtime_of(compiler: str) -> str:
+    """Where `compiler` has AddressSanitizer's runtime library; empty if it has none."""
+    response = subprocess.run(
+        [compiler, "-print-file-name=libasan.so"], text=True, capture_output=True, check=False
+    )
+    path = response.stdout.strip()
+    return path if os.path.isabs(path) and os.path.exists(path) else ""
+
+
+@pytest.fixture(scope="module")
+def compiler() -> str:
+    for name in (os.environ.get("CC", ""), "gcc", "cc"):
+        if name and shutil.which(name) and runtime_of(name):
+            return name
+    pytest.skip("no C compiler with the sanitizers' runtime library on this machine")
+
+
+def run(compiler: str, *arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python with the sanitizers' runtime loaded first."""
+    env = {
+        **os.environ,
+        "LD_PRELOAD": runtime_of(compiler),
+        # Python's own memory that lives until the end is no finding.
+        "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        # Every object in a block of its own, with guarded ends.
+        "PYTHONMALLOC": "malloc",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(path), *sys.path])),
+        "AIOMYSQL_IMPL": "c",
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=path,
+        env=env,
+        text=True,
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "report"),
+    [
+        ("overread", "AddressSanitizer: heap-buffer-overflow"),
+        ("overflow", "signed integer overflow"),
+    ],
+)
+def test_sanitizers_are_on(compiler: str, tmp_path: Path, function: str, report: str) -> None:
+    library = tmp_path / "canary.so"
+    (tmp_path / "canary.c").write_text(CANARY)
+    compile_library(compiler, tmp_path, library, tmp_path, FLAGS, SANITIZERS)
+    fine = run(compiler, "-c", CALL_CANARY, str(library), "harmless", "64", path=tmp_path)
+    assert (fine.returncode, fine.stdout) == (0, "0\n"), fine.stderr
+    found = run(compiler, "-c", CALL_CANARY, str(library), function, "64", path=tmp_path)
+    assert found.returncode != 0
+    assert report in found.stderr
+
+
 @pytest.fixture(scope="module")
 def instrumented(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages, whose C modules have the sanitizers in them."""
     folder = tmp_path_factory.mktemp("instrumented")
-    libraries = []
-    for source in PACKAGES:
-        package = folder / source.name
-        shutil.copytree(source, package, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
-        library = package / f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
-        compile_library(compiler, source / "c", library)
-        libraries.append(library)
-    check = (
-        "import aiomysql_core._speedups as core, aiomysql_pool._speedups as pool\n"
-        "import aiomysql_protocol._speedups as protocol\n"
-        "print(core.__file__, pool.__file__, protocol.__file__)"
-    )
-    loaded = run(compiler, "-c", check, path=folder)
-    assert loaded.stdout.split() == [str(library) for library in libraries], loaded.stderr
+    packages = copy_packages(folder)
+    for package in packages:
+        objects = folder / "objects" / package.name
+        compile_package(compiler, package, objects, FLAGS, SANITIZERS)
+    imports = "".join(f"import {package.name}._speedups\n" for package in packages)
+    files = ", ".join(f"{package.name}._speedups.__file__" for package in packages)
+    loaded = run(compiler, "-c", f"{imports}print({files})", path=folder)
+    expected = [str(library_of(package)) for package in packages]
+    assert loaded.stdout.split() == expected, loaded.stderr
     return folder
+
+
+def test_tests_of_the_protocol_under_sanitizers(
+    compiler: str, instrumented: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n    twins\n")
+    folder = TESTS / "protocol"
+    options = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(ROOT)]
+    options += ["--confcutdir", str(folder), "--import-mode=importlib", "-q", "-x"]
+    # Eager tasks are Python's affair, and of some versions only; servers are another fixture's.
+    # What is about size or depth takes long, and is nothing new in kind.
+    unneeded = "not python and not servers and not eager and not many_columns and not nest"
+    options += ["-p", "no:cacheprovider", "-k", unneeded, "-W", "error"]
+    tests = [str(folder / name) for name in PROTOCOL_TESTED_BY]
+    done = run(compiler, "-m", "pytest", *options, *tests, path=instrumented)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
 
 
 def data_source(server: Server) -> str:
@@ -186,14 +289,14 @@ def test_tests_of_the_modules_under_sanitizers(
 ) -> None:
     monkeypatch.setenv("AIOMYSQL_TEST_DSN", data_source(server))
     monkeypatch.setenv("SERVER", DSN_NAME)
-    root = TESTS.parent.parent
-    options = ["-c", str(root / "pyproject.toml"), "--rootdir", str(root), "-q", "-x"]
+    options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-q", "-x"]
     # Eager tasks are of some versions of Python only, parameters without a type of MariaDB.
     unneeded = "not uvloop and not python and not eager"
     if server.kind == "mysql":
         unneeded += " and not untyped_parameters"
     options += ["-p", "no:cacheprovider", "-k", unneeded]
-    done = run(compiler, "-m", "pytest", *options, str(TESTS / name), path=instrumented)
+    tests = [str(TESTS / path) for path in TESTED_BY[name]]
+    done = run(compiler, "-m", "pytest", *options, *tests, path=instrumented)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
@@ -202,6 +305,6 @@ def test_tests_of_the_modules_under_sanitizers(
 def test_conversation_under_sanitizers(
     compiler: str, instrumented: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(TESTS.parent.parent))
+    monkeypatch.syspath_prepend(str(ROOT))
     done = run(compiler, "-c", CONVERSATION, data_source(server), path=instrumented)
     assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr[-4000:]
