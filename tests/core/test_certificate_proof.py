@@ -505,3 +505,33 @@ async def test_other_certificate_after_sessions_of_the_server(
         await refused("another one is between", **arguments)
         proxy.context = None
         await is_resumed(**arguments)
+
+
+# -- once an authority has signed ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["VERIFY_CA", "VERIFY_IDENTITY"])
+async def test_no_proof_where_an_authority_had_signed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Who sits in between later gets nothing that could be passed on to another server."""
+    if server.name == DSN_NAME or server.kind != "mariadb" or server.version < (11, 4):
+        pytest.skip("only MariaDB 11.4 and later proves its certificate")
+    make_accounts(server)
+    files = certificates()
+    monkeypatch.setenv("SSL_CERT_FILE", str(files.ca))  # one of the system's authorities
+    signed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    signed.load_cert_chain(files.certificate("server"), files.key("server"))
+    async with TlsProxy(server.host, server.port, signed) as proxy:
+        # A context of its own, because others know the system's authorities already.
+        own = {"cipher": "DEFAULT:!aNULL"}
+        arguments = account(server, ssl_mode=mode, port=proxy.port, ssl=own)
+        connection = Connection(**arguments)
+        await connection._connect()
+        await connection.ensure_closed()
+        proxy.context, proxy.received = own_context(tmp_path), b""
+        before = proxy.connections
+        with pytest.raises(OperationalError, match="certificate verify failed"):
+            await connection._connect()
+        assert proxy.connections == before + 1
+        assert PLUGINS[0].encode() not in proxy.received

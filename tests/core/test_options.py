@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import shutil
 import socket
 import ssl
 import time
@@ -22,6 +24,8 @@ from aiomysql_core.options.option_files import read_option_file
 from aiomysql_core.options.options import OPTION_NAMES, Options, find_options
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_pool import create_pool
+from aiomysql_protocol.login.login import Login
+from aiomysql_protocol.session import Session
 from tests import scripted
 from tests.servers import Server
 
@@ -557,3 +561,83 @@ async def test_what_one_connection_changes_is_not_another_ones(
         assert await one(first, where) == ("information_schema", "latin1")
         async with connect(**arguments) as second:
             assert await one(second, where) == (connect_args["db"], "utf8mb4")
+
+
+# -- TLS options that contradict each other --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ssl": True, "ssl_mode": "DISABLED"},
+        {"ssl": ssl.create_default_context(), "ssl_mode": "disabled"},
+        {"ssl": {"ca": "x"}, "ssl_mode": "DISABLED"},
+        {"ssl_verify_identity": True, "ssl_mode": "DISABLED"},
+        {"ssl_verify_identity": True, "ssl_mode": "PREFERRED"},
+        {"ssl_verify_cert": True, "ssl_mode": "PREFERRED"},
+    ],
+    ids=lambda options: " ".join(options),
+)
+async def test_tls_that_is_asked_for_and_switched_off(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"option 'ssl.*'ssl_mode' with [A-Z]+ does without"):
+        await connect(**options)
+
+
+async def test_tls_that_an_option_file_switches_off(tmp_path: Path) -> None:
+    file = tmp_path / "my.cnf"
+    file.write_text("[client]\nssl-mode=DISABLED\n")
+    with pytest.raises(ValueError, match="'ssl_mode' with DISABLED"):
+        await connect(ssl=True, read_default_file=str(file))
+
+
+async def test_a_host_that_is_no_name_for_tls(server: Server) -> None:
+    """With a unix socket it is only a name that is verified."""
+    if server.unix_socket is None:
+        pytest.skip("needs a unix socket")
+    arguments = server.connect_args | {"unix_socket": server.unix_socket, "host": "a..b"}
+    with pytest.raises((OperationalError, ValueError), match="SSL connection error|'host'"):
+        await connect(**arguments, ssl=True)
+
+
+async def test_a_file_that_no_path_names(server: Server) -> None:
+    with pytest.raises(OperationalError, match="null") as caught:
+        await connect(**server.connect_args, ssl_ca="a\0b")
+    assert caught.value.args[0] == 2026
+
+
+async def test_another_file_of_the_same_time(server: Server, tmp_path: Path) -> None:
+    """It replaces the authority: copies keep the time of what they are copied from."""
+    if server.tls_ca is None:
+        pytest.skip("the server named in the environment came without its CA")
+    path = tmp_path / "ca.pem"
+    shutil.copyfile(server.tls_ca, path)
+    times = path.stat()
+    arguments = server.connect_args | {"ssl_ca": str(path), "ssl_mode": "VERIFY_CA"}
+    async with connect(**arguments) as connection:
+        assert await cipher(connection)
+    other = tmp_path / "other.pem"
+    assert server.tls_client_cert is not None
+    shutil.copyfile(server.tls_client_cert, other)
+    other.replace(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(OperationalError, match="certificate"):
+        await connect(**arguments)
+
+
+async def test_failed_handshakes_leave_no_cycle(server: Server) -> None:
+    """Not even for who switched the collector off."""
+
+    def alive() -> list[object]:
+        return [found for found in gc.get_objects() if type(found) in (Session, Login)]
+
+    gc.collect()
+    gc.disable()
+    before = alive()
+    try:
+        for _ in range(3):
+            with contextlib.suppress(OperationalError):
+                await connect(**(server.connect_args | {"ssl_mode": "VERIFY_CA", "password": "x"}))
+        await asyncio.sleep(0)
+        assert [found for found in alive() if not any(found is old for old in before)] == []
+    finally:
+        gc.enable()

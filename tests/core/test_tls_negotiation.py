@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -224,6 +225,41 @@ async def test_encrypted_socket_of_a_server() -> None:
             await connect(sock=sock)
 
 
+async def test_encrypted_socket_that_is_not_verified() -> None:
+    """Where the options want it verified, that is said before anything is sent."""
+    ours, theirs = socket.socketpair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    sock = context.wrap_socket(ours, do_handshake_on_connect=False)
+    with contextlib.closing(theirs), contextlib.closing(sock):
+        strict = ssl.create_default_context()
+        for options in ({"ssl": True}, {"ssl_mode": "VERIFY_CA"}, {"ssl": strict}):
+            with pytest.raises(ValueError, match="'sock'.*verify_mode"):
+                await connect(sock=sock, **options)
+        context.verify_mode = ssl.CERT_REQUIRED
+        with pytest.raises(ValueError, match="'sock'.*check_hostname"):
+            await connect(sock=sock, ssl_mode="VERIFY_IDENTITY")
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+
+
+async def test_socket_that_was_unwrapped(proxy: Stunnel) -> None:
+    """It is an `ssl.SSLSocket` that does not encrypt any more."""
+
+    def unwrapped() -> ssl.SSLSocket:
+        sock = encrypted(proxy, handshake=True)
+        with contextlib.suppress(OSError):
+            sock.unwrap()
+        return sock
+
+    sock = await asyncio.to_thread(unwrapped)
+    sock._sslobj = None  # type: ignore[attr-defined]  # if the proxy's notice has not come
+    with pytest.raises(OperationalError, match="unwrapped") as caught:
+        await connect(**proxy.options(sock=sock))
+    assert caught.value.args[0] == 2026
+
+
 # -- contexts that make objects of their own -------------------------------------------------------
 
 
@@ -258,3 +294,74 @@ async def test_own_class_of_ssl_objects(server: Server, proxy: Stunnel) -> None:
         with pytest.raises(OperationalError, match="not this one") as caught:
             await connect(**options, ssl=context)
         assert caught.value.args[0] == 2026
+
+
+async def not_by_us(context: ssl.SSLContext, server: Server) -> None:
+    """The context's own way of verifying, which refuses, is asked."""
+    with pytest.raises(OperationalError, match="not this one") as caught:
+        await connect(**server.connect_args, ssl=context)
+    assert caught.value.args[0] == 2026
+
+
+def refuse(*args: Any, **kwargs: Any) -> Any:
+    raise ssl.SSLCertVerificationError("not this one")
+
+
+async def test_contexts_that_somebody_has_a_hand_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plain(kind: type[ssl.SSLContext] = ssl.SSLContext) -> Any:
+        context = kind(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    context = plain()
+    context.wrap_bio = refuse
+    await not_by_us(context, server)
+
+    class Wrapping(ssl.SSLContext):
+        wrap_bio = functools.wraps(ssl.SSLContext.wrap_bio)(refuse)
+
+    await not_by_us(plain(Wrapping), server)
+    with monkeypatch.context() as patch:
+        patch.setattr(ssl.SSLObject, "do_handshake", refuse)
+        await not_by_us(plain(), server)
+
+    class Narrow(ssl.SSLContext):
+        def wrap_socket(self, sock: Any, server_hostname: Any = None) -> Any:  # type: ignore[override]
+            raise RuntimeError("nobody calls this")
+
+    context = plain()
+    context.wrap_socket = Narrow.wrap_socket
+    for other in (context, plain(Narrow)):
+        async with connect(**server.connect_args, ssl=other) as connection:
+            assert type(connection.runner.stream()) is TransportStream
+
+
+class Closing(socket.socket):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+
+async def test_the_callers_socket_stays_whole(server: Server) -> None:
+    sock = Closing(socket.AF_INET)
+    sock.connect((server.host, server.port))
+    arguments = server.connect_args | {"sock": sock, "ssl_mode": "REQUIRED"}
+    async with connect(**arguments) as connection:
+        assert type(connection.runner.stream()) is TlsStream
+        assert sock.getpeername()[1] == server.port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        assert await connection.query("SELECT 1") == 1
+    assert sock.closed
+    assert sock.fileno() == -1
+    sock = Closing(socket.AF_INET)
+    sock.connect((server.host, server.port))
+    strict = ssl.create_default_context()
+    with pytest.raises(OperationalError, match="certificate"):
+        await connect(**server.connect_args, sock=sock, ssl=strict)
+    assert sock.fileno() == -1

@@ -14,7 +14,7 @@ from pymysql.err import OperationalError
 
 from aiomysql_core.implementation import IMPLEMENTATION
 from aiomysql_core.transport import tls_stream
-from aiomysql_core.transport.stream_state import FIRST_BUFFER_SIZE
+from aiomysql_core.transport.stream_state import BUFFER_SIZE, FIRST_BUFFER_SIZE
 from aiomysql_core.transport.tls_stream import TlsStream
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.rows.metadata import ColumnCache
@@ -159,10 +159,12 @@ def test_nothing(stream: Any) -> None:
 
 @pytest.mark.parametrize("size", [4095, 4096, FIRST_BUFFER_SIZE - 5, FIRST_BUFFER_SIZE, 100_000])
 def test_what_the_loop_does_not_see(stream: Any, sock: Any, size: int) -> None:
-    """All that the socket has decrypted is read in the same callback."""
+    """All that the socket has decrypted is read, without another event."""
     query = started(stream)
     sock.reads = [frame(b"\xff\x01\x02#HY000" + b"e" * size, 1)]
     stream.readable()
+    for _ in range(3):
+        turn(stream.loop)
     assert query.done
     assert query.error.args == (0x201, "e" * size)
     assert sock.reads == []
@@ -177,6 +179,7 @@ def test_many_records(stream: Any, sock: Any) -> None:
     turns = 0
     while sock.reads:
         stream.readable()
+        turn(stream.loop)
         turns += 1
     assert turns <= 4
     assert query.done
@@ -215,6 +218,8 @@ def test_an_error_right_behind_a_long_piece(stream: Any, sock: Any, loop: Any) -
     query = started(stream)
     sock.reads = [frame(b"\xff" + b"\x01\x02#HY000" + b"e" * 5000, 1), ssl.SSLError(1, "bad mac")]
     stream.readable()
+    for _ in range(2):
+        turn(loop)
     assert query.done
     assert query.error.args[0] == 0x201
     assert "bad mac" in str(stream.lost)
@@ -244,6 +249,19 @@ def test_numbers_that_no_socket_gives(stream: Any, sock: Any, result: int) -> No
     with contextlib.suppress(ValueError):
         stream.readable()
     assert stream.closed
+
+
+def test_a_callback_is_short(stream: Any, sock: Any) -> None:
+    """However much there is to be read, and wherever it goes."""
+    query = started(stream)
+    sock.reads = [frame(b"\xff\x01\x02#HY000" + b"e" * 3_000_000, 1)]
+    callbacks, before = 0, 0
+    while not query.done:
+        stream.readable()
+        assert stream.bytes_received - before <= BUFFER_SIZE
+        before = stream.bytes_received
+        callbacks += 1
+    assert callbacks > 10
 
 
 def test_closed_while_it_reads(stream: Any, sock: Any) -> None:

@@ -171,6 +171,24 @@ def test_other_certificate() -> None:
     assert Play(PREFERRED, proof_required=False, certificate=None).end(message) is None
 
 
+#: What SHA-256 puts behind 72 bytes: a digest of these is a beginning of digests of more.
+PADDING = b"\x80" + bytes(47) + (72 * 8).to_bytes(8, "big")
+
+
+@pytest.mark.parametrize("nonce", [NONCE + bytes(32) + PADDING, NONCE + b"\x01"])
+def test_a_nonce_that_is_made_up(nonce: bytes) -> None:
+    """A digest of the server's could be extended to one of another certificate."""
+    password_hash, fingerprint = HASHES["mysql_native_password"], hashlib.sha256(CERTIFICATE)
+    digest = hashlib.sha256(password_hash + nonce + fingerprint.digest()).hexdigest()
+    message = b"\x41\x01" + digest.upper().encode()
+    play = Play(PREFERRED, proof_required=False, nonce=nonce, plugin="parsec")
+    play.switch("mysql_native_password")
+    unproven(play.end(message), "another one is between")
+    with pytest.raises(OperationalError, match="nonce") as caught:
+        Play(nonce=nonce, plugin="parsec")
+    unproven(caught.value, "can prove")
+
+
 def test_unknown_certificate() -> None:
     with pytest.raises(OperationalError, match="certificate is not known") as caught:
         Play(certificate=None)

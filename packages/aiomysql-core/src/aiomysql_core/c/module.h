@@ -38,7 +38,7 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
     X(__aexit__) X(_begin_later) X(_begin_slowly) X(_check_executed) X(_clear_result)              \
     X(_connection) X(_conv_rows) X(_enlarge_buffer) X(_fetch_more) X(_forget_result)               \
     X(_interrupted) X(_learn_columns) X(_look_after) X(_not_begun) X(_not_received) X(_not_sent)   \
-    X(_raise_for) X(_receive_more) X(_refuse) X(_start_silence_timer) X(_statement)                \
+    X(_raise_for) X(_read_soon) X(_receive_more) X(_refuse) X(_start_silence_timer) X(_statement)  \
     X(_take_result) X(_write) X(abort) X(arguments) X(as_text) X(cached) X(call_soon)              \
     X(check_free) X(close) X(connection_lost) X(decode) X(encoding) X(escape) X(fire) X(forget)    \
     X(literal) X(local_files) X(mark_progress) X(matters_to) X(mogrify) X(new_query)               \

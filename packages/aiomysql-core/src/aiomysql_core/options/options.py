@@ -259,6 +259,7 @@ class Options:
                 )
             if self.sock.server_side:
                 raise ValueError("option 'sock' must be the client's side of TLS")
+            self.tls.check_verified_by(self.sock.context)
         if self.on_cancel == "kill" and self.sock is not None:
             raise ValueError("option 'on_cancel' can't be 'kill' with 'sock': it needs an address")
         if not _LEAST_PACKET <= self.max_allowed_packet <= MAX_PAYLOAD:

@@ -54,9 +54,10 @@ class TlsOptions:
     direct: bool = False
     #: Whether TLS sessions are resumed; the context is the same.
     session_reuse: bool = field(default=True, compare=False)
-    #: Whether the password had to prove the server's certificate the last time; shared by copies.
-    _proofs: list[bool] = field(
-        default_factory=lambda: [False], init=False, repr=False, compare=False
+    #: Whether the password had to prove the server's certificate the last time, or an authority had
+    #: signed it; None: neither is known.  Shared by copies.
+    _proofs: list[bool | None] = field(
+        default_factory=lambda: [None], init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
@@ -97,6 +98,7 @@ class TlsOptions:
         if not isinstance(session_reuse, bool):
             kind = type(session_reuse).__name__
             raise TypeError(f"option 'ssl_session_reuse' must be of type bool, not {kind}")
+        _check_contradictions(given, mode, verify=bool(verify_cert or verify_identity))
         if disabled or given is False or mode == "DISABLED":
             return cls(mode="DISABLED", direct=direct)
         if isinstance(given, ssl.SSLContext):
@@ -140,25 +142,47 @@ class TlsOptions:
             return Tls[self.mode]
         return Tls.REQUIRED
 
+    def check_verified_by(self, context: ssl.SSLContext) -> None:
+        """Raise ValueError if these options verify what `context`, of a socket that is encrypted
+        already, does not.
+        """
+        own = self.context
+        verifies = self.mode in ("VERIFY_CA", "VERIFY_IDENTITY")
+        names = self.mode == "VERIFY_IDENTITY"
+        if own is not None:
+            verifies, names = own.verify_mode is ssl.CERT_REQUIRED, own.check_hostname
+        if (verifies and context.verify_mode is not ssl.CERT_REQUIRED) or (
+            names and not context.check_hostname
+        ):
+            raise ValueError(
+                "option 'sock' is encrypted already, and its SSLContext does not verify what the "
+                "TLS options want verified: set verify_mode and check_hostname of it"
+            )
+
     @property
     def proof_allowed(self) -> bool:
         """Whether the password may prove a certificate that no known authority has signed.
 
-        As with MariaDB's own clients: it is to be verified, and no authority was named for it.
+        As with MariaDB's own clients: it is to be verified, and no authority was named for it.  Not
+        if one had signed it before: who sits in between could have a user logged in elsewhere.
         """
         return (
             self.mode in ("VERIFY_CA", "VERIFY_IDENTITY")
             and self.context is None
             and not (self.ca or self.capath)
+            and self._proofs[0] is not False
         )
 
     @property
     def proof_expected(self) -> bool:
         """Whether the password has to prove the certificate, as far as is known of the server."""
-        return self._proofs[0]
+        return bool(self._proofs[0])
 
-    def expect_proof(self, expected: bool) -> None:
-        """Remember, for all that use these options, what `proof_expected` tells."""
+    def expect_proof(self, expected: bool | None) -> None:
+        """Remember how the certificate was verified, for all that use these options.
+
+        expected: by the password; False: by an authority; None: that is not known any more.
+        """
         self._proofs[0] = expected
 
     def without_verification(self) -> Self:
@@ -173,19 +197,26 @@ class TlsOptions:
         if self.context is not None:
             return self.context
         try:
-            changed = tuple(
-                os.stat(path).st_mtime_ns for name in _FILES if (path := getattr(self, name))
-            )
+            changed = tuple(_state(path) for name in _FILES if (path := getattr(self, name)))
             return _build(self, changed)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no path can be like this
             files = ", ".join(str(p) for name in _FILES if (p := getattr(self, name)))
             raise OperationalError(
                 CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {error} ({files})"
             ) from error
 
 
+#: What tells that a file is another one, or was written to.
+_State = tuple[int, int, int, int]
+
+
+def _state(path: str) -> _State:
+    found = os.stat(path)
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
 @lru_cache(maxsize=32)
-def _build(options: TlsOptions, changed: tuple[int, ...]) -> ssl.SSLContext:
+def _build(options: TlsOptions, changed: tuple[_State, ...]) -> ssl.SSLContext:
     verify = options.mode in ("VERIFY_CA", "VERIFY_IDENTITY")
     if verify:
         context = ssl.create_default_context(cafile=options.ca, capath=options.capath)
@@ -201,6 +232,22 @@ def _build(options: TlsOptions, changed: tuple[int, ...]) -> ssl.SSLContext:
     if options.cipher is not None:
         context.set_ciphers(options.cipher)
     return context
+
+
+def _check_contradictions(given: object, mode: str | None, *, verify: bool) -> None:
+    """Raise ValueError where one option asks for TLS and `ssl_mode`, perhaps from elsewhere, does
+    without: that must not go unnoticed.
+    """
+    wanted = ""
+    if verify and mode in ("DISABLED", "PREFERRED"):
+        wanted = "ssl_verify_cert' or 'ssl_verify_identity"
+    elif given and mode == "DISABLED":
+        wanted = "ssl"
+    if wanted:
+        raise ValueError(
+            f"option '{wanted}' asks for TLS, and option 'ssl_mode' with {mode} does without: "
+            "leave one of them out"
+        )
 
 
 def _mode_of_dict(given: Mapping[str, Any]) -> str:

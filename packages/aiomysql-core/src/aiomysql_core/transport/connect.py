@@ -61,12 +61,16 @@ async def open_stream(
     proof_required = options.tls.proof_expected
     login = Login(login_options, proof_required=proof_required)
     try:
-        return await _resume_or_open(options, login_options, login, new_session, loop, address)
+        opened = await _resume_or_open(options, login_options, login, new_session, loop, address)
     except OperationalError as error:
         if proof_required and login.is_unproven:
-            options.tls.expect_proof(False)  # the server may have got a certificate that is signed
+            options.tls.expect_proof(None)  # the server may have got a certificate that is signed
         elif not _is_provable(options, login_options, login, error):
             raise
+    else:
+        if not proof_required and options.tls.proof_allowed:
+            options.tls.expect_proof(False)
+        return opened
     login = Login(login_options, proof_required=not proof_required)
     opened = await _resume_or_open(options, login_options, login, new_session, loop, address)
     options.tls.expect_proof(login.proof_required)
@@ -132,6 +136,7 @@ async def _open_stream(
             resumption.logged_in(stream.extra_info("ssl_object"))
     except BaseException:
         stream.abort()
+        session.connection_lost()  # if `stream` has given its socket away, it does not say so
         raise
     return stream
 
@@ -148,8 +153,12 @@ async def _stream_on(
         if sock is options.sock:
             sock.setblocking(False)
         options.tcp.apply(sock)
-        if options.encrypted:
-            return await encrypted_stream(options, session, loop, sock, resumption)
+    except BaseException:
+        sock.close()
+        raise
+    if options.encrypted:
+        return await encrypted_stream(options, session, loop, sock, resumption)
+    try:
         return SocketStream(session, loop, sock)
     except NotImplementedError:  # the loop can't watch sockets
         return await TransportStream.open(session, loop, sock)

@@ -51,6 +51,7 @@ async def encrypted_stream(
     resumption: TlsResumption | None,
 ) -> Stream:
     """An encrypted stream on `sock`; raises what `encrypt` raises, and closes the socket then."""
+    given: socket.socket | None = None
     with _tls_errors(options):
         try:
             watches = _watches_sockets(loop, sock)
@@ -59,6 +60,10 @@ async def encrypted_stream(
                 name = _server_name(options, context)
                 if not watches or _makes_own_objects(context):
                     return await TransportStream.open(session, loop, sock, context, name)
+                if sock is options.sock:  # `wrap_socket` would take the caller's object apart
+                    given = sock
+                    sock = socket.fromfd(sock.fileno(), sock.family, sock.type, sock.proto)
+                    sock.setblocking(False)  # it does not know that the other one is so
                 offered = None if resumption is None else resumption.begin(context, name)
                 sock = context.wrap_socket(
                     sock, do_handshake_on_connect=False, server_hostname=name, session=offered
@@ -66,11 +71,13 @@ async def encrypted_stream(
             elif not watches:
                 raise NotSupportedError("option 'sock': this event loop can't use an ssl.SSLSocket")
             await handshake(loop, sock)
-            return TlsStream(session, loop, sock)
+            return TlsStream(session, loop, sock, given)
         except BaseException as error:
             if resumption is not None:
                 resumption.failed(error)
             sock.close()
+            if given is not None:
+                given.close()
             raise
 
 
@@ -84,12 +91,25 @@ def _watches_sockets(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bo
 
 
 def _makes_own_objects(context: ssl.SSLContext) -> bool:
-    """Whether asyncio gets objects of its own from it, which may verify in other ways."""
-    # By the module's name, because `ssl.SSLContext` may itself have been replaced.
+    """Whether somebody has a hand in what asyncio gets from it, perhaps to verify in other ways."""
+    kind, own = type(context), vars(context)
+    functions = (kind.wrap_bio, kind.wrap_socket, ssl.SSLObject.do_handshake)
     return (
-        getattr(type(context).wrap_bio, "__module__", None) != "ssl"
+        "wrap_bio" in own
+        or "wrap_socket" in own
         or context.sslobject_class is not ssl.SSLObject
+        or context.sslsocket_class is not ssl.SSLSocket
+        # Not by name, because `ssl` itself may have been patched.
+        or not all(_source(function) == _SOURCE for function in functions)
     )
+
+
+def _source(function: object) -> str | None:
+    """The file that a function comes from."""
+    return getattr(getattr(function, "__code__", None), "co_filename", None)
+
+
+_SOURCE = _source(ssl.get_default_verify_paths)
 
 
 @contextlib.contextmanager
@@ -99,7 +119,7 @@ def _tls_errors(options: Options) -> Iterator[None]:
         yield
     except TimeoutError:
         raise
-    except (OSError, ssl.CertificateError) as error:
+    except (OSError, ValueError) as error:  # ValueError: the host is no name for TLS
         advice = _advice(options, error) if isinstance(error, ssl.CertificateError) else ""
         raise OperationalError(
             CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {error}{advice}"
@@ -134,6 +154,7 @@ def verify_code(error: ssl.SSLCertVerificationError) -> int:
 def _server_name(options: Options, context: ssl.SSLContext) -> str | None:
     """The name that the certificate is held against, and that is sent (SNI) if it is a name."""
     if context.check_hostname:
+        options.host.encode("idna")  # or UnicodeError: `wrap_socket` would leave a socket open
         return options.host
     return None if options.unix_socket is not None else _sent_name(options.host)
 

@@ -167,27 +167,26 @@ class StreamState:
             # What is there to be read is for the other process.
             self.connection_lost(ConnectionError("the process was forked"))
             return
-        while True:
-            try:
-                count = self._receive()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self.connection_lost(error)
-                return
-            if not count:
-                self.connection_lost(None)
-                return
-            self.waking = True
-            try:
-                self.received(count)
-            finally:
-                self.waking = False
-                if self.next_waiter is not None:
-                    waiter, self.next_waiter = self.next_waiter, None
-                    waiter.fire(True)
-            if not self._look_again or self._reading_paused or self._sock is None:
-                return
+        try:
+            count = self._receive()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.connection_lost(error)
+            return
+        if not count:
+            self.connection_lost(None)
+            return
+        self.waking = True
+        try:
+            self.received(count)
+        finally:
+            self.waking = False
+            if self.next_waiter is not None:
+                waiter, self.next_waiter = self.next_waiter, None
+                waiter.fire(True)
+        if self._look_again and not self._reading_paused and self._sock is not None:
+            self._read_soon()
 
     def _receive(self) -> int:
         """Receive into the buffer; returns the number of bytes, 0 at the end of them.
@@ -236,6 +235,7 @@ class StreamState:
         def _write(self, data: bytes) -> None: ...
         def _not_sent(self, exchange: Exchange) -> None: ...
         def _enlarge_buffer(self) -> None: ...
+        def _read_soon(self) -> None: ...
         def _look_after(self, session: Session) -> None: ...
         def _start_silence_timer(self, seconds: float) -> None: ...
 

@@ -26,6 +26,9 @@ _MOST_SESSIONS, _MOST_KEYS = 8, 16
 #: a certificate that was revoked or has expired would else never be looked at again.
 _LONGEST_USE = 3600.0
 
+#: How often in a row a server may break off with a session, and not without.
+_MOST_FAILURES = 3
+
 #: The attribute of a context for its TlsSessions; None after its first connection.
 _ATTRIBUTE = "_aiomysql_tls_sessions"
 
@@ -62,6 +65,8 @@ class TlsSessions:
     def __init__(self) -> None:
         #: The newest last.  None: the server fails when a session is offered.
         self._kept: dict[Key, list[KeptSession] | None] = {}
+        #: How often the server has failed so in a row.
+        self._failures: dict[Key, int] = {}
 
     def take(self, key: Key) -> KeptSession | None:
         """The newest session that is still valid, to be offered now."""
@@ -96,8 +101,17 @@ class TlsSessions:
         self._kept.pop(key, None)
 
     def avoid(self, key: Key) -> None:
-        """Keep and offer no sessions of `key` from now on."""
-        self._kept[key] = None
+        """The server failed when a session was offered, and not without one.
+
+        From the third time in a row on no sessions of `key` are kept or offered.
+        """
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        if failures >= _MOST_FAILURES:
+            self._kept[key] = None
+
+    def resumed(self, key: Key) -> None:
+        """The server has resumed a session of `key`."""
+        self._failures.pop(key, None)
 
 
 class TlsResumption:
@@ -156,6 +170,7 @@ class TlsResumption:
         if self._offered is not None:
             if connection.session_reused:
                 verified_at = self._offered.verified_at
+                sessions.resumed(self._key)
             else:
                 sessions.forget(self._key)
         is_single_use = connection.version() == "TLSv1.3"

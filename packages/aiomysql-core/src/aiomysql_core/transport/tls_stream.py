@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from typing import Any
 
@@ -21,8 +22,8 @@ from aiomysql_protocol.session import Session
 #: Bytes of a read after which another is tried: records of a long response are nearly full.
 _MORE_IS_LIKELY = 1 << 12
 
-#: The most bytes that are encrypted at one go.
-_MOST_WRITTEN = 1 << 18
+#: The most bytes that are encrypted, and decrypted, at one go: others wait for the event loop.
+_MOST_WRITTEN = _MOST_READ = 1 << 18
 
 
 async def handshake(loop: asyncio.AbstractEventLoop, sock: ssl.SSLSocket) -> None:
@@ -38,6 +39,8 @@ async def handshake(loop: asyncio.AbstractEventLoop, sock: ssl.SSLSocket) -> Non
             watch, unwatch = loop.add_reader, loop.remove_reader
         except ssl.SSLWantWriteError:
             watch, unwatch = loop.add_writer, loop.remove_writer
+        except AttributeError:
+            raise ssl.SSLError("TLS has ended on this socket: it was unwrapped") from None
         descriptor = sock.fileno()
         possible = loop.create_future()
         watch(descriptor, _set, possible)
@@ -70,21 +73,27 @@ class TlsStream(SocketStream):
     _sock: ssl.SSLSocket | None
 
     def __init__(
-        self, session: Session, loop: asyncio.AbstractEventLoop, sock: ssl.SSLSocket
+        self,
+        session: Session,
+        loop: asyncio.AbstractEventLoop,
+        sock: ssl.SSLSocket,
+        given: socket.socket | None = None,
     ) -> None:
         """Raises NotImplementedError when the loop can't watch sockets.
 
-        sock: not blocking; the stream's own from now on.
+        sock: not blocking; the stream's own from now on.  given: another socket of the same
+        connection, which is closed with it.
         """
         super().__init__(session, loop, sock)
         self._encrypted = True
+        self._given = given
         # Why nothing more can be read, while bytes that came before are read.
         self._failure: OSError | ValueError | None = None
         self._write_waits_for_read = self._read_waits_for_write = False
         # What its user has not read of a record makes no descriptor readable.
         self._look_again = sock.pending() > 0
         if self._look_again:
-            loop.call_soon(self.readable)
+            self._read_soon()
 
     def extra_info(self, name: str) -> Any:
         sock = self._sock
@@ -119,6 +128,8 @@ class TlsStream(SocketStream):
             self._read_waits_for_write = False
             with contextlib.suppress(RuntimeError):
                 self.loop.remove_writer(self._descriptor)
+        if self._given is not None:
+            self._given.close()
         return super()._shut()
 
     def _say_goodbye(self, sock: ssl.SSLSocket) -> None:
@@ -193,7 +204,7 @@ class TlsStream(SocketStream):
         if self._failure is not None:
             failure, self._failure = self._failure, None
             return self._not_received(failure)
-        sock, room = self._sock, self._free_space()[count:]
+        sock, room = self._sock, self._free_space()[count:_MOST_READ]
         assert sock is not None
         try:
             while room:
@@ -228,4 +239,7 @@ class TlsStream(SocketStream):
     def _resume_reading(self) -> None:
         super()._resume_reading()
         if self._look_again and self._sock is not None:
-            self.loop.call_soon(self.readable)
+            self._read_soon()
+
+    def _read_soon(self) -> None:
+        self.loop.call_soon(self.readable)

@@ -15,6 +15,7 @@ from hmac import compare_digest
 from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 
+from aiomysql_protocol.login.auth.base import SCRAMBLE_LENGTH
 from aiomysql_protocol.login.handshake import Greeting
 
 __all__ = ["sends_proof"]
@@ -62,9 +63,12 @@ def is_proven(message: bytes, password_hash: bytes, nonce: bytes, certificate: b
     """Whether the message of an OK packet proves `certificate`.
 
     password_hash: what the server keeps of the password; empty: it is not known, nothing is proven.
+    A nonce of another length proves nothing either: a longer one could hold the server's own digest
+    of a shorter one, which anybody can go on with (SHA-256 allows length extension).
     """
     proof = make_proof(password_hash, nonce, certificate)
-    return bool(password_hash) and compare_digest(message, proof)
+    is_sound = bool(password_hash) and len(nonce) == SCRAMBLE_LENGTH
+    return is_sound and compare_digest(message, proof)
 
 
 def unproven(reason: str, *further_advice: str) -> OperationalError:

@@ -21,6 +21,7 @@ from pymysql.err import MySQLError, NotSupportedError, OperationalError
 
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext, AuthMethod, Dialog
+from aiomysql_protocol.login.auth.base import SCRAMBLE_LENGTH
 from aiomysql_protocol.login.auth.native import NativePassword
 from aiomysql_protocol.login.auth.rsa import rsa_available
 from aiomysql_protocol.login.certificate_proof import is_proof, is_proven, sends_proof, unproven
@@ -243,6 +244,8 @@ class Login(Exchange):
         if self.proof_required:
             if certificate is None:
                 raise self._unproven("the server's certificate is not known")
+            if len(self.session.greeting.nonce) != SCRAMBLE_LENGTH:
+                raise self._unproven("the server's nonce is not one that can prove a certificate")
             self._certificate = certificate
         elif self._options.tls is Tls.PREFERRED and sends_proof(self.session.greeting):
             self._certificate = certificate

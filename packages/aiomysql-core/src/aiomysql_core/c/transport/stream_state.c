@@ -619,9 +619,10 @@ StreamState_readable(StreamState *self, PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_ConnectionError, "the process was forked");
         return end_connection(self, state) < 0 ? NULL : Py_NewRef(Py_None);
     }
-    do {
-        received = receive_once(self, state);
-    } while (received > 0 && self->_look_again && !self->_reading_paused && !is_none(self->_sock));
+    received = receive_once(self, state);
+    if (received > 0 && self->_look_again && !self->_reading_paused && !is_none(self->_sock)) {
+        received = call_method((PyObject *)self, state->names._read_soon);
+    }
     return received < 0 ? NULL : Py_NewRef(Py_None);
 }
 
