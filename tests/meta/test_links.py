@@ -59,7 +59,7 @@ def row(page: str, start: str, after: str = "# ") -> list[str]:
 def test_figures_of_the_benchmarks() -> None:
     cells = row("benchmarks.md", "4,000 point queries, 20 tasks, pool of 10, text", "### CPU time")
     asyncmy, _, classic, connector = (f"{float(cell.split()[0]):.1f}" for cell in cells[1:5])
-    assert f"| 1 (1) | {classic} | {asyncmy} (0.7 to 0.8) | {connector} |" in README
+    assert f"| 1 (1) | {classic} | {asyncmy} (1.0 to 1.1) | {connector} |" in README
     assert f"takes [{classic} times less" in README
     assert f"and {asyncmy} times less than with asyncmy" in README
     streamed = row("benchmarks.md", "50,000 mixed rows, streamed", "### Peak of memory")
