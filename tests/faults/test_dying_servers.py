@@ -209,6 +209,7 @@ def take_places(server: Server, account: dict[str, Any], taken: contextlib.ExitS
 async def test_out_of_connections_under_load(instance: Instance, account: dict[str, Any]) -> None:
     """The pool serves with the connections it still has, and opens more when it can."""
     async with under_load(instance, **account) as load:
+        await load.until(1)  # there is a session to be ended
         with contextlib.ExitStack() as taken:
             take_places(instance.server, account, taken)
             async with asyncio.timeout(DEADLINE):
