@@ -842,6 +842,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         return self._options.connect_timeout
 
     @property
+    def max_allowed_packet(self) -> int:
+        """Bytes of the longest packet that is taken from the server."""
+        return self._options.max_allowed_packet
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the connection."""
         return self._loop

@@ -67,6 +67,8 @@ class CommandRunner(RunnerState):
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._close_reason: str | None = None
+        #: Bytes of the longest request that the server takes; None: it was not asked.
+        self.max_request: int | None = None
         # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
 
@@ -194,6 +196,7 @@ class CommandRunner(RunnerState):
         self._stream = stream
         self.session = stream.session
         self._close_reason = None
+        self.max_request = None
         self.no_backslash_escapes = False
         self.record_session()
 
