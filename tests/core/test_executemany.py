@@ -240,7 +240,9 @@ async def test_requests_are_as_long_as_the_server_takes(
         connection.runner.max_request = None
         assert await cursor.executemany(query, rows) == 0
         assert len([request for request in begun if len(request.request) > 9_000]) == 1
-        assert (connection.runner.max_request or 0) > 1 << 19
+        limit: int | None = connection.runner.max_request
+        assert limit is not None
+        assert limit > 1 << 19
         cursor.max_stmt_length = 1
         begun.clear()
         assert await cursor.executemany(query, rows) == 0

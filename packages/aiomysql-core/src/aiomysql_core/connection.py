@@ -34,6 +34,7 @@ from aiomysql_core.options.option_files import read_option_file
 from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
+from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache
@@ -505,6 +506,19 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
         return (await self.runner.execute(exchange)).affected_rows
+
+    def pipeline(self, *, transaction: bool = False) -> Pipeline:
+        """Statements that are sent without waiting for the responses to those before.
+
+        `async with connection.pipeline() as pipeline:`, in which `pipeline.execute(sql, args)`
+        queues a statement and returns what can be awaited for a cursor with its result.  At the end
+        of the block all are answered.
+
+        A statement that fails stops none of those behind it: they were sent already.  Its error is
+        raised where it is awaited, or at the end of the block.  transaction: they are all of one
+        transaction, which is rolled back when one of them, or the block, has failed.
+        """
+        return Pipeline(self, transaction)
 
     async def next_result(self) -> int:
         """Read the next result of the last statement; returns `affected_rows`."""

@@ -303,8 +303,10 @@ class Cursor(CursorState, ErrorClasses):
         """Go on to the next result; None when there is none."""
         connection = self._get_db()
         result = self._result
-        if result is None or result is not connection.runner.result:
+        if result is None:
             return None
+        if result is not connection.runner.result:
+            return self._next_of_pipeline(connection, result)
         if result.streamed:
             self._rows = None  # they are dropped with those that are to come
         if not await connection.runner.finish_result(result):
@@ -314,6 +316,15 @@ class Cursor(CursorState, ErrorClasses):
         found: Any = connection.runner.result
         if self.accept(connection, found):
             await self._show_warnings_of_result(connection)
+        return True
+
+    def _next_of_pipeline(self, connection: Connection, result: Result) -> bool | None:
+        """Go on to the next result of a statement of a pipeline, which has come with the others."""
+        exchange = result.exchange
+        if not exchange.done or not exchange.results:
+            return None
+        self._clear_result()
+        self.accept(connection, exchange.results.pop(0))
         return True
 
     @property

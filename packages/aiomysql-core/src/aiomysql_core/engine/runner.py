@@ -62,6 +62,8 @@ class CommandRunner(RunnerState):
         """
         super().__init__()
         self._kill_client = kill_client
+        # Whether a pipeline has the runner.
+        self._is_pipeline = False
         # Whose response is read only to be dropped.
         self._unwanted: Exchange | None = None
         self._read_timeout = read_timeout
@@ -162,6 +164,10 @@ class CommandRunner(RunnerState):
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for a response."""
+        if self._is_pipeline:
+            raise err.InterfaceError(
+                0, "a pipeline is open on this connection: use its `execute`, or leave it first"
+            )
         if self._busy:
             raise err.InterfaceError(
                 0, "another task is waiting for a response on this connection: use one per task"
@@ -368,6 +374,68 @@ class CommandRunner(RunnerState):
         if file_error is not None:
             self.take(exchange)
             raise file_error
+
+    # -- several exchanges at once ---------------------------------------------------------------
+
+    def begin_pipeline(self) -> None:
+        """Keep the runner for exchanges that are queued, until `end_pipeline`.
+
+        Raises InterfaceError when another task uses it.
+        """
+        while not self.claim():
+            self.check_free()
+        self._is_pipeline = True
+        self.result = None
+
+    def end_pipeline(self) -> None:
+        """No more exchanges are queued; all have been answered, or it was interrupted."""
+        self._is_pipeline = False
+        self.release()
+
+    def queue(self, exchange: Query) -> None:
+        """Have `exchange` follow those that are outstanding: its request goes out by `flush`.
+
+        Raises as `begin`, and OperationalError when the request is too long.
+        """
+        self.record_statement(exchange)
+        stream = self._stream
+        if (
+            stream is None
+            or stream.closed
+            or stream.loop is not running_loop()
+            or stream.from_parent_process
+        ):
+            self._refuse()
+        stream.session.start(exchange)
+
+    def flush(self) -> bool:
+        """Send what is queued; returns whether more may be sent now."""
+        stream = self.stream()
+        stream.flush()
+        return not stream.writing_paused
+
+    async def drain(self) -> None:
+        """Wait until more may be sent.  Raises QueryTimeout (option `write_timeout`)."""
+        await self._drain(self.stream())
+
+    async def read_whole(self, exchange: Query) -> Result:
+        """Read the whole response to `exchange`, the oldest that was queued; returns its first
+        result, and keeps further ones in the exchange.  Raises the error of any of them.
+        """
+        results: list[Result] = []
+        while not exchange.done:
+            await self._wait(exchange)
+            results += exchange.results  # many that nobody takes would stop the reading
+            exchange.results.clear()
+        results += exchange.results
+        self._pending_error(exchange).raise_once()
+        for result in results:
+            result.exchange = exchange
+            self._pending_error(result).raise_once()
+        exchange.results[:] = results[1:]
+        if results[0].metadata is None:
+            self.affected_rows = results[0].ok.affected_rows
+        return results[0]
 
     async def next_result(self) -> Result:
         """Read the next result of the last statement; ProgrammingError when there is none."""
