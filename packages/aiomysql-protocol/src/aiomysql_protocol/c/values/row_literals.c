@@ -59,7 +59,7 @@ append_string(Text *text, PyObject *value, int no_backslash_escapes)
     return WRITTEN;
 }
 
-static int
+int
 append_long(Text *text, PyObject *value)
 {
     char digits[24], *at = digits + sizeof(digits);
@@ -84,8 +84,8 @@ append_long(Text *text, PyObject *value)
     return append(text, at, digits + sizeof(digits) - at);
 }
 
-static int
-append_float(Text *text, double number)
+int
+append_float(Text *text, double number, int exponent)
 {
     char *repr;
     int done;
@@ -98,14 +98,14 @@ append_float(Text *text, double number)
         return FAILED;
     }
     done = append(text, repr, (Py_ssize_t)strlen(repr));
-    if (done == WRITTEN && strchr(repr, 'e') == NULL) {
+    if (done == WRITTEN && exponent && strchr(repr, 'e') == NULL) {
         done = append(text, "e0", 2);
     }
     PyMem_Free(repr);
     return done;
 }
 
-static int
+int
 append_decimal(Text *text, PyObject *value)
 {
     PyObject *digits = PyObject_Str(value);
@@ -128,32 +128,45 @@ append_decimal(Text *text, PyObject *value)
     return done;
 }
 
-static int
-append_bytes(Text *text, PyObject *value)
+int
+append_hexadecimal(Text *text, const char *bytes, Py_ssize_t length)
 {
     static const char hexadecimal[] = "0123456789abcdef";
-    const unsigned char *from = (const unsigned char *)PyBytes_AS_STRING(value);
-    Py_ssize_t length = PyBytes_GET_SIZE(value);
+    const unsigned char *from = (const unsigned char *)bytes;
     char *to;
 
-    if (append(text, "_binary X'", 10) == FAILED || length > (PY_SSIZE_T_MAX - 1) / 2 ||
-        (to = reserve(text, 2 * length + 1)) == NULL) {
-        return PyErr_Occurred() ? FAILED : LEFT;
+    if (length > PY_SSIZE_T_MAX / 2) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    to = reserve(text, 2 * length);
+    if (to == NULL) {
+        return FAILED;
     }
     for (Py_ssize_t i = 0; i < length; i++) {
         *to++ = hexadecimal[from[i] >> 4];
         *to++ = hexadecimal[from[i] & 15];
     }
-    *to = '\'';
-    text->length += 2 * length + 1;
+    text->length += 2 * length;
     return WRITTEN;
+}
+
+static int
+append_bytes(Text *text, PyObject *value)
+{
+    int done = append(text, "_binary X'", 10);
+
+    if (done == WRITTEN) {
+        done = append_hexadecimal(text, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
+    }
+    return done == WRITTEN ? append(text, "'", 1) : done;
 }
 
 static int
 append_temporal(const State *state, Text *text, PyObject *value)
 {
     /* The text, with its length before it. */
-    char buffer[1 + DATETIME_LENGTH + FRACTION_LENGTH + 1];
+    char buffer[TEMPORAL_SIZE + 1];
     char *end = put_temporal(state, buffer, value);
 
     buffer[0] = '\'';
@@ -207,7 +220,7 @@ append_literal(const State *state, Text *text, const Batch *batch, PyObject *val
         return append(text, value == Py_True ? "1" : "0", 1);
     }
     else if (PyFloat_CheckExact(value)) {
-        done = append_float(text, PyFloat_AS_DOUBLE(value));
+        done = append_float(text, PyFloat_AS_DOUBLE(value), 1);
     }
     else if (PyBytes_CheckExact(value)) {
         done = append_bytes(text, value);
