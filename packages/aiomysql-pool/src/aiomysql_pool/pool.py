@@ -287,7 +287,7 @@ class Pool:
 
     @property
     def _terminated(self) -> set[Connection]:
-        holders = self._shutdown.terminated.values()
+        holders = [*self._shutdown.terminated.values()]
         return {found for holder in holders if (found := holder.find()) is not None}
 
     @property
@@ -297,7 +297,7 @@ class Pool:
 
     @property
     def _used(self) -> set[Connection]:
-        acquired = [holder for holder in self._leases.holders.values() if holder.is_acquired]
+        acquired = [holder for holder in [*self._leases.holders.values()] if holder.is_acquired]
         return {found for holder in acquired if (found := holder.find()) is not None}
 
     def get_stats(self) -> dict[str, float]:
@@ -638,9 +638,9 @@ class Pool:
         Raises InterfaceError for one that isn't acquired.
         """
         terminated = self._shutdown.terminated
-        for holder in terminated.values():
+        for holder in [*terminated.values()]:  # comparing may be a proxy's
             if conn == holder.find():
-                del terminated[holder.key]
+                terminated.pop(holder.key, None)
                 return
         raise InterfaceError(f"{conn!r} is not lent by {self!r}")
 
@@ -698,7 +698,8 @@ class Pool:
             del terminated[key]
         elif (holder := holders.get(key)) is not None and holder.reference is reference:
             del holders[key]
-            if holder.connection is not None:  # a finalizer released it while it was collected
+            # A finalizer may have released it while it was collected, to be reset or available.
+            if holder in self._leases.available:
                 self._leases.available.remove(holder)
             self._counters.closed["forgotten"] += 1
             logger.warning(
@@ -744,7 +745,7 @@ class Pool:
         """Replace all connections: available ones now, acquired ones when they are released."""
         self._check_home()
         self._generation += 1
-        for holder in self._leases.holders.values():
+        for holder in [*self._leases.holders.values()]:
             holder.must_close = True
         self._remove_available("drain")
         self._open_missing()
@@ -805,10 +806,10 @@ class Pool:
         shutdown = self._shutdown
         shutdown.cancel(self._opener.connects)
         shutdown.cancel(self._resets)
-        for holder in [holder for holder in self._leases.holders.values() if holder.is_acquired]:
-            connection = holder.find()
+        for holder in [*self._leases.holders.values()]:
+            connection = holder.find() if holder.is_acquired else None
             if connection is None:
-                continue  # garbage-collected: the pool is about to be told
+                continue  # available, or garbage-collected: the pool is about to be told
             shutdown.terminated[holder.key] = holder
             if not gently or connection.busy or not connection.idle:
                 connection.close()
@@ -875,7 +876,7 @@ class Pool:
         # Marked once, so that nobody needs to ask for the process id at each `acquire`.
         self._forked_from = os.getppid()
         self._leases.is_watched = True
-        _inherited.extend(holder.find() for holder in self._leases.holders.values())
+        _inherited.extend(holder.find() for holder in [*self._leases.holders.values()])
 
     # -- `with` and `await` ----------------------------------------------------------------------
 
