@@ -507,7 +507,7 @@ async def test_begin_in_a_forked_child(runner: Any, other: socket.socket) -> Non
 
 
 async def test_what_takes_longer(runner: Any) -> None:
-    query = Query(b"LOAD DATA LOCAL INFILE 'a' INTO TABLE t", local_files={b"a": None})
+    query = Query(b"LOAD DATA LOCAL INFILE 'a' INTO TABLE t", local_files={b"a": (None,)})
     assert runner.begin(query) == "slowly"
     assert runner._busy is True
     assert ("slowly", query) in runner.calls

@@ -380,8 +380,8 @@ async def test_closed_while_maintenance_examines_it(make_pool: MakePool) -> None
     """It is closed and counted once."""
     pool = await make_pool(minsize=2, maxsize=2)
     holder = pool._leases.available[0]
+    holder.runner.close()
     Examined(holder, lambda: pool.resize(1, 1))
-    holder.runner.runner.close()
     pool._run_maintenance()
     stats = pool.get_stats()
     assert (pool.size, stats["closed_surplus"], stats["closed_lost"]) == (1, 1, 0)

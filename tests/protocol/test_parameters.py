@@ -89,7 +89,7 @@ def test_written_as_number(value: Any, raw: bytes) -> None:
     "value",
     [
         *({}, {"a": 1}, {}.keys(), iter([1]), (n for n in "a"), float("nan"), float("-inf")),
-        *(Decimal("NaN"), Decimal("Infinity"), 10**81, -(10**81)),
+        *(Decimal("NaN"), Decimal("Infinity"), 10**81, -(10**81), 1j, int),
     ],
 )
 def test_refused_as_literals_are(value: Any) -> None:

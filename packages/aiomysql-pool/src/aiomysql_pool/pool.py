@@ -278,6 +278,22 @@ class Pool:
     # `_conn_kwargs`; tracers wrap `_acquire`.
 
     @property
+    def _minsize(self) -> int:
+        return self._options.minsize
+
+    @property
+    def _echo(self) -> bool:
+        return self._options.echo
+
+    @property
+    def _recycle(self) -> float:
+        return self._options.pool_recycle
+
+    @property
+    def _acquiring(self) -> int:
+        return len(self._opener.connects)
+
+    @property
     def _closing(self) -> bool:
         return self._shutdown.is_closing
 

@@ -174,7 +174,9 @@ class CommandRunner(RunnerState):
         """
         stream = self._stream
         if stream is None:
-            raise err.InterfaceError(0, self._close_reason or "Not connected")
+            # By the first words classic code tells a lost connection.
+            reason = f"Not connected: {self._close_reason}" if self._close_reason else None
+            raise err.InterfaceError(0, reason or "Not connected")
         if stream.closed:
             error = stream.session.error
             self.abort()
@@ -509,7 +511,8 @@ class CommandRunner(RunnerState):
             with contextlib.ExitStack() as opened:
                 if source is None:
                     try:
-                        source = opened.enter_context(await open_local_file(path))
+                        source = await open_local_file(path)
+                        opened.callback(source.close)
                     except err.OperationalError as failure:
                         source, error = b"", failure
                 await self._send_pieces(stream, exchange, source)

@@ -16,22 +16,20 @@ from __future__ import annotations
 import codecs
 import datetime
 import math
-import numbers
-import operator
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pymysql.constants import FIELD_TYPE
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.values.literals import (
-    NEVER_VALUES,
     Literals,
     custom_encoders,
     encode_statement,
+    plain_value,
 )
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
@@ -237,13 +235,10 @@ def _list(_: ParameterWriter, value: object) -> NoReturn:
 
 
 def _other(writer: ParameterWriter, value: object) -> _Written:
-    if isinstance(value, NEVER_VALUES):
-        writer.refuse(value)
-    if isinstance(value, SupportsIndex):
-        return _integer(writer, operator.index(value))
-    if isinstance(value, numbers.Real):
-        return _float(writer, float(value))
-    return writer.string(str(value))
+    plain = plain_value(value)
+    if isinstance(plain, str):
+        return writer.string(plain)
+    return _integer(writer, plain) if isinstance(plain, int) else _float(writer, plain)
 
 
 _WRITERS: dict[type, Callable[[ParameterWriter, Any], _Written | None]] = {
