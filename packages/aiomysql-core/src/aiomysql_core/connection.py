@@ -8,10 +8,10 @@ import itertools
 import socket
 import sys
 import warnings
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from time import monotonic
 from types import MethodType, TracebackType
-from typing import Any, NoReturn, Self, TypeVar, overload
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
@@ -22,6 +22,7 @@ from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.internals import ClassicInternals
 from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
+from aiomysql_core.compat.origins import origin_of
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.connection_state import ConnectionState
@@ -63,6 +64,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     Made by `connect`.  One task at a time may use it.
     """
+
+    _own_query: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
@@ -499,11 +502,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return await with_timeout(self.runner, self.query(sql, unbuffered), timeout)
         if self.session_charset.in_doubt and self.session_charset.matters_to(sql):
             await self.session_charset.refresh()
+        files, source = origin_of(sql)
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
             raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
-        exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
+        exchange = self.new_query(bytes(sql), unbuffered=unbuffered, files=files, source=source)
         return (await self.runner.execute(exchange)).affected_rows
 
     async def next_result(self) -> int:
@@ -659,7 +663,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         if not (self.skip_idle_commits and runner.nothing_to_end()):
             mode = runner.autocommit  # which this doesn't change
             method: object = self.query
-            if type(method) is MethodType and method.__func__ is _own_query:
+            if type(method) is MethodType and method.__func__ is self._own_query:
                 exchange = encode_query(statement.encode(), None, False, False)
                 await runner.begin(exchange)
                 runner.take(exchange)
@@ -912,7 +916,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
 
 hooks.own_functions(Connection, hooks.CONNECTION_ATTRIBUTES)
-_own_query = Connection.query
+Connection._own_query = staticmethod(Connection.query)
 
 
 def _add_address(error: err.MySQLError, where: str) -> None:

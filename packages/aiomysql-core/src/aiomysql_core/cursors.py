@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pymysql import err
@@ -28,6 +29,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
 from aiomysql_core.compat import hooks
+from aiomysql_core.compat.origins import origin_told
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
@@ -449,10 +451,33 @@ class Cursor(CursorState, ErrorClasses):
     async def _query(self, query: str | bytes | bytearray) -> None:
         """Run a statement as it is; may be overridden."""
         connection = self._get_db()
+        method: object = connection.query
+        if type(method) is not MethodType or method.__func__ is not connection._own_query:
+            await self._query_by_connection(connection, query)
+            return
         while (exchange := connection.encoder.encode_text(self, query)) is None:
             await self._make_ready(connection, query, None)
         await connection.runner.begin(exchange)
         if self.accept(connection, connection.runner.take(exchange)):
+            await self._show_warnings_of_result(connection)
+
+    async def _query_by_connection(
+        self, connection: Connection, query: str | bytes | bytearray
+    ) -> None:
+        """Run a statement by `Connection.query`, which is another's."""
+        await self._give_up_results(connection)
+        encoding = connection.encoding
+        self._last_executed = (
+            encode_statement(query, encoding) if isinstance(query, str) else bytes(query)
+        )
+        self._forget_result()
+        with origin_told(query, self._origin):
+            if self._unbuffered:
+                await connection.query(query, unbuffered=True)
+            else:
+                await connection.query(query)
+        result = connection.runner.result
+        if result is not None and self.accept(connection, result):
             await self._show_warnings_of_result(connection)
 
     async def _show_warnings(self, conn: Connection) -> None:
