@@ -157,7 +157,7 @@ def connection_hooks(cls: type) -> int:
         flags |= LITERALS_REPLACED
     if not all(is_own(cls, name) for name in TEXT_HOOKS):
         flags |= TEXT_REPLACED
-    if not all(is_own(cls, name) for name in QUERY_HOOKS):
+    if not all(is_own(cls, name) for name in QUERY_HOOKS if hasattr(cls, name)):
         flags |= QUERY_REPLACED
     return flags
 
