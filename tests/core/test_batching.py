@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pymysql.err import DataError
 
-from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
+from aiomysql_core.bulk.batches import insert_batch
+from aiomysql_core.bulk.insert import InsertTemplate, split_insert
 from aiomysql_protocol.values.literals import Literals
 
 
@@ -62,7 +63,12 @@ def built(
 ) -> list[bytes]:
     template, literals = split_insert(statement), Literals()
     assert template is not None
-    return list(insert_statements(template, args, lambda: literals, encoding, longest))
+    batch = insert_batch(template, lambda: literals, encoding)
+    statements, start = [], 0
+    while start < len(args):
+        start = batch.add(args, start, longest)
+        statements.append(batch.take())
+    return statements
 
 
 def test_statements_are_the_same_whoever_writes_them() -> None:

@@ -696,6 +696,9 @@ async def test_executemany_with_the_cache(caching: Connection) -> None:
     async with caching.cursor() as cursor:
         rows = [(n, n) for n in range(10)]
         assert await cursor.executemany("INSERT INTO t VALUES (%s, %s)", rows) == 10
+        # What can't be sent at once is prepared.
+        query = "SELECT v FROM t WHERE n = %s"
+        assert await cursor.executemany(query, [(n,) for n in range(10)]) == 10
         changes = [(n + 1, n) for n in range(10)]
         assert await cursor.executemany("UPDATE t SET v = %s WHERE n = %s", changes) == 10
     after = await status(caching)

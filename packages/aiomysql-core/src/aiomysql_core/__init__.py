@@ -33,8 +33,10 @@ from aiomysql_core.cursors import (
     SSDictCursor,
 )
 from aiomysql_core.waiting.timeouts import ConnectTimeout, QueryTimeout
+from aiomysql_protocol.values.literals import DEFAULT
 
 __all__ = [
+    "DEFAULT",
     "ConnectTimeout",
     "Connection",
     "Cursor",

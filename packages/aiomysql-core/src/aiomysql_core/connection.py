@@ -35,6 +35,7 @@ from aiomysql_core.options.option_files import read_option_file
 from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
+from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache
@@ -510,6 +511,19 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered, files=files, source=source)
         return (await self.runner.execute(exchange)).affected_rows
 
+    def pipeline(self, *, transaction: bool = False) -> Pipeline:
+        """Statements that are sent without waiting for the responses to those before.
+
+        `async with connection.pipeline() as pipeline:`, in which `pipeline.execute(sql, args)`
+        queues a statement and returns what can be awaited for a cursor with its result.  At the end
+        of the block all are answered.
+
+        A statement that fails stops none of those behind it: they were sent already.  Its error is
+        raised where it is awaited, or at the end of the block.  transaction: they are all of one
+        transaction, which is rolled back when one of them, or the block, has failed.
+        """
+        return Pipeline(self, transaction)
+
     async def next_result(self) -> int:
         """Read the next result of the last statement; returns `affected_rows`."""
         return (await self.runner.next_result()).affected_rows
@@ -844,6 +858,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     def connect_timeout(self) -> float | None:
         """Seconds that connecting may take; None: no limit."""
         return self._options.connect_timeout
+
+    @property
+    def max_allowed_packet(self) -> int:
+        """Bytes of the longest packet that is taken from the server."""
+        return self._options.max_allowed_packet
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -6,9 +6,8 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 
 from __future__ import annotations
 
-import warnings
 import weakref
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Coroutine, Iterable, Sequence
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -27,13 +26,13 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 )
 
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
-from aiomysql_core.bulk.insert import InsertTemplate, insert_statements, split_insert
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.origins import origin_told
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
-from aiomysql_core.log import logger
+from aiomysql_core.executemany import ManyRows
+from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.statements import PreparedStatement, stale_statement
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
@@ -243,50 +242,33 @@ class Cursor(CursorState, ErrorClasses):
     async def executemany(
         self,
         query: str | PreparedStatement,
-        args: Iterable[object] | None,
+        args: Iterable[object] | AsyncIterable[object] | None,
         *,
         timeout: float | None = None,
     ) -> int | None:
         """Run a statement for each element of `args`; returns the number of rows changed.
 
+        args: a sequence, or any (asynchronous) iterable, of which only some are kept at a time.
         INSERT and REPLACE with VALUES are sent as statements of many rows, each at most
-        `max_stmt_length` bytes long.  Returns None for empty `args`.  timeout: seconds for all of
-        them; those that were run before it is over remain so.
+        `max_stmt_length` bytes long; UPDATE, DELETE and other INSERTs many in one request, where
+        the server runs them one by one in order up to the first error.  Returns None for empty
+        `args`.  timeout: seconds for all of them; those that were run before it is over remain so.
+
+        An error has the attribute `row_index`: the number of the row that it is about, or the first
+        of the rows if they were sent as one statement; None if that is unknown.  Those in front of
+        it were run.
         """
         if timeout is not None:
             return await self._with_timeout(self.executemany(query, args), timeout)
-        args = args if isinstance(args, Sequence) else list(args or ())
-        if not args:
+        if args is None:
             return None
         if self._echo:
             logger.info("CALL %s", query)
             logger.info("%r", args)
-        rows = 0
-        if isinstance(query, str) and (insert := split_insert(query)) is not None:
-            rows = await self._execute_batches(query, insert, args)
-        else:
-            for arg in args:
-                rows += await self.execute(query, arg)
-        self._rowcount = rows
+        rows = await ManyRows(self, query).run(args)
+        if rows is not None:
+            self._rowcount = rows
         return rows
-
-    async def _execute_batches(
-        self, query: str, insert: InsertTemplate, args: Sequence[object]
-    ) -> int:
-        connection = self._get_db()
-        await connection.make_ready()
-        statements = insert_statements(
-            insert,
-            args,
-            connection.current_literals,
-            connection.encoding,
-            self.max_stmt_length,
-        )
-        self._origin = {}, query
-        try:
-            return sum([await self.execute(statement) for statement in statements])
-        finally:
-            self._origin = None
 
     async def load_local(self, query: str, source: LocalSource, args: object = None) -> int:
         """Run a LOAD DATA LOCAL INFILE statement with the bytes of `source` for the file it names.
@@ -336,8 +318,10 @@ class Cursor(CursorState, ErrorClasses):
         """Go on to the next result; None when there is none."""
         connection = self._get_db()
         result = self._result
-        if result is None or result is not connection.runner.result:
+        if result is None:
             return None
+        if result is not connection.runner.result:
+            return self._next_of_pipeline(connection, result)
         if result.streamed:
             self._rows = None  # they are dropped with those that are to come
         if not await connection.runner.finish_result(result):
@@ -347,6 +331,15 @@ class Cursor(CursorState, ErrorClasses):
         found: Any = connection.runner.result
         if self.accept(connection, found):
             await self._show_warnings_of_result(connection)
+        return True
+
+    def _next_of_pipeline(self, connection: Connection, result: Result) -> bool | None:
+        """Go on to the next result of a statement of a pipeline, which has come with the others."""
+        exchange = result.exchange
+        if not exchange.done or not exchange.results:
+            return None
+        self._clear_result()
+        self.accept(connection, exchange.results.pop(0))
         return True
 
     @property
@@ -486,7 +479,7 @@ class Cursor(CursorState, ErrorClasses):
             return  # asking would throw the further results away
         for *_, message in await conn.show_warnings():
             text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
-            warnings.warn(text, err.Warning, stacklevel=4)
+            warn_caller(text, err.Warning)
 
     def _learn_columns(self, result: Result) -> None:
         """Note what `_conv_row` needs to know of the columns of this result."""
@@ -535,7 +528,7 @@ class SSCursor(Cursor):
         is_told = self._warned_of is not None and self._warned_of() is result
         if not is_told and (has_rows or not result.complete):
             self._warned_of = weakref.ref(result)  # first: the warning may be raised as an error
-            warnings.warn("Previous unbuffered result was left incomplete", stacklevel=3)
+            warn_caller("Previous unbuffered result was left incomplete", UserWarning)
 
     def _next_rows(self, most: int | None = None) -> Sequence[Any]:
         """Rows that have come and were not fetched, so many at most; they count as fetched."""
@@ -622,6 +615,6 @@ class DeserializationCursor(_DeserializationCursorMixin, Cursor):
     """A cursor that turns the texts of JSON columns into Python values."""
 
 
-hooks.own_functions(Cursor, (*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS))
-hooks.own_functions(SSCursor, (*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS))
+for _cls in (Cursor, SSCursor):
+    hooks.own_functions(_cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS})
 Cursor._own_query = staticmethod(Cursor._query)

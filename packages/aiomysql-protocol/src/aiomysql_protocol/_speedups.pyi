@@ -78,6 +78,9 @@ def literals(
     /,
 ) -> tuple[str, ...]: ...
 def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
+def write_parameter_rows(
+    rows: Sequence[object], start: int, room: int, types: bytes, /
+) -> tuple[bytes, bytes, int]: ...
 def write_rows(
     pieces: tuple[bytes, ...],
     rows: Sequence[object],
@@ -85,6 +88,7 @@ def write_rows(
     room: int,
     no_backslash_escapes: bool,
     other: Callable[[Any], str],
+    separator: bytes,
     /,
 ) -> tuple[bytes, int]: ...
 

@@ -20,6 +20,7 @@ from aiomysql.connection import Connection, connect
 from aiomysql.cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from aiomysql.pool import Pool, create_pool
 from aiomysql_core import (
+    DEFAULT,
     ConnectTimeout,
     DatabaseError,
     DataError,
@@ -44,6 +45,7 @@ implementation: Literal["c", "python"] = IMPLEMENTATION
 """What runs, see ``aiomysql_core.implementation``."""
 
 __all__ = [
+    "DEFAULT",
     "ConnectTimeout",
     "Connection",
     "Cursor",

@@ -52,6 +52,17 @@ CURSOR_HOOKS = {
 #: Of cursors: what decides how rows are made.
 ROW_HOOKS = frozenset({"dict_type", "_conv_row", "_conv_rows", "_learn_columns"})
 
+#: Of cursors, for rows that are not sent one by one: what `execute` is, or calls, for each.
+STATEMENT_HOOKS = (
+    "execute",  # subclasses and tracers see, count or change each statement
+    "mogrify",
+    "_query",
+    "_take_result",
+    "_forget_result",
+    "_clear_result",
+    "_show_warnings",  # subclasses do something else with the server's warnings
+)
+
 #: Of connections, for values that become literals.
 LITERAL_HOOKS = (
     "escape",  # subclasses write types of their own

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import warnings
 from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
 from collections.abc import Coroutine
 from copy import copy
@@ -29,7 +28,7 @@ from pymysql.constants import CR
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, chunks, open_local_file
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
 from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
-from aiomysql_core.log import logger
+from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
@@ -62,11 +61,15 @@ class CommandRunner(RunnerState):
         """
         super().__init__()
         self._kill_client = kill_client
+        # Whether a pipeline has the runner.
+        self._is_pipeline = False
         # Whose response is read only to be dropped.
         self._unwanted: Exchange | None = None
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
         self._close_reason: str | None = None
+        #: Bytes of the longest request that the server takes; None: it was not asked.
+        self.max_request: int | None = None
         # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
 
@@ -160,6 +163,10 @@ class CommandRunner(RunnerState):
 
     def check_free(self) -> None:
         """Raise InterfaceError when a task waits for a response."""
+        if self._is_pipeline:
+            raise err.InterfaceError(
+                0, "a pipeline is open on this connection: use its `execute`, or leave it first"
+            )
         if self._busy:
             raise err.InterfaceError(
                 0, "another task is waiting for a response on this connection: use one per task"
@@ -196,6 +203,7 @@ class CommandRunner(RunnerState):
         self._stream = stream
         self.session = stream.session
         self._close_reason = None
+        self.max_request = None
         self.no_backslash_escapes = False
         self.record_session()
 
@@ -367,6 +375,68 @@ class CommandRunner(RunnerState):
         if file_error is not None:
             self.take(exchange)
             raise file_error
+
+    # -- several exchanges at once ---------------------------------------------------------------
+
+    def begin_pipeline(self) -> None:
+        """Keep the runner for exchanges that are queued, until `end_pipeline`.
+
+        Raises InterfaceError when another task uses it.
+        """
+        while not self.claim():
+            self.check_free()
+        self._is_pipeline = True
+        self.result = None
+
+    def end_pipeline(self) -> None:
+        """No more exchanges are queued; all have been answered, or it was interrupted."""
+        self._is_pipeline = False
+        self.release()
+
+    def queue(self, exchange: Query) -> None:
+        """Have `exchange` follow those that are outstanding: its request goes out by `flush`.
+
+        Raises as `begin`, and OperationalError when the request is too long.
+        """
+        self.record_statement(exchange)
+        stream = self._stream
+        if (
+            stream is None
+            or stream.closed
+            or stream.loop is not running_loop()
+            or stream.from_parent_process
+        ):
+            self._refuse()
+        stream.session.start(exchange)
+
+    def flush(self) -> bool:
+        """Send what is queued; returns whether more may be sent now."""
+        stream = self.stream()
+        stream.flush()
+        return not stream.writing_paused
+
+    async def drain(self) -> None:
+        """Wait until more may be sent.  Raises QueryTimeout (option `write_timeout`)."""
+        await self._drain(self.stream())
+
+    async def read_whole(self, exchange: Query) -> Result:
+        """Read the whole response to `exchange`, the oldest that was queued; returns its first
+        result, and keeps further ones in the exchange.  Raises the error of any of them.
+        """
+        results: list[Result] = []
+        while not exchange.done:
+            await self._wait(exchange)
+            results += exchange.results  # many that nobody takes would stop the reading
+            exchange.results.clear()
+        results += exchange.results
+        self._pending_error(exchange).raise_once()
+        for result in results:
+            result.exchange = exchange
+            self._pending_error(result).raise_once()
+        exchange.results[:] = results[1:]
+        if results[0].metadata is None:
+            self.affected_rows = results[0].ok.affected_rows
+        return results[0]
 
     async def next_result(self) -> Result:
         """Read the next result of the last statement; ProgrammingError when there is none."""
@@ -572,7 +642,7 @@ class CommandRunner(RunnerState):
     def _forget_result(self) -> None:
         """Give up the last statement's result; warn if rows of it are unread."""
         if self._give_up_result():
-            warnings.warn("Previous unbuffered result was left incomplete", stacklevel=5)
+            warn_caller("Previous unbuffered result was left incomplete", UserWarning)
 
     def _give_up_result(self, why: str = "it was given up for another statement") -> bool:
         """What the last statement has not delivered yet is not wanted any more.

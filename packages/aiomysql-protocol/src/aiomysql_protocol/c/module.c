@@ -10,6 +10,7 @@
 #include "session_state.h"
 #include "sql/statements.h"
 #include "values/literals.h"
+#include "values/parameter_rows.h"
 #include "values/parameters.h"
 #include "values/row_literals.h"
 #include "wire/payloads.h"
@@ -172,6 +173,8 @@ static PyMethodDef module_methods[] = {
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
+    {"write_parameter_rows", METHOD(write_parameter_rows), METH_FASTCALL,
+     "See parameter_rows.write_parameter_rows."},
     {"write_rows", METHOD(write_rows), METH_FASTCALL, "See literals.write_rows."},
     {"read_response", METHOD(read_response), METH_FASTCALL, "See response.read_response."},
     {NULL, NULL, 0, NULL},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
 
-__all__ = ["is_simple_statement"]
+__all__ = ["first_word", "is_simple_statement"]
 
 #: Comments that the server doesn't execute, and that are no hints; and parentheses.
 _GAP = rb"(?>[\s(]++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/|(?:--(?=\s)|\#)[^\n]*+\n)*+"
@@ -20,6 +20,7 @@ _SIMPLE = re.compile(
     rb"|EXPLAIN|DESC|DESCRIBE)(?![\w$\x80-\xff])",
     re.IGNORECASE | re.DOTALL,
 )
+_FIRST_WORD = re.compile(_GAP + rb"([A-Za-z]++)(?![\w$\x80-\xff])", re.DOTALL)
 _END = re.compile(rb";\s*+")
 
 #: A statement whose semicolons stand in quotes, but for one at its end; without comments and, out
@@ -55,6 +56,14 @@ def is_simple_statement(statement: bytes | str, start: int, /) -> bool:
             and _NOT_ESCAPING.fullmatch(statement, first.end()) is not None
         )
     )
+
+
+def first_word(statement: str) -> str:
+    """The first word of a statement, behind comments and parentheses perhaps, in capital letters;
+    empty where none is found.
+    """
+    found = _FIRST_WORD.match(statement.encode("utf-8", "replace"))
+    return "" if found is None else found[1].decode().upper()
 
 
 py_is_simple_statement = is_simple_statement

@@ -27,7 +27,15 @@ from pymysql.err import DataError, ProgrammingError
 
 from aiomysql_protocol._accelerator import accelerator
 
-__all__ = ["Encoder", "Literals", "encode_statement", "escape_string", "literals"]
+__all__ = [
+    "DEFAULT",
+    "Default",
+    "Encoder",
+    "Literals",
+    "encode_statement",
+    "escape_string",
+    "literals",
+]
 
 #: Turns a value into the text of a literal; called as encoder(value, mapping).
 Encoder = Callable[..., str]
@@ -43,6 +51,22 @@ _DECIMAL_EXPONENTS = range(-72, _MAX_DIGITS)
 
 #: Types whose str() says nothing of what they hold: given as a parameter, they are a mistake.
 NEVER_VALUES = (Mapping, MappingView, Iterator, Awaitable)
+
+
+class Default:
+    """The class of `DEFAULT`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+    def __reduce__(self) -> str:
+        return "DEFAULT"
+
+
+#: Given as a value: the column's default, in the statements in which DEFAULT may stand there.
+DEFAULT = Default()
 
 _BACKSLASH_ESCAPES = str.maketrans(
     {
@@ -94,10 +118,11 @@ def write_rows(
     room: int,
     no_backslash_escapes: bool,
     other: Callable[[Any], str],
+    separator: bytes,
     /,
 ) -> tuple[bytes, int]:
-    """The rows from number `start` on in UTF-8, with commas between: the literals of each between
-    `pieces`.  `other`: as for `literals`.
+    """The rows from number `start` on in UTF-8, with `separator` between: the literals of each
+    between `pieces`.  `other`: as for `literals`.
 
     Returns them, at most `room` bytes, and the number of the first row that it leaves to the
     caller: because there is no room, because it is no tuple or list of the right length, or because
@@ -166,16 +191,23 @@ class Literals:
         return literal(args)
 
     def rows(
-        self, pieces: tuple[bytes, ...], args: Sequence[object], start: int, room: int
+        self,
+        pieces: tuple[bytes, ...],
+        args: Sequence[object],
+        start: int,
+        room: int,
+        separator: bytes = b",",
     ) -> tuple[bytes, int]:
-        """Rows for VALUES in UTF-8, with commas between: the literals of each between `pieces`.
+        """Rows in UTF-8, with `separator` between: the literals of each between `pieces`.
 
         They are those of `args` from number `start` on that go fast and fit in `room` bytes.
         Returns them, and the number of the first one left to the caller, which may be `start`.
         """
         if self._custom:
             return b"", start
-        return write_rows(pieces, args, start, room, self.no_backslash_escapes, self.literal)
+        return write_rows(
+            pieces, args, start, room, self.no_backslash_escapes, self.literal, separator
+        )
 
     def quoted(self, value: str) -> str:
         """`value` escaped and in single quotes."""
@@ -281,6 +313,10 @@ def _struct_time(_: Literals, value: time.struct_time) -> str:
     return f"'{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}'"
 
 
+def _default(_: Literals, value: Default) -> str:
+    return "DEFAULT"
+
+
 def _sequence(literals: Literals, value: Iterable[object]) -> str:
     return f"({','.join([literals.literal(item) for item in value])})"
 
@@ -365,6 +401,7 @@ _WRITERS: dict[type, Callable[[Literals, Any], str]] = {
     set: _sequence,
     frozenset: _sequence,
     dict: _refuse,
+    Default: _default,
 }
 
 py_literals = literals

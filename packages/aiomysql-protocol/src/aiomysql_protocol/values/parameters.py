@@ -26,6 +26,7 @@ from pymysql.constants import FIELD_TYPE
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.values.literals import (
+    Default,
     Literals,
     custom_encoders,
     encode_statement,
@@ -34,12 +35,12 @@ from aiomysql_protocol.values.literals import (
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
 
-__all__ = ["NO_PARAMETERS", "NeedsTextError", "ParameterWriter", "Parameters"]
+__all__ = ["NO_PARAMETERS", "NULL", "NeedsTextError", "ParameterWriter", "Parameters"]
 
 _UNSIGNED = 0x80
 
-# Type and flags of a parameter, two bytes each.
-_NULL = bytes([FIELD_TYPE.NULL, 0])
+#: Type and flags of a parameter, two bytes each.
+NULL = bytes([FIELD_TYPE.NULL, 0])
 _SIGNED = bytes([FIELD_TYPE.LONGLONG, 0])
 _POSITIVE = bytes([FIELD_TYPE.LONGLONG, _UNSIGNED])
 _DOUBLE = bytes([FIELD_TYPE.DOUBLE, 0])
@@ -154,10 +155,10 @@ class ParameterWriter:
         types: list[bytes] = []
         parts: list[bytes] = []
         for index, value in enumerate(values):
-            written = self._write(value)
+            written = self.write_value(value)
             if written is None:
                 nulls |= 1 << index
-                types.append(_NULL)
+                types.append(NULL)
                 continue
             types.append(written[0])
             parts.append(written[1])
@@ -166,8 +167,8 @@ class ParameterWriter:
         # Without the function that NamedTuple puts between.
         return tuple.__new__(Parameters, (count, bitmap, b"".join(types), b"".join(parts)))
 
-    def _write(self, value: object) -> _Written | None:
-        """Type and value; None for NULL."""
+    def write_value(self, value: object) -> tuple[bytes, bytes] | None:
+        """Type and value of one parameter; None for NULL.  Raises what `write` raises."""
         kind = type(value)
         if kind in self._custom:
             raise NeedsTextError(f"{kind.__name__} has an encoder of its own")
@@ -230,6 +231,10 @@ def _bytes(_: ParameterWriter, value: bytes | bytearray | memoryview) -> _Writte
     return _BLOB, lenenc_bytes(bytes(memoryview(value)))
 
 
+def _default(_: ParameterWriter, value: object) -> NoReturn:
+    raise NeedsTextError("DEFAULT is a keyword in SQL")
+
+
 def _list(_: ParameterWriter, value: object) -> NoReturn:
     raise NeedsTextError(f"{type(value).__name__} is a list in SQL")
 
@@ -262,6 +267,7 @@ _WRITERS: dict[type, Callable[[ParameterWriter, Any], _Written | None]] = {
     set: _list,
     frozenset: _list,
     dict: ParameterWriter.refuse,
+    Default: _default,
 }
 
 py_pack_parameters = pack_parameters

@@ -22,14 +22,19 @@ __all__ = [
     "MAX_FRAME",
     "MAX_PAYLOAD",
     "REQUIRED",
+    "STMT_BULK_OPERATIONS",
     "UNSUPPORTED",
 ]
 
 #: The server sends an OK packet where it used to send EOF (MySQL: CLIENT_DEPRECATE_EOF).
 DEPRECATE_EOF: Final = 1 << 24
 
+#: The server has COM_STMT_BULK_EXECUTE (MariaDB: MARIADB_CLIENT_STMT_BULK_OPERATIONS).
+#: MariaDB's own flags stand above the 32 of the protocol.
+STMT_BULK_OPERATIONS: Final = 1 << 34
+
 #: A prepared statement's metadata comes again only when it has changed (MariaDB:
-#: MARIADB_CLIENT_CACHE_METADATA). MariaDB's own flags stand above the 32 of the protocol.
+#: MARIADB_CLIENT_CACHE_METADATA).
 CACHE_METADATA: Final = 1 << 36
 
 #: What every session asks for and cannot do without.
@@ -49,6 +54,7 @@ DEFAULT: Final = (
     | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA
     | CLIENT.CONNECT_ATTRS
     | DEPRECATE_EOF
+    | STMT_BULK_OPERATIONS
     | CACHE_METADATA
 )
 

@@ -28,8 +28,7 @@ parameter_bytes(PyObject *value, Py_ssize_t *length)
     return bytes != NULL && *length <= LONGEST_PARAMETER ? bytes : NULL;
 }
 
-/* The bytes that `value` takes; -1 for what is left to Python. */
-static Py_ssize_t
+Py_ssize_t
 parameter_size(const State *state, PyObject *value)
 {
     Py_ssize_t length;
@@ -126,8 +125,7 @@ put_bytes(char *to, PyObject *value, unsigned char *type)
     return to + length;
 }
 
-/* See put_long. `value` is neither None nor of a type that parameter_size() does not know. */
-static char *
+char *
 put_parameter(const State *state, char *to, PyObject *value, unsigned char *type)
 {
     if (PyLong_Check(value)) {

@@ -6,6 +6,14 @@
 
 enum { DATE_LENGTH = 10, DATETIME_LENGTH = 19, FRACTION_LENGTH = 7 };
 
+/* The bytes that `value` takes, 0 for None; -1, with no exception, for what is left to Python. */
+Py_ssize_t parameter_size(const State *state, PyObject *value);
+
+/* Writes `value`, for which parameter_size() has given a positive number, and sets type[0], and
+ * type[1] (the flags) unless it is 0.  Returns where the value ends; NULL, with no exception, for
+ * what is left to Python. */
+char *put_parameter(const State *state, char *to, PyObject *value, unsigned char *type);
+
 /* The bytes that the values of `values`, a tuple, take.  -1 without an exception: one is not of the
  * usual types. */
 Py_ssize_t parameters_size(const State *state, PyObject *values);

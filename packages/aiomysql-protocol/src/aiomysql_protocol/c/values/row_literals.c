@@ -4,15 +4,10 @@
 #include "sequences.h"
 #include "values/literals.h"
 #include "values/parameters.h"
+#include "values/text.h"
 
 /* Characters of the longest Decimal that is not left to Python. */
 enum { LONGEST_DECIMAL = 72 };
-
-typedef struct {
-    char *data;
-    Py_ssize_t length;
-    Py_ssize_t capacity;
-} Text;
 
 /* What write_rows() was called with. */
 typedef struct {
@@ -22,42 +17,8 @@ typedef struct {
     Py_ssize_t room;
     int no_backslash_escapes;
     PyObject *other;
+    PyObject *separator; /* bytes */
 } Batch;
-
-/* How writing went; LEFT: it is left to Python, with no exception. */
-enum { FAILED = -1, LEFT, WRITTEN };
-
-/* Where `more` bytes may be written; NULL with an exception. */
-static char *
-reserve(Text *text, Py_ssize_t more)
-{
-    if (more > PY_SSIZE_T_MAX / 2 - text->length) {
-        return (char *)PyErr_NoMemory();
-    }
-    if (text->length + more > text->capacity) {
-        Py_ssize_t capacity = text->length + more + text->capacity / 2;
-        char *data = PyMem_Realloc(text->data, (size_t)capacity);
-        if (data == NULL) {
-            return (char *)PyErr_NoMemory();
-        }
-        text->data = data;
-        text->capacity = capacity;
-    }
-    return text->data + text->length;
-}
-
-static int
-append(Text *text, const char *bytes, Py_ssize_t length)
-{
-    char *to = reserve(text, length);
-
-    if (to == NULL) {
-        return FAILED;
-    }
-    memcpy(to, bytes, (size_t)length);
-    text->length += length;
-    return WRITTEN;
-}
 
 static int
 append_string(Text *text, PyObject *value, int no_backslash_escapes)
@@ -308,13 +269,14 @@ append_next_row(const State *state, Text *text, const Batch *batch)
         return FAILED;
     }
     if (PyTuple_GET_SIZE(values) == PyTuple_GET_SIZE(batch->pieces) - 1) {
-        done = length > 0 ? append(text, ",", 1) : WRITTEN;
+        done = length > 0 ? append(text, PyBytes_AS_STRING(batch->separator),
+                                   PyBytes_GET_SIZE(batch->separator)) : WRITTEN;
         if (done == WRITTEN) {
             done = append_row(state, text, batch, values);
         }
     }
     Py_DECREF(values);
-    if (done == LEFT) {
+    if (done != WRITTEN) {
         text->length = length;
     }
     return done;
@@ -345,13 +307,14 @@ write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Batch batch;
     int done;
 
-    if (nargs != 6) {
-        PyErr_SetString(PyExc_TypeError, "write_rows takes 6 arguments");
+    if (nargs != 7 || !PyBytes_Check(args[6])) {
+        PyErr_SetString(PyExc_TypeError, "write_rows takes 7 arguments, the last one bytes");
         return NULL;
     }
     batch.pieces = args[0];
     batch.rows = args[1];
     batch.other = args[5];
+    batch.separator = args[6];
     if (check_pieces(batch.pieces) < 0 ||
         ((batch.at = PyNumber_AsSsize_t(args[2], PyExc_ValueError)) == -1 && PyErr_Occurred()) ||
         ((batch.room = PyNumber_AsSsize_t(args[3], PyExc_ValueError)) == -1 &&
@@ -365,6 +328,11 @@ write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     while ((done = append_next_row(state, &text, &batch)) == WRITTEN) {
         batch.at++;
+    }
+    /* Behind rows that were written, the caller will meet the error when it writes that row. */
+    if (done == FAILED && text.length > 0 && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+        done = LEFT;
     }
     if (done != FAILED) {
         result = Py_BuildValue("y#n", text.data == NULL ? "" : text.data, text.length, batch.at);
