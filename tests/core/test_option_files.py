@@ -220,7 +220,7 @@ async def test_tls_of_a_file(server: Server, tmp_path: Path) -> None:
 
 async def test_missing(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.cnf", tmp_path, "a\0b"):
-        with pytest.raises(ValueError, match="option file .* can't be read"):
+        with pytest.raises(ValueError, match="'read_default_file': .* can't be read"):
             Connection(read_default_file=path)
     assert Connection(read_default_file="").host == "localhost"
     with pytest.raises(TypeError, match="'read_default_file' must be of type str, path"):

@@ -336,7 +336,7 @@ def test_option_file_syntax(tmp_path: Path) -> None:
         "db": "last",
     }
     assert read_option_file(str(path), "other") == {"user": "other"}
-    with pytest.raises(ValueError, match=r"missing\.cnf can't be read: No such file"):
+    with pytest.raises(ValueError, match=r"missing\.cnf' can't be read: No such file"):
         read_option_file(str(tmp_path / "missing.cnf"))
     path.write_text("[client]\nport = many\n")
     with pytest.raises(ValueError, match=r"port can't be 'many'"):

@@ -976,8 +976,7 @@ def _check_converters(conv: Any) -> None:
 
 
 def _check_cursor_class(kind: Any) -> None:
-    # A function that makes cursors does as well, as in classic aiomysql.
-    if not callable(kind) or (isinstance(kind, type) and not issubclass(kind, Cursor)):
+    if not isinstance(kind, type) or not issubclass(kind, Cursor):
         name = kind.__name__ if isinstance(kind, type) else type(kind).__name__
         raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
 

@@ -47,7 +47,7 @@ def read_option_file(path: str, group: str | None = None) -> Mapping[str, Any]:
     refuse, and naming the key for a value that can't be one and for what is asked of TLS and can't
     be done.
     """
-    wanted = (group or "client").lower().encode()
+    wanted = (group or "client").lower().encode(errors="surrogatepass")
     found: dict[str, Any] = {}
     for file, key, value in _read(os.path.expanduser(path), wanted, 0):
         _add(found, file, key, value)
@@ -102,7 +102,7 @@ def _read(path: str, wanted: bytes, depth: int) -> Iterator[tuple[str, bytes, by
         if depth and isinstance(error, FileNotFoundError):
             return  # as for the servers' programs
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"option file {path} can't be read: {reason}") from error
+        raise ValueError(f"option 'read_default_file': {path!r} can't be read: {reason}") from error
     current: bytes | None = None
     for number, line in enumerate(lines, 1):
         text = line.strip()

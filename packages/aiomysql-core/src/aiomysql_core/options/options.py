@@ -154,6 +154,7 @@ class Options:
             user=given.pop("user") or DEFAULT_USER,
             password=_or_none_given(given.pop("password")),
             db=given.pop("db") or None,
+            server_public_key=given.pop("server_public_key") or None,
             charset=given.pop("charset") or DEFAULT_CHARSET,
             **given,
         )
@@ -212,15 +213,23 @@ class Options:
         for name, method in methods.items():
             if not isinstance(name, str) or not callable(method):
                 raise TypeError("option 'auth_methods' must map str to classes of methods")
+        for secret in self.factor_passwords:
+            if isinstance(secret, str):
+                _check_encodable("factor_passwords", secret, "utf-8")
         attributes = [text for pair in (self.conn_attrs or {}).items() for text in pair]
         if not all(isinstance(text, str) for text in attributes):
             raise TypeError(f"option 'conn_attrs' must map str to str, not {self.conn_attrs!r}")
         charset = self.find_charset()
+        try:
+            os.fsencode(self.unix_socket or "")
+        except UnicodeError:
+            raise ValueError("option 'unix_socket' is no path that can be written") from None
         for name, text, encoding in (
             ("user", self.user, charset.encoding),
             ("db", self.db, charset.encoding),
             ("program_name", self.program_name, "utf-8"),
             ("conn_attrs", "".join(attributes), "utf-8"),
+            ("server_public_key", self.server_public_key, "utf-8"),
             ("host", self.host, "utf-8" if self.unix_socket else "idna"),
         ):
             if isinstance(text, str):
@@ -322,7 +331,7 @@ class Options:
 
 _COLLATION = re.compile(r"\w+", re.ASCII)
 
-_NEVER_IN_HOST = re.compile(r"[@/\\\s]")
+_NEVER_IN_HOST = re.compile(r"[@/\\\s\0]")
 
 
 class _GivenContext:
@@ -412,6 +421,10 @@ def find_session_options(given: tuple[Any, ...]) -> SessionOptions:
             for name, value in zip(SessionOptions._fields, given, strict=True)
         )
     )
+    for name in ("init_command", "sql_mode"):
+        text = getattr(found, name)
+        if isinstance(text, str):
+            _check_encodable(name, text, "utf-8")
     _last_session[:] = [(given, found)]
     return found
 
@@ -454,7 +467,8 @@ def _check_encodable(name: str, text: str, encoding: str) -> None:
         text.encode(encoding)
     except UnicodeError:
         what = "is not a host name" if encoding == "idna" else f"can't be written in {encoding}"
-        shown = "" if name == "password" else f": {text!r}"
+        secret = name in ("password", "factor_passwords", "init_command")
+        shown = "" if secret else f": {text!r}"
         raise ValueError(f"option {name!r} {what}{shown}") from None
 
 
