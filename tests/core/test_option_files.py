@@ -156,7 +156,8 @@ def written(tmp_path: Path, *lines: str) -> str:
         (["ssl-mode=REQUIRED"], {"ssl_mode": "required"}, "REQUIRED"),
         (["ssl-cipher=ECDHE-RSA-AES128-GCM-SHA256"], {}, "REQUIRED"),
         (["tls-version=TLSv1.2,TLSv1.3"], {}, "REQUIRED"),
-        (["loose-ssl-fp=unknown", "ssl-crl="], {}, None),
+        (["loose-ssl-fp=unknown"], {}, None),
+        (["SSL=0"], {}, "DISABLED"),
     ],
 )
 async def test_modes(
@@ -189,6 +190,10 @@ async def test_modes(
         (["ssl-fp=0123"], {}, "can't do what ssl-fp asks for"),
         (["tls-ciphersuites=TLS_AES_128_GCM_SHA256"], {}, "tls-ciphersuites"),
         (["ssl-ca"], {}, "ssl-ca has no value"),
+        (["ssl-ca="], {}, "ssl-ca has no value"),
+        (["ssl-crl="], {}, "can't do what ssl-crl asks for"),
+        (["loose-ssl-ca="], {}, "ssl-ca has no value"),
+        (["disable-ssl-ca"], {}, "ssl-ca has no value"),
     ],
 )
 async def test_what_can_not_be(

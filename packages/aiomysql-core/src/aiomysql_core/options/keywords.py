@@ -7,7 +7,6 @@ or false, because settings files and environments give "false", which is true in
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import socket
@@ -25,8 +24,9 @@ REFUSED: Final = object()
 #: Other names of keywords, as PyMySQL and others have them.
 ALIASES: Final = {"database": "db", "passwd": "password"}
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
-_NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|nan)", re.IGNORECASE)
+# Compiled when the first text is read.
+_INTEGER = r"[+-]?[0-9]{1,30}"
+_NUMBER = r"(?i)[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|nan)"
 
 
 def parse_boolean(text: str) -> bool:
@@ -41,14 +41,14 @@ def parse_boolean(text: str) -> bool:
 
 def parse_integer(text: str) -> int:
     """The whole number that a text stands for.  Raises ValueError for others."""
-    if not _INTEGER.fullmatch(text.strip()):
+    if not re.fullmatch(_INTEGER, text.strip()):
         raise ValueError(text)
     return int(text)
 
 
 def parse_number(text: str) -> float:
     """The number that a text stands for.  Raises ValueError for others."""
-    if not _NUMBER.fullmatch(text.strip()):
+    if not re.fullmatch(_NUMBER, text.strip()):
         raise ValueError(text)
     return float(text)
 
@@ -223,6 +223,8 @@ def without_aliases(given: dict[str, Any]) -> dict[str, Any]:
 
 def unknown_option(function: str, name: str, known: Iterable[str]) -> TypeError:
     """The error for a keyword that `function` does not have."""
+    import difflib  # not for everybody who imports this
+
     close = difflib.get_close_matches(name, known, 1)
     advice = f"; did you mean {ALIASES.get(close[0], close[0])!r}?" if close else ""
     return TypeError(f"{function}() has no option {name!r}{advice}")

@@ -32,9 +32,12 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _DEEPEST = 10
 
 #: What may stand before the key of an option that is true or false, and its value then.
-_SWITCHES = {"skip-": "0", "disable-": "0", "enable-": "1"}
+_SWITCHES: Mapping[str, bytes] = {"skip-": b"0", "disable-": b"0", "enable-": b"1"}
 
-#: The keys among them.
+#: How keys about TLS begin: none of them is passed over.
+_ABOUT_TLS = ("ssl", "tls")
+
+#: Those that are true or false.
 _BOOLEANS = frozenset({"ssl", "ssl-verify-server-cert"})
 
 
@@ -164,25 +167,23 @@ def _unquoted(value: bytes) -> bytes:
 
 def _add(found: dict[str, Any], file: str, key: bytes, value: bytes | None) -> None:
     """Add what an option stands for."""
-    name = key.decode(errors="replace").replace("_", "-")
-    loose = name.startswith("loose-")
+    name = key.decode(errors="replace").replace("_", "-").lower()
+    is_loose = name.startswith("loose-")
     name = name.removeprefix("loose-")
     for switch, meaning in _SWITCHES.items():
-        if name.startswith(switch) and name.removeprefix(switch) in _BOOLEANS:
-            name = name.removeprefix(switch)
-            value = meaning.encode()
+        switched = name.removeprefix(switch)
+        if switched != name and switched.startswith(_ABOUT_TLS):
+            name, value = switched, meaning if switched in _BOOLEANS else None
     if value is None and name in _BOOLEANS:
         value = b"1"
     keyword = "ssl" if name == "ssl" else _KEYS.get(name)
-    about_tls = name.startswith(("ssl", "tls")) and not loose
-    if keyword is None:
-        if about_tls and value != b"":
+    if name.startswith(_ABOUT_TLS) and not (keyword is None and is_loose):
+        if keyword is None:
             raise ValueError(f"option file {file}: this driver can't do what {name} asks for")
-        return
-    if value is None:
-        if about_tls:
+        if not value:
             raise ValueError(f"option file {file}: {name} has no value")
-        return  # a password that is to be asked for, for example: nobody can be
+    if keyword is None or value is None:
+        return  # without value, for example a password that is to be asked for: nobody can be
     try:
         text = value.decode()
     except UnicodeDecodeError:
