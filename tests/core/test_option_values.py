@@ -298,6 +298,7 @@ NO_NAME.check_hostname = False
         {"ssl_disabled": True, "ssl_mode": "REQUIRED"},
         {"ssl_disabled": "yes", "ssl_mode": "PREFERRED"},
         {"ssl_disabled": True, "ssl": True},
+        {"ssl": True, "ssl_mode": "PREFERRED"},
         {"ssl_disabled": True, "ssl": NO_VERIFICATION},
         {"ssl_disabled": True, "ssl": {"ca": "x"}},
         {"ssl_disabled": True, "ssl_verify_cert": True},
@@ -336,6 +337,7 @@ async def test_contradictions(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "mode"),
     [
+        ({"ssl": True, "ssl_mode": "REQUIRED"}, "REQUIRED"),
         ({"ssl_disabled": False, "ssl_mode": "REQUIRED"}, "REQUIRED"),
         ({"ssl_disabled": "false", "ssl_mode": "REQUIRED"}, "REQUIRED"),
         ({"ssl_disabled": True, "ssl": False, "ssl_mode": "DISABLED"}, "DISABLED"),

@@ -77,7 +77,7 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
                 f"the data source name has more than one '/' behind the host: {_HOW_TO_QUOTE}"
             )
         found["db"] = _unquote("database", database)
-    known = {**KEYWORDS, **(further or {})}
+    known = {**KEYWORDS, **further} if further else KEYWORDS
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         keyword = known.get(name)
         if keyword is None or keyword.parse is None or name in _ELSEWHERE:

@@ -13,7 +13,16 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-__all__ = ["KEYWORDS", "Keyword", "check_value", "unknown_option", "without_aliases"]
+__all__ = [
+    "KEYWORDS",
+    "Keyword",
+    "check_value",
+    "parse_boolean",
+    "parse_integer",
+    "parse_number",
+    "unknown_option",
+    "without_aliases",
+]
 
 #: What types are called in messages, where not by their names.
 _NAMES: Final = {"Callable": "function", "PathLike": "path"}

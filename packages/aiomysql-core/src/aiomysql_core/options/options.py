@@ -20,7 +20,6 @@ from pymysql.err import NotSupportedError
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core._version import __version__
-from aiomysql_core.options.keywords import KEYWORDS as KEYWORDS
 from aiomysql_core.options.keywords import OF_OPTIONS, OF_SESSION, check_value
 from aiomysql_core.options.tcp import TcpOptions
 from aiomysql_core.options.tls import TlsOptions

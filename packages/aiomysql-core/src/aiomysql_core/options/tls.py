@@ -356,9 +356,9 @@ def _check_contradictions(
             f"option {wanted!r} asks for TLS, and option {off!r} switches it off: "
             "leave one of them out"
         )
-    if given and mode == "DISABLED":
+    if (given and mode == "DISABLED") or (given is True and mode == "PREFERRED"):
         raise ValueError(
-            "option 'ssl' asks for TLS, and option 'ssl_mode' with DISABLED does without: "
+            f"option 'ssl' asks for TLS, and option 'ssl_mode' with {mode} does without: "
             "leave one of them out"
         )
     if verify_identity and verify_cert is False:
