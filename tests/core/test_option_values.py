@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import inspect
+import itertools
 import math
 import pickle
 import ssl
@@ -313,6 +315,8 @@ NO_NAME.check_hostname = False
         {"ssl_verify_cert": False, "ssl_verify_identity": True},
         {"ssl": True, "ssl_verify_cert": False},
         {"ssl": {"verify_mode": "none"}, "ssl_verify_cert": True},
+        {"ssl": {"verify_mode": "required"}, "ssl_mode": "REQUIRED"},
+        {"ssl": {"ca": "x", "check_hostname": True}, "ssl_mode": "VERIFY_CA"},
         {"ssl": {"ca": "x"}, "ssl_verify_identity": False},
         {"ssl": {"ca": "x"}, "ssl_ca": "y"},
         {"ssl": {"ca": "x", "check_hostname": "maybe"}},
@@ -349,6 +353,7 @@ async def test_contradictions(given: dict[str, Any]) -> None:
         ({"ssl": {"cert": "x"}, "ssl_verify_identity": True}, "VERIFY_IDENTITY"),
         ({"ssl": {"ca": "x"}, "ssl_ca": Path("x")}, "VERIFY_IDENTITY"),
         ({"ssl": {"ca": "x", "check_hostname": "no"}}, "VERIFY_CA"),
+        ({"ssl": {"ca": "x"}, "ssl_mode": "REQUIRED"}, "REQUIRED"),
         ({"ssl": {}}, None),
         ({"ssl": NO_NAME, "ssl_mode": "VERIFY_CA"}, "VERIFY_CA"),
         ({"ssl": NO_VERIFICATION, "ssl_mode": "REQUIRED"}, "REQUIRED"),
@@ -394,6 +399,24 @@ async def test_what_is_not_quoted(dsn: str) -> None:
         if "/u:34/" in dsn or ("@h" in dsn and "%ff" not in dsn):
             assert "quoted" in str(caught.value)
             assert "%2F for /" in str(caught.value)
+
+
+async def test_characters_that_should_be_quoted() -> None:
+    """The password is what stands there, or refused; no part of it goes elsewhere or is shown."""
+    special = "#/?:@%[]\\;&=+ \n\t'\"é"
+    for first, second in itertools.product(["", *special], special):
+        for password in (f"{first}{second}secret7", f"1{first}secret7{second}2"):
+            dsn = f"mysql://u:{password}@h/d?charset=latin1"
+            rest = {"host": "h", "user": "u", "db": "d", "charset": "latin1"}
+            found: Any = None
+            with contextlib.suppress(ValueError):
+                found = parse_dsn(dsn)
+            if found is not None:
+                assert found == {"password": password, **rest}
+                continue
+            with pytest.raises(ValueError, match="quote") as caught:
+                parse_dsn(dsn)
+            assert "secret7" not in str(caught.value)
 
 
 async def test_what_is_quoted() -> None:

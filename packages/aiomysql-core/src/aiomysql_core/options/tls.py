@@ -143,10 +143,15 @@ class TlsOptions:
             _add_dict(parts, given)
             if mode is None:
                 mode = _mode_of_dict(given)
-                if not given.keys() & {"verify_mode", "check_hostname"}:
+                if not _says_how(given):
                     implied = _implied_mode(parts, verify_cert, verify_identity, bool(versions))
                     mode = max(mode, implied or mode, key=MODES.index)
                 _check_verification("option 'ssl' as a dict", mode, verify_cert, verify_identity)
+            elif _says_how(given) and MODES.index(mode) < MODES.index(_mode_of_dict(given)):
+                raise ValueError(
+                    "option 'ssl' as a dict asks for verification, which option 'ssl_mode' "
+                    f"with {mode} does without: leave one of them out"
+                )
         elif mode is None:
             mode = _implied_mode(parts, verify_cert, verify_identity, bool(versions))
         return cls(
@@ -390,6 +395,11 @@ def _check_verification(
                 f"{what} asks for verification, which option {name!r} does without: "
                 "leave one of them out"
             )
+
+
+def _says_how(given: Mapping[str, Any]) -> bool:
+    """Whether the dict of option `ssl` says what is verified."""
+    return bool(given.keys() & {"verify_mode", "check_hostname"})
 
 
 def _mode_of_dict(given: Mapping[str, Any]) -> str:
