@@ -77,7 +77,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         user: str | None = None,
         password: Password = "",
         db: str | None = None,
-        port: int = 3306,
+        port: int | None = 3306,
         unix_socket: str | os.PathLike[str] | None = None,
         charset: str = "",
         sql_mode: str | int | None = None,
