@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import socket
 import sys
 import warnings
@@ -31,8 +32,14 @@ from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
-from aiomysql_core.options.option_files import read_option_file
-from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
+from aiomysql_core.options.keywords import KEYWORDS, check_value, without_aliases
+from aiomysql_core.options.option_files import apply_option_file
+from aiomysql_core.options.options import (
+    OPTION_NAMES,
+    Password,
+    find_options,
+    find_session_options,
+)
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
@@ -74,16 +81,16 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         user: str | None = None,
         password: Password = "",
         db: str | None = None,
-        port: int = 3306,
-        unix_socket: str | None = None,
+        port: int | None = 3306,
+        unix_socket: str | os.PathLike[str] | None = None,
         charset: str = "",
         sql_mode: str | int | None = None,
-        read_default_file: str | None = None,
+        read_default_file: str | os.PathLike[str] | None = None,
         conv: Mapping[Any, Any] | None = default_decoders,
         use_unicode: bool | None = None,
         client_flag: int = 0,
         cursorclass: type[Cursor] = Cursor,
-        init_command: str | None = None,
+        init_command: str | bytes | None = None,
         connect_timeout: float | None = 10.0,
         read_default_group: str | None = None,
         autocommit: bool | None = False,
@@ -91,10 +98,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         local_infile: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: Any = None,
-        auth_plugin: str = "",
-        program_name: str = "",
+        auth_plugin: str | None = "",
+        program_name: str | None = "",
         server_public_key: str | bytes | None = None,
         *,
+        database: str | None = None,
+        passwd: Password | None = None,
         collation: str | None = None,
         read_timeout: float | None = None,
         write_timeout: float | None = None,
@@ -114,15 +123,18 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         on_cancel: str = "close",
         kill_timeout: float = 5.0,
         ssl_mode: str | None = None,
-        ssl_ca: str | None = None,
-        ssl_cert: str | None = None,
-        ssl_key: str | None = None,
-        ssl_key_password: str | None = None,
+        ssl_ca: str | os.PathLike[str] | None = None,
+        ssl_capath: str | os.PathLike[str] | None = None,
+        ssl_cert: str | os.PathLike[str] | None = None,
+        ssl_key: str | os.PathLike[str] | None = None,
+        ssl_key_password: str | bytes | None = None,
+        ssl_cipher: str | None = None,
         ssl_verify_cert: bool | None = None,
         ssl_verify_identity: bool | None = None,
         ssl_disabled: bool = False,
         ssl_negotiation: str = "mysql",
         ssl_session_reuse: bool = True,
+        tls_version: str | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -130,6 +142,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         a connected socket, used instead of both; an ssl.SSLSocket is used as it is.
         user: default is the name of the process's user.  password: str, bytes, or a function (also
         a coroutine function) that is asked for one at every connect.  db: the default database.
+        database, passwd: other names of db and password.
         charset: the server's name of a character set (default utf8mb4); collation: of the session
         (default: the server's for that character set).
         conv: field type -> converter of a cell, and type -> encoder of a parameter.
@@ -157,9 +170,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         plaintext; None encrypts where the server offers it and is not on this machine.
         ssl_mode: DISABLED, PREFERRED (encrypts where the server offers it), REQUIRED (encrypts),
         VERIFY_CA (and verifies the server's certificate) or VERIFY_IDENTITY (and its name); ssl_ca,
-        ssl_cert, ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity,
-        ssl_disabled.  Verifying without ssl_ca: the system's CAs must have signed the certificate,
-        or the password proves it (MariaDB 11.4 and later).
+        ssl_cert, ssl_key: PEM files; ssl_capath: a folder of authorities; ssl_key_password,
+        ssl_verify_cert, ssl_verify_identity, ssl_disabled; ssl_cipher: ciphers up to TLSv1.2, as
+        OpenSSL lists them; tls_version: TLSv1.2, TLSv1.3 or both with a comma.  Verifying without
+        ssl_ca: the system's CAs must have signed the certificate, or the password proves it
+        (MariaDB 11.4 and later).
         ssl_negotiation: "mysql" asks for TLS within the handshake of MySQL; "direct" begins with
         TLS, for proxies that take it off (stunnel, those of clouds).
         ssl_session_reuse: resume the TLS sessions of earlier connections with the same context.
@@ -172,12 +187,17 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         program_name, conn_attrs: connection attributes that the server shows.
         client_flag: further capabilities (pymysql.constants.CLIENT) to ask for.
         read_default_file, read_default_group: an option file, whose values go before the others.
+        What is true or false may be given as text, such as "no" or "0".
         echo: log statements.  loop: ignored, deprecated.
 
         Raises TypeError, ValueError, NotSupportedError or ProgrammingError for a bad option, which
         is named.
         """
         self._loop: asyncio.AbstractEventLoop = running_loop(loop)
+        if database is not None:
+            db = _one_of("db", db, None, "database", database)
+        if passwd is not None:
+            password = _one_of("password", password, "", "passwd", passwd)
         # In the order of OPTION_NAMES.  (By way of `locals` this took ten times as long.)
         given: tuple[Any, ...] = (
             host,
@@ -210,45 +230,46 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             ssl,
             ssl_mode,
             ssl_ca,
+            ssl_capath,
             ssl_cert,
             ssl_key,
             ssl_key_password,
+            ssl_cipher,
             ssl_verify_cert,
             ssl_verify_identity,
             ssl_disabled,
             ssl_negotiation,
             ssl_session_reuse,
+            tls_version,
             password,
             factor_passwords,
         )
-        if read_default_file:
-            read = read_option_file(read_default_file, read_default_group)
-            given = tuple(map(read.get, OPTION_NAMES, given))
+        if read_default_file is not None or read_default_group is not None:
+            given = _with_option_file(read_default_file, read_default_group, given)
         self._options = options = find_options(given)
-        if not isinstance(skip_idle_commits, bool):
-            kind = type(skip_idle_commits).__name__
-            raise TypeError(f"option 'skip_idle_commits' must be of type bool, not {kind}")
-        modes: object = sql_mode
-        if not isinstance(modes, (str, int, type(None))) or isinstance(modes, bool):
-            kind = type(modes).__name__
-            raise TypeError(f"option 'sql_mode' must be of type str, int, None, not {kind}")
-        self._echo = bool(echo)
+        session_options = find_session_options(
+            (autocommit, echo, get_warnings, init_command, skip_idle_commits, sql_mode, use_unicode)
+        )
+        if conv is not None and conv is not default_decoders:
+            _check_converters(conv)
+        _check_cursor_class(cursorclass)
+        self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
-        self.get_warnings = get_warnings
+        self.get_warnings = session_options.get_warnings
         #: Whether no COMMIT or ROLLBACK is sent that would end nothing.
-        self.skip_idle_commits = skip_idle_commits
+        self.skip_idle_commits = session_options.skip_idle_commits
         #: Class of the cursors that are made without naming one.
         self.cursorclass = cursorclass
         #: The sql_mode that a new session is given; None: the server's default.
-        self.sql_mode = sql_mode
+        self.sql_mode = session_options.sql_mode
         #: What is run in a new session; None: nothing.
-        self.init_command = init_command
+        self.init_command = session_options.init_command or None
         #: The autocommit mode asked for; None: the server's default.
-        self.autocommit_mode = None if autocommit is None else bool(autocommit)
+        self.autocommit_mode = session_options.autocommit
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
         #: Whether text is decoded to str.
-        self.use_unicode = True if use_unicode is None else use_unicode
+        self.use_unicode = session_options.use_unicode
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
         if conv is None or conv is default_decoders:
@@ -263,11 +284,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._last_command = None
         self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
-        self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
+        self.runner = CommandRunner(options.read_timeout, options.write_timeout, self._kill_client)
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
-        self.statements = StatementCache(self.runner, stmt_cache_size, found.encoding, conv)
+        self.statements = StatementCache(self.runner, options.stmt_cache_size, found.encoding, conv)
         self._literals = Literals(conv)
         #: For cursors: the character set that statements are written and results are read in.
         self.session_charset = SessionCharset(
@@ -951,6 +972,38 @@ def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
     return type(names.replace("Cursor", "") + "Cursor", cursors, {})
 
 
+def _one_of(name: str, value: Any, default: object, alias: str, other: Any) -> Any:
+    """The value of an option with two names."""
+    if value is not None and value != default:
+        raise TypeError(f"options {name!r} and {alias!r} are the same: give one of them")
+    return other
+
+
+def _with_option_file(path: Any, group: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values in the order of OPTION_NAMES, with those of an option file."""
+    path = check_value("read_default_file", path, KEYWORDS["read_default_file"])
+    group = check_value("read_default_group", group, KEYWORDS["read_default_group"])
+    if not path:
+        return given
+    merged = apply_option_file(path, group, dict(zip(OPTION_NAMES, given, strict=True)))
+    return tuple(merged[name] for name in OPTION_NAMES)
+
+
+def _check_converters(conv: Any) -> None:
+    if not isinstance(conv, Mapping):
+        kind = type(conv).__name__
+        raise TypeError(f"option 'conv' must be of type Mapping, None, not {kind}")
+    for key, converter in conv.items():
+        if converter is not None and not callable(converter):
+            raise TypeError(f"option 'conv' must map to functions, but for {key!r} it does not")
+
+
+def _check_cursor_class(kind: Any) -> None:
+    if not isinstance(kind, type) or not issubclass(kind, Cursor):
+        name = kind.__name__ if isinstance(kind, type) else type(kind).__name__
+        raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
+
+
 async def _connect(*args: Any, **kwargs: Any) -> Connection:
     connection = Connection(*args, **kwargs)
     await connection._connect()
@@ -967,7 +1020,7 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     host = args[0] if args else kwargs.get("host")
     if is_dsn(host):
         args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
-        kwargs = parse_dsn(host) | kwargs
+        kwargs = parse_dsn(host) | without_aliases(kwargs)
         if args:
             raise TypeError("with a data source name the other arguments must be named")
     return AwaitableContextManager(_connect(*args, **kwargs))

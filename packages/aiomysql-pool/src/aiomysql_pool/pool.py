@@ -29,6 +29,7 @@ from typing import Any, NoReturn, Self, overload
 from aiomysql_core import Connection, InterfaceError, OperationalError, connect
 from aiomysql_core.log import logger
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
+from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
 from aiomysql_core.waiting.waiter import done_future
 from aiomysql_pool.acquire import (
@@ -47,7 +48,13 @@ from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter, Taken
 from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
 from aiomysql_pool.maintenance import Maintenance
 from aiomysql_pool.opening import Opener, random_expiry
-from aiomysql_pool.options import Callback, PoolOptions, check_seconds, check_sizes
+from aiomysql_pool.options import (
+    POOL_KEYWORDS,
+    Callback,
+    PoolOptions,
+    check_seconds,
+    check_sizes,
+)
 from aiomysql_pool.release import ReleaseAction, action_after_release
 from aiomysql_pool.shutdown import Shutdown
 from aiomysql_pool.statistics import Counters
@@ -144,10 +151,11 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     Raises TypeError or ValueError for an impossible option and what `connect` and `configure`
     raise; then nothing stays open.
     """
+    kwargs = without_aliases(kwargs)
     if args and is_dsn(args[0]):
         if len(args) > 1:
             raise TypeError("with a data source name the other arguments must be named")
-        kwargs = parse_dsn(args[0], pool=True) | kwargs
+        kwargs = parse_dsn(args[0], POOL_KEYWORDS) | kwargs
         args = ()
     elif args and isinstance(args[0], (str, bytes, bytearray)):
         # It is not shown: a password may stand in it.
@@ -164,6 +172,16 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
 
 
 create_pool.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+
+
+def _check_connect_options(given: dict[str, Any]) -> None:
+    """Raise what `connect` would raise for impossible options, before anybody waits for it."""
+    known = inspect.signature(connect).parameters
+    if unknown := given.keys() - known.keys():
+        names = [*_SIGNATURE.parameters, *known]
+        raise unknown_option("create_pool", min(unknown), names)
+    if not is_dsn(given.get("host")):
+        Connection(**given)
 
 
 def warn_of_loop(loop: object) -> None:
@@ -198,6 +216,7 @@ class Pool:
             {**kwargs, **sizes, "echo": echo, "pool_recycle": pool_recycle}
         )
         self._options = options
+        _check_connect_options(self._conn_kwargs)
         self._loop = asyncio.get_running_loop()
         if options.debug is None:
             options.debug = self._loop.get_debug()
@@ -272,7 +291,7 @@ class Pool:
         if path := given.get("read_default_file"):
             return f"the server in {path}"
         host = str(given.get("host") or "localhost")
-        return address_text(host, given.get("port", 3306), given.get("unix_socket"))
+        return address_text(host, given.get("port") or 3306, given.get("unix_socket"))
 
     # Classic names that libraries and their tests read: these, and the attributes `_loop` and
     # `_conn_kwargs`; tracers wrap `_acquire`.
