@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import COMMAND, CR, ER, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
@@ -257,9 +257,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
         self._last_command = None
-        self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
+        kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
-        self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
+        self.runner = CommandRunner(read_timeout, write_timeout, kill_client)
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
@@ -344,8 +344,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return Session(charset.columns(), max_payload=options.max_allowed_packet)
 
         stream, login = await open_stream(options, login_options, new_session, loop)
-        if self._kill_client is not None:
-            await self._kill_client.record_server(stream)
         self.runner.attach(stream)
         self._last_greeting = stream.session.require_greeting()
         self._record_auth_plugins(login)
@@ -353,10 +351,33 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
-        await self._set_up_session()
+        await self.set_up_session()
+
+    async def set_up_session(self, db: str | None = None) -> None:
+        """For cursors: set what a new session lacks, as far as the server allows it; db: a database
+        to be chosen.
+
+        While the account's password has expired the server allows hardly more than to change that;
+        all else is error 1820.  What was refused is done before a later statement.
+        """
+        charset = self.session_charset
+        charset.begin_set_up()
+        try:
+            await self._set_up_session(db)
+            await self.runner.record_server()
+        except BaseException as error:
+            charset.defer_set_up()
+            if (
+                self.closed
+                or not isinstance(error, err.OperationalError)
+                or error.args[0] != ER.MUST_CHANGE_PASSWORD
+            ):
+                charset.mark_unknown()
+                raise
+            self.runner.record_mode(None)  # what was refused has begun nothing
 
     async def _set_up_session(self, db: str | None = None) -> None:
-        """Set what a new session, or one that was reset, still lacks; db: a database to be chosen.
+        """Set what a new session, or one that was reset, lacks; db: a database to be chosen.
 
         What flags and greeting say of the session is not relied on: it may be wrong (by a server
         that knows no such flag, or does not know the collation that the handshake asks for) or out
@@ -598,6 +619,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         exchange = Query(statement, streamed=unbuffered, source=source)
         if not exchange.is_simple:  # or else it changes nothing for others
+            self.session_charset.check(statement)
             written = None if source is None else source.encode("utf-8", "replace")
             text = statement if written is None else written
             self.session_charset.record_statement(text, has_values=written is not None)
@@ -756,7 +778,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.runner.record_session()
             self.statements.session_reset(self.encoding)
             self.runner.stream().session.columns = charset.columns()
-            await self._set_up_session(db)
+            if charset.is_set_up:
+                await self._set_up_session(db)
+            else:
+                await self.set_up_session(db)
         except BaseException:
             self.close()
             raise

@@ -70,12 +70,16 @@ class KillClient:
     async def record_server(self, stream: Stream) -> None:
         """Note which server the other connection goes to, by `stream`.
 
-        Raises what the server says, or OperationalError when it is lost; the stream is closed then.
+        Raises what the server says, or OperationalError when it is lost.  After anything else, such
+        as a cancellation, the stream is closed.
         """
         session = stream.session
         columns, session.columns = session.columns, _plain()
+        self._server = None
         try:
             self._server = await _server(stream)
+        except MySQLError:
+            raise
         except BaseException:
             stream.abort()
             raise
@@ -93,7 +97,7 @@ class KillClient:
             options, login, lambda: Session(_plain()), beside.loop, _peer(beside)
         )
         try:
-            if await _server(stream) != self._server:
+            if self._server is None or await _server(stream) != self._server:
                 raise OperationalError(CR.CR_UNKNOWN_ERROR, "another server has its address too")
         except BaseException:
             stream.abort()
