@@ -20,7 +20,9 @@ from tests.servers import Server
 
 FIRST, SECOND = "first secret", "another 'secret'"
 
-STATE = "SELECT @@character_set_client, @@autocommit, @@sql_mode LIKE '%%ANSI%%', @kept, DATABASE(), %s"
+STATE = (
+    "SELECT @@character_set_client, @@autocommit, @@sql_mode LIKE '%%ANSI%%', @kept, DATABASE(), %s"
+)
 
 
 @pytest.fixture

@@ -374,7 +374,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             ):
                 charset.mark_unknown()
                 raise
-            self.runner.record_mode(None)  # what was refused has begun nothing
+            # What was refused has begun nothing: an error leaves that open, the next OK does not.
+            await self.runner.run(Command(COMMAND.COM_PING))
+            self.runner.record_mode(None)
 
     async def _set_up_session(self, db: str | None = None) -> None:
         """Set what a new session, or one that was reset, lacks; db: a database to be chosen.

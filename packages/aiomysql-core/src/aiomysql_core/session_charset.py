@@ -182,12 +182,19 @@ class SessionCharset:
                 "the statement changes the character set or sql_mode for values behind it in the "
                 "same text: run that SET by itself"
             )
-        if self._set_up is not _SetUp.DONE or (may_change_charset(statement) and not sets_names_to(statement, self.charset)):  # perhaps the password was changed by it
+        # A session that could not be set up may be ready for it once this is run.
+        if not self.is_set_up or (
+            may_change_charset(statement) and not sets_names_to(statement, self.charset)
+        ):
             self.mark_unknown()
 
     def matters_to(self, query: object, args: object = None) -> bool:
-        """Whether how the session reads literals, or how it is set up, matters to this statement."""
-        if self._set_up is not _SetUp.DONE or args is not None or not isinstance(query, (str, bytes, bytearray)):
+        """Whether how the session reads literals matters to this statement; everything does while
+        it is not set up.
+        """
+        if not self.is_set_up or args is not None:
+            return True
+        if not isinstance(query, (str, bytes, bytearray)):
             return True
         text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
         return not ignores_charset(text)
@@ -199,7 +206,7 @@ class SessionCharset:
         `set_charset`.  Raises ProgrammingError when it can't.
         """
         await self._runner.discard_results()
-        if self._set_up is not _SetUp.DONE:
+        if not self.is_set_up:
             await self._connection().set_up_session()
             return
         found = await self._ask()
