@@ -97,7 +97,7 @@ class KillClient:
             options, login, lambda: Session(_plain()), beside.loop, _peer(beside)
         )
         try:
-            if self._server is None or await _server(stream) != self._server:
+            if await _server(stream) != self._server:
                 raise OperationalError(CR.CR_UNKNOWN_ERROR, "another server has its address too")
         except BaseException:
             stream.abort()
@@ -111,9 +111,12 @@ def _plain() -> ColumnCache:
 
 
 async def _server(stream: Stream) -> object:
-    """Which server a stream goes to."""
+    """Which server a stream goes to; None: it did not tell."""
     result = await _ask(stream, _WHICH_SERVER)
-    return result.rows if result.metadata is not None else None
+    if result.metadata is None:
+        return None
+    # The session may give text in UTF-16 or UTF-32, which has NULs between.
+    return [[cell and cell.replace(b"\0", b"") for cell in row] for row in result.rows]
 
 
 def _peer(stream: Stream) -> Address | None:
