@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, ER, SERVER_STATUS
+from pymysql.constants import CLIENT, COMMAND, CR, ER, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
@@ -362,6 +362,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         charset = self.session_charset
         charset.begin_set_up()
+        session = self.runner.stream().session
+        if not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
+            db = self._options.db  # which the log-in could not choose
         try:
             await self._set_up_session(db)
             await self.runner.record_server()
@@ -415,10 +418,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def _set(self, settings: list[str]) -> None:
         """Set character set, mode and the like, after which the character set is known."""
-        if settings:
+        if not self.runner.stream().session.capabilities & CLIENT.PLUGIN_AUTH:
+            statements = settings  # Sphinx knows no list of them
+        else:
+            statements = [", ".join(settings)] if settings else []
+        for statement in statements:
             # Not by `query`, which looks for what a caller's text may change.
-            statement = encode_statement(f"SET {', '.join(settings)}", self.encoding)
-            await self.runner.query(statement)
+            await self.runner.query(encode_statement(f"SET {statement}", self.encoding))
         self.session_charset.mark_known()
 
     async def ping(self, reconnect: bool = True) -> None:

@@ -32,14 +32,14 @@ DEPRECATE_EOF: Final = 1 << 24
 #: MARIADB_CLIENT_CACHE_METADATA). MariaDB's own flags stand above the 32 of the protocol.
 CACHE_METADATA: Final = 1 << 36
 
-#: What every session asks for and cannot do without.
-REQUIRED: Final = (
-    CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION | CLIENT.PLUGIN_AUTH  # modern log-in
-)
+#: What every session asks for and cannot do without: before MySQL 4.1.1 who listened to a log-in
+#: could log in himself.
+REQUIRED: Final = CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION
 
 #: What a session asks for when the server offers it.
 DEFAULT: Final = (
     REQUIRED
+    | CLIENT.PLUGIN_AUTH
     | CLIENT.LONG_PASSWORD
     | CLIENT.LONG_FLAG
     | CLIENT.TRANSACTIONS
