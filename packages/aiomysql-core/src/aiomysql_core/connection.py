@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
-from pymysql.constants import CLIENT, COMMAND, CR, ER, SERVER_STATUS
+from pymysql.constants import CLIENT, COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
@@ -54,8 +54,9 @@ from aiomysql_protocol.wire.charsets import find_charset
 
 C = TypeVar("C", bound=Cursor)
 
-#: It is not in pymysql.constants.COMMAND.
+#: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
+_MUST_CHANGE_PASSWORD = 1820
 
 
 class Connection(ConnectionState, ClassicInternals, ErrorClasses):
@@ -373,7 +374,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             if (
                 self.closed
                 or not isinstance(error, err.OperationalError)
-                or error.args[0] != ER.MUST_CHANGE_PASSWORD
+                or error.args[0] != _MUST_CHANGE_PASSWORD
             ):
                 charset.mark_unknown()
                 raise

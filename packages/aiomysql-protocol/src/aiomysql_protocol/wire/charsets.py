@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pymysql.charset import charset_by_name
 from pymysql.err import ProgrammingError
@@ -169,7 +169,7 @@ def _refusing(
                 raise UnicodeEncodeError(name, text, found.start(), found.end(), reason)
             return original.encode(text, errors)
 
-        def decode(data: bytes, errors: str = "strict") -> tuple[str, int]:
+        def decode(data: Any, errors: str = "strict") -> tuple[str, int]:
             text, size = original.decode(data, errors)
             assert read_as is not None
             return text.replace(*read_as), size
@@ -192,7 +192,7 @@ def _gb18030() -> codecs.CodecInfo:
     def encode(text: str, errors: str = "strict") -> tuple[bytes, int]:
         return original.encode(swap(text), errors)[0], len(text)
 
-    def decode(data: bytes, errors: str = "strict") -> tuple[str, int]:
+    def decode(data: Any, errors: str = "strict") -> tuple[str, int]:
         text, size = original.decode(data, errors)
         return swap(text), size
 
