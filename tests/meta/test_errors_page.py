@@ -103,9 +103,12 @@ async def test_a_limit_of_the_server(server: Server, connection: Connection) -> 
     number, sql = 1969, "SET STATEMENT max_statement_time = 0.05 FOR SELECT SLEEP(5)"
     if server.kind == "mysql":
         columns = "information_schema.columns"
-        number, sql = 3024, (
-            "SELECT /*+ MAX_EXECUTION_TIME(50) */ COUNT(*)"
-            f" FROM {columns} a, {columns} b, {columns} c"
+        number, sql = (
+            3024,
+            (
+                "SELECT /*+ MAX_EXECUTION_TIME(50) */ COUNT(*)"
+                f" FROM {columns} a, {columns} b, {columns} c"
+            ),
         )
     with error(number):
         await connection.query(sql)
