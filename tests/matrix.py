@@ -62,6 +62,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_cursors.py": Spread.PAIRS,
         "core/test_execute.py": Spread.PAIRS,
         "core/test_executemany.py": Spread.PAIRS,
+        "core/test_expired_passwords.py": Spread.PAIRS,
         "core/test_keywords.py": Spread.PAIRS,
         "core/test_local_infile.py": Spread.PAIRS,
         "core/test_options.py": Spread.PAIRS,

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import CLIENT, COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
@@ -63,8 +63,9 @@ from aiomysql_protocol.wire.charsets import find_charset
 
 C = TypeVar("C", bound=Cursor)
 
-#: It is not in pymysql.constants.COMMAND.
+#: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
+_MUST_CHANGE_PASSWORD = 1820
 
 
 class Connection(ConnectionState, ClassicInternals, ErrorClasses):
@@ -282,9 +283,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
         self._last_command = None
-        self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
+        kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
-        self.runner = CommandRunner(options.read_timeout, options.write_timeout, self._kill_client)
+        self.runner = CommandRunner(options.read_timeout, options.write_timeout, kill_client)
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
@@ -369,8 +370,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return Session(charset.columns(), max_payload=options.max_allowed_packet)
 
         stream, login = await open_stream(options, login_options, new_session, loop)
-        if self._kill_client is not None:
-            await self._kill_client.record_server(stream)
         self.runner.attach(stream)
         self._last_greeting = stream.session.require_greeting()
         self._record_auth_plugins(login)
@@ -378,10 +377,38 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
-        await self._set_up_session()
+        await self.set_up_session()
+
+    async def set_up_session(self, db: str | None = None) -> None:
+        """For cursors: set what a new session lacks, as far as the server allows it; db: a database
+        to be chosen.
+
+        While the account's password has expired the server allows hardly more than to change that;
+        all else is error 1820.  What was refused is done before a later statement.
+        """
+        charset = self.session_charset
+        charset.begin_set_up()
+        session = self.runner.stream().session
+        if not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
+            db = self._options.db  # which the log-in could not choose
+        try:
+            await self._set_up_session(db)
+            await self.runner.record_server()
+        except BaseException as error:
+            charset.defer_set_up()
+            if (
+                self.closed
+                or not isinstance(error, err.OperationalError)
+                or error.args[0] != _MUST_CHANGE_PASSWORD
+            ):
+                charset.mark_unknown()
+                raise
+            # What was refused has begun nothing: an error leaves that open, the next OK does not.
+            await self.runner.run(Command(COMMAND.COM_PING))
+            self.runner.record_mode(None)
 
     async def _set_up_session(self, db: str | None = None) -> None:
-        """Set what a new session, or one that was reset, still lacks; db: a database to be chosen.
+        """Set what a new session, or one that was reset, lacks; db: a database to be chosen.
 
         What flags and greeting say of the session is not relied on: it may be wrong (by a server
         that knows no such flag, or does not know the collation that the handshake asks for) or out
@@ -417,10 +444,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def _set(self, settings: list[str]) -> None:
         """Set character set, mode and the like, after which the character set is known."""
-        if settings:
+        if not self.runner.stream().session.capabilities & CLIENT.PLUGIN_AUTH:
+            statements = settings  # Sphinx knows no list of them
+        else:
+            statements = [", ".join(settings)] if settings else []
+        for statement in statements:
             # Not by `query`, which looks for what a caller's text may change.
-            statement = encode_statement(f"SET {', '.join(settings)}", self.encoding)
-            await self.runner.query(statement)
+            await self.runner.query(encode_statement(f"SET {statement}", self.encoding))
         self.session_charset.mark_known()
 
     async def ping(self, reconnect: bool = True) -> None:
@@ -637,6 +667,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         exchange = Query(statement, streamed=unbuffered, source=source)
         if not exchange.is_simple:  # or else it changes nothing for others
+            self.session_charset.check(statement)
             written = None if source is None else source.encode("utf-8", "replace")
             text = statement if written is None else written
             self.session_charset.record_statement(text, has_values=written is not None)
@@ -795,7 +826,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.runner.record_session()
             self.statements.session_reset(self.encoding)
             self.runner.stream().session.columns = charset.columns()
-            await self._set_up_session(db)
+            if charset.is_set_up:
+                await self._set_up_session(db)
+            else:
+                await self.set_up_session(db)
         except BaseException:
             self.close()
             raise

@@ -207,6 +207,15 @@ class CommandRunner(RunnerState):
         self.no_backslash_escapes = False
         self.record_session()
 
+    async def record_server(self) -> None:
+        """Note which server this is, for the stopping of statements (option `on_cancel`).
+
+        Raises what the server says, and OperationalError when it is lost.
+        """
+        if self._kill_client is not None:
+            with _Claim(self):
+                await self._kill_client.record_server(self.stream())
+
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; later uses are told `reason`."""
         stream, self._stream = self._stream, None

@@ -159,6 +159,14 @@ class LoginOptions:
         if encrypt:
             capabilities |= CLIENT.SSL
         plugin = self.auth_plugin or greeting.auth_plugin
+        if not capabilities & CLIENT.PLUGIN_AUTH:
+            capabilities &= ~MULTI_FACTOR
+            if plugin != NativePassword.name:
+                raise OperationalError(
+                    CR.CR_AUTH_PLUGIN_ERR,
+                    f"Authentication plugin '{plugin}' (option 'auth_plugin') can't be used: the "
+                    f"server knows no plugins, only the method of '{NativePassword.name}'",
+                )
         method = self.find_method(plugin)
         if method is None:
             # The server will switch to what the account needs.
@@ -267,6 +275,8 @@ class Login(Exchange):
             self.session.record_status(ok)
             self.finish()
         elif header == EOF_HEADER:
+            if len(payload) > 1 and not self.session.capabilities & CLIENT.PLUGIN_AUTH:
+                raise malformed("the server asks for an authentication plugin, but knows none")
             self._switch(parse_auth_switch(payload))
         elif header == _AUTH_NEXT_FACTOR and self.session.capabilities & MULTI_FACTOR:
             self._factor += 1
