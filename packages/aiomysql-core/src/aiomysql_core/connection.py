@@ -116,6 +116,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
+        multi_statements: bool = True,
+        bulk_statements: bool = True,
         stmt_cache_size: int = 0,
         skip_idle_commits: bool = True,
         max_allowed_packet: int = MAX_PAYLOAD,
@@ -167,6 +169,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         prepared on the server (see `Cursor.execute`); 0: none.
         skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
         local_infile: allow LOAD DATA LOCAL INFILE.
+        multi_statements: allow several statements in one text, which `executemany` sends, too.
+        bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
+        may not know.
         ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
         plaintext; None encrypts where the server offers it and is not on this machine.
         ssl_mode: DISABLED, PREFERRED (encrypts where the server offers it), REQUIRED (encrypts),
@@ -218,6 +223,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             on_cancel,
             kill_timeout,
             local_infile,
+            multi_statements,
+            bulk_statements,
             auth_plugin,
             program_name,
             conn_attrs,

@@ -123,6 +123,8 @@ OF_OPTIONS: Final[Mapping[str, Keyword]] = {
     "on_cancel": _text(),
     "kill_timeout": _number(),
     "local_infile": _flag(False),
+    "multi_statements": _flag(),
+    "bulk_statements": _flag(),
     "auth_plugin": _text(""),
     "program_name": _text(""),
     "conn_attrs": Keyword((Mapping,), none=None),

@@ -26,7 +26,7 @@ from aiomysql_core.options.tls import TlsOptions
 from aiomysql_core.waiting.timeouts import check_timeout
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.login import LoginOptions
-from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED
+from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, STMT_BULK_OPERATIONS, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
 
 __all__ = [
@@ -100,6 +100,8 @@ class Options:
     on_cancel: str
     kill_timeout: float
     local_infile: bool
+    multi_statements: bool
+    bulk_statements: bool
     auth_plugin: str
     program_name: str
     conn_attrs: Mapping[str, str] | None
@@ -238,6 +240,11 @@ class Options:
                 f"option 'client_flag' asks for {self.client_flag & UNSUPPORTED:#x}, "
                 "which this driver does not speak"
             )
+        if self.client_flag & CLIENT.MULTI_STATEMENTS and not self.multi_statements:
+            raise ValueError(
+                "option 'client_flag' asks for MULTI_STATEMENTS, which option 'multi_statements' "
+                "forbids: leave out one of them"
+            )
 
     def find_charset(self) -> Charset:
         """The character set.  Raises ProgrammingError for an unknown one."""
@@ -303,6 +310,9 @@ class Options:
         flags = self.client_flag & ~(CLIENT.SSL | CLIENT.LOCAL_FILES)
         if self.local_infile:
             flags |= CLIENT.LOCAL_FILES
+        unwanted = 0 if self.multi_statements else CLIENT.MULTI_STATEMENTS
+        if not self.bulk_statements:
+            unwanted |= STMT_BULK_OPERATIONS
         host = self.sock.getpeername()[0] if self.sock and not self.secure else self.host
         local = self.secure or _is_loopback(host)
         return LoginOptions(
@@ -311,6 +321,7 @@ class Options:
             database=self.db.encode(charset.encoding) if self.db else None,
             collation_id=charset.collation_id,
             client_flags=flags,
+            unwanted_flags=unwanted,
             attributes=attributes,
             tls=self.tls.policy(local=local),
             secure=self.secure,

@@ -103,6 +103,8 @@ class LoginOptions:
     collation_id: int
     #: Further capability flags to ask for.
     client_flags: int = 0
+    #: Those that are not asked for, although they are by default.
+    unwanted_flags: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
     tls: Tls = Tls.DISABLED
     #: Whether the channel is secure as it is (a unix socket).
@@ -151,6 +153,7 @@ class LoginOptions:
 
     def _plan(self, greeting: Greeting, encrypt: bool) -> _Plan:
         wanted = DEFAULT | MULTI_FACTOR | self.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
+        wanted &= ~self.unwanted_flags
         if self.database is not None:
             wanted |= CLIENT.CONNECT_WITH_DB
         capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
