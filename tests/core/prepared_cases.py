@@ -152,7 +152,8 @@ CONDITIONS = """
     EXISTS (SELECT 1 FROM other WHERE id = M AND C = M) ; id IN (SELECT id FROM other WHERE C < M)
     (C, id) > (M, M) ; id = M AND (C = M OR C > M) ; NOT (C IN (M, M) OR C IS NULL) ; C * M < C
     C = M XOR C = M ; C > C - M ; C = M + 0 ; C BETWEEN M AND M AND M ; C IN (M, C) ; C IN (5, M)
-    C BETWEEN C AND M OR C = M ; JSON_EXTRACT(j, '$.a') = M
+    DATABASE() = M ; @x = M ; 'abc' = M ; _latin1'abc' = M ; NOW() > M ; -C = M ; C % 5 = M
+    C BETWEEN C AND M OR C = M ; JSON_EXTRACT(j, '$.a') = M ; C & 6 = M
 """
 
 #: Statements around them; `{}` for a condition.
@@ -176,6 +177,23 @@ USUAL = """
     SELECT C, M FROM typed GROUP BY C ORDER BY C
     SELECT id FROM typed ORDER BY C = M, id
     SELECT SUM(C = M) FROM typed
+"""
+
+#: Statements in which an expression of columns and literals is met by values: `{}` for it.
+COMPARED = """
+    SELECT id FROM typed WHERE {} = M ORDER BY id
+    SELECT id FROM typed WHERE {} < M ORDER BY id
+    SELECT id FROM typed WHERE M <= {} ORDER BY id
+    SELECT id FROM typed WHERE {} IN (M, M) ORDER BY id
+    SELECT id FROM typed WHERE {} BETWEEN M AND M ORDER BY id
+    SELECT id FROM typed WHERE {} LIKE M ORDER BY id
+    SELECT id FROM typed WHERE ({}, id) > (M, M) ORDER BY id
+    SELECT {} + M FROM typed ORDER BY id
+    SELECT {} <=> M, M FROM typed ORDER BY id
+    SELECT id FROM typed GROUP BY id HAVING {} <> M ORDER BY id
+    UPDATE typed SET X = {}, D = M WHERE C > M
+    INSERT INTO written (id, X, D) VALUES (1, {}, M)
+    SELECT id FROM typed WHERE {} = ANY (SELECT C FROM other WHERE {} >= M) ORDER BY id
 """
 
 #: Statements around expressions of all kinds.
@@ -250,9 +268,10 @@ class Cases:
         functions = map(str.split, _items(FUNCTIONS, "|"))
         self._functions = [(name, int(count)) for name, count in functions]
         self._forms = [form.replace("%", "%%") for form in _items(FORMS, ";")]
-        self._conditions = _items(CONDITIONS, ";")
+        self._conditions = [form.replace("%", "%%") for form in _items(CONDITIONS, ";")]
         self._makers: list[tuple[list[str], Callable[[], str]]] = [
             (_items(USUAL), self._condition),
+            (_items(COMPARED), self._markless),
             (_items(QUERIES), self._expression),
             (_items(CHANGES), self._expression),
         ]
@@ -309,6 +328,9 @@ class Cases:
             return f"{name}({', '.join(self._operand(depth) for _ in range(count))})"
         form = self._rng.choice(self._forms)
         return form.format(*(self._operand(depth) for _ in range(form.count("{}"))))
+
+    def _markless(self) -> str:
+        return re.sub(r"\bM\b", "C", self._expression())
 
     def _condition(self) -> str:
         return self._rng.choice(self._conditions)

@@ -24,9 +24,6 @@ SHORT = {"v": Place.VALUE, "n": Place.OPERAND, "c": Place.COUNT, "-": Place.OTHE
         ("SELECT * FROM a JOIN b ON a.i = b.i AND b.x = %s LEFT JOIN c ON c.i = %s", "vv"),
         ("SELECT COUNT(*) FROM t GROUP BY a HAVING COUNT(*) > %s ORDER BY a LIMIT %s", "vc"),
         ("SELECT IF(a = %s, 1, 0), SUM(b < %s) FROM t ORDER BY c = %s DESC", "vvv"),
-        ("SELECT * FROM t WHERE id IN (SELECT i FROM u WHERE n = %s) AND (SELECT 1) = %s", "vv"),
-        ("SELECT a FROM t WHERE b = %s UNION SELECT a FROM u WHERE b = %s", "vv"),
-        ("WITH x AS (SELECT * FROM t WHERE a = %s) SELECT * FROM x WHERE b = %s", "vv"),
         ("/* which */ (SELECT a FROM t WHERE b = %s -- these\n) LIMIT %s", "vc"),
         ("SELECT a FROM t WHERE f(b, 'x') = %s", "v"),
         # Stored.
@@ -43,6 +40,11 @@ SHORT = {"v": Place.VALUE, "n": Place.OPERAND, "c": Place.COUNT, "-": Place.OTHE
         ("SELECT a FROM t LIMIT %s, %s", "cc"),
         ("SELECT a FROM t LIMIT %s OFFSET %s", "cc"),
         ("SELECT a FROM t WHERE b - %s > c AND (b) * %s < 5 AND 1 + %s = b", "nnn"),
+        # More than one query.
+        ("SELECT * FROM t WHERE id IN (SELECT i FROM u WHERE n = %s) AND a = %s", "--"),
+        ("SELECT a FROM t WHERE b = %s UNION SELECT a FROM u WHERE b = %s", "--"),
+        ("SELECT a FROM t WHERE b = %s EXCEPT TABLE u", "-"),
+        ("WITH x AS (SELECT * FROM t WHERE a = %s) SELECT * FROM x WHERE b = %s", "--"),
         # A type may matter.
         ("SELECT f(%s)", "-"),
         ("SELECT CAST(%s AS TIME)", "-"),

@@ -5,7 +5,8 @@ A literal has a type of its own, of which the server makes the types of what is 
 the statement or when it first runs it, and what is around keeps what came of that. So a value is a
 parameter where nothing is made of its type: where it is stored, compared, counted with, or is a
 column of the result by itself. It is text as an argument of a function, an operand of other
-operators, in CASE, and in the columns of a subquery or a UNION.
+operators and in CASE. A statement with a second SELECT is text whole: the columns of UNIONs and
+subqueries have types, too, and servers plan these in another way when they are prepared.
 
 MySQL: "Prepared Statements", "Type Conversion in Expression Evaluation".
 """
@@ -31,7 +32,7 @@ class Place(Enum):
 
 
 #: First words of statements whose marks are looked at.
-_STATEMENTS = frozenset({"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "WITH", "DO"})
+_STATEMENTS = frozenset({"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "DO"})
 _COMPARISONS = frozenset({"=", "<", ">", "<=", ">=", "<>", "!=", "<=>"})
 _ARITHMETIC = frozenset({"+", "-", "*"})
 _SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS"})
@@ -39,7 +40,6 @@ _SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS"})
 _CLAUSES = frozenset(
     {"SELECT", "DO", "FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "INTO"}
     | {"VALUES", "VALUE", "SET", "UPDATE", "RETURNING"}
-    | _SET_OPERATORS
 )
 #: In front of the first operand of a comparison.
 _OPENING = frozenset({"(", ",", "SELECT", "WHERE", "HAVING", "ON", "AND", "OR", "NOT", "WHEN"})
@@ -48,7 +48,6 @@ _ENDING = frozenset(
     {"", ",", ")", ";", "AND", "OR", "THEN", "AS", "FROM", "WHERE", "GROUP", "HAVING", "ORDER"}
     | {"LIMIT", "OFFSET", "FOR", "LOCK", "ON", "JOIN", "LEFT", "RIGHT", "INNER", "CROSS"}
     | {"RETURNING", "ASC", "DESC"}
-    | _SET_OPERATORS
 )
 #: What decides whether the next AND is that of a BETWEEN.
 _BETWEEN = frozenset({"BETWEEN", "AND", "CASE", "WHEN"})
@@ -83,10 +82,10 @@ class Places:
     """Goes over a statement's tokens, as ``placeholders.convert`` finds them."""
 
     __slots__ = (
-        "_columns",
         "_found",
+        "_has_select",
         "_is_bound",
-        "_is_combined",
+        "_is_one_query",
         "_last",
         "_levels",
         "_operator",
@@ -95,7 +94,6 @@ class Places:
 
     def __init__(self) -> None:
         self._found: list[Place] = []
-        self._columns: list[int] = []  # which of them are columns of the result
         self._levels = [_Level("")]
         self._operator = ""  # its characters until now
         #: The last three tokens but spaces: words in upper case, operators, a backtick for a name
@@ -103,7 +101,8 @@ class Places:
         self._last = ("", "", "")
         self._is_bound = False  # whether the last AND was that of a BETWEEN
         self._statement = ""  # its first word
-        self._is_combined = False  # by a UNION or the like
+        self._has_select = False
+        self._is_one_query = True  # without subqueries, and not combined by a UNION or the like
 
     def take(self, kind: str, text: str) -> None:
         """The next token."""
@@ -124,12 +123,9 @@ class Places:
         """Where the marks stand, in their order; no more is to come."""
         self._end_operator()
         self._follow("")
-        if self._statement not in _STATEMENTS:
-            return (Place.OTHER,) * len(self._found)
-        if self._is_combined:
-            for index in self._columns:
-                self._found[index] = Place.OTHER
-        return tuple(self._found)
+        if self._is_one_query and self._statement in _STATEMENTS:
+            return tuple(self._found)
+        return (Place.OTHER,) * len(self._found)
 
     def _end_operator(self) -> None:
         if self._operator:
@@ -151,7 +147,11 @@ class Places:
             self._close(level)
         elif token in _CLAUSES:
             level.clause = token
-            self._is_combined = self._is_combined or token in _SET_OPERATORS
+            if token == "SELECT":
+                self._is_one_query &= not self._has_select
+                self._has_select = True
+        elif token in _SET_OPERATORS:
+            self._is_one_query = False
         elif token in _BETWEEN:
             if token == "AND":
                 self._is_bound = level.in_between
@@ -216,7 +216,6 @@ class Places:
                 and self._statement == level.clause
                 and before in (",", "SELECT", "DISTINCT", "DO")
             ):
-                self._columns.append(len(self._found))
                 return Place.VALUE
         elif before in ("(", ",") and (
             level.kind in ("IN", "VALUES")
