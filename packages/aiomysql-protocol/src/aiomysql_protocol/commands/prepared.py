@@ -25,6 +25,8 @@ from aiomysql_protocol.sql.parameter_places import Place
 from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.parameters import (
     ACCEPTED_DATES,
+    ACCEPTED_TIMES,
+    ACCEPTED_YEARS,
     NeedsTextError,
     Parameters,
     ParameterWriter,
@@ -51,6 +53,7 @@ __all__ = [
 _NO_CURSOR = b"\0"
 _ITERATIONS = (1).to_bytes(4, "little")
 _TYPES_FOLLOW = b"\1"
+_NULL = frozenset({FIELD_TYPE.NULL})
 _INTEGER = frozenset({FIELD_TYPE.LONGLONG})
 
 
@@ -232,7 +235,7 @@ class Prepare(Exchange):
     def _complete(self) -> ServerStatement:
         assert self.session is not None and self._prepared is not None
         prepared = self._prepared
-        if any(self._accepted):
+        if any(types is not None for types in self._accepted):
             prepared.accepted = tuple(self._accepted)
         if self._columns and self.session.capabilities & CACHE_METADATA:
             columns = self.session.columns.for_binary
@@ -253,6 +256,8 @@ def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
 
 def _accepted_at(place: Place, accepted: frozenset[int] | None) -> frozenset[int] | None:
     """What may be sent for a mark at this place, of what the server would accept there."""
+    if accepted in (ACCEPTED_TIMES, ACCEPTED_YEARS):
+        accepted = _NULL
     if place is Place.VALUE:
         if accepted is not None and FIELD_TYPE.NEWDECIMAL in accepted:
             return accepted | _INTEGER  # nothing is made of the number of decimals

@@ -36,7 +36,7 @@ from aiomysql_protocol.values.literals import (
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
 
-__all__ = ["ACCEPTED_DATES", "NO_PARAMETERS", "NeedsTextError", "ParameterWriter", "Parameters"]
+__all__ = ["ACCEPTED_DATES", "ACCEPTED_TIMES", "ACCEPTED_YEARS", "NO_PARAMETERS", "NeedsTextError", "ParameterWriter", "Parameters"]
 
 _UNSIGNED = 0x80
 
@@ -85,7 +85,16 @@ _STRINGS = (
 #: For a parameter that is a date or a date and time to the server.
 ACCEPTED_DATES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.STRING})
 
-#: The type that a server decided on -> the types of parameters that mean there what they are.
+#: For a TIME. A literal is rounded to the column's decimals, a parameter is not.
+ACCEPTED_TIMES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.VARCHAR})
+#: For a YEAR. A number out of its range is none as a parameter. (No value has the last type.)
+ACCEPTED_YEARS = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.LONGLONG, FIELD_TYPE.YEAR})
+_ONLY_NULL = frozenset({FIELD_TYPE.NULL})
+_ONLY_BYTES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.BLOB})
+_NOTHING: frozenset[int] = frozenset()
+
+#: The type that a server decided on -> the types of parameters that mean there what they are; for
+#: others none do.
 _ACCEPTED: dict[int, frozenset[int]] = {
     **dict.fromkeys(_INTEGERS, frozenset({FIELD_TYPE.NULL, FIELD_TYPE.LONGLONG})),
     **dict.fromkeys(_DATES, ACCEPTED_DATES),
@@ -96,9 +105,10 @@ _ACCEPTED: dict[int, frozenset[int]] = {
         _STRINGS,
         frozenset({FIELD_TYPE.NULL, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.VARCHAR}),
     ),
+    FIELD_TYPE.TIME: ACCEPTED_TIMES,
+    FIELD_TYPE.YEAR: ACCEPTED_YEARS,
+    FIELD_TYPE.JSON: _ONLY_NULL,
 }
-_ONLY_NULL = frozenset({FIELD_TYPE.NULL})
-_ONLY_BYTES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.BLOB})
 
 
 def accepted(type_code: int, charsetnr: int, length: int) -> frozenset[int] | None:
@@ -109,7 +119,7 @@ def accepted(type_code: int, charsetnr: int, length: int) -> frozenset[int] | No
         return None  # not decided
     if type_code in _STRINGS and charsetnr == BINARY_COLLATION:
         return _ONLY_BYTES
-    return _ACCEPTED.get(type_code, _ONLY_NULL)
+    return _ACCEPTED.get(type_code, _NOTHING)
 
 
 class Parameters(NamedTuple):
