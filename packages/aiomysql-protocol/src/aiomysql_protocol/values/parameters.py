@@ -36,7 +36,15 @@ from aiomysql_protocol.values.literals import (
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
 
-__all__ = ["ACCEPTED_DATES", "ACCEPTED_TIMES", "ACCEPTED_YEARS", "NO_PARAMETERS", "NeedsTextError", "ParameterWriter", "Parameters"]
+__all__ = [
+    "ACCEPTED_DATES",
+    "ACCEPTED_TIMES",
+    "ACCEPTED_YEARS",
+    "NO_PARAMETERS",
+    "NeedsTextError",
+    "ParameterWriter",
+    "Parameters",
+]
 
 _UNSIGNED = 0x80
 
@@ -115,8 +123,8 @@ def accepted(type_code: int, charsetnr: int, length: int) -> frozenset[int] | No
     """The types of parameters that may be sent for one that the server describes so in its response
     to COM_STMT_PREPARE; None: all.
     """
-    if type_code == FIELD_TYPE.NULL or not length:
-        return None  # not decided
+    if type_code == FIELD_TYPE.NULL or (not length and charsetnr == BINARY_COLLATION):
+        return None  # not decided: so MariaDB, and MySQL before 8.0.22, describe each
     if type_code in _STRINGS and charsetnr == BINARY_COLLATION:
         return _ONLY_BYTES
     return _ACCEPTED.get(type_code, _NOTHING)
