@@ -81,7 +81,7 @@ async def connection(connect_args: dict[str, Any], kind: str) -> Any:
 @pytest.fixture
 async def statement(connection: Connection, kind: str) -> Any:
     """What a cursor runs with one value, of which it gives column `v`."""
-    query = "SELECT CONCAT(%s, '') AS v"
+    query = "SELECT %s AS v"
     return query if kind != "prepared" else await connection.prepare(query)
 
 
