@@ -117,6 +117,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_sessionfinish() -> None:
+    """Let what became garbage after all be found, and warn."""
+    gc.unfreeze()
+
+
 @pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Each async test runs on asyncio's own event loop and on uvloop."""
@@ -143,6 +148,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture(scope="module", autouse=True)
 def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """No module leaves a session on a server of ours, or an object that warns when it goes."""
+    # A collection need not look at what was there before: of all tests and modules that is a lot.
+    gc.freeze()
     yield
     gc.collect()
     for name, server in request.config.stash[RUNNING].items():

@@ -206,7 +206,6 @@ def run(compiler: str, *arguments: str, path: Path) -> subprocess.CompletedProce
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         # Every object in a block of its own, with guarded ends.
         "PYTHONMALLOC": "malloc",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(path), *sys.path])),
         "AIOMYSQL_IMPL": "c",
     }

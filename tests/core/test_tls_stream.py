@@ -43,15 +43,6 @@ QUIT = b"\x01"
 KINDS = pytest.mark.parametrize("cursorclass", [Cursor, SSCursor])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_collections() -> Iterator[None]:
-    """What was there before this module is not looked at again and again."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 async def _nothing_is_left() -> AsyncIterator[None]:
     """No warning, task, socket, or exception that nobody receives."""
