@@ -119,6 +119,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "test_demo.py": Spread.ONCE_PAIRS,
         "test_describe.py": Spread.ONCE,
         "test_flags.py": Spread.ONCE_PAIRS,
+        "test_lanes.py": Spread.ONCE,
         "test_layers.py": Spread.ONCE,
         "test_matrix.py": Spread.ONCE,
         "test_packaging.py": Spread.ONCE_SINGLE,
