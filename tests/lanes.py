@@ -1,4 +1,4 @@
-"""Several runs that share one set of tests: `--lane FOLDER` with the same folder in each.
+"""Several runs that share one set of tests: `--lane=FOLDER` with the same folder in each.
 
 Every run collects all tests.  Those of a module with a server go to the run that comes to them
 first, which leaves a file in the folder.
@@ -14,6 +14,7 @@ import pytest
 
 #: What these make takes long and is for tests with any server: one run has them all.
 UNDIVIDED = (
+    "tests/benchmarks/test_compare.py",
     "tests/consumers/test_consumers.py",
     "tests/test_packaging.py",
     "tests/test_sanitizers.py",

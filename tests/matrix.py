@@ -69,6 +69,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_round_trips.py": Spread.PAIRS,
         "core/test_timeouts.py": Spread.PAIRS,
         "core/test_tls_negotiation.py": Spread.PAIRS,
+        "core/test_tls_stream.py": Spread.PAIRS,
         "core/test_values.py": Spread.PAIRS,
         "hostile": Spread.PAIRS,
         "meta": Spread.PAIRS,
@@ -103,7 +104,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_transaction_ends.py": Spread.SINGLE,
         # What is around the driver.
         "benchmarks": Spread.ONCE_SINGLE,
-        "consumers": Spread.ONCE,
+        "consumers": Spread.ONCE_PAIRS,
         "core/test_announcement.py": Spread.ONCE,
         "core/test_authentication.py": Spread.ONCE_PAIRS,
         "faults": Spread.ONCE_PAIRS,
