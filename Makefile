@@ -21,8 +21,8 @@ ifdef IMPL
 export AIOMYSQL_IMPL := $(IMPL)
 endif
 
-# The tests start hundreds of interpreters.  What one has compiled the next ones take, wherever the
-# environment forbids to keep that; without it a third of all time goes into compiling.
+# The tests start hundreds of interpreters, each of which would compile all it imports again where the
+# environment forbids to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 
 # The stamps carry the folder's name: the environments of a copied or moved checkout still point at the
