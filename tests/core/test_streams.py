@@ -34,7 +34,8 @@ from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
-from tests.core.test_waiter import LOOPS, new_loop
+from tests.conftest import LOOPS
+from tests.core.conftest import new_loop
 from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
 
