@@ -21,6 +21,10 @@ ifdef IMPL
 export AIOMYSQL_IMPL := $(IMPL)
 endif
 
+# The tests start hundreds of interpreters, each of which would compile all it imports again where the
+# environment forbids to keep that.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The stamps carry the folder's name: the environments of a copied or moved checkout still point at the
 # old one's sources.
 here := $(shell pwd | cksum | cut -d ' ' -f 1)

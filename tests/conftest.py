@@ -11,11 +11,13 @@ import importlib.util
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import matrix, raise_in_twins
+from tests.lanes import Lane
 from tests.packet_dump import PacketDump
 from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import DSN_NAME, Server, ServerError, selected_names, serving
@@ -40,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run each test with each server and event loop, see tests/matrix.py",
     )
     group.addoption(
+        "--lane", type=Path, metavar="FOLDER", help="share the tests with others: tests/lanes.py"
+    )
+    group.addoption(
         "--dump-packets",
         action="store_true",
         help="show the packets that tests exchange with a server when they fail",
@@ -59,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except ServerError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUNNING] = {}
+    if folder := config.getoption("lane"):
+        config.pluginmanager.register(Lane(folder), "lane")
     if config.getoption("dump_packets"):
         config.pluginmanager.register(PacketDump(), "packet_dump")
     if config.getoption("raise_in_twins"):
@@ -117,6 +124,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_sessionfinish() -> None:
+    """Let what became garbage after all be found, and warn."""
+    gc.unfreeze()
+
+
 @pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Each async test runs on asyncio's own event loop and on uvloop."""
@@ -143,6 +155,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture(scope="module", autouse=True)
 def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """No module leaves a session on a server of ours, or an object that warns when it goes."""
+    # A collection need not look at what was there before: of all tests and modules that is a lot.
+    gc.freeze()
     yield
     gc.collect()
     for name, server in request.config.stash[RUNNING].items():

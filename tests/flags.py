@@ -11,15 +11,14 @@ TLS and no compression: they are taken from what the greeting offers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import socket
 from collections import deque
 from collections.abc import Callable, Generator
-from types import TracebackType
-from typing import Self
 
 from pymysql.constants import CLIENT, COMMAND, SERVER_STATUS
 
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF, MAX_FRAME
+from tests.proxy import Proxy, accepted, connected, either, read_packet, send
 
 _OK, _LOCAL_INFILE, _EOF, _ERR = 0x00, 0xFB, 0xFE, 0xFF
 _UNANSWERED = (COMMAND.COM_QUIT, COMMAND.COM_STMT_CLOSE, COMMAND.COM_STMT_SEND_LONG_DATA)
@@ -29,7 +28,7 @@ _RESULTS = (COMMAND.COM_QUERY, COMMAND.COM_STMT_EXECUTE)
 _HIDDEN = CLIENT.SSL | CLIENT.COMPRESS | 1 << 26  # CLIENT_ZSTD_COMPRESSION_ALGORITHM
 
 
-class FlagProxy:
+class FlagProxy(Proxy):
     """Listens on 127.0.0.1 and connects each client to the server."""
 
     def __init__(
@@ -39,61 +38,19 @@ class FlagProxy:
 
         without: further capabilities that the greeting does not offer, DEPRECATE_EOF for instance.
         """
-        self._target = (host, port)
+        super().__init__(host, port)
         self._hidden = _HIDDEN | without
         self.flags = flags
-        self.port = 0
         #: The commands of all clients, each with its number in front (MySQL: "Command Phase").
         self.commands: list[bytes] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        # Also when it is cancelled before it begins.
-        task.add_done_callback(lambda _: writer.transport.abort())
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream, down = await asyncio.open_connection(*self._target)
+    async def serve(self, sock: socket.socket) -> None:
         conversation = _Conversation(self.flags, self._hidden, self.commands)
-        runs = [
-            asyncio.ensure_future(_pump(upstream, writer, conversation.from_server)),
-            asyncio.ensure_future(_pump(reader, down, conversation.from_client)),
-        ]
-        try:
-            await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
-            for run in runs:
-                if run.done():
-                    run.result()
-        finally:
-            for run in runs:
-                run.cancel()
-            writer.close()
-            down.close()
-            await asyncio.gather(*runs, return_exceptions=True)
-            down.transport.abort()
+        async with connected(*self.target) as (upstream, down), accepted(sock) as (reader, writer):
+            await either(
+                _pump(upstream, writer, conversation.from_server),
+                _pump(reader, down, conversation.from_client),
+            )
 
 
 async def _pump(
@@ -102,16 +59,13 @@ async def _pump(
     change: Callable[[int, bytes], bytes],
 ) -> None:
     """Hand packets on until one end is closed; change: (sequence id, payload) -> payload."""
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-        goes_on = False  # the next frame is the rest of a long payload
-        while True:
-            header = await reader.readexactly(4)
-            payload = await reader.readexactly(int.from_bytes(header[:3], "little"))
-            if not goes_on:
-                payload = change(header[3], payload)
-            goes_on = len(payload) == MAX_FRAME
-            writer.write(header + payload)
-            await writer.drain()
+    goes_on = False  # the next frame is the rest of a long payload
+    while True:
+        sequence_id, payload = await read_packet(reader)
+        if not goes_on:
+            payload = change(sequence_id, payload)
+        goes_on = len(payload) == MAX_FRAME
+        await send(writer, len(payload).to_bytes(3, "little") + bytes([sequence_id]) + payload)
 
 
 class _Conversation:

@@ -69,7 +69,6 @@ def begin_tests(implementation: str, options: Sequence[str]) -> subprocess.Popen
         "AIOMYSQL_IMPL": implementation,
         "COVERAGE_FILE": str(FOLDER / f".coverage.{implementation}"),
         "PYTHONPATH": str(FOLDER / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     watched = ["-m", "coverage", "run", "--branch", f"--source={FOLDER / 'src'}"]
     left_out = [f"--ignore={path}" for path in ELSEWHERE]

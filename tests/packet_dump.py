@@ -7,18 +7,21 @@ counted, and what goes by a Unix socket is not seen.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from pymysql.constants import CLIENT, COMMAND
+from pymysql.constants import COMMAND
 
+from tests.proxy import Proxy, accepted, asks_for_tls, connected, either, pass_on
 from tests.servers import Server
 
 #: The last packets that are shown, and so many bytes of each.
@@ -75,8 +78,8 @@ class Conversation:
                 payload = payload[: payload.find(b"\0") + 1]
                 what += ", masked behind the user"
             self._tell(True, what.removesuffix(", "), mask_statement(payload))
-        elif first and len(payload) == 32:
-            self._is_encrypted = bool(int.from_bytes(payload[:4], "little") & CLIENT.SSL)
+        elif first and asks_for_tls(payload):
+            self._is_encrypted = True
             self._tell(True, f"{what}, asks for TLS", payload)
         elif first:
             self._tell(True, f"{what}, log-in, masked behind the user", mask_login(payload))
@@ -117,15 +120,12 @@ class PacketDump:
     @contextlib.contextmanager
     def before(self, server: Server) -> Iterator[Server]:
         """The same server by way of a proxy that writes down what passes."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            thread = threading.Thread(target=self._serve, args=(listener, server), daemon=True)
-            thread.start()
-            try:
-                yield replace(server, host="127.0.0.1", port=listener.getsockname()[1])
-            finally:
-                with contextlib.suppress(OSError):
-                    listener.shutdown(socket.SHUT_RDWR)
-                thread.join()
+        with _DumpProxy(server.host, server.port, self._conversation).in_thread() as port:
+            yield replace(server, host="127.0.0.1", port=port)
+
+    def _conversation(self) -> Conversation:
+        self._connections += 1
+        return Conversation(self._connections, self._begun, self._lines)
 
     def text(self) -> str:
         """What has been written down of this test."""
@@ -148,44 +148,35 @@ class PacketDump:
             report.sections.append(("packets", self.text()))
         return report
 
-    def _serve(self, listener: socket.socket, server: Server) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                upstream = socket.create_connection((server.host, server.port))
-            except OSError:
-                client.close()
-                continue
-            self._connections += 1
-            told = Conversation(self._connections, self._begun, self._lines)
-            args = (client, upstream, told)
-            threading.Thread(target=_connect, args=args, daemon=True).start()
 
+class _DumpProxy(Proxy):
+    """Has a thread of its own: tests and fixtures wait for the server in theirs."""
 
-def _connect(client: socket.socket, upstream: socket.socket, told: Conversation) -> None:
-    """Pass on what comes from both ends until both have ended."""
-    with client, upstream:
-        back = threading.Thread(target=_pass_on, args=(upstream, client, told, False), daemon=True)
-        back.start()
-        _pass_on(client, upstream, told, True)
-        back.join()
+    def __init__(self, host: str, port: int, begin: Callable[[], Conversation]) -> None:
+        super().__init__(host, port)
+        self._conversation = begin
 
-
-def _pass_on(
-    source: socket.socket, target: socket.socket, told: Conversation, to_server: bool
-) -> None:
-    data = b"?"
-    while data:
+    @contextlib.contextmanager
+    def in_thread(self) -> Iterator[int]:
+        """Within the block it listens, at this port."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
         try:
-            data = source.recv(1 << 16)
-            told.add(data, to_server=to_server)
-            target.sendall(data)
-        except OSError:
-            break
-    # By this the other direction ends as well.
-    for end in (source, target):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+            asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result()
+            try:
+                yield self.port
+            finally:
+                asyncio.run_coroutine_threadsafe(self.__aexit__(None, None, None), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    async def serve(self, sock: socket.socket) -> None:
+        async with connected(*self.target) as (upstream, down), accepted(sock) as (reader, writer):
+            told = self._conversation()
+            await either(
+                pass_on(upstream, writer, partial(told.add, to_server=False)),
+                pass_on(reader, down, partial(told.add, to_server=True)),
+            )

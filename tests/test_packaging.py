@@ -1,5 +1,6 @@
 """The distributions as users get them: built, installed into clean environments, and used there."""
 
+import functools
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -148,20 +149,20 @@ def install(built: Distributions, folder: Path, requirement: str) -> Environment
     return environment
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
     folder = tmp_path_factory.mktemp("dist")
     wheels = {layer.folder: build(PACKAGES / layer.folder, folder) for layer in LAYERS}
     return Distributions(folder, wheels)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def core_only(built: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     wheel = built.wheels["aiomysql-core"]
     return install(built, tmp_path_factory.mktemp("core"), f"aiomysql-core @ {wheel.as_uri()}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def everything(built: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     wheel = built.wheels["aiomysql"]
     return install(built, tmp_path_factory.mktemp("all"), f"aiomysql[rsa,sa] @ {wheel.as_uri()}")
@@ -442,7 +443,7 @@ def command(start: str) -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with what this folder holds, committed."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
@@ -466,21 +467,33 @@ def commit(repository: Path) -> None:
     run("git", *identity, "commit", "-q", "-m", "All of it", cwd=repository)
 
 
+@pytest.fixture(scope="session")
+def whole_drivers(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Environment]:
+    """What an install command installs; each runs once, for the tests with any server."""
+
+    @functools.cache
+    def installed(asked: str) -> Environment:
+        environment = Environment.make(
+            tmp_path_factory.mktemp("env") / "e", pip=asked.startswith("pip")
+        )
+        environment.shell(asked, checkout, {"URL": checkout.as_uri()})
+        return environment
+
+    return installed
+
+
 @pytest.fixture(
-    scope="module",
     params=[f"{tool} install {what}" for tool in ("pip", "uv pip") for what in (".", '"git+$URL"')],
 )
 def whole_driver(
-    request: pytest.FixtureRequest, checkout: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, whole_drivers: Callable[[str], Environment]
 ) -> Environment:
     """What the obvious command installs; the README has it with pip, and says it of uv."""
     asked: str = request.param
     assert asked.removeprefix("uv ") in commands("Installation")
-    environment = Environment.make(
-        tmp_path_factory.mktemp("env") / "e", pip=asked.startswith("pip")
-    )
-    environment.shell(asked, checkout, {"URL": checkout.as_uri()})
-    return environment
+    return whole_drivers(asked)
 
 
 def test_the_obvious_command_installs_the_whole_driver(whole_driver: Environment) -> None:

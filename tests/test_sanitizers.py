@@ -188,7 +188,7 @@ def runtime_of(compiler: str) -> str:
     return path if os.path.isabs(path) and os.path.exists(path) else ""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def compiler() -> str:
     for name in (os.environ.get("CC", ""), "gcc", "cc"):
         if name and shutil.which(name) and runtime_of(name):
@@ -206,7 +206,6 @@ def run(compiler: str, *arguments: str, path: Path) -> subprocess.CompletedProce
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         # Every object in a block of its own, with guarded ends.
         "PYTHONMALLOC": "malloc",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(path), *sys.path])),
         "AIOMYSQL_IMPL": "c",
     }
@@ -239,7 +238,7 @@ def test_sanitizers_are_on(compiler: str, tmp_path: Path, function: str, report:
     assert report in found.stderr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def instrumented(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages, whose C modules have the sanitizers in them."""
     folder = tmp_path_factory.mktemp("instrumented")
@@ -273,12 +272,6 @@ def test_tests_of_the_protocol_under_sanitizers(
     assert "skipped" not in done.stdout
 
 
-def data_source(server: Server) -> str:
-    args = server.connect_args
-    where = f"{args['user']}:{args.get('password', '')}@{args['host']}:{args['port']}"
-    return f"mysql://{where}/{server.database}"
-
-
 @pytest.mark.parametrize("name", TESTED_BY)
 def test_tests_of_the_modules_under_sanitizers(
     compiler: str,
@@ -287,7 +280,7 @@ def test_tests_of_the_modules_under_sanitizers(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    monkeypatch.setenv("AIOMYSQL_TEST_DSN", data_source(server))
+    monkeypatch.setenv("AIOMYSQL_TEST_DSN", server.dsn)
     monkeypatch.setenv("SERVER", DSN_NAME)
     options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-q", "-x"]
     # Eager tasks are of some versions of Python only, parameters without a type of MariaDB.
@@ -300,6 +293,13 @@ def test_tests_of_the_modules_under_sanitizers(
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+def data_source(server: Server) -> str:
+    """For the driver, which knows no paths in it."""
+    args = server.connect_args
+    where = f"{args['user']}:{args.get('password', '')}@{args['host']}:{args['port']}"
+    return f"mysql://{where}/{server.database}"
 
 
 def test_conversation_under_sanitizers(

@@ -27,7 +27,7 @@ SIZES = Sizes().scaled(0.001)
 PLACE = ("mysql97", "tcp", "asyncio")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bench")
 

@@ -41,7 +41,7 @@ def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the consumers, and our distributions from this checkout."""
     folder = tmp_path_factory.mktemp("consumers")

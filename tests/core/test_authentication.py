@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import ssl
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from pymysql.constants import CLIENT
 
 from aiomysql_core import Connection, NotSupportedError, OperationalError, connect
 from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext, AuthMethod
@@ -391,3 +393,84 @@ async def test_endless_authentication_ends() -> None:
     async with scripted.scripted_server(endless) as port:
         with pytest.raises(Connection.InternalError, match="did not end"):
             await connect(host="127.0.0.1", port=port, user="u", password="x", ssl=False)
+
+
+# Servers that know no plugins: Sphinx, MySQL before 5.5.7
+
+#: What Sphinx offers: CLIENT_CONNECT_WITH_DB, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION.
+SPHINX = 0x8208
+
+
+def old_greeting(capabilities: int = SPHINX, last: int = 0x0D) -> bytes:
+    """A greeting that ends with the nonce; last: the byte behind its 20, which may be any."""
+    whole = scripted.greeting(capabilities=capabilities, version="2.2.11-id64")
+    end = whole.index(scripted.NONCE[8:]) + len(scripted.NONCE) - 8
+    return whole[:end] + bytes([last])
+
+
+def native_scramble(password: bytes) -> bytes:
+    once = hashlib.sha1(password).digest()
+    mask = hashlib.sha1(scripted.NONCE + hashlib.sha1(once).digest()).digest()
+    return bytes(a ^ b for a, b in zip(once, mask, strict=True))
+
+
+@pytest.mark.parametrize("last", [0, 0x0D])
+@pytest.mark.parametrize("offers_db", [True, False])
+@pytest.mark.parametrize("given", ["secret", ""])
+async def test_a_server_without_plugins(given: str, offers_db: bool, last: int) -> None:
+    """The native method's scramble goes, a database that the log-in can't choose is chosen after
+    it, and settings go one by one.
+    """
+    capabilities = SPHINX if offers_db else SPHINX & ~CLIENT.CONNECT_WITH_DB
+    response = b""
+    requests = []
+
+    async def old_server(reader: Any, writer: Any) -> None:
+        nonlocal response
+        hello = old_greeting(capabilities, last)
+        response = await scripted.accept_login(reader, writer, hello)
+        while (request := await scripted.read_packet(reader)) != b"\x01":
+            requests.append(request)
+            writer.write(scripted.frame(scripted.ok(), 1))
+
+    async with scripted.scripted_server(old_server) as port:
+        options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "db": "d"}
+        async with connect(**options, user="u", password=given) as connection:
+            assert connection._auth_plugin_used == "mysql_native_password"
+    scramble = native_scramble(given.encode()) if given else b""
+    expected = b"u\0" + bytes([len(scramble)]) + scramble + b"d\0" * offers_db
+    assert response[32:] == expected
+    assert int.from_bytes(response[:4], "little") == capabilities
+    assert requests == [
+        b"\x03SET NAMES utf8mb4",
+        b"\x03SET autocommit = 0",
+        *([] if offers_db else [b"\x02d"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"auth_plugin": "caching_sha2_password"}, "'caching_sha2_password'.*knows no plugins"),
+        ({"auth_plugin": "mysql_clear_password"}, "'mysql_clear_password'.*knows no plugins"),
+        ({"ssl_mode": "REQUIRED"}, "SSL is required"),
+    ],
+    ids=str,
+)
+async def test_what_a_server_without_plugins_is_not_told(
+    options: dict[str, Any], words: str
+) -> None:
+    """Who removes the flag gets nothing that was not to be sent."""
+    sent = b""
+
+    async def old_server(reader: Any, writer: Any) -> None:
+        nonlocal sent
+        writer.write(scripted.frame(old_greeting(), 0))
+        sent = await reader.read()
+
+    async with scripted.scripted_server(old_server) as port:
+        with pytest.raises(OperationalError, match=words):
+            await connect(
+                host="127.0.0.1", port=port, password="secret", allow_cleartext=True, **options
+            )
+    assert sent == b""

@@ -21,7 +21,7 @@ from aiomysql_protocol.values.literals import Literals
         (
             " INSERT INTO t (`values`, `a%%`) VALUE (%s,\n%s) ON DUPLICATE KEY UPDATE a = '%%'",
             (
-                " INSERT INTO t (`values`, `a%`) VALUE ",
+                "INSERT INTO t (`values`, `a%`) VALUE ",
                 "(%s,\n%s)",
                 " ON DUPLICATE KEY UPDATE a = '%'",
             ),
@@ -30,6 +30,22 @@ from aiomysql_protocol.values.literals import Literals
             "INSERT INTO t VALUES (%s) AS new ON DUPLICATE KEY UPDATE a = new.a",
             ("INSERT INTO t VALUES ", "(%s)", " AS new ON DUPLICATE KEY UPDATE a = new.a"),
         ),
+        (" \n\tREPLACE t VALUES (%s) \n;\n ", ("REPLACE t VALUES ", "(%s)", " \n")),
+        ("INSERT INTO t VALUES (';', %s)", None),
+        ("INSERT INTO t (`;`) VALUES (%s)", ("INSERT INTO t (`;`) VALUES ", "(%s)", "")),
+        (
+            "INSERT INTO t VALUES (%s) ON DUPLICATE KEY UPDATE a = ';';",
+            ("INSERT INTO t VALUES ", "(%s)", " ON DUPLICATE KEY UPDATE a = ';';"),
+        ),
+        # Several statements in one text, or perhaps.
+        ("INSERT INTO t VALUES (1); INSERT INTO t VALUES (%s)", None),
+        ("INSERT INTO t VALUES (%s); SELECT 1", None),
+        ("INSERT INTO t VALUES (%s) AS new; DELETE FROM t", None),
+        ("INSERT INTO t VALUES (%s) ON DUPLICATE KEY UPDATE a = 1; DELETE FROM t", None),
+        ("INSERT INTO t VALUES ('\\'); DELETE FROM t; INSERT INTO t VALUES (%s)", None),
+        ("INSERT INTO t /* ; */ VALUES (%s)", None),
+        ("INSERT INTO t VALUES (%s); -- behind", None),
+        ("INSERT INTO t VALUES (%s) -- behind", None),
         ("INSERT INTO t SELECT a FROM u WHERE b = %s", None),
         ("INSERT INTO t VALUES (%s) ON DUPLICATE KEY UPDATE a = %s", None),
         ("INSERT INTO t VALUES (%s, NOW())", None),

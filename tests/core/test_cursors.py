@@ -31,6 +31,7 @@ from aiomysql_core import (
 )
 
 NUMBERS = "SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3"
+LONG = "SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100"
 
 
 async def test_select_42(connection: Connection) -> None:
@@ -612,3 +613,68 @@ async def test_echo_tells_what_a_replaced_query_is_given(
         "SELECT 1",
         "SELECT 2 /* cached */",
     ]
+
+
+async def test_executemany_of_several_statements(connection: Connection, table_name: str) -> None:
+    """Each of them is run for every row."""
+    await connection.query(f"CREATE TABLE {table_name} (id INT, v VARCHAR(20))")
+    cursor = await connection.cursor()
+    insert = f"INSERT INTO {table_name} VALUES"
+    first = f"INSERT INTO {table_name} VALUES (0, 'before')"
+    await connection.autocommit(True)
+    for query, rows in (
+        (f"{first}; {insert} (%s, %s)", [(0, "before"), (1, "a"), (0, "before"), (2, ";")]),
+        (f"{insert} (%s, %s); {first}", [(1, "a"), (0, "before"), (2, ";"), (0, "before")]),
+        (f"{insert} (%s, %s); SELECT 1", [(1, "a"), (2, ";")]),
+        (f"{insert} (%s, %s); ", [(1, "a"), (2, ";")]),
+        (f"{insert} (%s, %s); -- behind", [(1, "a"), (2, ";")]),
+        (f"{insert} (%s, %s) -- ; behind", [(1, "a"), (2, ";")]),
+    ):
+        await cursor.executemany(query, [(1, "a"), (2, ";")])
+        await cursor.execute(f"SELECT id, v FROM {table_name}")
+        assert [*await cursor.fetchall()] == rows, query
+        await cursor.execute(f"DELETE FROM {table_name}")
+
+
+@pytest.mark.parametrize("kind", [SSCursor, SSDictCursor])
+@pytest.mark.parametrize("query", [NUMBERS, LONG], ids=["all have come", "more to come"])
+async def test_rows_that_were_not_fetched(
+    connection: Connection, kind: type[Cursor], query: str
+) -> None:
+    """To run a statement with their cursor drops them: classic programs are warned."""
+
+    async def left_unread() -> Any:
+        await cursor.execute(query)
+        assert await cursor.fetchone() is not None
+        return pytest.warns(UserWarning, match="^Previous unbuffered result was left incomplete$")
+
+    cursor = await connection.cursor(kind)
+    with await left_unread() as warned:
+        await cursor.execute("SELECT 1")
+    assert [warning.filename for warning in warned] == [__file__]
+    assert len(await cursor.fetchall()) == 1
+    with await left_unread(), pytest.raises(OperationalError, match="1305"):
+        await cursor.callproc("no_such_procedure", (1,))
+    with await left_unread():
+        await cursor.executemany("DO %s", [1, 2])
+    await left_unread()
+    with pytest.raises(UserWarning, match="left incomplete"):  # as the test run has it
+        await cursor.execute("SELECT 1")
+    await cursor.execute("SELECT 1")  # it is told once
+    await cursor.fetchone()
+    await cursor.execute(query)  # nothing is left, although nobody asked for the end
+    await cursor.fetchall()
+    await cursor.execute("SELECT 1")
+    await cursor.close()
+
+
+async def test_fetching_no_rows(connection: Connection) -> None:
+    """A streaming cursor takes the number as it is, as in classic aiomysql."""
+    for kind, expected in ((Cursor, [(1,)]), (SSCursor, [])):
+        cursor = await connection.cursor(kind)
+        await cursor.execute(NUMBERS)
+        assert list(await cursor.fetchmany(0)) == expected
+        assert cursor.rownumber == len(expected)
+        await cursor.close()
+        assert cursor.rownumber == len(expected)
+        assert len(await cursor.fetchall()) == (2 if expected else 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymysql.constants import CLIENT
 
 from aiomysql_core import (
     DEFAULT,
@@ -23,6 +24,7 @@ from aiomysql_core import (
     DictCursor,
     InternalError,
     OperationalError,
+    ProgrammingError,
     SSCursor,
     Warning,  # noqa: A004
     connect,
@@ -609,3 +611,31 @@ async def test_defaults_one_by_one(connection: Connection, table: str) -> None:
         await cursor.execute(query, (1, DEFAULT))
         await cursor.executemany(query, [(2, DEFAULT), (3, 3)])
     assert [row[2] for row in await contents(connection, table)] == [7, 7, 3]
+
+
+@pytest.mark.parametrize("option", ["bulk_statements", "multi_statements"])
+async def test_switched_off(
+    connect_args: dict[str, Any],
+    connection: Connection,
+    table: str,
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For proxies that lose such requests."""
+    await fill(connection, table)
+    options: dict[str, Any] = {option: "no"}
+    async with connect(**connect_args | options) as other, other.cursor() as cursor:
+        capabilities = other.runner.stream().session.capabilities
+        begun = count_requests(other, monkeypatch)
+        rows = [("w", n) for n in range(MANY)]
+        assert await cursor.executemany(UPDATE.format(table), rows) == MANY
+        if option == "bulk_statements":
+            assert not capabilities & STMT_BULK_OPERATIONS
+            assert len(begun) == 1
+        else:
+            assert len(begun) == (2 if capabilities & STMT_BULK_OPERATIONS else MANY)
+            with pytest.raises(ProgrammingError):
+                await cursor.execute("SELECT 1; SELECT 2")
+        await other.rollback()
+    with pytest.raises(ValueError, match="multi_statements"):
+        await connect(**connect_args, client_flag=CLIENT.MULTI_STATEMENTS, multi_statements=False)

@@ -6,6 +6,7 @@ same cursor; and they are no longer called once they were taken away again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from types import MethodType
@@ -13,7 +14,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from aiomysql_core import Connection, Cursor, DictCursor, SSCursor, SSDictCursor
+from aiomysql_core import (
+    Connection,
+    Cursor,
+    DictCursor,
+    OperationalError,
+    ProgrammingError,
+    SSCursor,
+    SSDictCursor,
+    connect,
+)
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.row_mixins import _DictCursorMixin
 from aiomysql_core.implementation import IMPLEMENTATION
@@ -71,7 +81,7 @@ async def connection(connect_args: dict[str, Any], kind: str) -> Any:
 @pytest.fixture
 async def statement(connection: Connection, kind: str) -> Any:
     """What a cursor runs with one value, of which it gives column `v`."""
-    query = "SELECT CONCAT(%s, '') AS v"
+    query = "SELECT %s AS v"
     return query if kind != "prepared" else await connection.prepare(query)
 
 
@@ -329,7 +339,7 @@ async def test_of_connections_for_values(
             return Upper().arguments(*args)
         return original(self, *args).upper()
 
-    query = "SELECT CONCAT(%(v)s, '') AS v" if isinstance(args, dict) else "SELECT %s AS v"
+    query = "SELECT %(v)s AS v" if isinstance(args, dict) else "SELECT %s AS v"
     statement: Any = query if kind != "prepared" else await connection.prepare(query)
     expected = "A" if kind == "text" else "a"
     for cursor_class in (Cursor, DictCursor, SSCursor):
@@ -359,7 +369,7 @@ async def test_new_query(
     with pytest.MonkeyPatch.context() as patch:
         put(patch, place, connection, Connection, "new_query", new)
         assert await value_of(cursor, statement) == ("A" if kind == "text" else "a")
-        assert given == [b"SELECT CONCAT('a', '') AS v"][: kind == "text"]
+        assert given == [b"SELECT 'a' AS v"][: kind == "text"]
         await cursor.execute("SELECT 'a'")
         assert [tuple(row) for row in await cursor.fetchall()] in ([("A",)], [("A",)])
         assert given[-1:] == [b"SELECT 'a'"]
@@ -371,7 +381,7 @@ async def test_new_query(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 async def test_transactions_end_by_query(
-    connection: Connection, statement: Any, place: str, end: str
+    connection: Connection, statement: Any, kind: str, place: str, end: str
 ) -> None:
     original = Connection.query
     given: list[object] = []
@@ -388,9 +398,83 @@ async def test_transactions_end_by_query(
     with pytest.MonkeyPatch.context() as patch:
         put(patch, place, connection, Connection, "query", new)
         await work()
-        assert given == [end.upper()]
+        expected = ["SELECT 'a' AS v"] * (kind == "text") + [end.upper()]
+        assert given == expected
     await work()
-    assert given == [end.upper()]
+    assert given == expected
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_cursors_run_by_query(
+    connection: Connection, cursor_class: type[Cursor], statement: Any, kind: str, place: str
+) -> None:
+    """Tracers see in `Connection.query` what goes as text, as in classic aiomysql."""
+    original = Connection.query
+    given: list[Any] = []
+
+    async def new(self: Connection, sql: Any, *args: Any, **options: Any) -> int:
+        given.append((sql, *args, options))
+        # In a task of its own.
+        rows: int = await asyncio.wait_for(original(self, sql, *args, **options), 10)
+        return rows
+
+    cursor = await connection.cursor(cursor_class)
+    streamed = {"unbuffered": True} if issubclass(cursor_class, SSCursor) else {}
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, connection, Connection, "query", new)
+        assert await value_of(cursor, statement) == "a"
+        assert given == [("SELECT 'a' AS v", streamed)][: kind == "text"]
+        given.clear()
+        await cursor.execute("SELECT 1 AS v; SELECT 2 AS v")
+        for number in (1, 2):
+            ((*row,),) = await cursor.fetchall()
+            assert row in ([number], ["v"])
+            assert await cursor.nextset() is (True if number == 1 else None)
+        await cursor.executemany("DO %s", [1, 2])
+        with pytest.raises(ProgrammingError, match="1064"):
+            await cursor.execute("nonsense")
+        with pytest.raises(OperationalError, match="1305"):
+            await cursor.callproc("no_such_procedure", (5,))
+        texts = [sql for sql, _ in given]
+        if kind == "kept" and "DO 1" not in texts:  # not every server can prepare them
+            texts[1:1] = ["DO 1", "DO 2"]
+        assert texts == [
+            "SELECT 1 AS v; SELECT 2 AS v",
+            *("DO 1", "DO 2", "nonsense"),
+            "SET @_no_such_procedure_0=5",
+            "CALL no_such_procedure(@_no_such_procedure_0)",
+        ]
+        given.clear()
+    assert await value_of(cursor, statement) == "a"
+    assert given == []
+
+
+async def test_values_name_no_file_in_query(
+    connect_args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a statement may load is known from its text without values, whoever runs it."""
+    original, asked = Connection.query, []
+
+    async def new(self: Connection, sql: Any, *args: Any, **options: Any) -> int:
+        return await original(self, f"{sql} /* traced */", *args, **options)
+
+    def new_query(self: Connection, statement: bytes, **options: Any) -> Any:
+        asked.append((options["files"], options["source"]))
+        return new_query_before(self, statement, **options)
+
+    new_query_before = Connection.new_query
+    monkeypatch.setattr(Connection, "query", new)
+    monkeypatch.setattr(Connection, "new_query", new_query)
+    async with connect(**connect_args, local_infile=True) as connection:
+        cursor = await connection.cursor()
+        value = "'; LOAD DATA LOCAL INFILE 'x' INTO TABLE t; -- "
+        asked.clear()
+        await cursor.execute("SELECT %s", (value,))
+        assert list(await cursor.fetchall()) == [(value,)]
+        assert asked == [({}, None)]
+        monkeypatch.setattr(Connection, "query", lambda *args, **kw: original(*args, **kw))
+        await cursor.execute("SELECT %s", (value,))
+        assert asked[1:] == [({}, "SELECT %s")]
 
 
 # Rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import io
 import time
 from collections.abc import AsyncIterator
@@ -129,6 +130,87 @@ async def test_missing_file(loading: Connection, table_name: str) -> None:
         assert caught.value.args[0] == 1017
         await cursor.execute("SELECT 'in step'")
         assert await cursor.fetchone() == ("in step",)
+
+
+@pytest.mark.parametrize("kind", [Cursor, SSCursor])
+async def test_the_same_file_in_two_statements(
+    loading: Connection, table_name: str, tmp_path: Path, kind: type[Cursor]
+) -> None:
+    """The server asks for it by name for each of them; once more is refused."""
+    path = tmp_path / "it's data"
+    path.write_bytes(b"1\ta\n2\tb\n")
+    load = f"LOAD DATA LOCAL INFILE %s REPLACE INTO TABLE {table_name}"
+    async with loading.cursor(kind) as cursor:
+        await cursor.execute(f"{load}; DO 1; {load}; SELECT 'after'", (path, path))
+        assert [await cursor.nextset() for _ in range(3)] == [True] * 3
+        assert await cursor.fetchone() == ("after",)
+        assert await cursor.executemany(f"{load}; {load}", [(path, path)] * 2)
+    assert await count(loading, table_name) == (2, 2, "b")
+
+
+async def test_the_same_file_once_too_often(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"mine")
+    got = []
+
+    async def rogue(reader: Any, writer: Any) -> None:
+        await scripted.open_session(reader, writer)
+        request = await scripted.read_packet(reader)
+        assert request.count(b"LOAD DATA") == 2
+        for number in range(1, 13, 4):
+            writer.write(scripted.frame(b"\xfb" + str(path).encode(), number))
+            got.append(await scripted.read_packet(reader))
+            assert await scripted.read_packet(reader) == b""
+            writer.write(scripted.frame(scripted.ok(status=2 | 8), number + 3))
+
+    load = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE t"
+    async with scripted.scripted_server(rogue) as port:
+        connection = await connect(host="127.0.0.1", port=port, autocommit=None, local_infile=True)
+        cursor = await connection.cursor()
+        await cursor.execute(f"{load}; {load}")
+        assert await cursor.nextset()
+        with pytest.raises(OperationalError, match="2068"):
+            await cursor.nextset()
+        assert connection.closed
+    assert got == [b"mine", b"mine"]
+
+
+class Opened:
+    """All that `open` has to give."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self.pieces, self.closed = [*pieces], 0
+
+    def read(self, size: int) -> bytes:
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+async def test_files_are_used_by_open_read_and_close(
+    loading: Connection, table_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Classic code puts another object in the place of a file, which has nothing else."""
+    opened = Opened(b"1\ta\n", b"2\tb\n")
+    original = builtins.open
+    monkeypatch.setattr(
+        builtins, "open", lambda name, *mode: opened if name == "x" else original(name, *mode)
+    )
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    async with loading.cursor() as cursor:
+        assert await cursor.execute(query) == 2
+        assert opened.closed == 1
+        opened = Opened(b"3\tc\n", OSError(5, "out of order"))
+        with pytest.raises(OperationalError, match="Error reading file 'x'.*out of order") as error:
+            await cursor.execute(query)
+    assert error.value.args[0] == 1024
+    assert type(error.value.__cause__) is OSError
+    assert opened.closed == 1
+    assert loading.closed
 
 
 async def test_warnings_arrive(loading: Connection, table_name: str) -> None:
@@ -416,3 +498,31 @@ def test_search_for_names_takes_no_time() -> None:
     assert local_file_names("/*!1 /*" * 50_000 + "INFILE" + "*/" * 50_000) == []
     assert local_file_names("INFILE" + "%s" * 50_000, ("x",) * 50_000) == []
     assert time.perf_counter() - began < 2
+
+
+async def test_small_pieces_are_put_together(loading: Connection, table_name: str) -> None:
+    """In few packets, and other tasks have their turns."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    flushed: list[None] = []
+    stream = loading.runner.stream()
+    flush = stream.flush
+
+    def counting() -> None:
+        flushed.append(None)
+        flush()
+
+    stream.flush = counting  # type: ignore[method-assign]
+    other = asyncio.ensure_future(count_turns())
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    lines = (b"%d\tabcdef\n" % number for number in range(100_000))
+    assert await loading.load_local(query, lines) == 100_000
+    other.cancel()
+    assert len(flushed) < 60
+    assert turns >= 15

@@ -24,6 +24,7 @@ from aiomysql_core.options.option_files import read_option_file
 from aiomysql_core.options.options import OPTION_NAMES, Options, find_options
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_pool import create_pool
+from aiomysql_pool.options import POOL_KEYWORDS
 from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.session import Session
 from tests import scripted
@@ -309,7 +310,7 @@ async def test_write_timeout() -> None:
 def test_option_file_syntax(tmp_path: Path) -> None:
     path = tmp_path / "my.cnf"
     path.write_text(
-        "# comment\n; comment\n!include /etc/other.cnf\nuser = nobody\n"
+        "# comment\n; comment\n!include /no/such/other.cnf\n"
         "[client]\n"
         "  user=somebody   # a comment\n"
         'password = "a # b \\\\ \\" \'c\'"\n'
@@ -335,7 +336,8 @@ def test_option_file_syntax(tmp_path: Path) -> None:
         "db": "last",
     }
     assert read_option_file(str(path), "other") == {"user": "other"}
-    assert read_option_file(str(tmp_path / "missing.cnf")) == {}
+    with pytest.raises(ValueError, match=r"missing\.cnf' can't be read: No such file"):
+        read_option_file(str(tmp_path / "missing.cnf"))
     path.write_text("[client]\nport = many\n")
     with pytest.raises(ValueError, match=r"port can't be 'many'"):
         read_option_file(str(path))
@@ -367,7 +369,7 @@ def test_parts_of_a_data_source_name() -> None:
     }
     assert parse_dsn("mysql:///test?unix_socket=/tmp/s") == {"db": "test", "unix_socket": "/tmp/s"}
     assert parse_dsn("mysql://h?ssl_session_reuse=no") == {"host": "h", "ssl_session_reuse": False}
-    assert parse_dsn("mysql://h?minsize=2", pool=True) == {"host": "h", "minsize": 2}
+    assert parse_dsn("mysql://h?minsize=2", POOL_KEYWORDS) == {"host": "h", "minsize": 2}
 
 
 @pytest.mark.parametrize(

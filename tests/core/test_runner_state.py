@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -26,6 +26,7 @@ from aiomysql_protocol.commands.query import UNKNOWN_ROW_COUNT, Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.wire.packets import Ok
+from tests.core.conftest import Pair
 from tests.protocol.test_session import EOF, column
 from tests.scripted import error, frame, frames, ok
 
@@ -279,27 +280,11 @@ def base(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
-    pair = socket.socketpair()
-    for end in pair:
-        end.setblocking(False)
-    yield pair
-    for end in pair:
-        end.close()
-
-
-@pytest.fixture
-def other(peer: tuple[socket.socket, socket.socket]) -> socket.socket:
-    """The server's end."""
-    return peer[1]
-
-
-@pytest.fixture
-async def runner(base: Any, peer: tuple[socket.socket, socket.socket]) -> Any:
+async def runner(base: Any, pair: Pair) -> Any:
     """One whose stream is open, on the event loop that runs."""
     runner: Any = type("Made", (Recording, base), {})()
     session = Session(ColumnCache("utf8", {}))
-    runner._stream = SocketStream(session, asyncio.get_running_loop(), peer[0].dup())
+    runner._stream = SocketStream(session, asyncio.get_running_loop(), pair[0].dup())
     runner.session = session
     stream = runner._stream
     yield runner
@@ -507,7 +492,7 @@ async def test_begin_in_a_forked_child(runner: Any, other: socket.socket) -> Non
 
 
 async def test_what_takes_longer(runner: Any) -> None:
-    query = Query(b"LOAD DATA LOCAL INFILE 'a' INTO TABLE t", local_files={b"a": None})
+    query = Query(b"LOAD DATA LOCAL INFILE 'a' INTO TABLE t", local_files={b"a": (None,)})
     assert runner.begin(query) == "slowly"
     assert runner._busy is True
     assert ("slowly", query) in runner.calls
@@ -741,7 +726,6 @@ async def test_finalizers(base: Any, deed: str) -> None:
         DEEDS[deed](runner)
 
     gc.collect()
-    gc.freeze()
     before = gc.get_threshold()
     try:
         for threshold in range(1, 41):
@@ -785,7 +769,6 @@ async def test_finalizers(base: Any, deed: str) -> None:
     finally:
         Trap.deed = None
         gc.set_threshold(*before)
-        gc.unfreeze()
         gc.collect()
 
 

@@ -626,7 +626,6 @@ async def test_finalizers(new_encode: NewEncode, connect_args: dict[str, Any], d
             return None
 
     gc.collect()
-    gc.freeze()
     before = gc.get_threshold()
     try:
         for threshold in range(1, 25):
@@ -653,7 +652,6 @@ async def test_finalizers(new_encode: NewEncode, connect_args: dict[str, Any], d
     finally:
         Trap.deed = None
         gc.set_threshold(*before)
-        gc.unfreeze()
         gc.collect()
         for kind in (Cursor, DictCursor):
             for name in [name for name in vars(kind) if name.startswith("unused")]:

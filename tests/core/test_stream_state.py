@@ -11,7 +11,7 @@ import gc
 import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
-from tests.core.test_waiter import LOOPS, new_loop
+from tests.core.conftest import Pair
 from tests.scripted import error, frame, frames, ok
 
 CLASSES: dict[str, Any] = {"python": stream_state.PyStreamState}
@@ -95,33 +95,10 @@ def base(request: pytest.FixtureRequest) -> Any:
     return CLASSES[request.param]
 
 
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
-    loop = new_loop(request.param)
-    yield loop
-    loop.close()
-
-
 @pytest.fixture
-def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
-    pair = socket.socketpair()
-    for end in pair:
-        end.setblocking(False)
-    yield pair
-    for end in pair:
-        end.close()
-
-
-@pytest.fixture
-def other(peer: tuple[socket.socket, socket.socket]) -> socket.socket:
-    """The server's end."""
-    return peer[1]
-
-
-@pytest.fixture
-def stream(base: Any, loop: Any, peer: tuple[socket.socket, socket.socket]) -> Any:
+def stream(base: Any, loop: Any, pair: Pair) -> Any:
     made: Any = type("Made", (Recording, base), {})
-    return made(Session(ColumnCache("utf8", {})), loop, peer[0])
+    return made(Session(ColumnCache("utf8", {})), loop, pair[0])
 
 
 def test_both_are_tested() -> None:
@@ -708,9 +685,9 @@ def test_what_c_refuses(loop: Any) -> None:
             stream.wait(*wrong)
 
 
-def test_nothing_is_kept_alive(base: Any, loop: Any, peer: Any) -> None:
+def test_nothing_is_kept_alive(base: Any, loop: Any, pair: Pair) -> None:
     made: Any = type("Made", (Recording, base), {})
-    stream = made(Session(ColumnCache("utf8", {})), loop, peer[0])
+    stream = made(Session(ColumnCache("utf8", {})), loop, pair[0])
     stream._waiter.arm(stream.note)
     stream.next_waiter = stream
     gone = weakref.ref(stream)
@@ -723,9 +700,9 @@ def test_nothing_is_kept_alive(base: Any, loop: Any, peer: Any) -> None:
 
 
 @pytest.fixture
-def real(loop: Any, peer: tuple[socket.socket, socket.socket]) -> Any:
+def real(loop: Any, pair: Pair) -> Any:
     session = Session(ColumnCache("utf8", {}))
-    stream = SocketStream(session, loop, peer[0].dup())
+    stream = SocketStream(session, loop, pair[0].dup())
     yield stream
     stream._shut()
 

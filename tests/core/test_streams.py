@@ -7,9 +7,11 @@ import contextlib
 import gc
 import hashlib
 import socket
+import sys
+import time
 import tracemalloc
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,9 +22,11 @@ from aiomysql_core import (
     InterfaceError,
     InternalError,
     OperationalError,
+    QueryTimeout,
     SSCursor,
     connect,
 )
+from aiomysql_core.transport import connect as opening
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.transport.tls_stream import TlsStream
@@ -30,7 +34,8 @@ from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.implementation import IMPLEMENTATION
 from tests import scripted
-from tests.core.test_waiter import LOOPS, new_loop
+from tests.conftest import LOOPS
+from tests.core.conftest import new_loop
 from tests.scripted_tls import CLIENT_OPTIONS
 from tests.servers import Server
 
@@ -480,6 +485,83 @@ async def test_a_name_with_several_addresses(
     resolving_to(monkeypatch)
     with pytest.raises(OperationalError, match="no address"):
         await connect(host="many.example", port=nobody, connect_timeout=5)
+
+
+@pytest.fixture
+def silent_address() -> Iterator[tuple[str, int]]:
+    """An address that does not answer: its queue of connections is full."""
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address: tuple[str, int] = listener.getsockname()
+        for _ in range(4):
+            sock = opened.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(address)
+        yield address
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+@pytest.mark.parametrize("connect_timeout", [None, 5, 0.9])
+async def test_a_silent_address(
+    connect_args: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    silent_address: tuple[str, int],
+    connect_timeout: float | None,
+) -> None:
+    """The next address is tried meanwhile, in time."""
+    right = connect_args["host"], connect_args["port"]
+    resolving_to(monkeypatch, silent_address, silent_address, right)
+    options = {**connect_args, "host": "many.example", "ssl": False, "on_cancel": "kill"}
+    began = time.monotonic()
+    async with connect(**options, connect_timeout=connect_timeout) as connection:
+        assert 0.3 < time.monotonic() - began < 5
+        assert await one(connection, "SELECT 1") == 1
+        assert connection.host == "many.example"
+        with pytest.raises(QueryTimeout):
+            await connection.query("SELECT SLEEP(9)", timeout=0.05)
+        assert await one(connection, "SELECT 1") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+async def test_only_silent_addresses(
+    monkeypatch: pytest.MonkeyPatch, silent_address: tuple[str, int]
+) -> None:
+    resolving_to(monkeypatch, silent_address, silent_address)
+    with pytest.raises(OperationalError, match=r"many\.example.*timed out after 0\.1 s") as caught:
+        await connect(host="many.example", port=1, connect_timeout=0.1)
+    assert caught.value.args[0] == 2003
+    task = asyncio.ensure_future(connect(host="many.example", port=1, connect_timeout=None))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_addresses_that_answer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One connection is made, and what was begun beside it is closed."""
+    loop, connected = asyncio.get_running_loop(), []
+    original = loop.sock_connect
+
+    async def slow(sock: socket.socket, where: Any) -> None:
+        await asyncio.sleep(0.05)
+        await original(sock, where)
+        connected.append(sock)
+
+    monkeypatch.setattr(loop, "sock_connect", slow)
+    monkeypatch.setattr(opening, "_connected_at_once", lambda sock, where: False)
+    monkeypatch.setattr(opening, "_NEXT_ADDRESS", 0.0)
+    async with scripted.scripted_server(polite) as port:
+        resolving_to(monkeypatch, *[("127.0.0.1", port)] * 3)
+        async with connect(host="many.example", port=port):
+            await asyncio.sleep(0.1)
+            assert [sock.fileno() for sock in connected].count(-1) == len(connected) - 1
+
+
+def test_families_take_turns() -> None:
+    six, four = socket.AF_INET6, socket.AF_INET
+    addresses = [(six, "a"), (six, "b"), (six, "c"), (four, "d"), (four, "e")]
+    assert [where for _, where in opening._in_turn(addresses)] == ["a", "d", "b", "e", "c"]
+    assert opening._in_turn([]) == []
 
 
 async def test_unknown_names() -> None:

@@ -19,7 +19,7 @@ from aiomysql_core.transport.tls_stream import TlsStream
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
-from tests.core.test_waiter import LOOPS, new_loop
+from tests.core.conftest import Pair
 from tests.scripted import frame, ok
 
 Step = bytes | BaseException | Callable[[], Any]
@@ -84,25 +84,8 @@ class Recording(TlsStream):
         super().connection_lost(exc)
 
 
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
-    loop = new_loop(request.param)
-    yield loop
-    loop.close()
-
-
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    pair = socket.socketpair()
-    for end in pair:
-        end.setblocking(False)
-    yield pair
-    for end in pair:
-        end.close()
-
-
-@pytest.fixture
-def sock(pair: tuple[socket.socket, socket.socket]) -> ScriptedSocket:
+def sock(pair: Pair) -> ScriptedSocket:
     return ScriptedSocket(pair[0])
 
 

@@ -179,6 +179,7 @@ async def test_values_do_not_matter(
     async with connect(**through, autocommit=True) as connection:
         async with connection.cursor(kind) as cursor:
             await cursor.execute("SELECT %s", ("it's; BEGIN",))
+            await cursor.fetchall()
             await cursor.executemany("DO %s", [("it's; ü",), (";\\",)])
             await cursor.execute("CREATE TEMPORARY TABLE passing (t TEXT)")
             await connection.autocommit(True)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import gc
-import importlib.util
 import inspect
 import sys
 import weakref
@@ -18,9 +17,9 @@ import pytest
 
 from aiomysql_core.waiting.ready import PyReady, Ready
 from aiomysql_core.waiting.waiter import PyWaiter, Waiter
+from tests.conftest import LOOPS
+from tests.core.conftest import new_loop
 from tests.core.twins import need_c
-
-LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
 
 NewWaiter = Callable[[asyncio.AbstractEventLoop], Waiter]
 NewReady = Callable[[Any], Ready[Any]]
@@ -100,14 +99,6 @@ def test_only_progress_wakes(new: NewWaiter) -> None:
             assert not waiter.armed
 
     asyncio.run(main())
-
-
-def new_loop(name: str) -> asyncio.AbstractEventLoop:
-    if name == "asyncio":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
 
 
 @pytest.fixture(params=[(loop, kind) for loop in LOOPS for kind in ("Task", "_PyTask")], ids=str)

@@ -17,10 +17,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
-from typing import Self
 
-from pymysql.constants import CLIENT
+from tests.proxy import Proxy, accepted, asks_for_tls, connected, either, send
 
 # The size of a full TLS record, its header and what encryption adds left aside.
 _FULL_RECORD = 1 << 14
@@ -99,79 +97,32 @@ class _Broken(Exception):
     """The fault ends the connection."""
 
 
-class FaultProxy:
+class FaultProxy(Proxy):
     """Listens on 127.0.0.1 and does the same harm to each connection."""
 
     def __init__(self, host: str, port: int, fault: Fault = Fault()) -> None:
         """`host`, `port`: the server's."""
-        self._target = (host, port)
+        super().__init__(host, port)
         self.fault = fault
-        self.port = 0
         self.traffic = {direction: Traffic() for direction in Direction}
         self.hit = False
         """Whether the fault has happened."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # Also when it is cancelled before it begins.
-        task.add_done_callback(lambda _: writer.transport.abort())
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            upstream, down = await asyncio.open_connection(*self._target)
-        except OSError:
-            return
+    async def serve(self, sock: socket.socket) -> None:
         runner = _Runner()
-        lanes = (
-            _Lane(self, runner, Direction.TO_CLIENT, upstream, writer),
-            _Lane(self, runner, Direction.TO_SERVER, reader, down),
-        )
-        runs = [asyncio.ensure_future(lane.run()) for lane in lanes]
-        try:
-            await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Nothing is awaited before both ends are closed: here, too, it may be cancelled.
-            reset = self.hit and self.fault.kind is Kind.RESET
-            for end in (writer, down):
-                _end(end, reset=reset)
-            for run in runs:
-                run.cancel()
+        async with connected(*self.target) as (upstream, down), accepted(sock) as (reader, writer):
             try:
-                await asyncio.gather(*runs, return_exceptions=True)
-                for end in (writer, down):
-                    with contextlib.suppress(OSError, TimeoutError):
-                        async with asyncio.timeout(1):
-                            await end.wait_closed()
+                await either(
+                    _Lane(self, runner, Direction.TO_CLIENT, upstream, writer).run(),
+                    _Lane(self, runner, Direction.TO_SERVER, reader, down).run(),
+                )
             finally:
-                down.transport.abort()
+                if self.hit and self.fault.kind is Kind.RESET:
+                    for end in (writer, down):
+                        _reset(end)
 
 
-def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
-    if not reset:
-        writer.close()
-        return
+def _reset(writer: asyncio.StreamWriter) -> None:
     sock: socket.socket | None = writer.get_extra_info("socket")
     if sock is not None and not writer.transport.is_closing():
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -234,13 +185,14 @@ class _Lane:
 
     async def _write(self, data: bytes) -> None:
         if data:
-            self._writer.write(data)
-            await self._writer.drain()
+            await send(self._writer, data)
 
     async def _pass_on(self, data: bytes) -> None:
         if self._to_server and not self._seen:
             self._runner.from_the_start = data[:2] == b"\x16\x03"
-            self._runner.encrypted = self._runner.from_the_start or _is_ssl_request(data)
+            self._runner.encrypted = self._runner.from_the_start or asks_for_tls(
+                data[4 : 4 + int.from_bytes(data[:3], "little")]
+            )
         self._traffic.bytes += len(data)
         start, self._seen = self._seen, self._seen + len(data)
         if self._fault.place is not None:
@@ -331,11 +283,6 @@ class _Lane:
         if fault.kind is Kind.DUPLICATE:
             return packet * 2
         return _shortened(packet, fault.size, encrypted=self._is_record(number))
-
-
-def _is_ssl_request(data: bytes) -> bool:
-    flags = int.from_bytes(data[4:8], "little")
-    return data[:3] == b"\x20\0\0" and bool(flags & CLIENT.SSL)
 
 
 def _shortened(packet: bytes, size: int, *, encrypted: bool) -> bytes:

@@ -115,7 +115,7 @@ def _conversation(flags: int) -> tuple[Session, list[Exchange]]:
     exchanges: list[Exchange] = [Query(b"SELECT 1", streamed=streamed)]
     if flags & SEVERAL:
         exchanges += [
-            Query(b"LOAD DATA LOCAL ...", local_files={b"f": None}),
+            Query(b"LOAD DATA LOCAL ...", local_files={b"f": (None,)}),
             Query(b"SELECT 1", streamed=streamed),
             Command(COMMAND.COM_PING),
         ]

@@ -52,6 +52,7 @@ SMALL = _pem(rsa.generate_private_key(public_exponent=65537, key_size=1024))
 FAST_FOR_EVER = b"".join(frame(b"\x01\x03", number) for number in range(2, 200))
 WEB = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 WITHOUT_41 = greeting(capabilities=CAPABILITIES & ~CLIENT.PROTOCOL_41)
+WITHOUT_SECURE = greeting(capabilities=CAPABILITIES & ~CLIENT.SECURE_CONNECTION)
 WITHOUT_PLUGINS = greeting(capabilities=CAPABILITIES & ~CLIENT.PLUGIN_AUTH)
 
 SCRIPTS: dict[str, tuple[Script, str]] = {
@@ -81,7 +82,20 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
         "at most 1048576",
     ),
     "greeting without 4.1": (says(WITHOUT_41), "lacks capabilities"),
-    "greeting without plugins": (says(WITHOUT_PLUGINS), "lacks capabilities"),
+    "greeting without SECURE_CONNECTION": (says(WITHOUT_SECURE), "lacks capabilities"),
+    "a plugin asked for without plugins": (
+        responses(switch(b"mysql_native_password"), hello=WITHOUT_PLUGINS),
+        "knows none",
+    ),
+    "cleartext asked for without plugins": (
+        responses(switch(b"mysql_clear_password"), hello=WITHOUT_PLUGINS),
+        "knows none",
+    ),
+    "old password without plugins": (responses(b"\xfe", hello=WITHOUT_PLUGINS), "not safe"),
+    "a further factor without plugins": (
+        responses(b"\x02mysql_clear_password\0", hello=WITHOUT_PLUGINS),
+        "does not expect another packet",
+    ),
     "greeting with number 7": (says(HELLO, 7), "Protocol mismatch|sequence"),
     "error instead of a greeting": (says(error(1040, "Too many connections")), "Too many"),
     "error of one byte": (says(b"\xff"), "ERR packet ends"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
+import pickle
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -86,3 +89,33 @@ def test_layers_use_what_others_export(layer: Layer) -> None:
                 if names is None or name not in names:
                     wrong.append(f"{module}:{line}: {dotted}")
     assert wrong == []
+
+
+def errors() -> list[type[Exception]]:
+    """The exception classes of all distributions."""
+    modules = [importlib.import_module(name) for name in MODULES]
+    found = [value for module in modules for value in vars(module).values()]
+    classes = {value for value in found if isinstance(value, type) and value.__module__ in MODULES}
+    return sorted(
+        (kind for kind in classes if issubclass(kind, Exception)), key=lambda kind: kind.__name__
+    )
+
+
+@pytest.mark.parametrize("kind", errors())
+def test_errors_can_be_copied_and_pickled(kind: type[Exception]) -> None:
+    """As test runners and task queues do."""
+    for given in ((), (2013, "it's"), ("message",)):
+        if kind.__name__ == "PoolClosed" and len(given) > 1:
+            continue
+        error: Any = kind(*given)
+        error.where = "here"
+        error.add_note("a note")
+        copies = [copy.copy(error), copy.deepcopy(error)]
+        copies += [
+            pickle.loads(pickle.dumps(error, protocol))
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ]
+        for other in copies:
+            assert type(other) is kind
+            assert (other.args, str(other)) == (error.args, str(error))
+            assert vars(other) == vars(error)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from pymysql.constants import COMMAND
+from pymysql.constants import CLIENT, COMMAND
 
 import aiomysql
 import aiomysql.sa
@@ -274,6 +274,7 @@ async def test_a_lost_link_simulated(server: Server, connect_args: dict[str, Any
 async def test_a_pools_insides(connect_args: dict[str, Any]) -> None:
     async with aiomysql.create_pool(minsize=2, maxsize=3, **connect_args) as pool:
         assert pool._loop is asyncio.get_running_loop()
+        assert (pool._minsize, pool._echo, pool._recycle, pool._acquiring) == (2, False, -1, 0)
         assert len(list(pool._free)) == 2
         assert pool._used == set()
         first, second = await pool.acquire(), await pool.acquire()
@@ -285,12 +286,36 @@ async def test_a_pools_insides(connect_args: dict[str, Any]) -> None:
         await pool.release(second)
 
 
+async def test_how_a_lost_connection_is_told(connect_args: dict[str, Any]) -> None:
+    """The wrappers of clouds look for the words "Not connected" in the message."""
+    connection: Any = await aiomysql.connect(**connect_args)
+    waiting = asyncio.ensure_future(connection.query("SELECT SLEEP(0.2)"))
+    while not connection.busy:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    for use in (connection.cursor, connection._ensure_alive):
+        with pytest.raises(aiomysql.InterfaceError) as error:
+            use()
+        assert error.value.args == (0, "Not connected: Cancelled during execution")
+
+
+async def test_what_the_greeting_said(connect_args: dict[str, Any]) -> None:
+    async with aiomysql.connect(**connect_args) as connection:
+        assert connection.server_thread_id == (connection.thread_id(),)
+        assert connection.protocol_version == connection.get_proto_info() == 10
+        for flags in (connection.server_capabilities, connection.client_flag):
+            assert flags & CLIENT.PROTOCOL_41
+    assert aiomysql.Connection(client_flag=CLIENT.FOUND_ROWS).client_flag == CLIENT.FOUND_ROWS
+
+
 async def test_the_last_statement(connect_args: dict[str, Any], table_name: str) -> None:
     async with aiomysql.connect(**connect_args) as connection, connection.cursor() as cursor:
         await cursor.execute("SELECT %s", ("ä",))
         assert cursor._last_executed == "SELECT 'ä'".encode()
         await cursor.execute(f"CREATE TABLE {table_name} (a INT)")
-        await cursor.executemany(f"INSERT INTO {table_name} VALUES (%s)", [(1,), (2,)])
+        await cursor.executemany(f"\n  INSERT INTO {table_name} VALUES (%s);", [(1,), (2,)])
         assert cursor._last_executed == f"INSERT INTO {table_name} VALUES (1),(2)".encode()
 
 

@@ -112,7 +112,6 @@ def small_thresholds() -> Iterator[Lay]:
     """A function that has something done by a finalizer, so many allocations later."""
     before = gc.get_threshold()
     gc.collect()
-    gc.freeze()
 
     def lay(number: int, deed: Callable[[], object]) -> None:
         gc.set_threshold(0)
@@ -123,5 +122,4 @@ def small_thresholds() -> Iterator[Lay]:
     try:
         yield lay
     finally:
-        gc.unfreeze()
         gc.set_threshold(*before)

@@ -22,7 +22,8 @@ from aiomysql_pool.lease_queue import PyLeaseQueue
 from aiomysql_pool.verdict import Verdict
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
-from tests.core.test_waiter import LOOPS, new_loop
+from tests.conftest import LOOPS
+from tests.core.conftest import new_loop
 from tests.core.twins import need_c
 from tests.pool.conftest import Lay, small_thresholds
 

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import gc
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -333,6 +334,93 @@ async def test_a_finalizer_runs_while_a_holder_is_examined(make_pool: MakePool, 
         if pool._closing:
             await asyncio.wait_for(pool.wait_closed(), 5)
     assert pool.get_stats()["closed_forgotten"] == 0
+
+
+class Examined:
+    """Stands for a holder's runner; when it is looked at, the deed of a finalizer is done."""
+
+    def __init__(self, holder: Any, deed: Callable[[], object]) -> None:
+        self.holder, self.runner, self.deed = holder, holder.runner, deed
+        holder.runner = self
+
+    @property
+    def closed(self) -> bool:
+        self.holder.runner = self.runner
+        self.deed()
+        return bool(self.runner.closed)
+
+
+@pytest.mark.parametrize("acquired", [1, 2])
+async def test_acquired_while_maintenance_examines_it(make_pool: MakePool, acquired: int) -> None:
+    """Who acquires has examined the holder as well: it is theirs, and closed when released."""
+    pool = await make_pool(minsize=2, maxsize=2)
+    got: list[Connection] = []
+
+    def acquire() -> None:
+        for _ in range(acquired):
+            with pytest.raises(StopIteration) as stop:
+                pool.acquire().send(None)
+            got.append(stop.value.value)
+
+    holders = [*pool._leases.available]
+    for holder in holders:
+        holder.must_close = True
+    Examined(holders[0], acquire)
+    pool._run_maintenance()
+    assert pool._used == set(got)
+    assert pool.get_stats()["closed_drain"] == 2 - acquired
+    for connection in got:
+        assert await one(connection, "SELECT 1") == 1
+        await pool.release(connection)
+    assert pool.get_stats()["closed_drain"] == 2
+    await wait_until(lambda: pool.freesize == 2)
+
+
+async def test_closed_while_maintenance_examines_it(make_pool: MakePool) -> None:
+    """It is closed and counted once."""
+    pool = await make_pool(minsize=2, maxsize=2)
+    holder = pool._leases.available[0]
+    holder.runner.close()
+    Examined(holder, lambda: pool.resize(1, 1))
+    pool._run_maintenance()
+    stats = pool.get_stats()
+    assert (pool.size, stats["closed_surplus"], stats["closed_lost"]) == (1, 1, 0)
+
+
+async def test_acquired_while_maintenance_closes_those_not_needed(make_pool: MakePool) -> None:
+    pool = await make_pool(minsize=0, maxsize=3, max_idle=1000)
+    for connection in [await pool.acquire() for _ in range(3)]:
+        pool.release(connection)
+    pool._leases.least_available = 3
+    got = []
+    for holder in pool._maintenance.take_unneeded(time.monotonic() + 2000, 3):
+        pool._remove_holder(holder, "idle")
+        while pool.freesize:
+            with pytest.raises(StopIteration) as stop:
+                pool.acquire().send(None)
+            got.append(stop.value.value)
+    assert pool.get_stats()["closed_idle"] == 1
+    assert pool._used == set(got)
+    for connection in got:
+        pool.release(connection)
+    assert pool.freesize == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"reset_session": "full"}])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+async def test_released_when_it_was_collected(make_pool: MakePool, options: dict[str, Any]) -> None:
+    """The pool hears of it after a finalizer has released it, perhaps with a reset under way."""
+    pool = await make_pool(minsize=0, maxsize=1, **options)
+    connection = await pool.acquire()
+    (holder,) = pool._leases.holders.values()
+    pool.release(connection)
+    pool._on_collected(holder.reference)
+    assert (pool.freesize, pool.get_stats()["closed_forgotten"]) == (0, 1)
+    connection.close()  # as its own finalizer does
+    await wait_until(lambda: not pool._resets)
+    async with pool.acquire() as other:
+        assert other is not connection
+        assert await one(other, "SELECT 1") == 1
 
 
 async def test_given_back_between_the_look_and_the_queue(make_pool: MakePool) -> None:

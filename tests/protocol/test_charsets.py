@@ -7,14 +7,14 @@ import codecs
 import pytest
 from pymysql.err import ProgrammingError
 
-from aiomysql_protocol.wire.charsets import BINARY_COLLATION, find_charset
+from aiomysql_protocol.wire.charsets import BINARY_COLLATION, find_charset, reading_codec
 
 
 def test_charsets() -> None:
     assert find_charset("utf8mb4") == ("utf8mb4", 45, "utf8", "utf8mb4")
     assert find_charset("UTF8") == ("UTF8", 45, "utf8", "utf8mb4")
-    assert find_charset("utf8mb3") == ("utf8mb3", 33, "utf8", "utf8mb3")
-    assert find_charset("Big5") == ("Big5", 1, "big5", "big5")
+    assert find_charset("utf8mb3") == ("utf8mb3", 33, "aiomysql_utf8mb3", "utf8mb3")
+    assert find_charset("Big5") == ("Big5", 1, "aiomysql_big5", "big5")
     assert find_charset("binary") == ("binary", BINARY_COLLATION, "utf8", "binary")
     assert find_charset("euckr").encoding == "cp949"
 
@@ -81,3 +81,35 @@ def test_only_ascii_characters_become_ascii_characters(charset: str) -> None:
     if charset in ("sjis", "ujis"):
         with pytest.raises(UnicodeEncodeError, match=rf"'aiomysql_{charset}'.*\\xa5.*position 2"):
             encode("ab\xa5", "strict")
+
+
+@pytest.mark.parametrize(
+    ("charset", "data", "text"),
+    [
+        ("cp866", b"\xfc\xfd", "ⁿ²"),
+        ("greek", b"\xa1\xa2", "\u02bd\u02bc"),
+        ("hebrew", b"\xaf", "\u203e"),
+        ("koi8u", b"\x95", "•"),
+        ("gb18030", b"\xa8\xbc\x81\x35\xf4\x37a", "\u1e3f\ue7c7a"),
+    ],
+)
+def test_where_the_server_has_other_characters(charset: str, data: bytes, text: str) -> None:
+    encoding = find_charset(charset).encoding
+    assert data.decode(encoding) == text
+    assert text.encode(encoding) == data
+
+
+def test_what_is_only_read() -> None:
+    """The server takes it for a backslash, or for nothing."""
+    assert b"\x81\x5fx".decode(find_charset("sjis").encoding) == "\\x"
+    assert b"\xa1\xc0x".decode(find_charset("ujis").encoding) == "\\x"
+    assert b"\xa4".decode(find_charset("greek").encoding) == "€"
+    assert b"\xff".decode(find_charset("hebrew").encoding, "replace") == "\ufffd"
+
+
+def test_utf8mb3_ends_at_three_bytes() -> None:
+    encoding = find_charset("utf8mb3").encoding
+    assert "a\uffff漢".encode(encoding) == "a\uffff漢".encode()
+    with pytest.raises(UnicodeEncodeError, match="not in the server's utf8mb3"):
+        "a\U00010000".encode(encoding)
+    assert reading_codec(encoding) == "utf8"

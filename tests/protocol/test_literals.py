@@ -9,6 +9,7 @@ import enum
 import fractions
 import numbers
 import time
+import types
 import uuid
 import weakref
 from collections import UserDict
@@ -124,6 +125,39 @@ class Single:
         return 0.5
 
 
+class Element:
+    """Like an element of an array of NumPy's; its text is not what a server reads."""
+
+    def __init__(self, kind: str, shape: tuple[int, ...] = ()) -> None:
+        self.dtype, self.shape = types.SimpleNamespace(kind=kind), shape
+
+    def __str__(self) -> str:
+        return "2024-01-02T03:04:05.000006"
+
+
+class Missing:
+    """Like pandas.NA, and NaT of NumPy."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class NoTime(datetime.datetime):
+    """Like pandas.NaT."""
+
+    year = float("nan")  # type: ignore[assignment]
+
+
+@numbers.Real.register
+class NoNumber:
+    """Like the time spans of NumPy, which say that they are integers."""
+
+    def __float__(self) -> float:
+        raise TypeError("float() argument must be a string or a real number")
+
+
 class Money:
     """A type without a rule."""
 
@@ -148,6 +182,7 @@ DELTA = datetime.timedelta
         (None, "NULL"),
         (True, "1"),
         (False, "0"),
+        (Element("M"), "'2024-01-02T03:04:05.000006'"),
         (0, "0"),
         (-(2**63), "-9223372036854775808"),
         (10**81 - 1, "9" * 81),
@@ -235,6 +270,14 @@ def test_literal(value: Any, literal: str) -> None:
         (UserDict(a=1), TypeError, "UserDict can not be used as parameter"),
         ({}.values(), TypeError, "dict_values can not be used as parameter"),
         (iter([1]), TypeError, "list_iterator can not be used as parameter"),
+        (1 + 2j, TypeError, "^builtins.complex can not be used as parameter"),
+        (int, TypeError, "^builtins.type can not be used as parameter.*option 'conv'"),
+        (Element("b"), TypeError, "Element can not be used as parameter.*item()"),
+        (Element("m"), TypeError, "Element can not be used as parameter"),
+        (Element("M", (1,)), TypeError, "Element can not be used as parameter"),
+        (Missing(), TypeError, "Missing can not be used as parameter.*None for a missing value"),
+        (NoTime(2024, 1, 2), TypeError, "NoTime can not be used as parameter.*None for a missing"),
+        (NoNumber(), TypeError, "NoNumber can not be used as parameter"),
     ],
     ids=lambda item: type(item).__name__,
 )

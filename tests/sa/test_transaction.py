@@ -106,6 +106,46 @@ async def test_savepoints(conn: SAConnection, server: Server, tbl: sa.Table) -> 
     assert values(server, tbl) == ["first", "a"]
 
 
+@pytest.mark.parametrize("begin", ["begin", "begin_nested"])
+async def test_ended_twice(conn: SAConnection, server: Server, tbl: sa.Table, begin: str) -> None:
+    """The end of the outermost one decides, as in classic aiomysql."""
+    outer = await conn.begin()
+    inner = await getattr(conn, begin)()
+    await conn.execute(tbl.insert().values(val="a"))
+    for end in (inner.commit, inner.close, inner.commit):
+        await end()
+        assert (outer.is_active, inner.is_active) == (True, False)
+    await outer.commit()
+    assert values(server, tbl) == ["first", "a"]
+    with pytest.raises(InvalidRequestError, match="inactive"):
+        await inner.commit()
+
+    outer = await conn.begin()
+    inner = await getattr(conn, begin)()
+    await conn.execute(tbl.insert().values(val="b"))
+    await inner.commit()
+    await inner.rollback()  # of a savepoint there is nothing left to roll back
+    assert outer.is_active == conn.in_transaction == (begin == "begin_nested")
+    await outer.close()
+    assert values(server, tbl) == ["first", "a"]
+
+
+async def test_savepoint_whose_work_is_lost(conn: SAConnection) -> None:
+    """It can't be committed, unlike in classic aiomysql: nobody is to believe that it was."""
+    outer = await conn.begin()
+    savepoint = await conn.begin_nested()
+    await savepoint.rollback()
+    with pytest.raises(InvalidRequestError, match="inactive"):
+        await savepoint.commit()
+    savepoint = await conn.begin_nested()
+    await conn.execute(f"RELEASE SAVEPOINT {savepoint._savepoint}")  # type: ignore[attr-defined]
+    with pytest.raises(OperationalError, match="SAVEPOINT"):
+        await savepoint.commit()
+    with pytest.raises(InvalidRequestError, match="inactive"):
+        await savepoint.commit()
+    await outer.rollback()
+
+
 async def test_outermost_end_ends_all(conn: SAConnection, server: Server, tbl: sa.Table) -> None:
     outer = await conn.begin()
     savepoint = await conn.begin_nested()

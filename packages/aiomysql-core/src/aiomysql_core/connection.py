@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import socket
 import sys
 import warnings
@@ -19,17 +20,18 @@ from collections.abc import (
 )
 from time import monotonic
 from types import MethodType, TracebackType
-from typing import Any, NoReturn, Self, TypeVar, overload
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 from weakref import ref
 
 from pymysql import err
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import CLIENT, COMMAND, CR, SERVER_STATUS
 from pymysql.converters import decoders as default_decoders
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, files_by_name
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.internals import ClassicInternals
 from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
+from aiomysql_core.compat.origins import origin_of
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.connection_state import ConnectionState
@@ -39,8 +41,14 @@ from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.load_rows import RowLoad
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
-from aiomysql_core.options.option_files import read_option_file
-from aiomysql_core.options.options import OPTION_NAMES, Password, find_options
+from aiomysql_core.options.keywords import KEYWORDS, check_value, without_aliases
+from aiomysql_core.options.option_files import apply_option_file
+from aiomysql_core.options.options import (
+    OPTION_NAMES,
+    Password,
+    find_options,
+    find_session_options,
+)
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
@@ -64,8 +72,9 @@ from aiomysql_protocol.wire.charsets import find_charset
 
 C = TypeVar("C", bound=Cursor)
 
-#: It is not in pymysql.constants.COMMAND.
+#: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
+_MUST_CHANGE_PASSWORD = 1820
 
 
 class Connection(ConnectionState, ClassicInternals, ErrorClasses):
@@ -74,22 +83,24 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     Made by `connect`.  One task at a time may use it.
     """
 
+    _own_query: ClassVar[Callable[..., Any]]
+
     def __init__(
         self,
         host: str | None = "localhost",
         user: str | None = None,
         password: Password = "",
         db: str | None = None,
-        port: int = 3306,
-        unix_socket: str | None = None,
+        port: int | None = 3306,
+        unix_socket: str | os.PathLike[str] | None = None,
         charset: str = "",
         sql_mode: str | int | None = None,
-        read_default_file: str | None = None,
+        read_default_file: str | os.PathLike[str] | None = None,
         conv: Mapping[Any, Any] | None = default_decoders,
         use_unicode: bool | None = None,
         client_flag: int = 0,
         cursorclass: type[Cursor] = Cursor,
-        init_command: str | None = None,
+        init_command: str | bytes | None = None,
         connect_timeout: float | None = 10.0,
         read_default_group: str | None = None,
         autocommit: bool | None = False,
@@ -97,10 +108,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         local_infile: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
         ssl: Any = None,
-        auth_plugin: str = "",
-        program_name: str = "",
+        auth_plugin: str | None = "",
+        program_name: str | None = "",
         server_public_key: str | bytes | None = None,
         *,
+        database: str | None = None,
+        passwd: Password | None = None,
         collation: str | None = None,
         read_timeout: float | None = None,
         write_timeout: float | None = None,
@@ -112,6 +125,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
+        multi_statements: bool = True,
+        bulk_statements: bool = True,
         stmt_cache_size: int = 0,
         skip_idle_commits: bool = True,
         max_allowed_packet: int = MAX_PAYLOAD,
@@ -120,15 +135,18 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         on_cancel: str = "close",
         kill_timeout: float = 5.0,
         ssl_mode: str | None = None,
-        ssl_ca: str | None = None,
-        ssl_cert: str | None = None,
-        ssl_key: str | None = None,
-        ssl_key_password: str | None = None,
+        ssl_ca: str | os.PathLike[str] | None = None,
+        ssl_capath: str | os.PathLike[str] | None = None,
+        ssl_cert: str | os.PathLike[str] | None = None,
+        ssl_key: str | os.PathLike[str] | None = None,
+        ssl_key_password: str | bytes | None = None,
+        ssl_cipher: str | None = None,
         ssl_verify_cert: bool | None = None,
         ssl_verify_identity: bool | None = None,
         ssl_disabled: bool = False,
         ssl_negotiation: str = "mysql",
         ssl_session_reuse: bool = True,
+        tls_version: str | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -136,6 +154,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         a connected socket, used instead of both; an ssl.SSLSocket is used as it is.
         user: default is the name of the process's user.  password: str, bytes, or a function (also
         a coroutine function) that is asked for one at every connect.  db: the default database.
+        database, passwd: other names of db and password.
         charset: the server's name of a character set (default utf8mb4); collation: of the session
         (default: the server's for that character set).
         conv: field type -> converter of a cell, and type -> encoder of a parameter.
@@ -159,13 +178,18 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         prepared on the server (see `Cursor.execute`); 0: none.
         skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
         local_infile: allow LOAD DATA LOCAL INFILE.
+        multi_statements: allow several statements in one text, which `executemany` sends, too.
+        bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
+        may not know.
         ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
         plaintext; None encrypts where the server offers it and is not on this machine.
         ssl_mode: DISABLED, PREFERRED (encrypts where the server offers it), REQUIRED (encrypts),
         VERIFY_CA (and verifies the server's certificate) or VERIFY_IDENTITY (and its name); ssl_ca,
-        ssl_cert, ssl_key: PEM files; ssl_key_password, ssl_verify_cert, ssl_verify_identity,
-        ssl_disabled.  Verifying without ssl_ca: the system's CAs must have signed the certificate,
-        or the password proves it (MariaDB 11.4 and later).
+        ssl_cert, ssl_key: PEM files; ssl_capath: a folder of authorities; ssl_key_password,
+        ssl_verify_cert, ssl_verify_identity, ssl_disabled; ssl_cipher: ciphers up to TLSv1.2, as
+        OpenSSL lists them; tls_version: TLSv1.2, TLSv1.3 or both with a comma.  Verifying without
+        ssl_ca: the system's CAs must have signed the certificate, or the password proves it
+        (MariaDB 11.4 and later).
         ssl_negotiation: "mysql" asks for TLS within the handshake of MySQL; "direct" begins with
         TLS, for proxies that take it off (stunnel, those of clouds).
         ssl_session_reuse: resume the TLS sessions of earlier connections with the same context.
@@ -178,12 +202,17 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         program_name, conn_attrs: connection attributes that the server shows.
         client_flag: further capabilities (pymysql.constants.CLIENT) to ask for.
         read_default_file, read_default_group: an option file, whose values go before the others.
+        What is true or false may be given as text, such as "no" or "0".
         echo: log statements.  loop: ignored, deprecated.
 
         Raises TypeError, ValueError, NotSupportedError or ProgrammingError for a bad option, which
         is named.
         """
         self._loop: asyncio.AbstractEventLoop = running_loop(loop)
+        if database is not None:
+            db = _one_of("db", db, None, "database", database)
+        if passwd is not None:
+            password = _one_of("password", password, "", "passwd", passwd)
         # In the order of OPTION_NAMES.  (By way of `locals` this took ten times as long.)
         given: tuple[Any, ...] = (
             host,
@@ -203,6 +232,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             on_cancel,
             kill_timeout,
             local_infile,
+            multi_statements,
+            bulk_statements,
             auth_plugin,
             program_name,
             conn_attrs,
@@ -216,45 +247,46 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             ssl,
             ssl_mode,
             ssl_ca,
+            ssl_capath,
             ssl_cert,
             ssl_key,
             ssl_key_password,
+            ssl_cipher,
             ssl_verify_cert,
             ssl_verify_identity,
             ssl_disabled,
             ssl_negotiation,
             ssl_session_reuse,
+            tls_version,
             password,
             factor_passwords,
         )
-        if read_default_file:
-            read = read_option_file(read_default_file, read_default_group)
-            given = tuple(map(read.get, OPTION_NAMES, given))
+        if read_default_file is not None or read_default_group is not None:
+            given = _with_option_file(read_default_file, read_default_group, given)
         self._options = options = find_options(given)
-        if not isinstance(skip_idle_commits, bool):
-            kind = type(skip_idle_commits).__name__
-            raise TypeError(f"option 'skip_idle_commits' must be of type bool, not {kind}")
-        modes: object = sql_mode
-        if not isinstance(modes, (str, int, type(None))) or isinstance(modes, bool):
-            kind = type(modes).__name__
-            raise TypeError(f"option 'sql_mode' must be of type str, int, None, not {kind}")
-        self._echo = bool(echo)
+        session_options = find_session_options(
+            (autocommit, echo, get_warnings, init_command, skip_idle_commits, sql_mode, use_unicode)
+        )
+        if conv is not None and conv is not default_decoders:
+            _check_converters(conv)
+        _check_cursor_class(cursorclass)
+        self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
-        self.get_warnings = get_warnings
+        self.get_warnings = session_options.get_warnings
         #: Whether no COMMIT or ROLLBACK is sent that would end nothing.
-        self.skip_idle_commits = skip_idle_commits
+        self.skip_idle_commits = session_options.skip_idle_commits
         #: Class of the cursors that are made without naming one.
         self.cursorclass = cursorclass
         #: The sql_mode that a new session is given; None: the server's default.
-        self.sql_mode = sql_mode
+        self.sql_mode = session_options.sql_mode
         #: What is run in a new session; None: nothing.
-        self.init_command = init_command
+        self.init_command = session_options.init_command or None
         #: The autocommit mode asked for; None: the server's default.
-        self.autocommit_mode = None if autocommit is None else bool(autocommit)
+        self.autocommit_mode = session_options.autocommit
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
         #: Whether text is decoded to str.
-        self.use_unicode = True if use_unicode is None else use_unicode
+        self.use_unicode = session_options.use_unicode
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
         if conv is None or conv is default_decoders:
@@ -267,13 +299,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
         self._last_command = None
-        self._kill_client = KillClient(options) if options.on_cancel == "kill" else None
+        kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
-        self.runner = CommandRunner(read_timeout, write_timeout, self._kill_client)
+        self.runner = CommandRunner(options.read_timeout, options.write_timeout, kill_client)
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
-        self.statements = StatementCache(self.runner, stmt_cache_size, found.encoding, conv)
+        self.statements = StatementCache(self.runner, options.stmt_cache_size, found.encoding, conv)
         self._literals = Literals(conv)
         #: For cursors: the character set that statements are written and results are read in.
         self.session_charset = SessionCharset(
@@ -354,8 +386,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return Session(charset.columns(), max_payload=options.max_allowed_packet)
 
         stream, login = await open_stream(options, login_options, new_session, loop)
-        if self._kill_client is not None:
-            await self._kill_client.record_server(stream)
         self.runner.attach(stream)
         self._last_greeting = stream.session.require_greeting()
         self._record_auth_plugins(login)
@@ -363,10 +393,38 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
             self.host_info = f"socket {options.host}:{options.port}"
-        await self._set_up_session()
+        await self.set_up_session()
+
+    async def set_up_session(self, db: str | None = None) -> None:
+        """For cursors: set what a new session lacks, as far as the server allows it; db: a database
+        to be chosen.
+
+        While the account's password has expired the server allows hardly more than to change that;
+        all else is error 1820.  What was refused is done before a later statement.
+        """
+        charset = self.session_charset
+        charset.begin_set_up()
+        session = self.runner.stream().session
+        if not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
+            db = self._options.db  # which the log-in could not choose
+        try:
+            await self._set_up_session(db)
+            await self.runner.record_server()
+        except BaseException as error:
+            charset.defer_set_up()
+            if (
+                self.closed
+                or not isinstance(error, err.OperationalError)
+                or error.args[0] != _MUST_CHANGE_PASSWORD
+            ):
+                charset.mark_unknown()
+                raise
+            # What was refused has begun nothing: an error leaves that open, the next OK does not.
+            await self.runner.run(Command(COMMAND.COM_PING))
+            self.runner.record_mode(None)
 
     async def _set_up_session(self, db: str | None = None) -> None:
-        """Set what a new session, or one that was reset, still lacks; db: a database to be chosen.
+        """Set what a new session, or one that was reset, lacks; db: a database to be chosen.
 
         What flags and greeting say of the session is not relied on: it may be wrong (by a server
         that knows no such flag, or does not know the collation that the handshake asks for) or out
@@ -402,10 +460,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def _set(self, settings: list[str]) -> None:
         """Set character set, mode and the like, after which the character set is known."""
-        if settings:
+        if not self.runner.stream().session.capabilities & CLIENT.PLUGIN_AUTH:
+            statements = settings  # Sphinx knows no list of them
+        else:
+            statements = [", ".join(settings)] if settings else []
+        for statement in statements:
             # Not by `query`, which looks for what a caller's text may change.
-            statement = encode_statement(f"SET {', '.join(settings)}", self.encoding)
-            await self.runner.query(statement)
+            await self.runner.query(encode_statement(f"SET {statement}", self.encoding))
         self.session_charset.mark_known()
 
     async def ping(self, reconnect: bool = True) -> None:
@@ -509,11 +570,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return await with_timeout(self.runner, self.query(sql, unbuffered), timeout)
         if self.session_charset.in_doubt and self.session_charset.matters_to(sql):
             await self.session_charset.refresh()
+        files, source = origin_of(sql)
         if isinstance(sql, str):
             sql = encode_statement(sql, self.encoding)
         if not isinstance(sql, (bytes, bytearray, memoryview)):
             raise TypeError(f"a statement must be str or bytes, not {type(sql).__name__}")
-        exchange = self.new_query(bytes(sql), unbuffered=unbuffered)
+        exchange = self.new_query(bytes(sql), unbuffered=unbuffered, files=files, source=source)
         return (await self.runner.execute(exchange)).affected_rows
 
     def pipeline(self, *, transaction: bool = False) -> Pipeline:
@@ -646,6 +708,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         exchange = Query(statement, streamed=unbuffered, source=source)
         if not exchange.is_simple:  # or else it changes nothing for others
+            self.session_charset.check(statement)
             written = None if source is None else source.encode("utf-8", "replace")
             text = statement if written is None else written
             self.session_charset.record_statement(text, has_values=written is not None)
@@ -707,7 +770,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         if not (self.skip_idle_commits and runner.nothing_to_end()):
             mode = runner.autocommit  # which this doesn't change
             method: object = self.query
-            if type(method) is MethodType and method.__func__ is _own_query:
+            if type(method) is MethodType and method.__func__ is self._own_query:
                 exchange = encode_query(statement.encode(), None, False, False)
                 await runner.begin(exchange)
                 runner.take(exchange)
@@ -804,7 +867,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.runner.record_session()
             self.statements.session_reset(self.encoding)
             self.runner.stream().session.columns = charset.columns()
-            await self._set_up_session(db)
+            if charset.is_set_up:
+                await self._set_up_session(db)
+            else:
+                await self.set_up_session(db)
         except BaseException:
             self.close()
             raise
@@ -970,7 +1036,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
 
 hooks.own_functions(Connection, hooks.CONNECTION_ATTRIBUTES)
-_own_query = Connection.query
+Connection._own_query = staticmethod(Connection.query)
 
 
 def _add_address(error: err.MySQLError, where: str) -> None:
@@ -984,6 +1050,38 @@ def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
         raise TypeError("Custom cursor must be subclass of Cursor")
     names = "".join(cls.__name__ for cls in cursors)
     return type(names.replace("Cursor", "") + "Cursor", cursors, {})
+
+
+def _one_of(name: str, value: Any, default: object, alias: str, other: Any) -> Any:
+    """The value of an option with two names."""
+    if value is not None and value != default:
+        raise TypeError(f"options {name!r} and {alias!r} are the same: give one of them")
+    return other
+
+
+def _with_option_file(path: Any, group: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values in the order of OPTION_NAMES, with those of an option file."""
+    path = check_value("read_default_file", path, KEYWORDS["read_default_file"])
+    group = check_value("read_default_group", group, KEYWORDS["read_default_group"])
+    if not path:
+        return given
+    merged = apply_option_file(path, group, dict(zip(OPTION_NAMES, given, strict=True)))
+    return tuple(merged[name] for name in OPTION_NAMES)
+
+
+def _check_converters(conv: Any) -> None:
+    if not isinstance(conv, Mapping):
+        kind = type(conv).__name__
+        raise TypeError(f"option 'conv' must be of type Mapping, None, not {kind}")
+    for key, converter in conv.items():
+        if converter is not None and not callable(converter):
+            raise TypeError(f"option 'conv' must map to functions, but for {key!r} it does not")
+
+
+def _check_cursor_class(kind: Any) -> None:
+    if not isinstance(kind, type) or not issubclass(kind, Cursor):
+        name = kind.__name__ if isinstance(kind, type) else type(kind).__name__
+        raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
 
 
 async def _connect(*args: Any, **kwargs: Any) -> Connection:
@@ -1002,7 +1100,7 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     host = args[0] if args else kwargs.get("host")
     if is_dsn(host):
         args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
-        kwargs = parse_dsn(host) | kwargs
+        kwargs = parse_dsn(host) | without_aliases(kwargs)
         if args:
             raise TypeError("with a data source name the other arguments must be named")
     return AwaitableContextManager(_connect(*args, **kwargs))

@@ -6,7 +6,9 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterable, Awaitable, Coroutine, Iterable, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pymysql import err
@@ -25,6 +27,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.compat import hooks
+from aiomysql_core.compat.origins import origin_told
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
 from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
@@ -146,6 +149,8 @@ class Cursor(CursorState, ErrorClasses):
         connection = self._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
+        if self._result is not None and self._unbuffered:
+            self._warn_of_unread()
         runner = connection.runner
         deadline = None if timeout is None else Deadline.of_statement(timeout)
         stale = 0  # how often the server had forgotten a prepared statement
@@ -193,15 +198,22 @@ class Cursor(CursorState, ErrorClasses):
 
     async def _make_ready(self, connection: Connection, query: object, args: object) -> None:
         """Remove what stands in the way of a statement (see `StatementEncoder.encode`)."""
-        if self._result is not None and self._result is connection.runner.result:
-            await self._finish_results()
-        await connection.runner.discard_results()
+        await self._give_up_results(connection)
         charset, statements = connection.session_charset, connection.statements
         if connection.runner.charset_in_doubt and charset.matters_to(query, args):
             await charset.refresh()
         statement = statements.statement_for(connection, query, args)
         if statement is not None and not statements.is_current(statement):
             await statements.prepare(statement)
+
+    async def _give_up_results(self, connection: Connection) -> None:
+        """Read and drop what is outstanding, of this cursor's results or another's."""
+        if self._result is not None and self._result is connection.runner.result:
+            await self._finish_results()
+        await connection.runner.discard_results()
+
+    def _warn_of_unread(self) -> None:
+        """Warn if rows of a streamed result, which are about to be dropped, were not fetched."""
 
     async def _run_as_text(self, connection: Connection, query: Any, args: Any) -> None:
         """Run as text what the server has prepared and forgotten again."""
@@ -265,7 +277,8 @@ class Cursor(CursorState, ErrorClasses):
         the number of rows loaded; raises what `Connection.load_local` raises.
         """
         connection = self._get_db()
-        await self._finish_results()
+        self._warn_of_unread()
+        await self._give_up_results(connection)
         await connection.make_ready()
         names = connection.local_file_names(query, args)
         statement = encode_statement(self.mogrify(query, args), connection.encoding)
@@ -292,6 +305,8 @@ class Cursor(CursorState, ErrorClasses):
         if self._echo:
             logger.info("CALL %s", procname)
             logger.info("%r", args)
+        self._warn_of_unread()
+        await self._give_up_results(connection)
         await connection.make_ready()
         names = [f"@_{procname}_{index}" for index in range(len(args))]
         for name, arg in zip(names, args, strict=True):
@@ -429,10 +444,33 @@ class Cursor(CursorState, ErrorClasses):
     async def _query(self, query: str | bytes | bytearray) -> None:
         """Run a statement as it is; may be overridden."""
         connection = self._get_db()
+        method: object = connection.query
+        if type(method) is not MethodType or method.__func__ is not connection._own_query:
+            await self._query_by_connection(connection, query)
+            return
         while (exchange := connection.encoder.encode_text(self, query)) is None:
             await self._make_ready(connection, query, None)
         await connection.runner.begin(exchange)
         if self.accept(connection, connection.runner.take(exchange)):
+            await self._show_warnings_of_result(connection)
+
+    async def _query_by_connection(
+        self, connection: Connection, query: str | bytes | bytearray
+    ) -> None:
+        """Run a statement by `Connection.query`, which is another's."""
+        await self._give_up_results(connection)
+        encoding = connection.encoding
+        self._last_executed = (
+            encode_statement(query, encoding) if isinstance(query, str) else bytes(query)
+        )
+        self._forget_result()
+        with origin_told(query, self._origin):
+            if self._unbuffered:
+                await connection.query(query, unbuffered=True)
+            else:
+                await connection.query(query)
+        result = connection.runner.result
+        if result is not None and self.accept(connection, result):
             await self._show_warnings_of_result(connection)
 
     async def _show_warnings(self, conn: Connection) -> None:
@@ -471,16 +509,34 @@ class SSCursor(Cursor):
 
     _unbuffered = True
 
+    #: The last result of which `_warn_of_unread` has warned.
+    _warned_of: weakref.ref[Result] | None = None
+
     @property
     def rownumber(self) -> int:
         """How many rows of the result were fetched."""
         return self._rows_before + self._rownumber
 
+    def _warn_of_unread(self) -> None:
+        connection, result = self._connection, self._result
+        if connection is None or result is None or not result.unbuffered_active:
+            return
+        runner = connection.runner
+        if runner.busy or result is not runner.result or result.exchange.error is not None:
+            return  # nothing is dropped now; who took the connection was warned; an error tells
+        has_rows = self._rownumber < len(self._rows or ()) or bool(result.rows)
+        is_told = self._warned_of is not None and self._warned_of() is result
+        if not is_told and (has_rows or not result.complete):
+            self._warned_of = weakref.ref(result)  # first: the warning may be raised as an error
+            warn_caller("Previous unbuffered result was left incomplete", UserWarning)
+
     def _next_rows(self, most: int | None = None) -> Sequence[Any]:
         """Rows that have come and were not fetched, so many at most; they count as fetched."""
         if most is not None and most < 0:
             raise ValueError("the number of rows must not be negative")
-        rows, start = self._rows or (), self._rownumber
+        rows, start = self._rows, self._rownumber
+        if rows is None:
+            return ()
         end = len(rows) if most is None else min(start + most, len(rows))
         self._rownumber = end  # first: making objects may run code that uses this cursor
         return rows[start:end]
@@ -488,7 +544,7 @@ class SSCursor(Cursor):
     async def fetchmany(self, size: int | None = None) -> list[Any]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
-        wanted = size or self._arraysize
+        wanted = self._arraysize if size is None else size
         rows = list(self._next_rows(wanted))
         while len(rows) < wanted and await self._more():
             rows += self._next_rows(wanted - len(rows))

@@ -99,6 +99,8 @@ class ManyRows:
     async def _choose(self, count: int) -> None:
         """Decide how the rows are sent, of which at least `count` are to come."""
         connection, query = self._connection, self._query
+        self._cursor._warn_of_unread()
+        await self._cursor._give_up_results(connection)
         insert = split_insert(query) if isinstance(query, str) else None
         if insert is not None:
             await connection.make_ready()
@@ -277,7 +279,6 @@ class ManyRows:
     async def _run_joined(self, text: bytes, count: int) -> None:
         cursor, connection = self._cursor, self._connection
         runner = connection.runner
-        await cursor._finish_results()
         exchange = connection.new_query(text, files={}, source=str(self._query))
         cursor._last_executed = text
         cursor._forget_result()
@@ -312,7 +313,6 @@ class ManyRows:
     async def _run_bulk(self, batch: BulkBatch, count: int) -> None:
         cursor, connection = self._cursor, self._connection
         runner, statement = connection.runner, batch.statement
-        await cursor._finish_results()
         rows = batch.take()
         cursor._last_executed = statement.encoded
         for attempt in range(2):

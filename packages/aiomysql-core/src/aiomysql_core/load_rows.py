@@ -8,7 +8,6 @@ allows no LOAD DATA LOCAL the rows go as INSERTs of many rows.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import (
@@ -249,7 +248,6 @@ class RowLoad:
                         yield b"".join(data)
                         data, size = [], 0
                         self._tell_progress()
-                        await asyncio.sleep(0)  # others have their turn
         except Exception as error:
             with contextlib.suppress(AttributeError):
                 error.row_index = self._count  # type: ignore[attr-defined]
@@ -283,7 +281,7 @@ class RowLoad:
                 raise error_of(int(number), str(message))
         if result.warning_count > len(shown) or (skipped and self._on_duplicate != "ignore"):
             raise err.DataError(
-                0, f"{skipped} rows were dropped, or values changed: {result.warning_count} warnings"
+                0, f"{skipped} rows were dropped, and {result.warning_count} warnings were given"
             )
         if self._connection.get_warnings:
             for level, _, message in shown:

@@ -14,6 +14,7 @@ set after it.
 from __future__ import annotations
 
 import contextlib
+from enum import Enum, auto
 from typing import Any, Protocol
 from weakref import ref
 
@@ -47,6 +48,18 @@ class _Reader(Protocol):
     @property
     def encoding(self) -> str: ...
 
+    async def set_up_session(self) -> None: ...
+
+
+class _SetUp(Enum):
+    """How far a session is set up."""
+
+    DONE = auto()
+    #: It has its character set and sql_mode, but perhaps not yet what was to be run in it.
+    INCOMPLETE = auto()
+    #: The server has allowed nothing of it.
+    REFUSED = auto()
+
 
 class SessionCharset:
     """What one connection knows of its session's character set, and of backslashes in strings."""
@@ -55,6 +68,7 @@ class SessionCharset:
         "_options",
         "_reader",
         "_runner",
+        "_set_up",
         "_statements",
         "charset",
         "encoding",
@@ -76,6 +90,7 @@ class SessionCharset:
         self._statements = statements
         self._options = options
         self._reader = reader
+        self._set_up = _SetUp.DONE
         self.use(charset)
 
     @property
@@ -116,6 +131,38 @@ class SessionCharset:
         self._statements.forget(self._connection().encoding)
         self.mark_known()
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether nothing is left to be done in the session before statements."""
+        return self._set_up is _SetUp.DONE
+
+    def begin_set_up(self) -> None:
+        """The session is about to be set up."""
+        self._set_up = _SetUp.DONE
+        self.mark_unknown()
+
+    def defer_set_up(self) -> None:
+        """That has failed: it is to be done later, with `Connection.set_up_session`.
+
+        Until then nothing is asked of the session, and the character set is that of the handshake.
+        """
+        if self.in_doubt:
+            self._set_up = _SetUp.REFUSED
+            # Quotes are doubled then, which is right in every mode.
+            self._runner.no_backslash_escapes = True
+        else:
+            self._set_up = _SetUp.INCOMPLETE
+        self.mark_known()
+
+    def check(self, statement: bytes) -> None:
+        """Raise ProgrammingError if it can't be known how the server reads `statement`."""
+        if self._set_up is _SetUp.REFUSED and not (statement.isascii() and b"\\" not in statement):
+            raise ProgrammingError(
+                "the account's password has expired, and before it is changed this server doesn't "
+                "let the session's character set and sql_mode be set: until then a statement may "
+                "have only ASCII characters, and no backslash"
+            )
+
     def mark_known(self) -> None:
         """The session has this character set, which is certain."""
         self._runner.charset_in_doubt = False
@@ -135,13 +182,19 @@ class SessionCharset:
                 "the statement changes the character set or sql_mode for values behind it in the "
                 "same text: run that SET by itself"
             )
-        if may_change_charset(statement) and not sets_names_to(statement, self.charset):
+        # A session that could not be set up may be ready for it once this is run.
+        if not self.is_set_up or (
+            may_change_charset(statement) and not sets_names_to(statement, self.charset)
+        ):
             self.mark_unknown()
 
-    @staticmethod
-    def matters_to(query: object, args: object = None) -> bool:
-        """Whether how the session reads literals matters to this statement."""
-        if args is not None or not isinstance(query, (str, bytes, bytearray)):
+    def matters_to(self, query: object, args: object = None) -> bool:
+        """Whether how the session reads literals matters to this statement; everything does while
+        it is not set up.
+        """
+        if not self.is_set_up or args is not None:
+            return True
+        if not isinstance(query, (str, bytes, bytearray)):
             return True
         text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
         return not ignores_charset(text)
@@ -153,6 +206,9 @@ class SessionCharset:
         `set_charset`.  Raises ProgrammingError when it can't.
         """
         await self._runner.discard_results()
+        if not self.is_set_up:
+            await self._connection().set_up_session()
+            return
         found = await self._ask()
         name = _common(found)
         if name == self.charset.server_name:

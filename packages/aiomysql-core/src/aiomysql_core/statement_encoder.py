@@ -50,9 +50,10 @@ class StatementEncoder:
         """The exchange that runs `query` with `args`, to be begun at once; the cursor lets go its
         result.
 
-        A tuple: it goes as text, and `Cursor._query` is another's: text and origin, to be run by
-        that.  None: something stands in the way, which `Cursor._make_ready` removes.  Nothing was
-        done then.  Raises what `Cursor.execute` raises for arguments that don't fit.
+        A tuple: it goes as text, and `Cursor._query` or `Connection.query` is another's: text and
+        origin, to be run by the former.  None: something stands in the way, which
+        `Cursor._make_ready` removes.  Nothing was done then.  Raises what `Cursor.execute` raises
+        for arguments that do not fit.
         """
         connection = cursor._connection
         if connection is None:
@@ -69,9 +70,14 @@ class StatementEncoder:
             if isinstance(query, PreparedStatement):
                 query, args = query.as_text(args)
         text, files, source = self._text(cursor, connection, query, args)
-        query_method = cursor._query
+        method, by_connection = cursor._query, connection.query
         # A tracer's proxy of our method has the attributes of that.
-        if type(query_method) is not MethodType or query_method.__func__ is not cursor._own_query:
+        if (
+            type(method) is not MethodType
+            or method.__func__ is not cursor._own_query
+            or type(by_connection) is not MethodType
+            or by_connection.__func__ is not connection._own_query
+        ):
             return text, files, source
         return self._encode_text(cursor, connection, text, files, source)
 

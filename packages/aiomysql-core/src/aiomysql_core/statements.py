@@ -17,6 +17,7 @@ from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.sql.character_sets import ASKS_BEFORE
+from aiomysql_protocol.sql.parameter_places import Place
 from aiomysql_protocol.sql.placeholders import ParsedStatement, convert
 from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.literals import encode_statement
@@ -62,6 +63,7 @@ class Statement:
     __slots__ = (
         "cached",
         "changes_meaning",
+        "counts",
         "encoded",
         "generation",
         "parsed",
@@ -80,10 +82,16 @@ class Statement:
         self.changes_meaning = False
         #: The statement with its marks; None: it goes as text.
         self.parsed = parsed
+        #: Which of the marks stand in LIMIT or OFFSET.
+        self.counts: tuple[int, ...] = ()
         #: How many ``%s`` marks it has, in the server's eyes too; -1: `values` must tell.
         self.positional = -1
-        if parsed is not None and parsed.names is None:
-            self.positional = parsed.parameters
+        if parsed is not None:
+            if cached:
+                places = enumerate(parsed.places)
+                self.counts = tuple(index for index, place in places if place is Place.COUNT)
+            if parsed.names is None and not self.counts:
+                self.positional = parsed.parameters
         #: Whether it goes as text when the server can't prepare it.
         self.cached = cached
         #: When it was used, as `StatementCache` counts.
@@ -103,12 +111,19 @@ class Statement:
             return args if isinstance(args, (tuple, list)) else (args,)
         if parsed.parameters != count:
             return None  # the server sees the statement in another way
+        values: Sequence[Any]
         if parsed.names is None and type(args) is tuple and len(args) == count:
-            return args
-        try:
-            return parsed.arrange(() if args is None else args)
-        except NeedsTextError:
-            return None
+            values = args
+        else:
+            try:
+                values = parsed.arrange(() if args is None else args)
+            except NeedsTextError:
+                return None
+        for index in self.counts:
+            value = values[index]
+            if type(value) is not int or value < 0:
+                return None  # MariaDB would take -1 for the largest number
+        return values
 
 
 class StatementCache:
@@ -211,7 +226,8 @@ class StatementCache:
         statement.changes_meaning = _changes_meaning(statement.encoded)
         # Some ask for what the statement before has left, which preparing them would overwrite.
         if cached and (
-            statement.changes_meaning
+            (parsed is not None and Place.OTHER in parsed.places)
+            or statement.changes_meaning
             or ASKS_BEFORE.search(statement.encoded)
             or _LOADS.search(statement.encoded)
         ):
@@ -275,6 +291,8 @@ class StatementCache:
         assert prepared is not None
         if parsed is not None and parsed.parameters != prepared.parameter_count:
             statement.positional = -1
+        if statement.cached and parsed is not None:
+            prepared.accept_at(parsed.places)
         statement.prepared = prepared
         statement.generation = generation
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from aiomysql_core import InterfaceError, OperationalError
+from aiomysql_core import OperationalError
 
 __all__ = ["PoolClosed", "PoolTimeout", "TooManyWaiters"]
 
 
-class PoolClosed(InterfaceError, RuntimeError):
+class PoolClosed(RuntimeError):
     """No connection can be had from a pool that is closing or closed."""
 
-    def __init__(self) -> None:
-        super().__init__("Cannot acquire connection after closing pool")
+    def __init__(self, message: str = "Cannot acquire connection after closing pool") -> None:
+        """message: what the error says."""
+        super().__init__(message)
 
 
 class PoolTimeout(OperationalError, TimeoutError):

@@ -93,7 +93,7 @@ def find_acquired(
     holder = holders.get(id(connection))
     if holder is not None and holder.is_acquired and holder.find() is connection:
         return holder, connection
-    for holder in holders.values():
+    for holder in [*holders.values()]:  # comparing may run anybody's code
         if holder.is_acquired and (own := holder.find()) is not None and connection == own:
             return holder, own
     return None

@@ -48,9 +48,14 @@ class Maintenance:
         for holder in [*leases.available]:
             is_lost = holder.runner.closed
             verdict = Verdict.LOST if is_lost else leases.examine_kept(holder, now)
-            if verdict is not LENDABLE:
+            if verdict is LENDABLE:
+                continue
+            try:
                 leases.available.remove(holder)
-                yield holder, verdict
+            except ValueError:
+                # A finalizer that ran meanwhile took it out: who does that has examined it.
+                continue
+            yield holder, verdict
 
     def take_unneeded(self, now: float, size: int) -> Iterator[ConnectionHolder]:
         """Take out as many connections as nobody needed in `max_idle` seconds, down to `minsize`.
@@ -62,7 +67,9 @@ class Maintenance:
         available = leases.available
         if options.max_idle is None or now - self._last_look < options.max_idle:
             return
-        for _ in range(min(leases.least_available, len(available), size - options.minsize)):
+        for _ in range(min(leases.least_available, size - options.minsize)):
+            if not available:  # a finalizer may take some out between two of them
+                break
             yield available.popleft()
         leases.least_available = len(available)
         self._last_look = now

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from aiomysql_core import Connection
+from aiomysql_core.options.keywords import (
+    KEYWORDS,
+    Keyword,
+    check_value,
+    parse_boolean,
+    parse_integer,
+    parse_number,
+)
+
+#: The options of a pool that a data source name may have.  Those without types are checked here.
+POOL_KEYWORDS: Mapping[str, Keyword] = {
+    "minsize": Keyword(parse=parse_integer),
+    "maxsize": Keyword(parse=parse_integer),
+    "echo": KEYWORDS["echo"],
+    "pool_recycle": Keyword(parse=parse_number),
+    "timeout": Keyword(parse=parse_number),
+    "max_waiting": Keyword(parse=parse_integer),
+    "max_lifetime": Keyword(parse=parse_number),
+    "max_idle": Keyword(parse=parse_number),
+    "ping_after": Keyword(parse=parse_number),
+    "report_lent_after": Keyword(parse=parse_number),
+    "reset_session": Keyword(parse=str),
+    "debug": Keyword((bool, int), parse_boolean, None),
+}
 
 #: What a pool calls with a connection; may be a coroutine function.
 Callback = Callable[[Connection], Awaitable[object] | object]
@@ -41,6 +65,10 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
     """
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise _wrong_type(name, "a number of seconds", value)
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large a number") from None
     if math.isnan(value) or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} should be {'at least' if zero else 'above'} 0 s, not {value!r}")
 
@@ -66,6 +94,8 @@ class PoolOptions:
     debug: bool | None = None
 
     def __post_init__(self) -> None:
+        for name in ("echo", "debug"):
+            setattr(self, name, check_value(name, getattr(self, name), POOL_KEYWORDS[name]))
         check_sizes(self.minsize, self.maxsize)
         check_count("max_waiting", self.max_waiting)
         if self.pool_recycle != -1:

@@ -29,6 +29,7 @@ from typing import Any, NoReturn, Self, overload
 from aiomysql_core import Connection, InterfaceError, OperationalError, connect
 from aiomysql_core.log import logger
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
+from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
 from aiomysql_core.waiting.waiter import done_future
 from aiomysql_pool.acquire import (
@@ -47,7 +48,13 @@ from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter, Taken
 from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
 from aiomysql_pool.maintenance import Maintenance
 from aiomysql_pool.opening import Opener, random_expiry
-from aiomysql_pool.options import Callback, PoolOptions, check_seconds, check_sizes
+from aiomysql_pool.options import (
+    POOL_KEYWORDS,
+    Callback,
+    PoolOptions,
+    check_seconds,
+    check_sizes,
+)
 from aiomysql_pool.release import ReleaseAction, action_after_release
 from aiomysql_pool.shutdown import Shutdown
 from aiomysql_pool.statistics import Counters
@@ -144,10 +151,11 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     Raises TypeError or ValueError for an impossible option and what `connect` and `configure`
     raise; then nothing stays open.
     """
+    kwargs = without_aliases(kwargs)
     if args and is_dsn(args[0]):
         if len(args) > 1:
             raise TypeError("with a data source name the other arguments must be named")
-        kwargs = parse_dsn(args[0], pool=True) | kwargs
+        kwargs = parse_dsn(args[0], POOL_KEYWORDS) | kwargs
         args = ()
     elif args and isinstance(args[0], (str, bytes, bytearray)):
         # It is not shown: a password may stand in it.
@@ -164,6 +172,16 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
 
 
 create_pool.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+
+
+def _check_connect_options(given: dict[str, Any]) -> None:
+    """Raise what `connect` would raise for impossible options, before anybody waits for it."""
+    known = inspect.signature(connect).parameters
+    if unknown := given.keys() - known.keys():
+        names = [*_SIGNATURE.parameters, *known]
+        raise unknown_option("create_pool", min(unknown), names)
+    if not is_dsn(given.get("host")):
+        Connection(**given)
 
 
 def warn_of_loop(loop: object) -> None:
@@ -198,6 +216,7 @@ class Pool:
             {**kwargs, **sizes, "echo": echo, "pool_recycle": pool_recycle}
         )
         self._options = options
+        _check_connect_options(self._conn_kwargs)
         self._loop = asyncio.get_running_loop()
         if options.debug is None:
             options.debug = self._loop.get_debug()
@@ -272,10 +291,26 @@ class Pool:
         if path := given.get("read_default_file"):
             return f"the server in {path}"
         host = str(given.get("host") or "localhost")
-        return address_text(host, given.get("port", 3306), given.get("unix_socket"))
+        return address_text(host, given.get("port") or 3306, given.get("unix_socket"))
 
     # Classic names that libraries and their tests read: these, and the attributes `_loop` and
     # `_conn_kwargs`; tracers wrap `_acquire`.
+
+    @property
+    def _minsize(self) -> int:
+        return self._options.minsize
+
+    @property
+    def _echo(self) -> bool:
+        return self._options.echo
+
+    @property
+    def _recycle(self) -> float:
+        return self._options.pool_recycle
+
+    @property
+    def _acquiring(self) -> int:
+        return len(self._opener.connects)
 
     @property
     def _closing(self) -> bool:
@@ -287,7 +322,7 @@ class Pool:
 
     @property
     def _terminated(self) -> set[Connection]:
-        holders = self._shutdown.terminated.values()
+        holders = [*self._shutdown.terminated.values()]
         return {found for holder in holders if (found := holder.find()) is not None}
 
     @property
@@ -297,7 +332,7 @@ class Pool:
 
     @property
     def _used(self) -> set[Connection]:
-        acquired = [holder for holder in self._leases.holders.values() if holder.is_acquired]
+        acquired = [holder for holder in [*self._leases.holders.values()] if holder.is_acquired]
         return {found for holder in acquired if (found := holder.find()) is not None}
 
     def get_stats(self) -> dict[str, float]:
@@ -638,9 +673,9 @@ class Pool:
         Raises InterfaceError for one that isn't acquired.
         """
         terminated = self._shutdown.terminated
-        for holder in terminated.values():
+        for holder in [*terminated.values()]:  # comparing may be a proxy's
             if conn == holder.find():
-                del terminated[holder.key]
+                terminated.pop(holder.key, None)
                 return
         raise InterfaceError(f"{conn!r} is not lent by {self!r}")
 
@@ -698,7 +733,8 @@ class Pool:
             del terminated[key]
         elif (holder := holders.get(key)) is not None and holder.reference is reference:
             del holders[key]
-            if holder.connection is not None:  # a finalizer released it while it was collected
+            # A finalizer may have released it while it was collected, to be reset or available.
+            if holder in self._leases.available:
                 self._leases.available.remove(holder)
             self._counters.closed["forgotten"] += 1
             logger.warning(
@@ -744,7 +780,7 @@ class Pool:
         """Replace all connections: available ones now, acquired ones when they are released."""
         self._check_home()
         self._generation += 1
-        for holder in self._leases.holders.values():
+        for holder in [*self._leases.holders.values()]:
             holder.must_close = True
         self._remove_available("drain")
         self._open_missing()
@@ -805,10 +841,10 @@ class Pool:
         shutdown = self._shutdown
         shutdown.cancel(self._opener.connects)
         shutdown.cancel(self._resets)
-        for holder in [holder for holder in self._leases.holders.values() if holder.is_acquired]:
-            connection = holder.find()
+        for holder in [*self._leases.holders.values()]:
+            connection = holder.find() if holder.is_acquired else None
             if connection is None:
-                continue  # garbage-collected: the pool is about to be told
+                continue  # available, or garbage-collected: the pool is about to be told
             shutdown.terminated[holder.key] = holder
             if not gently or connection.busy or not connection.idle:
                 connection.close()
@@ -875,7 +911,7 @@ class Pool:
         # Marked once, so that nobody needs to ask for the process id at each `acquire`.
         self._forked_from = os.getppid()
         self._leases.is_watched = True
-        _inherited.extend(holder.find() for holder in self._leases.holders.values())
+        _inherited.extend(holder.find() for holder in [*self._leases.holders.values()])
 
     # -- `with` and `await` ----------------------------------------------------------------------
 

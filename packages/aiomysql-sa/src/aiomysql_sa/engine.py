@@ -77,10 +77,14 @@ async def _create_engine(
     compiled_cache: MutableMapping[Any, Any] | None = None,
     **kwargs: Any,
 ) -> Engine:
-    if issubclass(kwargs.get("cursorclass", Cursor), _UNFIT_CURSORS):
+    cursorclass = kwargs.get("cursorclass", Cursor)
+    if isinstance(cursorclass, type) and issubclass(cursorclass, _UNFIT_CURSORS):
         raise ArgumentError(
-            f"SQLAlchemy engine does not support this cursor class: {kwargs['cursorclass']!r}"
+            f"SQLAlchemy engine does not support this cursor class: {cursorclass!r}"
         )
+    if not isinstance(compiled_cache, (MutableMapping, type(None))):
+        kind = type(compiled_cache).__name__
+        raise ArgumentError(f"option 'compiled_cache' must be a mutable mapping, not {kind}")
     check_dialect(dialect)
     pool = await create_pool(
         minsize=minsize, maxsize=maxsize, loop=loop, pool_recycle=pool_recycle, **kwargs

@@ -24,6 +24,8 @@ class Transaction:
         self._connection = connection
         self._parent = parent or self
         self._is_active = True
+        # Whether what was done in it is lost, as far as the server has said.
+        self._is_undone = False
 
     def __repr__(self) -> str:
         state = "active" if self.is_active else "finished"
@@ -46,8 +48,12 @@ class Transaction:
         self._is_active = False
 
     async def rollback(self) -> None:
-        """Undo what was done; has no effect on a finished transaction."""
-        if not self.is_active:
+        """Undo what was done; has no effect on a finished transaction.
+
+        One that is no savepoint, within another, has no end of its own: as long as the one around
+        it is active, this rolls that one back.
+        """
+        if not self._is_within_active():
             return
         try:
             await self._do_rollback()
@@ -55,12 +61,26 @@ class Transaction:
             self._is_active = False
 
     async def commit(self) -> None:
-        """Make permanent what was done. Raises InvalidRequestError on a finished transaction."""
-        self._require_active()
+        """Make permanent what was done.
+
+        Has no effect on one within another that was committed or closed before: the end of that
+        one decides. Raises InvalidRequestError if it was rolled back, or that one is finished.
+        """
+        if not self._is_within_active() or self._is_undone:
+            raise InvalidRequestError("This transaction is inactive")
+        if not self._is_active:
+            return
         try:
             await self._do_commit()
+        except BaseException:
+            self._is_undone = True
+            raise
         finally:
             self._is_active = False
+
+    def _is_within_active(self) -> bool:
+        """Whether the transaction around this one is active; for an outermost one, itself."""
+        return self._is_active if self._parent is self else self._parent.is_active
 
     def _require_active(self) -> None:
         if not self.is_active:
@@ -107,6 +127,9 @@ class NestedTransaction(Transaction):
     _savepoint: str
 
     async def _do_rollback(self) -> None:
+        if not self._is_active:
+            return
+        self._is_undone = True
         await self._connection._finish(f"ROLLBACK TO SAVEPOINT {self._savepoint}", self._parent)
 
     async def _do_commit(self) -> None:

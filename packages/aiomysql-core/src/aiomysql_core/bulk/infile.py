@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from time import monotonic
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from pymysql.constants import ER
@@ -12,6 +20,9 @@ from pymysql.err import OperationalError
 
 #: Bytes sent in one packet.
 _CHUNK = 1 << 16
+
+#: Seconds that small pieces wait for others: a server does not wait long for the next.
+_PATIENCE = 0.5
 
 
 @runtime_checkable
@@ -26,27 +37,56 @@ class Readable(Protocol):
 LocalSource = bytes | bytearray | memoryview | Readable | AsyncIterable[bytes] | Iterable[bytes]
 
 
-#: The files that a statement may load.  Name as it is sent -> its path, and where the bytes come
-#: from: None for the file itself.
-LocalFiles = Mapping[bytes, tuple[str, LocalSource | None]]
+#: The files that a statement may load.  Name as it is sent -> for each time it may be asked for its
+#: path, and where the bytes come from: None for the file itself.
+LocalFiles = Mapping[bytes, Sequence[tuple[str, LocalSource | None]]]
 
 
 def files_by_name(
     names: Iterable[str], encoding: str, source: LocalSource | None = None
 ) -> LocalFiles:
-    """The files that a statement in `encoding` may load, with these names and one source."""
-    files = {}
+    """The files that a statement in `encoding` may load, with these names and one source.
+
+    Each as often as its name is among them: several statements in one text may load the same.
+    """
+    files: dict[bytes, list[tuple[str, LocalSource | None]]] = {}
     for name in names:
         with contextlib.suppress(UnicodeEncodeError):  # no statement can have it
-            files[name.encode(encoding)] = (name, source)
+            files.setdefault(name.encode(encoding), []).append((name, source))
     return files
 
 
-async def open_local_file(name: str) -> BinaryIO:
-    """Open the file `name`.  Raises OperationalError 1017 when it can't be read."""
+class LocalFile:
+    """A file of the client's.
+
+    Of what `open` gives only `read` and `close` are used: classic code puts objects in its place
+    that have nothing else.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Open it.  Raises what `open` raises."""
+        self._name = name
+        self._file = _open(name)
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes.  Raises OperationalError 1024 when that fails."""
+        try:
+            return self._file.read(size)
+        except Exception as error:
+            raise OperationalError(
+                ER.ERROR_ON_READ, f"Error reading file '{self._name}' ({error})"
+            ) from error
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+
+
+async def open_local_file(name: str) -> LocalFile:
+    """Open the file `name`.  Raises OperationalError 1017 when it can't be opened."""
     loop = asyncio.get_running_loop()
     try:
-        opening = loop.run_in_executor(None, _open, name)
+        opening = loop.run_in_executor(None, LocalFile, name)
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
         opening.add_done_callback(_close)
@@ -57,7 +97,7 @@ async def open_local_file(name: str) -> BinaryIO:
         ) from error
 
 
-def _close(opening: asyncio.Future[BinaryIO]) -> None:
+def _close(opening: asyncio.Future[LocalFile]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
@@ -69,16 +109,30 @@ def _open(name: str) -> BinaryIO:
 async def chunks(source: LocalSource) -> AsyncGenerator[bytes, None]:
     """The bytes of `source` in pieces of at most 64 KiB; files are read in a thread.
 
-    Raises TypeError for a source that gives something else than bytes, and what the source raises.
+    Small ones are put together as long as they come quickly, and the event loop has its turn behind
+    each.  Raises TypeError for a source that gives something else than bytes, and what the source
+    raises.
     """
+    gathered = bytearray()
+    given_at = monotonic()
     async for piece in _pieces(source):
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise TypeError(
                 f"the source of LOAD DATA LOCAL must give bytes, not {type(piece).__name__}"
             )
         data = bytes(piece)
+        if gathered or (len(data) < _CHUNK and monotonic() - given_at < _PATIENCE):
+            gathered += data
+            if len(gathered) < _CHUNK and monotonic() - given_at < _PATIENCE:
+                continue
+            data = bytes(gathered)
+            gathered.clear()
         for start in range(0, len(data), _CHUNK):
             yield data[start : start + _CHUNK]
+            await asyncio.sleep(0)
+        given_at = monotonic()
+    if gathered:
+        yield bytes(gathered)
 
 
 async def _pieces(source: Any) -> AsyncIterator[Any]:

@@ -505,7 +505,8 @@ text_exchange(StatementEncoder *self, State *state, const Asked *asked)
     PyObject *made = NULL;
 
     if (flags >= 0 && find_text(self, state, asked, flags, &text) == 0) {
-        made = asked->flags & HOOK_QUERY && !asked->is_complete
+        int is_for_hook = asked->flags & HOOK_QUERY || flags & QUERY_REPLACED;
+        made = is_for_hook && !asked->is_complete
                    ? text_for_hook(state, asked, &text)
                    : exchange_for_text(self, state, asked, flags, &text);
     }

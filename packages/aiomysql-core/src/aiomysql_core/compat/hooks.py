@@ -72,6 +72,9 @@ LITERAL_HOOKS = (
     "no_backslash_escapes",  # subclasses know better how the session reads strings
 )
 
+#: Of connections, by which a cursor runs what goes as text if it is not ours.
+QUERY_HOOKS = ("query",)  # tracers see each statement in it
+
 #: Of connections, for statements that go as text.
 TEXT_HOOKS = (
     "new_query",  # it is given each statement before it is sent
@@ -80,11 +83,12 @@ TEXT_HOOKS = (
 
 #: All names that others may set on one cursor, or on one connection.
 CURSOR_ATTRIBUTES = (*CURSOR_HOOKS, *ROW_HOOKS)
-CONNECTION_ATTRIBUTES = (*LITERAL_HOOKS, *TEXT_HOOKS)
+CONNECTION_ATTRIBUTES = (*LITERAL_HOOKS, *TEXT_HOOKS, *QUERY_HOOKS)
 
 #: Flags of `connection_hooks`.
 LITERALS_REPLACED = 1
 TEXT_REPLACED = 2
+QUERY_REPLACED = 4
 
 _own: dict[str, list[object]] = {}
 
@@ -164,6 +168,8 @@ def connection_hooks(cls: type) -> int:
         flags |= LITERALS_REPLACED
     if not all(is_own(cls, name) for name in TEXT_HOOKS):
         flags |= TEXT_REPLACED
+    if not all(is_own(cls, name) for name in QUERY_HOOKS if hasattr(cls, name)):
+        flags |= QUERY_REPLACED
     return flags
 
 
@@ -175,4 +181,6 @@ def connection_hooks_of(connection: object) -> int:
         flags |= LITERALS_REPLACED
     if any(name in own for name in TEXT_HOOKS):
         flags |= TEXT_REPLACED
+    if any(name in own for name in QUERY_HOOKS):
+        flags |= QUERY_REPLACED
     return flags

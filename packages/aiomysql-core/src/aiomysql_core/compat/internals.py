@@ -105,6 +105,31 @@ class ClassicInternals:
         return self.escape(obj)
 
     @property
+    def protocol_version(self) -> int:
+        """The same as `get_proto_info()`."""
+        return self._greeting().protocol_version
+
+    @property
+    def server_thread_id(self) -> tuple[int]:
+        """What `thread_id()` gives, in a tuple."""
+        return (self._greeting().thread_id,)
+
+    @property
+    def server_capabilities(self) -> int:
+        """What the server said it can do (pymysql.constants.CLIENT)."""
+        return self._greeting().capabilities & 0xFFFFFFFF
+
+    @property
+    def client_flag(self) -> int:
+        """The capabilities in use (pymysql.constants.CLIENT); not connected: those asked for."""
+        session = self.runner.session
+        flags = self._options.client_flag if session is None else session.capabilities
+        return flags & 0xFFFFFFFF
+
+    def _ensure_alive(self) -> None:
+        self.runner.stream()
+
+    @property
     def _client_auth_plugin(self) -> str:
         return self._options.auth_plugin
 

@@ -70,12 +70,16 @@ class KillClient:
     async def record_server(self, stream: Stream) -> None:
         """Note which server the other connection goes to, by `stream`.
 
-        Raises what the server says, or OperationalError when it is lost; the stream is closed then.
+        Raises what the server says, or OperationalError when it is lost.  After anything else, such
+        as a cancellation, the stream is closed.
         """
         session = stream.session
         columns, session.columns = session.columns, _plain()
+        self._server = None
         try:
             self._server = await _server(stream)
+        except MySQLError:
+            raise
         except BaseException:
             stream.abort()
             raise
@@ -107,9 +111,12 @@ def _plain() -> ColumnCache:
 
 
 async def _server(stream: Stream) -> object:
-    """Which server a stream goes to."""
+    """Which server a stream goes to; None: it did not tell."""
     result = await _ask(stream, _WHICH_SERVER)
-    return result.rows if result.metadata is not None else None
+    if result.metadata is None:
+        return None
+    # The session may give text in UTF-16 or UTF-32, which has NULs between.
+    return [[cell and cell.replace(b"\0", b"") for cell in row] for row in result.rows]
 
 
 def _peer(stream: Stream) -> Address | None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import warnings
 from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
 from collections.abc import Coroutine
 from copy import copy
@@ -29,7 +28,7 @@ from pymysql.constants import CR
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource, chunks, open_local_file
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
 from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
-from aiomysql_core.log import logger
+from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
@@ -182,7 +181,9 @@ class CommandRunner(RunnerState):
         """
         stream = self._stream
         if stream is None:
-            raise err.InterfaceError(0, self._close_reason or "Not connected")
+            # By the first words classic code tells a lost connection.
+            reason = f"Not connected: {self._close_reason}" if self._close_reason else None
+            raise err.InterfaceError(0, reason or "Not connected")
         if stream.closed:
             error = stream.session.error
             self.abort()
@@ -205,6 +206,15 @@ class CommandRunner(RunnerState):
         self.max_request = None
         self.no_backslash_escapes = False
         self.record_session()
+
+    async def record_server(self) -> None:
+        """Note which server this is, for the stopping of statements (option `on_cancel`).
+
+        Raises what the server says, and OperationalError when it is lost.
+        """
+        if self._kill_client is not None:
+            with _Claim(self):
+                await self._kill_client.record_server(self.stream())
 
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; later uses are told `reason`."""
@@ -580,7 +590,8 @@ class CommandRunner(RunnerState):
             with contextlib.ExitStack() as opened:
                 if source is None:
                     try:
-                        source = opened.enter_context(await open_local_file(path))
+                        source = await open_local_file(path)
+                        opened.callback(source.close)
                     except err.OperationalError as failure:
                         source, error = b"", failure
                 await self._send_pieces(stream, exchange, source)
@@ -640,7 +651,7 @@ class CommandRunner(RunnerState):
     def _forget_result(self) -> None:
         """Give up the last statement's result; warn if rows of it are unread."""
         if self._give_up_result():
-            warnings.warn("Previous unbuffered result was left incomplete", stacklevel=5)
+            warn_caller("Previous unbuffered result was left incomplete", UserWarning)
 
     def _give_up_result(self, why: str = "it was given up for another statement") -> bool:
         """What the last statement has not delivered yet is not wanted any more.

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Mapping
 from typing import Any, TypeGuard
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
-from aiomysql_core.options.options import KEYWORDS, parse_boolean
+from aiomysql_core.options.keywords import ALIASES, KEYWORDS, Keyword
 
 __all__ = ["is_dsn", "parse_dsn"]
 
 _SCHEMES = frozenset({"mysql", "mariadb"})
 
+_HOW_TO_QUOTE = (
+    "are the special characters of user, password and database quoted, as "
+    "urllib.parse.quote(password, safe='') does (%23 for #, %2F for /, %3A for :, %3F for ?, "
+    "%40 for @)?"
+)
 
-#: The keywords that a query may set, and what turns its text into the value.
-_QUERY = {name: keyword.query for name, keyword in KEYWORDS.items() if keyword.query is not None}
-
-#: Those that only a pool understands.
-_POOL_QUERY: dict[str, Callable[[str], Any]] = {
-    "minsize": int,
-    "maxsize": int,
-    "pool_recycle": float,
-    "reset_session": str,
-    "timeout": float,
-    "max_waiting": int,
-    "max_lifetime": float,
-    "max_idle": float,
-    "ping_after": float,
-    "report_lent_after": float,
-    "debug": parse_boolean,
-}
+#: `urlsplit` drops these, which would change a password.
+_DROPPED = re.compile(r"[\t\r\n]")
 
 #: What is written before the query, or not in a data source name at all.
-_ELSEWHERE = frozenset({"host", "port", "user", "password", "passwd", "db"})
+_ELSEWHERE = frozenset({"host", "port", "user", "password", "db", *ALIASES})
 
 
 def is_dsn(text: object) -> TypeGuard[str]:
@@ -40,24 +31,27 @@ def is_dsn(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and "://" in text
 
 
-def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
-    """The keywords of connect() (with `pool`: of create_pool()) that a data source name stands for.
+def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[str, Any]:
+    """The keywords of connect(), and of `further`, that a data source name stands for.
 
     Raises ValueError naming the part that can't be; never shows the password.
     """
+    dsn = dsn.strip()
     try:
         parts = urlsplit(dsn)
     except ValueError:
         # The message of `urlsplit` would show the password.
-        raise ValueError("the data source name is not a URL (is the password quoted?)") from None
+        raise ValueError(f"the data source name is not a URL: {_HOW_TO_QUOTE}") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
-    if parts.fragment or "@" in parts.path or "@" in parts.query:
+    if parts.fragment or "#" in dsn or "@" in parts.path or "@" in parts.query:
         # What follows it would be shown as a database or an option, or lost.
         raise ValueError(
-            "the data source name has a part behind '#', or an '@' in the database or the options: "
-            "are the special characters of user, password and database quoted (%23, %40, %2F)?"
+            "the data source name has a '#', or an '@' in the database or the options: "
+            + _HOW_TO_QUOTE
         )
+    if _DROPPED.search(dsn):
+        raise ValueError(f"the data source name has a tab or a line's end in it: {_HOW_TO_QUOTE}")
     found: dict[str, Any] = {}
     if parts.hostname:
         found["host"] = unquote(parts.hostname)
@@ -65,27 +59,44 @@ def parse_dsn(dsn: str, *, pool: bool = False) -> dict[str, Any]:
         port = parts.port
     except ValueError:
         raise ValueError(
-            "the port of the data source name is not a number up to 65535 "
-            "(is the password quoted, for example '?' as %3F?)"
+            "the port of the data source name is not a number up to 65535: " + _HOW_TO_QUOTE
         ) from None
     if port is not None:
         found["port"] = port
     if parts.username is not None:
-        found["user"] = unquote(parts.username)
+        found["user"] = _unquote("user", parts.username)
     if parts.password is not None:
-        found["password"] = unquote(parts.password)
-    if parts.path.strip("/"):
-        found["db"] = unquote(parts.path[1:])
-    known = _QUERY | _POOL_QUERY if pool else _QUERY
+        password = unquote_to_bytes(parts.password)
+        try:
+            found["password"] = password.decode()
+        except UnicodeDecodeError:
+            found["password"] = password
+    if database := parts.path.strip("/"):
+        if "/" in database:
+            raise ValueError(
+                f"the data source name has more than one '/' behind the host: {_HOW_TO_QUOTE}"
+            )
+        found["db"] = _unquote("database", database)
+    known = {**KEYWORDS, **further} if further else KEYWORDS
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        convert = known.get(name)
-        if convert is None:
+        keyword = known.get(name)
+        if keyword is None or keyword.parse is None or name in _ELSEWHERE:
             # Behind a user the password is over; else this may be the rest of it.
-            harmless = parts.username is not None or name in _POOL_QUERY or name in _ELSEWHERE
+            harmless = parts.username is not None or name in _ELSEWHERE
             shown = repr(name) if harmless and name.isidentifier() else "(is the password quoted?)"
             raise ValueError(f"the data source name has an unknown option {shown}")
+        if name in found:
+            raise ValueError(f"the data source name has option {name!r} twice")
         try:
-            found[name] = convert(text)
+            found[name] = keyword.parse(text)
         except ValueError:
             raise ValueError(f"option {name!r} of the data source name can't be {text!r}") from None
     return found
+
+
+def _unquote(what: str, text: str) -> str:
+    """Raises ValueError for bytes that are no text."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(f"the {what} of the data source name is not in UTF-8") from None

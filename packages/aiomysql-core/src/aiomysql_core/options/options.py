@@ -20,15 +20,24 @@ from pymysql.err import NotSupportedError
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core._version import __version__
+from aiomysql_core.options.keywords import OF_OPTIONS, OF_SESSION, check_value
 from aiomysql_core.options.tcp import TcpOptions
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_core.waiting.timeouts import check_timeout
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.login import LoginOptions
-from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, UNSUPPORTED
+from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, STMT_BULK_OPERATIONS, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
 
-__all__ = ["OPTION_NAMES", "Options", "Password", "address_family", "address_text", "find_options"]
+__all__ = [
+    "OPTION_NAMES",
+    "Options",
+    "Password",
+    "address_family",
+    "address_text",
+    "find_options",
+    "find_session_options",
+]
 
 DEFAULT_CHARSET = "utf8mb4"
 
@@ -46,90 +55,9 @@ _LEAST_PACKET = 1 << 18
 _NONE = type(None)
 
 
-def parse_boolean(text: str) -> bool:
-    """The value that a text like "on" or "false" stands for.  Raises ValueError for others."""
-    lowered = text.lower()
-    if lowered in {"1", "true", "yes", "on"}:
-        return True
-    if lowered in {"0", "false", "no", "off"}:
-        return False
-    raise ValueError(text)
-
-
-class Keyword(NamedTuple):
-    """What is known of one keyword of connect()."""
-
-    #: The types that its value may have; empty: it is checked elsewhere.
-    types: tuple[type, ...] = ()
-    #: What turns its text in a data source name's query into the value; None: it can't be there.
-    query: Callable[[str], Any] | None = None
-    #: Its key in option files, and what turns the text there into the value; None: it has no key.
-    file: tuple[str, Callable[[str], Any]] | None = None
-
-
-#: The keywords that make up Options.  The secrets stand last, to be cut off.
-_OF_OPTIONS = {
-    "host": Keyword((str,), file=("host", str)),
-    "port": Keyword((int,), file=("port", int)),
-    "unix_socket": Keyword((str, _NONE), query=str, file=("socket", str)),
-    "sock": Keyword((socket.socket, _NONE)),
-    "user": Keyword((str,), file=("user", str)),
-    "db": Keyword((str, _NONE), file=("database", str)),
-    "charset": Keyword((str,), query=str, file=("default-character-set", str)),
-    "collation": Keyword((str, _NONE), query=str),
-    "connect_timeout": Keyword((int, float, _NONE), query=float),
-    "read_timeout": Keyword((int, float, _NONE), query=float),
-    "write_timeout": Keyword((int, float, _NONE), query=float),
-    "client_flag": Keyword((int,)),
-    "stmt_cache_size": Keyword((int,), query=int),
-    "max_allowed_packet": Keyword((int,), query=int),
-    "on_cancel": Keyword((str,), query=str),
-    "kill_timeout": Keyword((int, float), query=float),
-    "local_infile": Keyword(query=parse_boolean),
-    "auth_plugin": Keyword((str,), query=str),
-    "program_name": Keyword((str,), query=str),
-    "conn_attrs": Keyword((Mapping, _NONE)),
-    "server_public_key": Keyword((str, bytes, _NONE)),
-    "allow_cleartext": Keyword(),
-    "allow_old_password": Keyword(),
-    "auth_methods": Keyword((Mapping, _NONE)),
-    "dialog": Keyword(),
-    "tcp_keepalive": Keyword(query=int),
-    "tcp_user_timeout": Keyword(query=float),
-    "ssl": Keyword(query=parse_boolean),
-    "ssl_mode": Keyword(query=str, file=("ssl-mode", str)),
-    "ssl_ca": Keyword(query=str, file=("ssl-ca", str)),
-    "ssl_cert": Keyword(query=str, file=("ssl-cert", str)),
-    "ssl_key": Keyword(query=str, file=("ssl-key", str)),
-    "ssl_key_password": Keyword(),
-    "ssl_verify_cert": Keyword(),
-    "ssl_verify_identity": Keyword(),
-    "ssl_disabled": Keyword(),
-    "ssl_negotiation": Keyword(query=str),
-    "ssl_session_reuse": Keyword(query=parse_boolean),
-    "password": Keyword(file=("password", str)),
-    "factor_passwords": Keyword((list, tuple)),
-}
-
-#: The others that can be given as text: the connection keeps these itself.
-_OF_CONNECTION = {
-    "autocommit": Keyword(query=parse_boolean),
-    "echo": Keyword(query=parse_boolean),
-    "init_command": Keyword(query=str),
-    "read_default_file": Keyword(query=str),
-    "read_default_group": Keyword(query=str),
-    "skip_idle_commits": Keyword(query=parse_boolean),
-    "sql_mode": Keyword(query=str),
-    "use_unicode": Keyword(query=parse_boolean),
-}
-
-#: What is known of each keyword of connect() that something has to be known of.
-KEYWORDS: Mapping[str, Keyword] = _OF_OPTIONS | _OF_CONNECTION
-
-#: The names of those that make up Options, in the order that `find_options` takes the values in.
-OPTION_NAMES = tuple(_OF_OPTIONS)
-
-_CHECKED = [(name, keyword.types) for name, keyword in _OF_OPTIONS.items() if keyword.types]
+#: The names of the keywords that make up Options, in the order in which `find_options` takes the
+#: values.
+OPTION_NAMES = tuple(OF_OPTIONS)
 
 
 def address_text(host: str, port: int, unix_socket: str | None = None) -> str:
@@ -172,6 +100,8 @@ class Options:
     on_cancel: str
     kill_timeout: float
     local_infile: bool
+    multi_statements: bool
+    bulk_statements: bool
     auth_plugin: str
     program_name: str
     conn_attrs: Mapping[str, str] | None
@@ -209,19 +139,23 @@ class Options:
 
         Raises TypeError, ValueError or NotSupportedError, which name the option.
         """
+        given = {name: check_value(name, given[name], OF_OPTIONS[name]) for name in given}
         ssl_options = {
             name.removeprefix("ssl_"): given.pop(name)
             for name in list(given)
             if name.startswith("ssl_")
         }
         options = cls(
-            tls=TlsOptions.resolve(given.pop("ssl"), **ssl_options),
+            tls=TlsOptions.resolve(
+                given.pop("ssl"), version=given.pop("tls_version"), **ssl_options
+            ),
             tcp=TcpOptions.resolve(given.pop("tcp_keepalive"), given.pop("tcp_user_timeout")),
             host=given.pop("host") or "localhost",
             unix_socket=given.pop("unix_socket") or None,
             user=given.pop("user") or DEFAULT_USER,
-            password=given.pop("password") or b"",
+            password=_or_none_given(given.pop("password")),
             db=given.pop("db") or None,
+            server_public_key=given.pop("server_public_key") or None,
             charset=given.pop("charset") or DEFAULT_CHARSET,
             **given,
         )
@@ -229,13 +163,6 @@ class Options:
         return options
 
     def _check(self) -> None:
-        for name, types in _CHECKED:
-            value = getattr(self, name)
-            if not isinstance(value, types) or isinstance(value, bool):
-                wanted = ", ".join("None" if t is _NONE else t.__name__ for t in types)
-                raise TypeError(
-                    f"option {name!r} must be of type {wanted}, not {type(value).__name__}"
-                )
         _check_password(self.password)
         if not 0 < self.port < 1 << 16:
             raise ValueError(f"option 'port' must be from 1 to 65535, not {self.port}")
@@ -243,6 +170,10 @@ class Options:
             seconds = getattr(self, name)
             if seconds is not None:
                 check_timeout(f"option {name!r}", seconds)
+        if not 0 <= self.client_flag < 1 << 32:
+            raise ValueError(
+                f"option 'client_flag' must have flags of 32 bits, not {self.client_flag:#x}"
+            )
         if self.stmt_cache_size < 0:
             raise ValueError(
                 f"option 'stmt_cache_size' must be 0 or more, not {self.stmt_cache_size}"
@@ -277,15 +208,29 @@ class Options:
             raise ValueError("option 'sock' must be a stream socket")
         if self.sock is not None:
             self._peer = _peer_text(self.sock)
+        if not all(isinstance(secret, (str, bytes, bytearray)) for secret in self.factor_passwords):
+            raise TypeError("option 'factor_passwords' must be a list of str or bytes")
+        methods: Mapping[Any, Any] = self.auth_methods or {}
+        for name, method in methods.items():
+            if not isinstance(name, str) or not callable(method):
+                raise TypeError("option 'auth_methods' must map str to classes of methods")
+        for secret in self.factor_passwords:
+            if isinstance(secret, str):
+                _check_encodable("factor_passwords", secret, "utf-8")
         attributes = [text for pair in (self.conn_attrs or {}).items() for text in pair]
         if not all(isinstance(text, str) for text in attributes):
             raise TypeError(f"option 'conn_attrs' must map str to str, not {self.conn_attrs!r}")
         charset = self.find_charset()
+        try:
+            os.fsencode(self.unix_socket or "")
+        except UnicodeError:
+            raise ValueError("option 'unix_socket' is no path that can be written") from None
         for name, text, encoding in (
             ("user", self.user, charset.encoding),
             ("db", self.db, charset.encoding),
             ("program_name", self.program_name, "utf-8"),
             ("conn_attrs", "".join(attributes), "utf-8"),
+            ("server_public_key", self.server_public_key, "utf-8"),
             ("host", self.host, "utf-8" if self.unix_socket else "idna"),
         ):
             if isinstance(text, str):
@@ -294,6 +239,11 @@ class Options:
             raise NotSupportedError(
                 f"option 'client_flag' asks for {self.client_flag & UNSUPPORTED:#x}, "
                 "which this driver does not speak"
+            )
+        if self.client_flag & CLIENT.MULTI_STATEMENTS and not self.multi_statements:
+            raise ValueError(
+                "option 'client_flag' asks for MULTI_STATEMENTS, which option 'multi_statements' "
+                "forbids: leave out one of them"
             )
 
     def find_charset(self) -> Charset:
@@ -360,6 +310,9 @@ class Options:
         flags = self.client_flag & ~(CLIENT.SSL | CLIENT.LOCAL_FILES)
         if self.local_infile:
             flags |= CLIENT.LOCAL_FILES
+        unwanted = 0 if self.multi_statements else CLIENT.MULTI_STATEMENTS
+        if not self.bulk_statements:
+            unwanted |= STMT_BULK_OPERATIONS
         host = self.sock.getpeername()[0] if self.sock and not self.secure else self.host
         local = self.secure or _is_loopback(host)
         return LoginOptions(
@@ -368,6 +321,7 @@ class Options:
             database=self.db.encode(charset.encoding) if self.db else None,
             collation_id=charset.collation_id,
             client_flags=flags,
+            unwanted_flags=unwanted,
             attributes=attributes,
             tls=self.tls.policy(local=local),
             secure=self.secure,
@@ -387,7 +341,7 @@ class Options:
 
 _COLLATION = re.compile(r"\w+", re.ASCII)
 
-_NEVER_IN_HOST = re.compile(r"[@/\\\s]")
+_NEVER_IN_HOST = re.compile(r"[@/\\\s\0]")
 
 
 class _GivenContext:
@@ -431,7 +385,7 @@ def find_options(given: tuple[Any, ...]) -> Options:
     if _last and factor_passwords == ():
         last, options = _last[0]
         if same_items(shown, last):
-            return options.with_given(password or b"", context)
+            return options.with_given(_or_none_given(password), context)
     types = tuple(map(type, shown))  # because True == 1 == 1.0
     if factor_passwords != () or not _SIMPLE.issuperset(types):
         return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
@@ -443,7 +397,51 @@ def find_options(given: tuple[Any, ...]) -> Options:
             _known.clear()
         _known[shown, types] = found
     _last[:] = [(shown, found)]
-    return found.with_given(password or b"", context)
+    return found.with_given(_or_none_given(password), context)
+
+
+class SessionOptions(NamedTuple):
+    """How a session is set up and used."""
+
+    autocommit: bool | None
+    echo: bool
+    get_warnings: bool
+    init_command: str | bytes | None
+    skip_idle_commits: bool
+    sql_mode: str | int | None
+    use_unicode: bool
+
+
+#: The values of the session's options that were checked last, and what they stand for.
+_last_session: list[tuple[tuple[Any, ...], SessionOptions]] = []
+
+
+def find_session_options(given: tuple[Any, ...]) -> SessionOptions:
+    """From values in the order of the fields of SessionOptions.
+
+    Raises TypeError or ValueError, which name the option.  What was checked last is remembered.
+    """
+    if _last_session:
+        last, found = _last_session[0]
+        if same_items(given, last):
+            return found
+    found = SessionOptions(
+        *(
+            check_value(name, value, OF_SESSION[name])
+            for name, value in zip(SessionOptions._fields, given, strict=True)
+        )
+    )
+    for name in ("init_command", "sql_mode"):
+        text = getattr(found, name)
+        if isinstance(text, str):
+            _check_encodable(name, text, "utf-8")
+    _last_session[:] = [(given, found)]
+    return found
+
+
+def _or_none_given(password: Any) -> Any:
+    """The password; for None or "" the bytes that stand for no password."""
+    return b"" if password is None or (isinstance(password, str) and not password) else password
 
 
 def _check_password(password: Any) -> None:
@@ -479,7 +477,8 @@ def _check_encodable(name: str, text: str, encoding: str) -> None:
         text.encode(encoding)
     except UnicodeError:
         what = "is not a host name" if encoding == "idna" else f"can't be written in {encoding}"
-        shown = "" if name == "password" else f": {text!r}"
+        secret = name in ("password", "factor_passwords", "init_command")
+        shown = "" if secret else f": {text!r}"
         raise ValueError(f"option {name!r} {what}{shown}") from None
 
 

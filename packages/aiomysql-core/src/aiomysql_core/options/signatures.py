@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from aiomysql_core.options.keywords import unknown_option
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -27,6 +29,9 @@ def takes_parameters_of(
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             shape = len(args), tuple(kwargs)
             if shape not in accepted:
+                if unknown := kwargs.keys() - signature.parameters.keys():
+                    name = min(unknown)
+                    raise unknown_option(function.__name__, name, signature.parameters)
                 signature.bind(*args, **kwargs)
                 if len(accepted) < _MOST_SHAPES:
                     accepted.add(shape)

@@ -24,6 +24,7 @@ from typing import Any, Self
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
+from aiomysql_core.options.keywords import parse_boolean
 from aiomysql_protocol.login.login import Tls
 
 #: The values of option `ssl_mode`, as in MySQL's --ssl-mode.
@@ -35,6 +36,15 @@ _DICT_KEYS = frozenset(
 )
 
 _FILES = ("ca", "capath", "cert", "key")
+
+#: The versions of TLS by their names in option `tls_version`; None: no longer permitted.
+_VERSIONS: Mapping[str, ssl.TLSVersion | None] = {
+    "tlsv1": None,
+    "tlsv1.0": None,
+    "tlsv1.1": None,
+    "tlsv1.2": ssl.TLSVersion.TLSv1_2,
+    "tlsv1.3": ssl.TLSVersion.TLSv1_3,
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,8 @@ class TlsOptions:
     key: str | None = None
     password: str | None = field(default=None, repr=False)
     cipher: str | None = None
+    #: The versions of TLS that are permitted, from the lowest; empty: as the system has it.
+    versions: tuple[ssl.TLSVersion, ...] = ()
     #: Whether TLS begins before the handshake of MySQL.
     direct: bool = False
     #: Whether TLS sessions are resumed; the context is the same.
@@ -74,19 +86,28 @@ class TlsOptions:
         *,
         mode: str | None = None,
         ca: str | None = None,
+        capath: str | None = None,
         cert: str | None = None,
         key: str | None = None,
         key_password: str | None = None,
+        cipher: str | None = None,
+        version: str | None = None,
         verify_cert: bool | None = None,
         verify_identity: bool | None = None,
         disabled: bool = False,
         negotiation: str = "mysql",
         session_reuse: bool = True,
     ) -> Self:
-        """From the keywords of connect(): `ssl` (given), `ssl_mode`, `ssl_ca` and so on.
+        """From the keywords of connect(): `ssl` (given), `ssl_mode`, `ssl_ca` and so on, whose
+        types were checked.
 
         Raises TypeError or ValueError, which name the option.
         """
+        if given is not None and not isinstance(given, (ssl.SSLContext, bool, Mapping)):
+            raise TypeError(
+                "option 'ssl' must be an ssl.SSLContext, True, False, a dict or None, "
+                f"not {type(given).__name__}"
+            )
         if negotiation not in ("mysql", "direct"):
             raise ValueError(
                 f"option 'ssl_negotiation' must be 'mysql' or 'direct', not {negotiation!r}"
@@ -95,41 +116,58 @@ class TlsOptions:
         if mode is not None and mode.upper() not in MODES:
             raise ValueError(f"option 'ssl_mode' must be one of {', '.join(MODES)}, not {mode!r}")
         mode = mode.upper() if mode is not None else None
-        if not isinstance(session_reuse, bool):
-            kind = type(session_reuse).__name__
-            raise TypeError(f"option 'ssl_session_reuse' must be of type bool, not {kind}")
-        _check_contradictions(given, mode, verify=bool(verify_cert or verify_identity))
+        versions = _parse_versions(version)
+        _check_contradictions(
+            given, mode, disabled=disabled, verify_cert=verify_cert, verify_identity=verify_identity
+        )
         if disabled or given is False or mode == "DISABLED":
             return cls(mode="DISABLED", direct=direct)
+        parts: dict[str, Any] = {
+            "ca": ca or None,
+            "capath": capath or None,
+            "cert": cert or None,
+            "key": key or None,
+            "password": key_password or None,
+            "cipher": cipher or None,
+        }
         if isinstance(given, ssl.SSLContext):
-            mode = "PREFERRED" if mode == "PREFERRED" else "REQUIRED"
-            return cls(mode=mode, context=given, direct=direct, session_reuse=session_reuse)
-        if given is True:
-            mode = mode or "VERIFY_IDENTITY"
-        elif given is not None and not isinstance(given, Mapping):
-            raise TypeError(
-                "option 'ssl' must be an ssl.SSLContext, True, False, a dict or None, "
-                f"not {type(given).__name__}"
-            )
-        files: dict[str, Any] = {"ca": ca, "cert": cert, "key": key, "password": key_password}
-        if isinstance(given, Mapping) and given:
-            unknown = ", ".join(map(repr, sorted(given.keys() - _DICT_KEYS)))
-            if unknown:
-                raise ValueError(f"option 'ssl' has unknown keys: {unknown}")
-            files |= {name: given[name] for name in (*_FILES, "password") if given.get(name)}
-            files["cipher"] = given.get("cipher")
-            mode = mode or _mode_of_dict(given)
-        elif mode is None and any((verify_cert, verify_identity, *files.values())):
-            if verify_identity:
-                mode = "VERIFY_IDENTITY"
-            elif verify_cert or (verify_cert is None and ca):
-                mode = "VERIFY_CA"
-            else:
-                mode = "REQUIRED"
-        return cls(mode=mode, direct=direct, session_reuse=session_reuse, **files)
+            _check_context_alone({**parts, "version": version})
+            if mode is None and (verify_cert or verify_identity):
+                mode = "VERIFY_IDENTITY" if verify_identity else "VERIFY_CA"
+            options = cls(mode=mode or "REQUIRED", direct=direct, session_reuse=session_reuse)
+            return options.with_context(given)
+        if given is True and mode is None:
+            mode = "VERIFY_IDENTITY"
+            _check_verification("option 'ssl' as True", mode, verify_cert, verify_identity)
+        elif given and given is not True:
+            _add_dict(parts, given)
+            if mode is None:
+                mode = _mode_of_dict(given)
+                if not _says_how(given):
+                    implied = _implied_mode(parts, verify_cert, verify_identity, bool(versions))
+                    mode = max(mode, implied or mode, key=MODES.index)
+                _check_verification("option 'ssl' as a dict", mode, verify_cert, verify_identity)
+            elif _says_how(given) and MODES.index(mode) < MODES.index(_mode_of_dict(given)):
+                raise ValueError(
+                    "option 'ssl' as a dict asks for verification, which option 'ssl_mode' "
+                    f"with {mode} does without: leave one of them out"
+                )
+        elif mode is None:
+            mode = _implied_mode(parts, verify_cert, verify_identity, bool(versions))
+        return cls(
+            mode=mode, direct=direct, session_reuse=session_reuse, versions=versions, **parts
+        )
 
     def with_context(self, context: ssl.SSLContext | None) -> Self:
-        """The same with another context."""
+        """The same with another context.
+
+        Raises ValueError for one that does not verify what the other options want verified.
+        """
+        if context is not None and not _verifies(context, self.mode):
+            raise ValueError(
+                f"option 'ssl' is an SSLContext that does not verify what {self.mode} asks for, of "
+                "'ssl_mode' or 'ssl_verify_...': set its verify_mode and check_hostname"
+            )
         same = object.__new__(type(self))
         vars(same).update(vars(self), context=context)
         return same
@@ -146,14 +184,10 @@ class TlsOptions:
         """Raise ValueError if these options verify what `context`, of a socket that is encrypted
         already, does not.
         """
-        own = self.context
-        verifies = self.mode in ("VERIFY_CA", "VERIFY_IDENTITY")
-        names = self.mode == "VERIFY_IDENTITY"
-        if own is not None:
-            verifies, names = own.verify_mode is ssl.CERT_REQUIRED, own.check_hostname
-        if (verifies and context.verify_mode is not ssl.CERT_REQUIRED) or (
-            names and not context.check_hostname
-        ):
+        mode = self.mode
+        if self.context is not None and self.context.verify_mode is ssl.CERT_REQUIRED:
+            mode = "VERIFY_IDENTITY" if self.context.check_hostname else "VERIFY_CA"
+        if not _verifies(context, mode):
             raise ValueError(
                 "option 'sock' is encrypted already, and its SSLContext does not verify what the "
                 "TLS options want verified: set verify_mode and check_hostname of it"
@@ -227,27 +261,145 @@ def _build(options: TlsOptions, changed: tuple[_State, ...]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if options.cert is not None:
-        context.load_cert_chain(options.cert, options.key, options.password)
+    if options.cert is not None or options.key is not None:
+        # As for the servers' own clients, one file may hold both.
+        certificate = options.cert or options.key
+        assert certificate is not None
+        context.load_cert_chain(certificate, options.key, options.password)
     if options.cipher is not None:
         context.set_ciphers(options.cipher)
+    if options.versions:
+        context.minimum_version, context.maximum_version = options.versions[0], options.versions[-1]
     return context
 
 
-def _check_contradictions(given: object, mode: str | None, *, verify: bool) -> None:
-    """Raise ValueError where one option asks for TLS and `ssl_mode`, perhaps from elsewhere, does
+def _verifies(context: ssl.SSLContext, mode: str | None) -> bool:
+    """Whether a context verifies what a mode asks for."""
+    if mode == "VERIFY_IDENTITY" and not context.check_hostname:
+        return False
+    return mode not in ("VERIFY_CA", "VERIFY_IDENTITY") or context.verify_mode is ssl.CERT_REQUIRED
+
+
+def _parse_versions(text: str | None) -> tuple[ssl.TLSVersion, ...]:
+    """The versions of TLS in a list like "TLSv1.2,TLSv1.3"."""
+    if not text:
+        return ()
+    names = [name.strip().lower() for name in text.split(",")]
+    found = sorted({version for name in names if (version := _VERSIONS.get(name)) is not None})
+    if not found or not _VERSIONS.keys() >= set(names):
+        raise ValueError(
+            f"option 'tls_version' must name TLSv1.2 or TLSv1.3 or both (TLSv1.2,TLSv1.3), "
+            f"not {text!r}"
+        )
+    return tuple(found)
+
+
+def _check_context_alone(others: Mapping[str, Any]) -> None:
+    """Raise ValueError for options that would have no effect beside an SSLContext."""
+    names = {"password": "ssl_key_password", "version": "tls_version"}
+    found = [names.get(name, f"ssl_{name}") for name, value in others.items() if value]
+    if found:
+        raise ValueError(
+            f"option {found[0]!r} has no effect where option 'ssl' is an ssl.SSLContext: "
+            "set it in the context, or leave one of them out"
+        )
+
+
+def _add_dict(parts: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Add what the dict of option `ssl` has to what the other options gave."""
+    unknown = ", ".join(map(repr, sorted(map(str, given.keys() - _DICT_KEYS))))
+    if unknown:
+        raise ValueError(f"option 'ssl' has unknown keys: {unknown}")
+    for name in parts:
+        value = given.get(name)
+        if not value:
+            continue
+        if name in _FILES and isinstance(value, os.PathLike):
+            value = os.fsdecode(value)
+        kinds = (str, bytes) if name == "password" else str
+        if not isinstance(value, kinds) and not (name == "password" and callable(value)):
+            raise TypeError(f"option 'ssl': {name} must be a str, not {type(value).__name__}")
+        if parts[name] not in (None, value):
+            other = "ssl_key_password" if name == "password" else f"ssl_{name}"
+            raise ValueError(f"options 'ssl' and {other!r} both have {name}, and they differ")
+        parts[name] = value
+
+
+def _implied_mode(
+    parts: Mapping[str, Any],
+    verify_cert: bool | None,
+    verify_identity: bool | None,
+    has_versions: bool,
+) -> str | None:
+    """The mode where none is given."""
+    if verify_identity:
+        return "VERIFY_IDENTITY"
+    if verify_cert or (verify_cert is None and (parts["ca"] or parts["capath"])):
+        return "VERIFY_CA"
+    return "REQUIRED" if has_versions or any(parts.values()) else None
+
+
+def _check_contradictions(
+    given: object,
+    mode: str | None,
+    *,
+    disabled: bool,
+    verify_cert: bool | None,
+    verify_identity: bool | None,
+) -> None:
+    """Raise ValueError where one option asks for what another one, perhaps from elsewhere, does
     without: that must not go unnoticed.
     """
-    wanted = ""
-    if verify and mode in ("DISABLED", "PREFERRED"):
-        wanted = "ssl_verify_cert' or 'ssl_verify_identity"
-    elif given and mode == "DISABLED":
-        wanted = "ssl"
-    if wanted:
+    wanted = "ssl" if given else ""
+    if verify_cert or verify_identity:
+        wanted = "ssl_verify_identity" if verify_identity else "ssl_verify_cert"
+    off = "ssl_disabled" if disabled else "ssl" if given is False else ""
+    if off and mode not in (None, "DISABLED"):
+        wanted = wanted or "ssl_mode"
+    if off and wanted:
         raise ValueError(
-            f"option '{wanted}' asks for TLS, and option 'ssl_mode' with {mode} does without: "
+            f"option {wanted!r} asks for TLS, and option {off!r} switches it off: "
             "leave one of them out"
         )
+    if (given and mode == "DISABLED") or (given is True and mode == "PREFERRED"):
+        raise ValueError(
+            f"option 'ssl' asks for TLS, and option 'ssl_mode' with {mode} does without: "
+            "leave one of them out"
+        )
+    if verify_identity and verify_cert is False:
+        raise ValueError(
+            "option 'ssl_verify_identity' asks for verification, which option 'ssl_verify_cert' "
+            "does without: leave one of them out"
+        )
+    if mode is not None:
+        _check_verification(f"option 'ssl_mode' with {mode}", mode, verify_cert, verify_identity)
+
+
+def _check_verification(
+    what: str, mode: str, verify_cert: bool | None, verify_identity: bool | None
+) -> None:
+    """Raise ValueError where `what`, an option that means `mode`, and the options ssl_verify_cert
+    and ssl_verify_identity don't fit together.
+    """
+    for name, value, modes in (
+        ("ssl_verify_identity", verify_identity, ("VERIFY_IDENTITY",)),
+        ("ssl_verify_cert", verify_cert, ("VERIFY_CA", "VERIFY_IDENTITY")),
+    ):
+        if value and mode not in modes:
+            raise ValueError(
+                f"option {name!r} asks for verification, which {what} does without: "
+                "leave one of them out"
+            )
+        if value is False and mode in modes:
+            raise ValueError(
+                f"{what} asks for verification, which option {name!r} does without: "
+                "leave one of them out"
+            )
+
+
+def _says_how(given: Mapping[str, Any]) -> bool:
+    """Whether the dict of option `ssl` says what is verified."""
+    return bool(given.keys() & {"verify_mode", "check_hostname"})
 
 
 def _mode_of_dict(given: Mapping[str, Any]) -> str:
@@ -263,4 +415,10 @@ def _mode_of_dict(given: Mapping[str, Any]) -> str:
         verify = has_ca
     if not verify:
         return "REQUIRED"
-    return "VERIFY_IDENTITY" if has_ca and given.get("check_hostname", True) else "VERIFY_CA"
+    check_hostname = given.get("check_hostname", True)
+    if isinstance(check_hostname, str):
+        try:
+            check_hostname = parse_boolean(check_hostname)
+        except ValueError:
+            raise ValueError("option 'ssl': check_hostname must be true or false") from None
+    return "VERIFY_IDENTITY" if has_ca and check_hostname else "VERIFY_CA"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
 import socket
 import ssl
@@ -35,6 +36,9 @@ Address = tuple[socket.AddressFamily, Any]
 #: Whether a socket can be made that does not block from the beginning.
 _UNBLOCKED = hasattr(socket, "SOCK_NONBLOCK")
 _UNBLOCKED_STREAM = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
+
+#: Seconds that an address may be silent before the next one of the name is tried as well.
+_NEXT_ADDRESS = 0.25
 
 #: What OpenSSL says of certificates that no known authority has signed: X509_V_ERR_...
 #: DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY and
@@ -174,45 +178,117 @@ async def _connected_socket(
     if address is None:
         address = _address(options)
     if address is not None:
-        addresses = [address]
-    else:
-        found = await loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
-        addresses = [(item[0], item[4]) for item in found]
+        return await _go_on(loop, *_begin(address))
+    found = await loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+    addresses = _in_turn([(item[0], item[4]) for item in found])
+    delay = _NEXT_ADDRESS
+    if options.connect_timeout is not None and addresses:
+        delay = min(delay, options.connect_timeout / len(addresses))
+    return await _first_connected(addresses, loop, delay)
+
+
+def _in_turn(addresses: list[Address]) -> list[Address]:
+    """The families in turn, each in its order: a whole family may not work here."""
+    families: dict[socket.AddressFamily, list[Address]] = {}
+    for address in addresses:
+        families.setdefault(address[0], []).append(address)
+    rounds = itertools.zip_longest(*families.values())
+    return [address for one_round in rounds for address in one_round if address is not None]
+
+
+async def _first_connected(
+    addresses: list[Address], loop: asyncio.AbstractEventLoop, delay: float
+) -> socket.socket:
+    """A socket connected to the first address that answers (RFC 8305, "Happy Eyeballs").
+
+    The next one is tried when one has failed, or has not answered within `delay` seconds; the
+    others go on meanwhile.
+    """
     failures: list[OSError] = []
-    for family, where in addresses:
-        sock = socket.socket(family, _UNBLOCKED_STREAM)
-        try:
-            if not _UNBLOCKED:
-                sock.setblocking(False)
-            if not _connected_at_once(sock, where):
-                await loop.sock_connect(sock, where)
-        except OSError as error:
-            sock.close()
-            failures.append(error)
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    attempt: asyncio.Task[socket.socket] | None = None
+    untried = iter(addresses)
     try:
+        while True:
+            address = next(untried, None)
+            if address is not None:
+                try:
+                    sock, where = _begin(address)
+                except OSError as error:
+                    failures.append(error)
+                    continue
+                if where is None:
+                    return sock
+                attempts.add(loop.create_task(_go_on(loop, sock, where)))
+            elif not attempts:
+                break
+            done, attempts = await asyncio.wait(
+                attempts,
+                timeout=None if address is None else delay,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            while done:
+                attempt = done.pop()
+                try:
+                    sock = attempt.result()
+                except OSError as error:
+                    failures.append(error)
+                else:
+                    attempts |= done
+                    return sock
         if len({str(error) for error in failures}) == 1:
             raise failures[0]
         raise OSError("; ".join(map(str, failures)) or "the name has no address")
     finally:
+        for attempt in attempts:
+            attempt.add_done_callback(_close_unwanted)
+            attempt.cancel()
         failures.clear()  # the error's traceback holds this frame
+        del attempts, attempt
 
 
-def _connected_at_once(sock: socket.socket, address: Any) -> bool:
+def _close_unwanted(attempt: asyncio.Task[socket.socket]) -> None:
+    """An attempt to connect is over, and another one was quicker."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
+
+
+def _begin(address: Address) -> tuple[socket.socket, Any]:
+    """A socket that begins to connect, and where to; None: it is connected, as to this machine."""
+    family, where = address
+    sock = socket.socket(family, _UNBLOCKED_STREAM)
+    try:
+        if not _UNBLOCKED:
+            sock.setblocking(False)
+        return sock, None if _connected_at_once(sock, where) else where
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _go_on(loop: asyncio.AbstractEventLoop, sock: socket.socket, where: Any) -> socket.socket:
+    """Wait until `sock`, which `_begin` has given, is connected; returns it."""
+    try:
+        if where is not None:
+            await loop.sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _connected_at_once(sock: socket.socket, where: Any) -> bool:
     """Begin to connect; returns whether that is done already, as it is to this machine.
 
-    If not, `loop.sock_connect` goes on with it, or tries again and tells the error.
+    If not, `loop.sock_connect` goes on with it.  Raises OSError if it has failed.
     """
     if os.name != "posix":
         return False  # Windows' proactor loop takes only sockets that were not used
-    begun = sock.connect_ex(address)
-    return begun == 0 or (
-        begun == errno.EINPROGRESS and sock.connect_ex(address) in (0, errno.EISCONN)
-    )
+    try:
+        sock.connect(where)
+    except (BlockingIOError, InterruptedError):
+        return sock.connect_ex(where) in (0, errno.EISCONN)
+    return True
 
 
 def _address(options: Options) -> Address | None:

@@ -6,7 +6,7 @@ must not give a default of its own to one of these attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiomysql_protocol._accelerator import accelerator
@@ -79,8 +79,8 @@ class ExchangeState:
     #: Bytes of rows received since the last `take_rows`.
     stored: int = 0
 
-    #: The files that it may still be asked for.
-    local_files: dict[bytes, Any] | None = None
+    #: The files that it may still be asked for, each as often as there is something for it.
+    local_files: dict[bytes, Sequence[Any]] | None = None
 
     #: For the caller's own use.
     statement: Any = None

@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from pymysql.constants import COMMAND
+from pymysql.constants import COMMAND, FIELD_TYPE
 from pymysql.err import ProgrammingError
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Command, Exchange
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.rows.metadata import ColumnCache, MetadataPrefix, ResultMetadata, check_size
+from aiomysql_protocol.sql.parameter_places import Place
 from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.parameters import (
+    ACCEPTED_DATES,
+    ACCEPTED_TIMES,
+    ACCEPTED_YEARS,
     NeedsTextError,
     Parameters,
     ParameterWriter,
@@ -49,6 +53,8 @@ __all__ = [
 _NO_CURSOR = b"\0"
 _ITERATIONS = (1).to_bytes(4, "little")
 _TYPES_FOLLOW = b"\1"
+_NULL = frozenset({FIELD_TYPE.NULL})
+_INTEGER = frozenset({FIELD_TYPE.LONGLONG})
 
 
 @dataclass(slots=True)
@@ -107,6 +113,24 @@ class ServerStatement:
             return False
         self.accepted_last = parameters.types
         return True
+
+    def misreads(self, parameters: Parameters) -> bool:
+        """Whether one of these is a time, and the server would read a date in it.
+
+        That gives nonsense, and with 24 hours or more it ends MySQL 9.7 (``WEEKDAY(?)``).
+        """
+        return self.accepted is not None and any(
+            given == FIELD_TYPE.VARCHAR and types == ACCEPTED_DATES
+            for types, given in zip(self.accepted, parameters.types[::2], strict=True)
+        )
+
+    def accept_at(self, places: Sequence[Place]) -> None:
+        """Accept only what means at the places of its marks what its literal means.
+
+        For a statement of which the caller doesn't know that it is prepared.
+        """
+        accepted = tuple(map(_accepted_at, places, self.accepted or (None,) * len(places)))
+        self.accepted = accepted if any(types is not None for types in accepted) else None
 
     def record_metadata(self, metadata: ResultMetadata, compiled_by: ColumnCache) -> None:
         """The server has sent this metadata and may not do so again."""
@@ -211,7 +235,7 @@ class Prepare(Exchange):
     def _complete(self) -> ServerStatement:
         assert self.session is not None and self._prepared is not None
         prepared = self._prepared
-        if any(self._accepted):
+        if any(types is not None for types in self._accepted):
             prepared.accepted = tuple(self._accepted)
         if self._columns and self.session.capabilities & CACHE_METADATA:
             columns = self.session.columns.for_binary
@@ -228,6 +252,19 @@ def _accepted_by(definition: bytes | bytearray) -> frozenset[int] | None:
     charsetnr = reader.integer(2)
     length = reader.integer(4)
     return accepted(reader.integer(1), charsetnr, length)
+
+
+def _accepted_at(place: Place, accepted: frozenset[int] | None) -> frozenset[int] | None:
+    """What may be sent for a mark at this place, of what the server would accept there."""
+    if accepted in (ACCEPTED_TIMES, ACCEPTED_YEARS):
+        accepted = _NULL
+    if place is Place.VALUE:
+        if accepted is not None and FIELD_TYPE.NEWDECIMAL in accepted:
+            return accepted | _INTEGER  # nothing is made of the number of decimals
+        return accepted
+    if place is Place.OTHER:
+        return frozenset()
+    return _INTEGER if accepted is None else accepted & _INTEGER
 
 
 class Execute(Query):
@@ -289,7 +326,7 @@ def general_execution(
     same = (
         parameters.types == prepared.accepted_last and parameters.number == prepared.parameter_count
     )
-    if same or prepared.accepts(parameters) or own_marks:
+    if same or prepared.accepts(parameters) or (own_marks and not prepared.misreads(parameters)):
         return Execute(prepared, parameters, streamed, as_dicts)
     return None
 
@@ -307,7 +344,7 @@ def encode_execution(
 
     None: the statement must go as text, because a value can't be a parameter or does not mean there
     what its literal means.  (With `own_marks` it may mean that: the statement came with `?` marks,
-    which are what the server says they are.)
+    which are what the server says they are; but no time for a date.)
 
     Raises ProgrammingError for a wrong number of values, and what ``writer.write`` raises.
     """

@@ -5,7 +5,7 @@ MySQL: "COM_QUERY", "COM_QUERY Response", "Text Resultset".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -146,11 +146,11 @@ class Query(Exchange):
         *,
         streamed: bool = False,
         as_dicts: bool = False,
-        local_files: Mapping[bytes, Any] | None = None,
+        local_files: Mapping[bytes, Sequence[Any]] | None = None,
         source: str | None = None,
     ) -> None:
-        """`local_files`: the files that the server may ask for, each once: name, as it stands in
-        the statement -> what `take_file` is to return.
+        """`local_files`: the files that the server may ask for: name, as it stands in the statement
+        -> what `take_file` is to return, one after another, for each time it may ask.
 
         `source`: the statement as it was before values were written into it.
 
@@ -294,9 +294,12 @@ class Query(Exchange):
         self.notify()
 
     def take_file(self) -> Any:
-        """What `local_files` has for the file that is wanted."""
+        """What `local_files` has for the file that is wanted, this time."""
         assert self.file_wanted is not None and self.local_files is not None
-        return self.local_files.pop(self.file_wanted)
+        found, *others = self.local_files.pop(self.file_wanted)
+        if others:
+            self.local_files[self.file_wanted] = others
+        return found
 
     def send_file(self, data: bytes) -> None:
         """Send a piece of the file that is wanted; an empty one ends it."""

@@ -14,6 +14,8 @@ from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 
 from aiomysql_protocol._accelerator import accelerator
+from aiomysql_protocol.login.auth.base import SCRAMBLE_LENGTH
+from aiomysql_protocol.login.auth.native import NativePassword
 from aiomysql_protocol.wire.capabilities import REQUIRED
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_bytes, lenenc_integer
@@ -98,8 +100,9 @@ def read_greeting(payload: bytes, /) -> _Items | None:
 def parse_greeting(payload: bytes | bytearray) -> Greeting:
     """Read Protocol::HandshakeV10.
 
+    A server without plug-in authentication (Sphinx, MySQL before 5.5.7) means the native method.
     Raises OperationalError when the peer speaks something else, or a MySQL protocol older than
-    4.1's with plug-in authentication; MalformedPacket when the packet ends early.
+    4.1's; MalformedPacket when the packet ends early.
     """
     payload = bytes(payload)
     read = read_greeting(payload)
@@ -107,6 +110,9 @@ def parse_greeting(payload: bytes | bytearray) -> Greeting:
         raise _refusal(payload)
     if read[3] & REQUIRED != REQUIRED:
         raise _too_old(read[1], read[3])
+    if not read[3] & CLIENT.PLUGIN_AUTH:
+        # The byte behind the nonce may be any.
+        read = *read[:6], read[6][:SCRAMBLE_LENGTH], NativePassword.name
     return tuple.__new__(Greeting, read)
 
 
@@ -191,7 +197,7 @@ def rest_of_response(
     capabilities: int, auth_plugin: str, database: bytes | None, attributes: bytes
 ) -> bytes:
     """What stands behind that; `attributes` comes from `connection_attributes`."""
-    rest = auth_plugin.encode() + b"\0"
+    rest = auth_plugin.encode() + b"\0" if capabilities & CLIENT.PLUGIN_AUTH else b""
     if database is not None and capabilities & CLIENT.CONNECT_WITH_DB:
         rest = database + b"\0" + rest
     return rest + attributes if capabilities & CLIENT.CONNECT_ATTRS else rest

@@ -103,6 +103,8 @@ class LoginOptions:
     collation_id: int
     #: Further capability flags to ask for.
     client_flags: int = 0
+    #: Those that are not asked for, although they are by default.
+    unwanted_flags: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
     tls: Tls = Tls.DISABLED
     #: Whether the channel is secure as it is (a unix socket).
@@ -151,6 +153,7 @@ class LoginOptions:
 
     def _plan(self, greeting: Greeting, encrypt: bool) -> _Plan:
         wanted = DEFAULT | MULTI_FACTOR | self.client_flags & 0xFFFFFFFF & ~CLIENT.CONNECT_WITH_DB
+        wanted &= ~self.unwanted_flags
         if self.database is not None:
             wanted |= CLIENT.CONNECT_WITH_DB
         capabilities = (wanted & greeting.capabilities | REQUIRED) & ~CLIENT.SSL
@@ -159,6 +162,14 @@ class LoginOptions:
         if encrypt:
             capabilities |= CLIENT.SSL
         plugin = self.auth_plugin or greeting.auth_plugin
+        if not capabilities & CLIENT.PLUGIN_AUTH:
+            capabilities &= ~MULTI_FACTOR
+            if plugin != NativePassword.name:
+                raise OperationalError(
+                    CR.CR_AUTH_PLUGIN_ERR,
+                    f"Authentication plugin '{plugin}' (option 'auth_plugin') can't be used: the "
+                    f"server knows no plugins, only the method of '{NativePassword.name}'",
+                )
         method = self.find_method(plugin)
         if method is None:
             # The server will switch to what the account needs.
@@ -267,6 +278,8 @@ class Login(Exchange):
             self.session.record_status(ok)
             self.finish()
         elif header == EOF_HEADER:
+            if len(payload) > 1 and not self.session.capabilities & CLIENT.PLUGIN_AUTH:
+                raise malformed("the server asks for an authentication plugin, but knows none")
             self._switch(parse_auth_switch(payload))
         elif header == _AUTH_NEXT_FACTOR and self.session.capabilities & MULTI_FACTOR:
             self._factor += 1

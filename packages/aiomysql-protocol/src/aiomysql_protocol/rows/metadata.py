@@ -17,7 +17,7 @@ from aiomysql_protocol.rows.binary import BinaryRowDecoder
 from aiomysql_protocol.rows.binary_cells import FIXED_SIZES, WIDEST_NUMBER, BinaryPlan
 from aiomysql_protocol.rows.cells import CellKind, CellPlan
 from aiomysql_protocol.rows.text import RowDecoder, TextRowDecoder
-from aiomysql_protocol.wire.charsets import BINARY_COLLATION
+from aiomysql_protocol.wire.charsets import BINARY_COLLATION, reading_codec
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import LARGE_FRAME, frames
 from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_integer
@@ -142,7 +142,7 @@ class ColumnCache:
         """`encoding`: the connection's codec; `decoders`: field type -> converter of a cell's str
         or bytes; `use_unicode=False` leaves text as bytes; `binary`: the rows are binary.
         """
-        self._encoding = encoding
+        self._encoding = reading_codec(encoding)
         self._decoders = decoders
         self._use_unicode = use_unicode
         self._known: dict[tuple[bytes, ...], ResultMetadata] = {}

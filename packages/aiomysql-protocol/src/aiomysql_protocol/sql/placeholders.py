@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import Any
 
+from aiomysql_protocol.sql.parameter_places import Place, Places
 from aiomysql_protocol.values.parameters import NeedsTextError
 
 __all__ = ["ParsedStatement", "convert"]
 
 
-class ParsedStatement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ParsedStatement:
     """A statement that may be prepared. (The server may refuse to: then it goes as text.)"""
 
     #: With `?` for the marks and `%` for `%%`.
@@ -29,8 +32,10 @@ class ParsedStatement(NamedTuple):
     parameters: int
     #: For `%(name)s` marks the names in the order of the marks; None for `%s`.
     names: tuple[str, ...] | None
+    #: Where the marks stand, which decides what may be sent for them.
+    places: tuple[Place, ...] = field(default=(), compare=False)
 
-    def arrange(self, args: object) -> Sequence[object]:
+    def arrange(self, args: object) -> Sequence[Any]:
         """The values for the marks: `args` is a tuple or list, a mapping, or a single value.
 
         Raises NeedsTextError when they don't fit; the text way will say what is wrong.
@@ -106,6 +111,7 @@ class _Scanner:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._names: list[str | None] = []
+        self._places = Places()
         self._last = ("", "")  # kind and text of the token before, also a space or a comment
         self._before = ("", "")  # of the last one that is neither
         self._ended = False  # whether a semicolon came
@@ -116,6 +122,7 @@ class _Scanner:
         """Add a token; False: the statement must go as text."""
         if kind == "unclear":
             return False
+        self._places.take(kind, text)
         if kind == "mark":
             if not self._may_be_parameter():
                 return False
@@ -143,7 +150,7 @@ class _Scanner:
         if named and len(named) < len(self._names):
             return None
         names = tuple(named) if named else None
-        return ParsedStatement("".join(self._parts), len(self._names), names)
+        return ParsedStatement("".join(self._parts), len(self._names), names, self._places.end())
 
     def _may_be_parameter(self) -> bool:
         if self._last[0] in ("word", "name") or self._before[0] in ("string", "mark"):

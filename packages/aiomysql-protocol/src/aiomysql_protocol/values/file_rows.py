@@ -81,11 +81,10 @@ class FileRows:
     def _row(self, row: object) -> bytes:
         if not isinstance(row, (tuple, list)):
             raise TypeError(f"a row must be a tuple, a list or a dict, not {type(row).__name__}")
-        if len(row) != len(self._kinds):
-            raise ValueError(f"a row of {len(row)} values for {len(self._kinds)} columns")
-        fields = [
-            self.field(value, kind) for value, kind in zip(row, self._kinds, strict=True)
-        ]
+        values = tuple(row)  # a list could change while a function of the user's runs
+        if len(values) != len(self._kinds):
+            raise ValueError(f"a row of {len(values)} values for {len(self._kinds)} columns")
+        fields = [self.field(value, kind) for value, kind in zip(values, self._kinds, strict=True)]
         return b"\t".join(fields) + b"\n"
 
     def field(self, value: Any, kind: int) -> bytes:

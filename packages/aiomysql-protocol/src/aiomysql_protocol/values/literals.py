@@ -157,8 +157,8 @@ class Literals:
         a float if it is a numbers.Real, else as the string that str() gives.  An empty tuple or
         list is ``()``; a time zone is not written.
 
-        Raises TypeError for mappings, iterators and awaitables, ProgrammingError for NaN, infinity
-        and empty sets, DataError for integers of more than 81 digits.
+        Raises TypeError for what `plain_value` refuses, ProgrammingError for NaN, infinity and
+        empty sets, DataError for integers of more than 81 digits.
         """
         kind = type(value)
         if self._custom:
@@ -289,7 +289,10 @@ def _string(literals: Literals, value: str) -> str:
 
 
 def _datetime(_: Literals, value: datetime.datetime) -> str:
-    return f"'{_date_text(value)} {_time_text(value)}'"
+    try:
+        return f"'{_date_text(value)} {_time_text(value)}'"
+    except ValueError as error:  # pandas.NaT is a datetime without numbers
+        raise _unusable(value) from error
 
 
 def _date(_: Literals, value: datetime.date) -> str:
@@ -326,14 +329,50 @@ def _refuse(_: Literals, value: object) -> NoReturn:
     raise TypeError(f"{type(value).__name__} can not be used as parameter")
 
 
-def _other(literals: Literals, value: object) -> str:
+def plain_value(value: object) -> int | float | str:
+    """What a value of a type that has no rule of its own is written as.
+
+    Raises TypeError for mappings, iterators and awaitables; for arrays, booleans and complex
+    numbers of numpy's kind; for values that stand for a missing one (NaT); and for those that fail
+    to give the number that their type promises.
+    """
     if isinstance(value, NEVER_VALUES):
-        _refuse(literals, value)
-    if isinstance(value, SupportsIndex):
-        return _integer(literals, operator.index(value))
-    if isinstance(value, numbers.Real):
-        return _float(literals, float(value))
-    return literals.quoted(str(value))
+        raise TypeError(f"{type(value).__name__} can not be used as parameter")
+    try:
+        if isinstance(value, SupportsIndex):
+            return operator.index(value)
+        if isinstance(value, numbers.Real):
+            return float(value)
+        is_readable = not (_is_of_an_array(value) or isinstance(value, numbers.Number))
+        if is_readable and value == value:
+            return str(value)
+    except (TypeError, ValueError) as error:
+        raise _unusable(value) from error
+    raise _unusable(value)
+
+
+def _is_of_an_array(value: object) -> bool:
+    """Whether it is an array, or an element of one whose text is not what a server reads."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and (
+        getattr(dtype, "kind", "") != "M" or getattr(value, "shape", None) != ()
+    )
+
+
+def _unusable(value: object) -> TypeError:
+    kind = type(value)
+    return TypeError(
+        f"{kind.__module__}.{kind.__qualname__} can not be used as parameter: give a value of "
+        "Python's own types (item() of a numpy scalar, None for a missing value), or an encoder "
+        "for the type in option 'conv'"
+    )
+
+
+def _other(literals: Literals, value: object) -> str:
+    plain = plain_value(value)
+    if isinstance(plain, str):
+        return literals.quoted(plain)
+    return _integer(literals, plain) if isinstance(plain, int) else _float(literals, plain)
 
 
 def _date_text(value: datetime.date) -> str:

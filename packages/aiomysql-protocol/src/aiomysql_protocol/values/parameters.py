@@ -16,28 +16,35 @@ from __future__ import annotations
 import codecs
 import datetime
 import math
-import numbers
-import operator
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pymysql.constants import FIELD_TYPE
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.values.literals import (
-    NEVER_VALUES,
     Default,
     Literals,
     custom_encoders,
     encode_statement,
+    plain_value,
 )
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
 
-__all__ = ["NO_PARAMETERS", "NULL", "NeedsTextError", "ParameterWriter", "Parameters"]
+__all__ = [
+    "ACCEPTED_DATES",
+    "ACCEPTED_TIMES",
+    "ACCEPTED_YEARS",
+    "NO_PARAMETERS",
+    "NULL",
+    "NeedsTextError",
+    "ParameterWriter",
+    "Parameters",
+]
 
 _UNSIGNED = 0x80
 
@@ -48,7 +55,9 @@ _POSITIVE = bytes([FIELD_TYPE.LONGLONG, _UNSIGNED])
 _DOUBLE = bytes([FIELD_TYPE.DOUBLE, 0])
 _DECIMAL = bytes([FIELD_TYPE.NEWDECIMAL, 0])
 _STRING = bytes([FIELD_TYPE.VAR_STRING, 0])
-_TEMPORAL = bytes([FIELD_TYPE.STRING, 0])  # a string for the server, a date or time for `accepted`
+# Strings for the server; a date, with a time of day perhaps, or a time for `accepted`.
+_DATE = bytes([FIELD_TYPE.STRING, 0])
+_TIME = bytes([FIELD_TYPE.VARCHAR, 0])
 _BLOB = bytes([FIELD_TYPE.BLOB, 0])
 
 _pack_signed = struct.Struct("<q").pack
@@ -68,10 +77,9 @@ _INTEGERS = (
     FIELD_TYPE.INT24,
     FIELD_TYPE.LONG,
     FIELD_TYPE.LONGLONG,
-    FIELD_TYPE.YEAR,
     FIELD_TYPE.BIT,
 )
-_TEMPORALS = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
+_DATES = (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 _STRINGS = (
     FIELD_TYPE.VARCHAR,
     FIELD_TYPE.VAR_STRING,
@@ -82,30 +90,44 @@ _STRINGS = (
     FIELD_TYPE.BLOB,
 )
 
-#: The type that a server decided on -> the types of parameters that mean there what they are.
+#: For a parameter that is a date or a date and time to the server.
+ACCEPTED_DATES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.STRING})
+
+#: For a TIME. A literal is rounded to the column's decimals, a parameter is not.
+ACCEPTED_TIMES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.VARCHAR})
+#: For a YEAR. A number out of its range is none as a parameter. (No value has the last type.)
+ACCEPTED_YEARS = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.LONGLONG, FIELD_TYPE.YEAR})
+_ONLY_NULL = frozenset({FIELD_TYPE.NULL})
+_ONLY_BYTES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.BLOB})
+_NOTHING: frozenset[int] = frozenset()
+
+#: The type that a server decided on -> the types of parameters that mean there what they are; for
+#: others none do.
 _ACCEPTED: dict[int, frozenset[int]] = {
     **dict.fromkeys(_INTEGERS, frozenset({FIELD_TYPE.NULL, FIELD_TYPE.LONGLONG})),
-    **dict.fromkeys(_TEMPORALS, frozenset({FIELD_TYPE.NULL, FIELD_TYPE.STRING})),
+    **dict.fromkeys(_DATES, ACCEPTED_DATES),
     FIELD_TYPE.FLOAT: frozenset({FIELD_TYPE.NULL, FIELD_TYPE.DOUBLE}),
     FIELD_TYPE.DOUBLE: frozenset({FIELD_TYPE.NULL, FIELD_TYPE.DOUBLE}),
     FIELD_TYPE.NEWDECIMAL: frozenset({FIELD_TYPE.NULL, FIELD_TYPE.NEWDECIMAL}),
     **dict.fromkeys(
-        _STRINGS, frozenset({FIELD_TYPE.NULL, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING})
+        _STRINGS,
+        frozenset({FIELD_TYPE.NULL, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.VARCHAR}),
     ),
+    FIELD_TYPE.TIME: ACCEPTED_TIMES,
+    FIELD_TYPE.YEAR: ACCEPTED_YEARS,
+    FIELD_TYPE.JSON: _ONLY_NULL,
 }
-_ONLY_NULL = frozenset({FIELD_TYPE.NULL})
-_ONLY_BYTES = frozenset({FIELD_TYPE.NULL, FIELD_TYPE.BLOB})
 
 
 def accepted(type_code: int, charsetnr: int, length: int) -> frozenset[int] | None:
     """The types of parameters that may be sent for one that the server describes so in its response
     to COM_STMT_PREPARE; None: all.
     """
-    if type_code == FIELD_TYPE.NULL or not length:
-        return None  # not decided
+    if type_code == FIELD_TYPE.NULL or (not length and charsetnr == BINARY_COLLATION):
+        return None  # not decided: so MariaDB, and MySQL before 8.0.22, describe each
     if type_code in _STRINGS and charsetnr == BINARY_COLLATION:
         return _ONLY_BYTES
-    return _ACCEPTED.get(type_code, _ONLY_NULL)
+    return _ACCEPTED.get(type_code, _NOTHING)
 
 
 class Parameters(NamedTuple):
@@ -187,9 +209,16 @@ class ParameterWriter:
         """`value` as a literal."""
         return self._literals.literal(value)
 
-    def temporal(self, value: object) -> _Written:
-        """A date or time: the text between the quotes of its literal."""
-        return _TEMPORAL, lenenc_bytes(self.literal(value)[1:-1].encode("ascii"))
+    def date(self, value: object) -> _Written:
+        """A date, with a time of day perhaps: the text between the quotes of its literal."""
+        return _DATE, self._unquoted(value)
+
+    def time(self, value: object) -> _Written:
+        """A time of day, or an interval: the same."""
+        return _TIME, self._unquoted(value)
+
+    def _unquoted(self, value: object) -> bytes:
+        return lenenc_bytes(self.literal(value)[1:-1].encode("ascii"))
 
     def refuse(self, value: object) -> NoReturn:
         """Raise what the literal of a value that can't be written raises."""
@@ -220,6 +249,8 @@ def _float(writer: ParameterWriter, value: float) -> _Written:
 
 def _decimal(writer: ParameterWriter, value: Decimal) -> _Written:
     text = writer.literal(value)
+    if "." not in text and "E" not in text:
+        return _integer(writer, int(value))  # which its literal is, too
     if "E" not in text:
         return _DECIMAL, lenenc_bytes(text.encode("ascii"))
     # No DECIMAL can hold it: its literal is a DOUBLE.
@@ -242,13 +273,10 @@ def _list(_: ParameterWriter, value: object) -> NoReturn:
 
 
 def _other(writer: ParameterWriter, value: object) -> _Written:
-    if isinstance(value, NEVER_VALUES):
-        writer.refuse(value)
-    if isinstance(value, SupportsIndex):
-        return _integer(writer, operator.index(value))
-    if isinstance(value, numbers.Real):
-        return _float(writer, float(value))
-    return writer.string(str(value))
+    plain = plain_value(value)
+    if isinstance(plain, str):
+        return writer.string(plain)
+    return _integer(writer, plain) if isinstance(plain, int) else _float(writer, plain)
 
 
 _WRITERS: dict[type, Callable[[ParameterWriter, Any], _Written | None]] = {
@@ -261,11 +289,11 @@ _WRITERS: dict[type, Callable[[ParameterWriter, Any], _Written | None]] = {
     bytes: _bytes,
     bytearray: _bytes,
     memoryview: _bytes,
-    datetime.datetime: ParameterWriter.temporal,
-    datetime.date: ParameterWriter.temporal,
-    datetime.time: ParameterWriter.temporal,
-    datetime.timedelta: ParameterWriter.temporal,
-    time.struct_time: ParameterWriter.temporal,
+    datetime.datetime: ParameterWriter.date,
+    datetime.date: ParameterWriter.date,
+    datetime.time: ParameterWriter.time,
+    datetime.timedelta: ParameterWriter.time,
+    time.struct_time: ParameterWriter.date,
     tuple: _list,
     list: _list,
     range: _list,

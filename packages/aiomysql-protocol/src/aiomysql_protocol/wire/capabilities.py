@@ -37,14 +37,14 @@ STMT_BULK_OPERATIONS: Final = 1 << 34
 #: MARIADB_CLIENT_CACHE_METADATA).
 CACHE_METADATA: Final = 1 << 36
 
-#: What every session asks for and cannot do without.
-REQUIRED: Final = (
-    CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION | CLIENT.PLUGIN_AUTH  # modern log-in
-)
+#: What every session asks for and cannot do without: before MySQL 4.1.1 who listened to a log-in
+#: could log in himself.
+REQUIRED: Final = CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION
 
 #: What a session asks for when the server offers it.
 DEFAULT: Final = (
     REQUIRED
+    | CLIENT.PLUGIN_AUTH
     | CLIENT.LONG_PASSWORD
     | CLIENT.LONG_FLAG
     | CLIENT.TRANSACTIONS

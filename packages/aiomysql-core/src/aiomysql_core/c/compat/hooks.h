@@ -17,7 +17,7 @@ enum {
     CURSOR_CONVERTS_ROWS = 64,
     CURSOR_DICT_ROWS = 128,
 };
-enum { LITERALS_REPLACED = 1, TEXT_REPLACED = 2 };
+enum { LITERALS_REPLACED = 1, TEXT_REPLACED = 2, QUERY_REPLACED = 4 };
 
 /* The flags of a class of cursors, or of one cursor.  -1: an exception is set. */
 int cursor_class_flags(State *state, PyTypeObject *type);
