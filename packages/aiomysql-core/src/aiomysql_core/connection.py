@@ -957,12 +957,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     @property
     def allows_local_files(self) -> bool:
-        """Whether LOAD DATA LOCAL INFILE is allowed (option `local_infile`)."""
+        """For cursors: whether LOAD DATA LOCAL INFILE is allowed (option `local_infile`)."""
         return bool(self._options.local_infile)
 
     @property
     def max_allowed_packet(self) -> int:
-        """Bytes of the longest packet that is taken from the server."""
+        """For cursors: bytes of the longest packet that is taken (option of this name)."""
         return self._options.max_allowed_packet
 
     @property

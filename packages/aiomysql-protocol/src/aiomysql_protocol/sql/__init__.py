@@ -1,3 +1,10 @@
 """What can be read in a statement"s text."""
 
-__all__ = ["character_sets", "local_infile", "parameter_places", "placeholders", "statements"]
+__all__ = [
+    "character_sets",
+    "local_infile",
+    "parameter_places",
+    "placeholders",
+    "repeated",
+    "statements",
+]
