@@ -29,6 +29,7 @@ from aiomysql_protocol.wire.capabilities import STMT_BULK_OPERATIONS
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
+    from aiomysql_protocol.commands.prepared import ServerStatement
 
 #: So many rows are worth the two round trips that a bulk request takes beforehand.
 _FEW = 16
@@ -87,11 +88,21 @@ class ManyRows:
                 except Exception as error:  # of the caller's iterable
                     await self._send_before(error)
                     raise
+                if chunk is not rows:  # what gives them may have run something meanwhile
+                    self._is_counted = False
                 if is_first and chunk:
-                    await self._choose(len(chunk))
+                    try:
+                        await self._choose(len(chunk))
+                    except Exception as error:  # nothing was run
+                        self._record_row(error, 0)
+                        raise
                     is_first = False
                 await self._take(chunk)
             await self._send()
+        except Exception as error:
+            if not hasattr(error, "row_index"):
+                self._record_row(error, None)
+            raise
         finally:
             await chunks.aclose()
             if self._own_statement is not None:
@@ -325,9 +336,7 @@ class ManyRows:
             self._executions = await self._count_executions()
             self._is_counted = True
         for attempt in range(2):
-            prepared = statement.prepared
-            if prepared is None:
-                raise err.InternalError(0, "the server can't prepare the statement again")
+            prepared = await self._prepared_again(batch)
             exchange = BulkExecute(prepared, rows)
             exchange.statement = statement
             cursor._forget_result()
@@ -338,7 +347,6 @@ class ManyRows:
             except err.MySQLError as error:
                 if attempt == 0 and error.args[0] == _FORGOTTEN and not runner.closed:
                     connection.statements.close(statement)
-                    await connection.statements.prepare(statement)
                     continue
                 self._record_row(error, await self._rows_before_error(count))
                 raise
@@ -349,6 +357,23 @@ class ManyRows:
         self._changed += result.affected_rows
         if cursor.accept(connection, result):
             await cursor._show_warnings_of_result(connection)
+
+    async def _prepared_again(self, batch: BulkBatch) -> ServerStatement:
+        """The statement as the server has it; whoever gives the rows may have had it closed."""
+        statements, statement = self._connection.statements, batch.statement
+        if not statements.is_current(statement):
+            if isinstance(self._query, str):  # the cache may have others by now
+                self._own_statement = statement
+            await statements.prepare(statement)
+        prepared = statement.prepared
+        if (
+            prepared is None
+            or not statements.is_current(statement)
+            or prepared.column_count
+            or prepared.parameter_count != batch.parameters
+        ):
+            raise self._unexpected("prepared the statement, and now does it otherwise")
+        return prepared
 
     async def _rows_before_error(self, count: int) -> int | None:
         """How many of `count` rows were run before the one that failed; None: it is unknown."""

@@ -181,7 +181,11 @@ class BulkBatch:
 
     def __init__(self, statement: Statement, writer: Callable[[], ParameterWriter]) -> None:
         """statement: prepared; writer: called at the beginning of each request."""
+        prepared = statement.prepared
+        assert prepared is not None
         self.statement = statement
+        #: How many values each row has.
+        self.parameters = prepared.parameter_count
         self._new_writer = writer
         self._rows: ParameterRows | None = None
 
@@ -194,10 +198,8 @@ class BulkBatch:
         """As `TextBatch.add`; none is added to an empty batch if the row can't be in such a
         request.
         """
-        prepared = self.statement.prepared
-        assert prepared is not None
         if self._rows is None:
-            self._rows = ParameterRows(self._new_writer(), prepared.parameter_count)
+            self._rows = ParameterRows(self._new_writer(), self.parameters)
         return self._rows.add(rows, start, longest)
 
     def take(self) -> ParameterRows:
