@@ -164,6 +164,11 @@ CASES: dict[str, tuple[str, list[Any]]] = {
     "not a number": (UPDATE, [(1.0, n) if n != 35 else (float("nan"), n) for n in range(MANY)]),
     "no text": (UPDATE, [("a", n) if n != 35 else ("\ud800", n) for n in range(MANY)]),
     "a list": ("DELETE FROM {} WHERE id IN %s", [((n, n + 1),) for n in range(MANY)]),
+    "one without arguments": (
+        "UPDATE {} SET n = %s",
+        [(n,) if n != 35 else None for n in range(MANY)],
+    ),
+    "a dict": (UPDATE, [("a", n) if n != 35 else {"v": "a"} for n in range(MANY)]),
     "no marks": ("UPDATE {} SET n = n + 1", [()] * MANY),
     "no arguments": ("UPDATE {} SET n = n + 1", [None] * MANY),
     "defaults": (
@@ -206,6 +211,21 @@ async def test_as_a_loop(connection: Connection, table: str, case: str, autocomm
     assert found[:half] == found[half:]
 
 
+@pytest.mark.parametrize("odd", [["a"], 7.5])
+async def test_rows_of_their_own_do_not_shift_the_row_of_an_error(
+    connect_args: dict[str, Any], connection: Connection, table: str, odd: Any
+) -> None:
+    """Not even where they are executions of the same prepared statement."""
+    await fill(connection, table)
+    options = {"stmt_cache_size": 5, "init_command": "SET sql_mode = 'STRICT_ALL_TABLES'"}
+    rows = [("x" * (30 if n == 35 else 3), n) for n in range(MANY)]
+    rows[20] = (odd, 20)
+    async with connect(**connect_args | options) as other, other.cursor() as cursor:
+        with pytest.raises(DataError) as caught:
+            await cursor.executemany(UPDATE.format(table), rows)
+        assert caught.value.row_index == 35  # type: ignore[attr-defined]
+
+
 async def test_few_round_trips(
     connection: Connection, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +240,10 @@ async def test_few_round_trips(
         begun.clear()
         assert await cursor.executemany(query, [(f"x{n}", n) for n in range(10)]) == 10
         assert len(begun) == 1
+        begun.clear()
+        single = f"UPDATE {table} SET n = 0 WHERE id = %s"
+        assert await cursor.executemany(single, list(range(1, 1000))) == 999
+        assert len(begun) == (2 if has_bulk else 1)
         begun.clear()
         by_name = f"DELETE FROM {table} WHERE id = %(id)s"
         assert await cursor.executemany(by_name, [{"id": n} for n in range(100)]) == 100

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pymysql.constants import FIELD_TYPE
 
 from aiomysql_core import (
     Connection,
@@ -199,6 +200,35 @@ async def test_several_results(committing: Connection) -> None:
         assert await (await many).fetchall() == ((1,),)
 
 
+async def test_the_order_is_kept(connect_args: dict[str, Any], table: str) -> None:
+    """What is queued while a statement is being prepared is not sent before it."""
+    async with connect(**connect_args, stmt_cache_size=10) as connection:
+        async with connection.pipeline() as pipeline:
+            pipeline.execute(f"INSERT INTO {table} VALUES (%s, 0)", (1,))
+            counts = []
+            for _ in range(20):
+                await asyncio.sleep(0)
+                counts.append(pipeline.execute(f"SELECT COUNT(*) FROM {table}"))
+        assert [await (await count).fetchone() for count in counts] == [(1,)] * 20
+        await connection.rollback()
+
+
+async def test_converters_that_fail(connect_args: dict[str, Any]) -> None:
+    """As in a cursor: that is one statement's affair."""
+
+    def convert(text: object) -> int:
+        raise LookupError(text)
+
+    conv = {FIELD_TYPE.LONG: convert, FIELD_TYPE.LONGLONG: convert}
+    async with connect(**connect_args, conv=conv) as connection:
+        async with connection.pipeline() as pipeline:
+            failing, behind = pipeline.execute("SELECT 1"), pipeline.execute("SELECT 'a'")
+            with pytest.raises(LookupError):
+                await failing
+            assert await (await behind).fetchone() == ("a",)
+        assert not connection.closed
+
+
 @pytest.mark.parametrize("autocommit", [True, False])
 async def test_a_transaction(
     connect_args: dict[str, Any], committing: Connection, table: str, autocommit: bool
@@ -257,6 +287,80 @@ async def test_a_deadlock_within_a_transaction(
         await other.rollback()
     assert await numbers(committing, table) == [1, 2]
     assert committing.get_autocommit()
+
+
+async def test_a_connection_that_is_lost_before_the_commit(
+    committing: Connection, connection: Connection, table: str
+) -> None:
+    """Every statement was run, and nothing is written: that must not pass for a success."""
+
+    async def work() -> None:
+        async with committing.pipeline(transaction=True) as pipeline:
+            await pipeline.execute(f"INSERT INTO {table} VALUES (1, 0)")
+            await connection.query(f"KILL {committing.thread_id()}")
+            async with asyncio.timeout(5):
+                while not committing.closed:
+                    await asyncio.sleep(0.01)
+
+    with pytest.raises((OperationalError, InterfaceError)):
+        await work()
+    assert await numbers(connection, table) == []
+    await connection.rollback()
+
+
+@pytest.mark.parametrize("on_cancel", ["close", "kill"])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_transaction_that_is_cancelled(
+    connect_args: dict[str, Any], connection: Connection, table: str, on_cancel: str, times: int
+) -> None:
+    """Rolled back and with the mode it had before, or closed; also while it is being left."""
+    options = connect_args | {"autocommit": True, "on_cancel": on_cancel}
+    for body in ("waits", "is left"):
+        async with connect(**options) as other:
+
+            async def work(body: str, other: Connection) -> None:
+                async with other.pipeline(transaction=True) as pipeline:
+                    await pipeline.execute(f"INSERT INTO {table} VALUES (1, 0)")
+                    slow = pipeline.execute("SELECT SLEEP(2)")
+                    if body == "waits":
+                        await slow
+
+            task = asyncio.ensure_future(work(body, other))
+            await asyncio.sleep(0.1)
+            for _ in range(times):
+                task.cancel()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(task, 5)
+            if times == 1:
+                assert other.closed == (on_cancel == "close")
+            if not other.closed:
+                assert other.get_autocommit()
+                assert not other.get_transaction_status()
+                assert await other.query("SELECT 1") == 1
+        assert await numbers(connection, table) == []
+        await connection.rollback()
+
+
+async def test_a_statement_run_alone_that_is_cancelled(connect_args: dict[str, Any]) -> None:
+    """Whoever waits for it is told."""
+    async with connect(**connect_args, stmt_cache_size=10, on_cancel="kill") as connection:
+
+        async def work() -> None:
+            async with connection.pipeline() as pipeline:
+                alone.append(pipeline.execute("SELECT SLEEP(%s)", (2,)))
+                await pipeline.sync()
+
+        alone: list[Any] = []
+        task = asyncio.ensure_future(work())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 5)
+        with pytest.raises(InterfaceError, match="cancelled"):
+            await asyncio.wait_for(asyncio.ensure_future(alone[0]._result()), 5)
+        assert await connection.query("SELECT 1") == 1
 
 
 async def test_nothing_else_meanwhile(committing: Connection) -> None:
@@ -394,6 +498,19 @@ async def test_warnings_are_told_of(committing: Connection) -> None:
             pipeline.execute("SELECT 1")
     assert [one.category for one in caught] == [Warning]
     assert "1 warning" in str(caught[0].message)
+
+
+async def test_warnings_as_errors(committing: Connection) -> None:
+    """The statement's own error; those behind it go on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        async with committing.pipeline() as pipeline:
+            bad = pipeline.execute("SELECT CAST('x' AS SIGNED)")
+            good = pipeline.execute("SELECT 1")
+            with pytest.raises(Warning, match="1 warning"):
+                await bad
+            assert await (await good).fetchone() == (1,)
+    assert not committing.closed
 
 
 async def test_methods_that_others_replace(committing: Connection) -> None:

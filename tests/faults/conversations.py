@@ -105,6 +105,8 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
         "query": query,
         "stream": stream,
         "executemany": executemany,
+        "many updates": many_updates,
+        "many inserts": many_inserts,
         "load data": load_data,
     }
     for plugin in setting.accounts:
@@ -113,6 +115,12 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
         found |= {"prepared": prepared, "prepared insert": prepared_insert}
         for name in ("query", "stream"):
             found[f"{name}, prepared"] = partial(with_options, {"stmt_cache_size": 8}, found[name])
+    if driver.has_pipelines:
+        found |= {
+            "pipeline": pipeline,
+            "pipeline, prepared": partial(with_options, {"stmt_cache_size": 8}, pipeline),
+            "pipeline of a transaction": pipeline_of_a_transaction,
+        }
     if driver.kills:
         found["cancelled"] = cancelled
         found["cancelled, prepared"] = partial(with_options, {"stmt_cache_size": 8}, cancelled)
@@ -190,6 +198,74 @@ async def executemany(driver: Driver, setting: Setting, options: dict[str, Any])
         await connection.commit()
         found = setting.execute(f"SELECT * FROM {setting.target} WHERE run = {run} ORDER BY n")
         expect(found, rows)
+
+
+async def many_updates(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    """A bulk request on MariaDB, else one text of many statements: counted and stored rightly."""
+    sql = f"UPDATE {setting.target} SET v = %s WHERE run = %s AND n = %s"
+    await many(driver, setting, options, sql)
+
+
+async def many_inserts(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    """One text of many statements on every server."""
+    sql = f"INSERT INTO {setting.target} SET v = %s, run = %s, n = %s"
+    await many(driver, setting, options, sql)
+
+
+async def many(driver: Driver, setting: Setting, options: dict[str, Any], sql: str) -> None:
+    run = next(_numbers)
+    rows = [(run, n, "") for n in range(BATCH)]
+    async with connected(driver, options) as connection:
+        async with connection.cursor() as cursor:
+            if sql.startswith("UPDATE"):
+                insert = f"INSERT INTO {setting.target} VALUES (%s, %s, %s)"
+                expect(await cursor.executemany(insert, rows), BATCH)
+            expect(await cursor.executemany(sql, [(value(n), run, n) for n in range(BATCH)]), BATCH)
+        await connection.commit()
+        found = setting.execute(f"SELECT n, v FROM {setting.target} WHERE run = {run} ORDER BY n")
+        expect(found, [(n, value(n)) for n in range(BATCH)])
+
+
+async def pipeline(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    """Each statement has its own result or error, whatever became of the others."""
+    async with connected(driver, options) as connection:
+        failure: Exception | None = None
+        async with connection.pipeline() as pipeline:
+            asked = []
+            for _ in range(30):
+                number = next(_tokens)
+                asked.append((number, pipeline.execute("SELECT %s, REPEAT('x', %s)", (number, 99))))
+            for number, statement in asked:
+                try:
+                    cursor = await statement
+                except (driver.error, OSError) as error:
+                    failure = failure or error
+                else:
+                    expect(await cursor.fetchone(), (number, "x" * 99))
+        if failure is not None:
+            raise failure
+        await ask(connection)
+
+
+async def pipeline_of_a_transaction(
+    driver: Driver, setting: Setting, options: dict[str, Any]
+) -> None:
+    """All or nothing: all if it ends well, and perhaps if the COMMIT was under way."""
+    run = next(_numbers)
+    rows = [(run, n, value(n)) for n in range(20)]
+    is_ended = False
+    sql = f"SELECT * FROM {setting.target} WHERE run = {run} ORDER BY n"
+    try:
+        async with connected(driver, {**options, "autocommit": True}) as connection:
+            async with connection.pipeline(transaction=True) as pipeline:
+                for row in rows:
+                    pipeline.execute(f"INSERT INTO {setting.target} VALUES (%s, %s, %s)", row)
+            is_ended = True
+            await ask(connection)
+    finally:
+        found = setting.execute(sql)
+        if is_ended or found:
+            expect(found, rows)
 
 
 async def load_data(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:

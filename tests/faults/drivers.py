@@ -34,6 +34,11 @@ class Driver:
         return "stmt_cache_size" in self.options
 
     @property
+    def has_pipelines(self) -> bool:
+        """Whether it can send statements before others are answered."""
+        return self.prepares
+
+    @property
     def kills(self) -> bool:
         """Whether it can stop a cancelled statement and keep the connection."""
         return "on_cancel" in self.options

@@ -32,6 +32,7 @@ from tests.servers.server import DSN_VARIABLE
 POOL = 5
 AT_ONCE = 40
 DEADLINE = 30.0
+TABLE = "storm_rows"
 
 Act = Callable[[Driver, Any, int], Awaitable[None]]
 
@@ -83,7 +84,35 @@ async def limited(driver: Driver, connection: Any, number: int) -> None:
     await small(driver, connection, number)
 
 
+async def many(_: Driver, connection: Any, number: int) -> None:
+    """Rows of one task only, in a transaction that is rolled back."""
+    numbers = range(20)
+    async with connection.cursor() as cursor:
+        insert = f"INSERT INTO {TABLE} VALUES (%s, %s, -100)"
+        expect(await cursor.executemany(insert, [(number, n) for n in numbers]), 20)
+        update = f"UPDATE {TABLE} SET v = %s WHERE run = %s AND n = %s"
+        rows = [(number + n, number, n) for n in numbers]
+        expect(await cursor.executemany(update, rows), 20)
+        expect(await cursor.executemany(update, [(-n, number, n) for n in range(1, 6)]), 5)
+        await cursor.execute(f"SELECT n, v FROM {TABLE} WHERE run = %s ORDER BY n", (number,))
+        changed = [(n, -n if 0 < n < 6 else number + n) for n in numbers]
+        expect(list(await cursor.fetchall()), changed)
+    await connection.rollback()
+
+
+async def pipelined(_: Driver, connection: Any, number: int) -> None:
+    async with connection.pipeline(transaction=number % 2 == 0) as pipeline:
+        asked = []
+        for part in range(10):
+            sql = "SELECT %s, %s, SLEEP(%s)"
+            asked.append(pipeline.execute(sql, (number, part, number % 3 / 1000)))
+        for part, statement in enumerate(asked):
+            expect(await (await statement).fetchone(), (number, part, 0))
+
+
 ACTS: tuple[Act, ...] = (small, slow, large, several, streamed)
+#: Of our driver, over a table of `Storm`.
+MANY_ACTS: tuple[Act, ...] = (many, pipelined)
 
 
 @dataclass
@@ -116,9 +145,19 @@ class Storm:
         self._seed = seed
         self._options = options
         self._acts = (*ACTS, limited) if options.get("on_cancel") == "kill" else ACTS
+        if driver.has_pipelines:
+            self._acts += MANY_ACTS
         self.report = Report()
 
     async def run(self) -> Report:
+        columns = "run INT, n INT, v INT, PRIMARY KEY (run, n)"
+        self._server.execute(f"CREATE TABLE {TABLE} ({columns}) ENGINE=InnoDB")
+        try:
+            return await self._run()
+        finally:
+            self._server.execute(f"DROP TABLE {TABLE}")
+
+    async def _run(self) -> Report:
         ignored = ("Previous unbuffered result was left incomplete",)
         with watching(ignore=ignored) as noise:
             pool = await self._driver.create_pool(

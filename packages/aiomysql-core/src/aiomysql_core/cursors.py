@@ -32,7 +32,7 @@ from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCu
 from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.executemany import ManyRows
-from aiomysql_core.log import logger, warn_caller
+from aiomysql_core.log import logger, warn_caller, warn_of_server
 from aiomysql_core.statements import PreparedStatement, stale_statement
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
@@ -478,8 +478,7 @@ class Cursor(CursorState, ErrorClasses):
         if self._result is not None and self._result.has_next:
             return  # asking would throw the further results away
         for *_, message in await conn.show_warnings():
-            text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
-            warn_caller(text, err.Warning)
+            warn_of_server(message)
 
     def _learn_columns(self, result: Result) -> None:
         """Note what `_conv_row` needs to know of the columns of this result."""

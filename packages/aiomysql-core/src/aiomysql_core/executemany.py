@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymysql import err
 from pymysql.constants import CLIENT
@@ -21,7 +21,7 @@ from pymysql.constants import CLIENT
 from aiomysql_core.bulk.batches import BulkBatch, TextBatch, in_chunks, insert_batch, joined_batch
 from aiomysql_core.bulk.insert import split_insert
 from aiomysql_core.compat import hooks
-from aiomysql_core.log import warn_caller
+from aiomysql_core.log import warn_of_server
 from aiomysql_core.statements import PreparedStatement, Statement
 from aiomysql_protocol.commands.bulk import BulkExecute
 from aiomysql_protocol.sql.repeated import repeatable_statement
@@ -29,6 +29,7 @@ from aiomysql_protocol.wire.capabilities import STMT_BULK_OPERATIONS
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
+    from aiomysql_protocol.commands.prepared import ServerStatement
 
 #: So many rows are worth the two round trips that a bulk request takes beforehand.
 _FEW = 16
@@ -58,6 +59,8 @@ class ManyRows:
         self._query = query
         # None: the rows are sent one by one.
         self._batch: TextBatch | BulkBatch | None = None
+        # Texts of many statements ask for the warnings of each.
+        self._shows_warnings = self._connection.get_warnings
         # Rows are sent as one statement: either all of them are changed or none.
         self._is_one_statement = False
         # What was prepared for this call alone.
@@ -66,6 +69,8 @@ class ManyRows:
         self._done = self._changed = 0
         # `_EXECUTIONS` before the next bulk request; None: unknown.
         self._executions: int | None = None
+        # That is how many there are now.
+        self._is_counted = False
 
     async def run(self, rows: Iterable[object] | AsyncIterable[object]) -> int | None:
         """Run the statement for each of `rows`; returns the number of rows changed.
@@ -83,11 +88,21 @@ class ManyRows:
                 except Exception as error:  # of the caller's iterable
                     await self._send_before(error)
                     raise
+                if chunk is not rows:  # what gives them may have run something meanwhile
+                    self._is_counted = False
                 if is_first and chunk:
-                    await self._choose(len(chunk))
+                    try:
+                        await self._choose(len(chunk))
+                    except Exception as error:  # nothing was run
+                        self._record_row(error, 0)
+                        raise
                     is_first = False
                 await self._take(chunk)
             await self._send()
+        except Exception as error:
+            if not hasattr(error, "row_index"):
+                self._record_row(error, None)
+            raise
         finally:
             await chunks.aclose()
             if self._own_statement is not None:
@@ -133,14 +148,13 @@ class ManyRows:
             statement = await self._prepare(query)
             if statement is not None:
                 self._batch = BulkBatch(statement, connection.statements.writer)
-                self._executions = await self._count_executions()
                 return
         if isinstance(query, str) and capabilities & CLIENT.MULTI_STATEMENTS:
             self._batch = joined_batch(
                 repeatable,
                 connection.current_literals,
                 connection.encoding,
-                shows_warnings=connection.get_warnings,
+                shows_warnings=self._shows_warnings,
             )
 
     async def _prepare(self, query: str | bytes | PreparedStatement) -> Statement | None:
@@ -178,15 +192,11 @@ class ManyRows:
                 start += 1
                 continue
             longest = self._longest()
-            # None as the arguments of a statement means that it has no marks.
-            if rows[start] is None and not self._is_one_statement:
-                stop = start
-            else:
-                try:
-                    stop = batch.add(rows, start, longest)
-                except Exception as error:  # of a value
-                    await self._send_before(error)
-                    raise
+            try:
+                stop = batch.add(rows, start, longest)
+            except Exception as error:  # of a value
+                await self._send_before(error)
+                raise
             if stop == start and not batch.count:
                 await self._run_alone(rows[start])
                 stop += 1
@@ -215,7 +225,7 @@ class ManyRows:
         try:
             rows = await runner.fetch(question)
             return int(rows[0][0])
-        except (err.MySQLError, LookupError, TypeError, ValueError):
+        except (err.MySQLError, ArithmeticError, LookupError, TypeError, ValueError):
             if runner.closed:
                 raise
             return None
@@ -242,7 +252,14 @@ class ManyRows:
             index = None if rows is None else self._done + rows
             error.row_index = index  # type: ignore[attr-defined]
 
+    def _unexpected(self, what: str) -> err.InternalError:
+        """The error for a server that answers what nobody has asked."""
+        error = err.InternalError(0, f"the server has {what}")
+        self._record_row(error, None)
+        return error
+
     async def _run_alone(self, row: object) -> None:
+        self._is_counted = False  # it may be an execution
         try:
             changed = await self._cursor.execute(self._query, row)
         except Exception as error:
@@ -283,11 +300,15 @@ class ManyRows:
         cursor._last_executed = text
         cursor._forget_result()
         answered = 0
-        messages: list[Any] = []
+        messages: list[object] = []
+        # Each answer is an OK, and one with rows follows it if warnings are asked for.
+        is_as_asked, wants_rows = True, False
         try:
             await runner.begin(exchange)
             result = runner.take(exchange)
             while True:
+                is_as_asked = is_as_asked and (result.metadata is not None) is wants_rows
+                wants_rows = self._shows_warnings and not wants_rows
                 if result.metadata is None:
                     answered += 1
                     self._changed += result.affected_rows
@@ -300,25 +321,22 @@ class ManyRows:
         except Exception as error:
             self._record_row(error, answered)
             raise
-        if answered != count:
-            raise err.InternalError(
-                0, f"the server has answered {answered} of {count} statements in one text"
-            )
+        if answered != count or wants_rows or not is_as_asked:
+            raise self._unexpected(f"answered {answered} of {count} statements in one text")
         cursor.accept(connection, last)
         for message in messages:
-            if isinstance(message, bytes):
-                message = message.decode("utf-8", "replace")
-            warn_caller(message, err.Warning)
+            warn_of_server(message)
 
     async def _run_bulk(self, batch: BulkBatch, count: int) -> None:
         cursor, connection = self._cursor, self._connection
         runner, statement = connection.runner, batch.statement
         rows = batch.take()
         cursor._last_executed = statement.encoded
+        if not self._is_counted:
+            self._executions = await self._count_executions()
+            self._is_counted = True
         for attempt in range(2):
-            prepared = statement.prepared
-            if prepared is None:
-                raise err.InternalError(0, "the server can't prepare the statement again")
+            prepared = await self._prepared_again(batch)
             exchange = BulkExecute(prepared, rows)
             exchange.statement = statement
             cursor._forget_result()
@@ -329,21 +347,42 @@ class ManyRows:
             except err.MySQLError as error:
                 if attempt == 0 and error.args[0] == _FORGOTTEN and not runner.closed:
                     connection.statements.close(statement)
-                    await connection.statements.prepare(statement)
                     continue
                 self._record_row(error, await self._rows_before_error(count))
                 raise
         if self._executions is not None:
             self._executions += count
+        if result.metadata is not None or result.has_next:
+            raise self._unexpected("given rows, or several results, for a bulk request")
         self._changed += result.affected_rows
         if cursor.accept(connection, result):
             await cursor._show_warnings_of_result(connection)
+
+    async def _prepared_again(self, batch: BulkBatch) -> ServerStatement:
+        """The statement as the server has it; whoever gives the rows may have had it closed."""
+        statements, statement = self._connection.statements, batch.statement
+        if not statements.is_current(statement):
+            if isinstance(self._query, str):  # the cache may have others by now
+                self._own_statement = statement
+            await statements.prepare(statement)
+        prepared = statement.prepared
+        if (
+            prepared is None
+            or not statements.is_current(statement)
+            or prepared.column_count
+            or prepared.parameter_count != batch.parameters
+        ):
+            raise self._unexpected("prepared the statement, and now does it otherwise")
+        return prepared
 
     async def _rows_before_error(self, count: int) -> int | None:
         """How many of `count` rows were run before the one that failed; None: it is unknown."""
         if self._executions is None or self._connection.closed:
             return None
-        now = await self._count_executions()
+        try:
+            now = await self._count_executions()
+        except err.MySQLError:  # the connection is lost: of what came before is to be told
+            return None
         if now is None or not 0 < now - self._executions <= count:
             return None
         return now - self._executions - 1

@@ -6,6 +6,8 @@ import logging
 import sys
 import warnings
 
+from pymysql import err
+
 #: Its name is the one classic aiomysql uses.
 logger = logging.getLogger("aiomysql")
 
@@ -18,3 +20,10 @@ def warn_caller(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level + 1)
+
+
+def warn_of_server(message: object) -> None:
+    """Issue a message of SHOW WARNINGS, of whatever type the connection's converters give it."""
+    if isinstance(message, bytes):
+        message = message.decode("utf-8", "replace")
+    warn_caller(str(message), err.Warning)

@@ -99,6 +99,8 @@ class Pipeline:
         # The next statement can't be sent before all others are answered.
         self._is_held_up = False
         self._is_scheduled = False
+        # The runner is kept for what is queued here.
+        self._has_runner = False
         self._driver: asyncio.Task[None] | None = None
         self._is_over = False
         self._more = asyncio.Event()
@@ -124,9 +126,16 @@ class Pipeline:
             # committed.
             self._sets_mode = connection.get_autocommit()
             if self._sets_mode:
-                await connection.autocommit(False)
+                try:
+                    await connection.autocommit(False)
+                except BaseException:
+                    connection.close()  # nobody knows its mode
+                    raise
         self._runner.begin_pipeline()
+        self._has_runner = True
         self._driver = asyncio.get_running_loop().create_task(self._drive())
+        # Even when who waits for it is cancelled twice.
+        self._driver.add_done_callback(self._on_driver_done)
         return self
 
     async def __aexit__(
@@ -146,14 +155,11 @@ class Pipeline:
         if exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
             driver.cancel()
         try:
-            await asyncio.wait([driver])
+            await self._until_ended(driver)
         except asyncio.CancelledError:
-            driver.cancel()
-            await asyncio.wait([driver])
+            if self._transaction:
+                await self._end_transaction(True)
             raise
-        finally:
-            if driver.done():
-                self._runner.end_pipeline()
         failed = sorted(
             (statement for statement in self._failed if not statement.is_told),
             key=lambda statement: statement.number,
@@ -171,16 +177,52 @@ class Pipeline:
             finally:
                 del error, failed
 
+    def _on_driver_done(self, driver: asyncio.Task[None]) -> None:
+        if self._has_runner:
+            self._has_runner = False
+            self._runner.end_pipeline()
+
+    async def _until_ended(self, driver: asyncio.Task[None]) -> None:
+        """Wait until the driver has ended; who is cancelled meanwhile ends it."""
+        try:
+            await asyncio.wait([driver])
+        except asyncio.CancelledError:
+            driver.cancel()
+            try:
+                await asyncio.wait([driver])
+            except asyncio.CancelledError:
+                if self._transaction:
+                    self._connection.close()
+                raise
+            raise
+
     async def _end_transaction(self, failed: bool) -> None:
+        """Commit or roll back, and set the mode that was before.
+
+        Raises why it was not committed.  With a connection that was lost the server rolls back.
+        """
         connection = self._connection
-        if connection.closed:
-            return
-        if failed:
-            await connection.rollback()
-        else:
-            await connection.commit()
-        if self._sets_mode:
-            await connection.autocommit(True)
+        failure: err.MySQLError | None = None
+        try:
+            if not failed:
+                try:
+                    await connection.commit()
+                except err.MySQLError as error:
+                    failure = error
+            if (failed or failure is not None) and not connection.closed:
+                await connection.rollback()
+            if self._sets_mode and not connection.closed:
+                await connection.autocommit(True)
+        except err.MySQLError:
+            connection.close()  # whatever was to be undone: so it is
+        except BaseException:
+            connection.close()
+            raise
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure
 
     # -- for the caller --------------------------------------------------------------------------
 
@@ -283,6 +325,8 @@ class Pipeline:
                     await self._more.wait()
         except Exception as error:
             self._refuse_waiting(error)
+            if self._sent:
+                self._runner.abort(str(error))  # nobody reads what is to come
             self._fail_sent(error)
         except BaseException:
             cancelled = err.InterfaceError(0, "the pipeline was cancelled")
@@ -296,23 +340,22 @@ class Pipeline:
         runner, cursor = self._runner, statement.cursor
         try:
             result = await runner.read_whole(exchange)
-        except err.MySQLError as error:
+        except Exception as error:  # of the server, or of converters of the user's
             self._forget_oldest()
             self._fail(statement, error)
             return
         self._forget_oldest()
         try:
-            has_warnings = cursor.accept(self._connection, result)
-        except Exception as error:  # of methods that others have replaced
+            if cursor.accept(self._connection, result) and self._connection.get_warnings:
+                warn_caller(
+                    f"{result.warning_count} warnings, whose texts are lost in a pipeline: "
+                    f"{statement.query!r}",
+                    err.Warning,
+                )
+        except Exception as error:  # of methods that others have replaced, or the warning
             self._fail(statement, error)
             return
         statement.succeed()
-        if has_warnings and self._connection.get_warnings:
-            warn_caller(
-                f"{result.warning_count} warnings, whose texts are lost in a pipeline: "
-                f"{statement.query!r}",
-                err.Warning,
-            )
 
     def _forget_oldest(self) -> None:
         _, exchange = self._sent.popleft()
@@ -320,7 +363,7 @@ class Pipeline:
 
     async def _run_alone(self, statement: PipelinedStatement) -> None:
         """Run a statement as a cursor does, when all before it have been answered."""
-        self._is_held_up = False
+        self._has_runner = False
         self._runner.end_pipeline()
         try:
             await statement.cursor.execute(statement.query, statement.args)
@@ -328,9 +371,14 @@ class Pipeline:
                 await self._runner.discard_results()
         except Exception as error:
             self._fail(statement, error)
+        except BaseException:
+            self._fail(statement, err.InterfaceError(0, "the pipeline was cancelled"))
+            raise
         else:
             statement.succeed()
         self._runner.begin_pipeline()
+        self._has_runner = True
+        self._is_held_up = False  # those behind it are not sent before
 
     def _fail(self, statement: PipelinedStatement, error: BaseException) -> None:
         self._failed.append(statement)

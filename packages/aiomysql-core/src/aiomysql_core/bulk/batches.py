@@ -71,12 +71,16 @@ class TextBatch:
         suffix: str,
         literals: Callable[[], Literals],
         encoding: str,
+        *,
+        takes_none: bool,
     ) -> None:
         """prefix, separator and suffix: text before, between and behind the rows, ready to send.
 
         row: the text of one row, with its marks; literals: called at the beginning of each text,
-        because the last one may have changed the session; encoding: of the connection.
+        because the last one may have changed the session; encoding: of the connection; takes_none:
+        whether a row may be None, which is then a NULL.
         """
+        self._takes_none = takes_none
         self._prefix, self._separator, self._suffix = (
             encode_statement(text, encoding) for text in (prefix, separator, suffix)
         )
@@ -95,7 +99,7 @@ class TextBatch:
 
     def add(self, rows: Sequence[object], start: int, longest: int) -> int:
         """Add those of `rows` from number `start` on, as long as the text has at most `longest`
-        bytes, but at least one.
+        bytes, but at least one: unless it is None, and not taken.
 
         Returns the number of the first row that was not added.  Raises what `Cursor.execute` raises
         for the values of the row behind those added.
@@ -113,6 +117,8 @@ class TextBatch:
                     self._append(written, start - before)
                 if start >= len(rows):
                     break
+            if rows[start] is None and not self._takes_none:
+                break
             row = encode_statement(self._row % literals.arguments(rows[start]), self._encoding)
             if self.count and len(row) > longest - self._size:
                 break
@@ -138,7 +144,9 @@ def insert_batch(
     insert: InsertTemplate, literals: Callable[[], Literals], encoding: str
 ) -> TextBatch:
     """For one INSERT or REPLACE of many rows."""
-    return TextBatch(insert.prefix, insert.row, ",", insert.suffix, literals, encoding)
+    return TextBatch(
+        insert.prefix, insert.row, ",", insert.suffix, literals, encoding, takes_none=True
+    )
 
 
 def joined_batch(
@@ -152,7 +160,9 @@ def joined_batch(
     delete.
     """
     behind = "\n;SHOW WARNINGS" if shows_warnings else "\n"
-    return TextBatch("", statement.text, f"{behind};\n", behind, literals, encoding)
+    separator = f"{behind};\n"
+    # None as the arguments of a statement means that it has no marks.
+    return TextBatch("", statement.text, separator, behind, literals, encoding, takes_none=False)
 
 
 def _pieces(row: str) -> list[str]:
@@ -171,7 +181,11 @@ class BulkBatch:
 
     def __init__(self, statement: Statement, writer: Callable[[], ParameterWriter]) -> None:
         """statement: prepared; writer: called at the beginning of each request."""
+        prepared = statement.prepared
+        assert prepared is not None
         self.statement = statement
+        #: How many values each row has.
+        self.parameters = prepared.parameter_count
         self._new_writer = writer
         self._rows: ParameterRows | None = None
 
@@ -184,10 +198,8 @@ class BulkBatch:
         """As `TextBatch.add`; none is added to an empty batch if the row can't be in such a
         request.
         """
-        prepared = self.statement.prepared
-        assert prepared is not None
         if self._rows is None:
-            self._rows = ParameterRows(self._new_writer(), prepared.parameter_count)
+            self._rows = ParameterRows(self._new_writer(), self.parameters)
         return self._rows.add(rows, start, longest)
 
     def take(self) -> ParameterRows:

@@ -9,7 +9,7 @@ MariaDB: "COM_STMT_BULK_EXECUTE".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
@@ -77,7 +77,11 @@ class ParameterRows:
                 if start >= len(rows):
                     break
             row = rows[start]
-            if not isinstance(row, (tuple, list)) or not self._add_row(row, room):
+            if row is None or isinstance(row, Mapping):
+                break
+            if not isinstance(row, (tuple, list)):
+                row = (row,)
+            if not self._add_row(row, room):
                 break
             start += 1
         return start
