@@ -103,7 +103,7 @@ def test_the_proxy_delays_each_way_and_keeps_the_bytes() -> None:
     sent = [bytes([number]) * 70_000 for number in range(20)]
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        delaying(*listener.getsockname(), 0.02, None) as port,
+        delaying("127.0.0.1", listener.getsockname()[1], 0.02, None) as port,
         socket.create_connection(("127.0.0.1", port)) as client,
         listener.accept()[0] as server,
     ):
