@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         titles = {key: workload.title for key, workload in WORKLOADS.items()}
         titles |= {key: contender.title for key, contender in CONTENDERS.items()}
         for key, title in titles.items():
-            print(f"{key:22}{title}")
+            print(f"{key:27}{title}")
         return 0
     keep: Path = options.keep.resolve()
     keep.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ FILLED = (
     "SELECT COUNT(*), SUM(amount), SUM(CRC32(CONCAT_WS('|', id, name, amount, at, note)))"
     f" FROM {INSERT}"
 )
-CHANGED = f"SELECT COUNT(*), SUM(amount) FROM {UPDATE}"
+CHANGED = f"SELECT COUNT(*), SUM(amount) FROM {UPDATE} WHERE id <= {{}}"
 BIG = f"SELECT body FROM {CELL}"
 
 _CITIES = ("Zürich", "Москва", "東京", "São Paulo", "Αθήνα", "Kraków", "القاهرة", "Malmö 🌊")
@@ -139,7 +139,7 @@ def changes(count: int, turn: int) -> list[Row]:
 
 
 def changed(count: int, turn: int) -> Row:
-    """What `CHANGED` finds after `changes(count, turn)`."""
+    """What `CHANGED`, with the count put into it, finds after `changes(count, turn)`."""
     return count, count * (count + 1) // 2 + count * turn
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Literal
 
 Transport = Literal["tcp", "tls"]
@@ -14,6 +15,8 @@ LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
 SERVERS = ("mariadb118", "mysql97")
 SQLALCHEMY = "SQLAlchemy[asyncio]==2.1.9"
 FASTAPI = "fastapi==0.163.2"
+DELAY = 0.001
+"""Seconds each way in the proxy."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Sizes:
     sequential: int = 2_000
     inserts: int = 10_000
     updates: int = 2_000
+    delayed: int = 500
+    """Updates through the proxy, which take a round trip each where they go one by one."""
+    pipelined: int = 100
     connects: int = 100
     cell: int = 48 << 20
     """Bytes of the big cell."""
@@ -55,6 +61,8 @@ class Workload:
     title: str
     memory: bool = False
     """Whether the peak of memory is measured, too, in an interpreter of its own."""
+    delayed: bool = False
+    """Whether it goes through a proxy that takes `DELAY` each way; measured over TCP alone."""
 
 
 WORKLOADS = {
@@ -71,7 +79,11 @@ WORKLOADS = {
         Workload("sequential-text", "2,000 point queries in sequence, text"),
         Workload("sequential-prepared", "2,000 point queries in sequence, prepared"),
         Workload("insert", "executemany of 10,000 inserts"),
-        Workload("update", "executemany of 2,000 updates"),
+        Workload("update", "executemany of 2,000 updates, in a transaction"),
+        Workload("update-autocommit", "executemany of 2,000 updates, in autocommit mode"),
+        Workload("update-delayed", "500 updates in a transaction, 1 ms each way", delayed=True),
+        Workload("update-delayed-autocommit", "500 updates, 1 ms each way", delayed=True),
+        Workload("pipeline", "100 point queries at once, 1 ms each way", delayed=True),
         Workload("connect", "100 connects"),
         Workload("connect-full", "100 connects, no TLS session resumed"),
         Workload("open", "100 connections, open at once, a query on each", memory=True),
@@ -86,7 +98,16 @@ WORKLOADS = {
 SCANS = tuple(key for key in WORKLOADS if key.startswith("scan-") and not key.endswith("stream"))
 POINTS = tuple(key for key in WORKLOADS if key.startswith(("pooled", "sequential")))
 
-Kind = Literal["aio", "connector", "blocking", "floor-socket", "floor-asyncio"]
+Kind = Literal[
+    "aio",
+    "connector",
+    "mariadb",
+    "pyro",
+    "sqlcycli",
+    "blocking",
+    "floor-socket",
+    "floor-asyncio",
+]
 
 
 @dataclass(frozen=True)
@@ -107,6 +128,8 @@ class Contender:
     """Of the worker's process environment."""
     dialect: str | None = None
     """What SQLAlchemy's asyncio extension calls it."""
+    lacks: tuple[str, ...] = ()
+    """Patterns of workloads that it has no API for."""
 
     @property
     def blocking(self) -> bool:
@@ -123,17 +146,11 @@ class Contender:
             return self.dialect is not None
         if workload.startswith("web"):
             return self.kind == "aio"
-        if self.kind == "blocking":
-            return not workload.endswith("prepared") and not workload.startswith("pooled")
-        if workload.endswith("prepared"):
-            # Its prepared cursor belongs to one connection, and its pool hands out any.
-            return self.key != "classic" and not (
-                self.kind == "connector" and workload == "pooled-prepared"
-            )
-        return True
+        return not any(fnmatch(workload, pattern) for pattern in self.lacks)
 
 
 _LOOP = ("uvloop", "cryptography")
+_BLOCKING_LACKS = ("*-prepared", "pooled-*")
 
 CONTENDERS = {
     contender.key: contender
@@ -177,6 +194,7 @@ CONTENDERS = {
             # This release doesn't work with the later ones of PyMySQL.
             ("aiomysql==0.3.2", "PyMySQL==1.1.2", *_LOOP, SQLALCHEMY, FASTAPI),
             dialect="aiomysql",
+            lacks=("*-prepared",),
         ),
         Contender(
             "connector",
@@ -185,6 +203,36 @@ CONTENDERS = {
             "mysql.connector.aio",
             "connector",
             ("mysql-connector-python", *_LOOP),
+            # Its prepared cursor belongs to one connection, and its pool hands out any.
+            lacks=("pooled-prepared",),
+        ),
+        Contender(
+            "mariadb",
+            "MariaDB Connector/Python",
+            "mariadb",
+            "mariadb",
+            "mariadb",
+            ("mariadb[binary,pool]==2.0.0rc2", *_LOOP),
+            often=True,
+        ),
+        Contender(
+            "pyro",
+            "pyro-mysql",
+            "pyro",
+            "pyro_mysql",
+            "pyro",
+            ("pyro-mysql==0.2.16", *_LOOP),
+            # Arguments make prepared statements; its results come as a whole.
+            lacks=("pooled-*", "sequential-text", "*-stream"),
+        ),
+        Contender(
+            "sqlcycli",
+            "SQLCyCli",
+            "sqlcycli",
+            "sqlcycli",
+            "sqlcycli",
+            ("SQLCyCli==2.3.1", *_LOOP),
+            lacks=("*-prepared",),
         ),
         Contender(
             "mysqlclient",
@@ -194,6 +242,7 @@ CONTENDERS = {
             "mysqlclient",
             ("mysqlclient",),
             often=True,
+            lacks=_BLOCKING_LACKS,
         ),
         Contender(
             "pymysql",
@@ -202,6 +251,7 @@ CONTENDERS = {
             "pymysql",
             "pymysql",
             ("PyMySQL", "cryptography"),
+            lacks=_BLOCKING_LACKS,
         ),
         Contender(
             "floor-socket",

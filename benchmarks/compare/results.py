@@ -119,9 +119,14 @@ class Target:
     ours: str = OURS
     measure: Measure = "cpu"
     limit: float | None = None
+    kind: str = ""
+    """The kind of server it is for, "mariadb" or "mysql"; empty: any."""
 
     def values(self, results: Results, place: tuple[str, str, str]) -> Iterator[tuple[str, float]]:
         """The workloads that were measured in a place, with their ratios or bytes."""
+        server = place[0]
+        if not results.servers.get(server, server).startswith(self.kind):
+            return
         for workload in self.workloads:
             if self.limit is None:
                 value = results.ratio(
@@ -163,6 +168,7 @@ def targets(cell: int) -> Sequence[Target]:
         Target("point queries, text: CPU of asyncmy / ours", text, 1.25),
         Target("point queries, prepared: CPU of asyncmy / ours", prepared, 1.1),
         Target("inserts: CPU of asyncmy / ours", ("insert",), 1.3),
+        *_update_targets(),
         Target("connects: CPU of asyncmy / ours", ("connect",), 1.2),
         Target("SQLAlchemy: CPU of asyncmy / ours", orm, 1.1),
         Target("FastAPI: requests per second of ours / asyncmy", web, 1.1, measure="wall"),
@@ -177,3 +183,25 @@ def targets(cell: int) -> Sequence[Target]:
         Target("scans without C: CPU of classic / ours", plain, 2.0, "classic", OURS_PYTHON),
         Target("point queries without C: CPU of classic / ours", text, 1.5, "classic", OURS_PYTHON),
     )
+
+
+def _update_targets() -> Iterator[Target]:
+    """Those of many updates at once, and of pipelines: times of a peer / ours, wall and CPU."""
+    both = ("update", "update-autocommit")
+    delayed = ("update-delayed", "update-delayed-autocommit")
+    # Asyncmy needs a hundred round trips where a pipeline may take three.
+    rows: tuple[tuple[str, tuple[str, ...], str, str, float, float | None], ...] = (
+        ("updates on MariaDB", both, "mariadb", "asyncmy", 6.0, 15.0),
+        ("updates on MariaDB", both, "mariadb", "mariadb", 1.0, 1.0),
+        ("updates on MySQL, in a transaction", both[:1], "mysql", "asyncmy", 2.0, 3.0),
+        ("updates on MySQL, autocommit", both[1:], "mysql", "asyncmy", 1.0, 3.0),
+        ("updates with 1 ms each way on MariaDB", delayed, "mariadb", "asyncmy", 50.0, None),
+        ("updates with 1 ms each way on MySQL", delayed, "mysql", "asyncmy", 20.0, None),
+        ("pipeline with 1 ms each way", ("pipeline",), "", "asyncmy", 33.0, None),
+    )
+    for what, workloads, kind, peer, wall, cpu in rows:
+        of = f"of {CONTENDERS[peer].title} / ours"
+        title = f"{what}: wall time {of}"
+        yield Target(title, workloads, wall, peer, measure="wall", kind=kind)
+        if cpu is not None:
+            yield Target(f"{what}: CPU {of}", workloads, cpu, peer, kind=kind)

@@ -12,8 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.compare import data
+from benchmarks.compare.delay import delaying
 from benchmarks.compare.environments import Environment, EnvironmentMissing, make_environment
-from benchmarks.compare.plan import CONTENDERS, WORKLOADS, Contender, Loop, Sizes, Transport
+from benchmarks.compare.plan import (
+    CONTENDERS,
+    DELAY,
+    WORKLOADS,
+    Contender,
+    Loop,
+    Sizes,
+    Transport,
+)
 from benchmarks.compare.processes import WorkerProcess, pin_server, setting_of
 from benchmarks.compare.results import Results, Series
 from benchmarks.compare.worker.jobs import Setting
@@ -39,6 +48,10 @@ class Selection:
         """All rounds over the first transport, half of them over another one."""
         return self.rounds if transport == self.transports[0] else (self.rounds + 1) // 2
 
+    def workloads_over(self, transport: Transport) -> list[str]:
+        """Those that are measured over a transport."""
+        return [key for key in self.workloads if transport == "tcp" or not WORKLOADS[key].delayed]
+
 
 @dataclass
 class Measurement:
@@ -51,6 +64,7 @@ class Measurement:
     def __post_init__(self) -> None:
         cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self._cpu = cpus[-1] if cpus else None
+        self._delayed_port: int | None = None
         self._environments: dict[str, Environment | EnvironmentMissing] = {}
         self.results.sizes = dict(vars(self.selection.sizes))
         self.results.date = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
@@ -77,7 +91,12 @@ class Measurement:
         self.results.servers[server.name] = f"{server.kind} {'.'.join(map(str, server.version))}"
         say(f"{server.name}: loading the tables")
         load(server, self.selection.sizes)
-        try:
+        stack = contextlib.ExitStack()
+        stack.callback(drop, server)
+        with stack:
+            if any(WORKLOADS[key].delayed for key in self.selection.workloads):
+                proxy = delaying(server.host, server.port, DELAY, self._cpu)
+                self._delayed_port = stack.enter_context(proxy)
             pinned = pin_server(server, self._cpu)
             self.results.machine["pinning"] = pinned
             say(f"{server.name}: {pinned}")
@@ -92,8 +111,6 @@ class Measurement:
                     ]
                     self._in_place(server, transport, loop, contenders)
                     blocking_done = True
-        finally:
-            drop(server)
 
     def _in_place(
         self, server: Server, transport: Transport, loop: Loop, contenders: list[Contender]
@@ -104,7 +121,8 @@ class Measurement:
                 for contender in contenders
                 if (worker := self._worker(server, transport, loop, contender)) is not None
             }
-            for number, workload in enumerate(self.selection.workloads, 1):
+            chosen = self.selection.workloads_over(transport)
+            for number, workload in enumerate(chosen, 1):
                 found = self._workload(server.name, transport, loop, workload, workers)
                 self.results.series += found.values()
                 # TLS adds a few buffers to it, and time to the run.
@@ -112,7 +130,7 @@ class Measurement:
                 if self.selection.memory and first and WORKLOADS[workload].memory:
                     for series in found.values():
                         self._measure_memory(server, transport, loop, series)
-                count = f"{number}/{len(self.selection.workloads)}"
+                count = f"{number}/{len(chosen)}"
                 say(f"{server.name} {transport} {loop} {count} {workload}: {_brief(found)}")
             for key, worker in workers.items():
                 self.results.versions.setdefault(key, worker.versions)
@@ -137,6 +155,7 @@ class Measurement:
             transport=transport,
             loop="none" if contender.blocking else loop,
             cpu=self._cpu,
+            delayed_port=self._delayed_port,
             sizes=self.selection.sizes,
             **setting_of(server, USER),
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 
 from benchmarks.compare import __main__ as command
 from benchmarks.compare import data
+from benchmarks.compare.delay import delaying
 from benchmarks.compare.environments import make_environment
 from benchmarks.compare.plan import CONTENDERS, WORKLOADS, Sizes
 from benchmarks.compare.processes import WorkerProcess, setting_of
@@ -74,6 +78,45 @@ def test_a_run(
     assert re.search(row, output)
     left = server.execute("SHOW TABLES LIKE %s", (f"{data.PREFIX}%",))
     assert left == []
+
+
+def test_updates_and_pipelines_through_the_proxy(server: Server, tables: None, keep: Path) -> None:
+    environment = make_environment("ours", keep)
+    with delaying(server.host, server.port, 0.01, None) as port:
+        through = replace(setting(server, "ours-c"), delayed_port=port)
+        with WorkerProcess(environment, through) as worker:
+            for workload in ("update-delayed", "update-delayed-autocommit", "pipeline"):
+                assert worker.ask(f"open {workload}")["status"] == "ok"
+                assert worker.ask("run")["wall"] >= 0.02
+            for workload in ("update", "update-autocommit"):
+                assert worker.ask(f"open {workload}")["status"] == "ok"
+            server.execute(
+                f"CREATE TRIGGER bench_more BEFORE UPDATE ON {data.UPDATE}"
+                " FOR EACH ROW SET NEW.amount = NEW.amount + 1"
+            )
+            assert worker.ask("run")["status"] == "wrong"
+    with WorkerProcess(environment, setting(server, "ours-c")) as worker:
+        assert worker.ask("open pipeline") == {"status": "absent", "note": "no proxy"}
+
+
+def test_the_proxy_delays_each_way_and_keeps_the_bytes() -> None:
+    sent = [bytes([number]) * 70_000 for number in range(20)]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        delaying("127.0.0.1", listener.getsockname()[1], 0.02, None) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+        listener.accept()[0] as server,
+    ):
+        began = time.monotonic()
+        client.sendall(b"?")
+        assert server.recv(10) == b"?"
+        assert time.monotonic() - began >= 0.02
+        for chunk in sent:
+            server.sendall(chunk)
+        server.close()
+        with client.makefile("rb") as answer:
+            assert answer.read() == b"".join(sent)
+        assert time.monotonic() - began >= 0.04
 
 
 @pytest.mark.parametrize("contender", ["ours-c", "ours-python", "floor-asyncio"])
@@ -189,6 +232,30 @@ def test_the_worst_workload_decides() -> None:
     assert not memory.met(7)
 
 
+def test_a_target_of_one_kind_of_server() -> None:
+    found = results(series("ours-c", "update", 1.0), series("asyncmy", "update", 3.0))
+    for kind, worst in (("", ("update", 3.0)), ("mysql", ("update", 3.0)), ("mariadb", None)):
+        assert Target("", ("update",), kind=kind).worst(found, PLACE) == worst
+
+
+def test_results_of_before_a_workload() -> None:
+    found = results(series("ours-c", "insert", 1.0))
+    del found.sizes["delayed"]
+    assert "The sizes differ" not in report(found)
+    found.sizes["updates"] -= 1
+    assert "The sizes differ" in report(found)
+
+
+def test_what_a_contender_lacks_is_the_name_of_something() -> None:
+    for contender in CONTENDERS.values():
+        for pattern in contender.lacks:
+            lacking = fnmatch.filter(WORKLOADS, pattern)
+            assert lacking
+            assert not any(map(contender.does, lacking))
+    assert CONTENDERS["mariadb"].does("pooled-prepared")
+    assert not CONTENDERS["pyro"].does("pooled-prepared")
+
+
 def test_targets_without_figures_are_neither_met_nor_missed() -> None:
     lines = target_table(results(series("ours-c", "insert", 1.0)))[2:]
     assert len(lines) == len(targets(1))
@@ -242,4 +309,10 @@ def test_names_may_be_beginnings() -> None:
     assert chosen.workloads == ("pooled-text", "pooled-prepared", "cell")
     assert (chosen.rounds, chosen.transports, chosen.loops) == (3, ("tcp",), ("asyncio",))
     assert chosen.rounds_over("tls") == 2
+    chosen = command.select(parser, parser.parse_args(["--workload", "update"]))
+    assert chosen.workloads == ("update",)
+    chosen = command.select(parser, parser.parse_args(["--workload", "update-"]))
+    assert chosen.workloads_over("tcp") == list(chosen.workloads)
+    assert chosen.workloads_over("tls") == ["update-autocommit"]
+    chosen = command.select(parser, parser.parse_args(["--workload", "cell", "--quick"]))
     assert "connector" not in {contender.key for contender in chosen.contenders}

@@ -36,9 +36,13 @@ _PACKAGES = (
     "aiomysql-protocol",
     "asyncmy",
     "fastapi",
+    "mariadb",
+    "mariadb-binary",
     "mysql-connector-python",
     "mysqlclient",
+    "pyro-mysql",
     "PyMySQL",
+    "SQLCyCli",
     "SQLAlchemy",
     "uvloop",
 )
@@ -112,15 +116,22 @@ async def _openers(setting: Setting) -> dict[str, Opener]:
         from benchmarks.compare.worker import floors
 
         return floors.openers(setting)
-    from benchmarks.compare.worker import drivers, orm, workloads
+    from benchmarks.compare.worker import drivers, orm, peers, workloads
 
     wanted = contender.variables.get("AIOMYSQL_IMPL")
     if wanted is not None:
         implementation: Any = importlib.import_module("aiomysql_protocol.implementation")
         if wanted != implementation.IMPLEMENTATION:
             raise RuntimeError(f"the decoder is {implementation.IMPLEMENTATION}, not {wanted}")
-    kinds = {"aio": drivers.AiomysqlLike, "connector": drivers.Connector}
-    driver = kinds.get(contender.kind, drivers.Blocking)(contender.module, setting)
+    kinds: dict[str, type[drivers.Driver]] = {
+        "aio": drivers.AiomysqlLike,
+        "connector": drivers.Connector,
+        "blocking": drivers.Blocking,
+        "mariadb": peers.MariaDB,
+        "pyro": peers.Pyro,
+        "sqlcycli": peers.SQLCyCli,
+    }
+    driver = kinds[contender.kind](contender.module, setting)
     await workloads.check_transport(driver)
     found = workloads.openers(driver)
     return found | (orm.openers(contender.dialect, setting) if contender.dialect else {})

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Literal
 
 from benchmarks.compare import data
@@ -41,6 +41,18 @@ class Driver(ABC):
             **self.tls(),
         }
 
+    @contextmanager
+    def delayed(self) -> Iterator[None]:
+        """Connections opened in the block go through the proxy that delays."""
+        usual = {name: self.options[name] for name in ("host", "port")}
+        if self.setting.delayed_port is None:
+            raise Absent("no proxy")
+        self.options |= {"host": "127.0.0.1", "port": self.setting.delayed_port}
+        try:
+            yield
+        finally:
+            self.options |= usual
+
     @abstractmethod
     def tls(self) -> dict[str, Any]:
         """The options that make connections encrypted, or plain."""
@@ -69,9 +81,15 @@ class Driver(ABC):
     async def points(self, conn: Any, ids: Sequence[int], *, prepared: bool) -> list[Any]:
         """The rows found by point queries in sequence."""
 
+    async def pipelined(self, conn: Any, ids: Sequence[int]) -> list[Any]:
+        """The rows found by point queries sent at once, or in sequence where it can't do that."""
+        return await self.points(conn, ids, prepared=False)
+
     @abstractmethod
-    async def many(self, conn: Any, sql: str, rows: list[data.Row]) -> None:
-        """Executemany in a transaction."""
+    async def many(
+        self, conn: Any, sql: str, rows: list[data.Row], *, transaction: bool = True
+    ) -> None:
+        """Executemany, in a transaction of its own or in autocommit mode."""
 
     def pool(self, *, prepared: bool) -> AbstractAsyncContextManager[Any]:
         """A pool with all its connections open."""
@@ -152,11 +170,22 @@ class AiomysqlLike(Driver):
                 found.append(await cur.fetchone())
         return found
 
-    async def many(self, conn: Any, sql: str, rows: list[data.Row]) -> None:
-        await conn.begin()
+    async def pipelined(self, conn: Any, ids: Sequence[int]) -> list[Any]:
+        if not hasattr(conn, "pipeline"):  # only ours has it
+            return await super().pipelined(conn, ids)
+        async with conn.pipeline() as pipeline:
+            waiting = [pipeline.execute(data.POINT, (number,)) for number in ids]
+            return [await (await statement).fetchone() for statement in waiting]
+
+    async def many(
+        self, conn: Any, sql: str, rows: list[data.Row], *, transaction: bool = True
+    ) -> None:
+        if transaction:
+            await conn.begin()
         async with conn.cursor() as cur:
             await cur.executemany(sql, rows)
-        await conn.commit()
+        if transaction:
+            await conn.commit()
 
     @asynccontextmanager
     async def pool(self, *, prepared: bool) -> AsyncIterator[Any]:
@@ -250,11 +279,15 @@ class Connector(Driver):
                     found.append((await cur.fetchall())[0])
         return found
 
-    async def many(self, conn: Any, sql: str, rows: list[data.Row]) -> None:
-        await conn.start_transaction()
+    async def many(
+        self, conn: Any, sql: str, rows: list[data.Row], *, transaction: bool = True
+    ) -> None:
+        if transaction:
+            await conn.start_transaction()
         async with await conn.cursor() as cur:
             await cur.executemany(sql, rows)
-        await conn.commit()
+        if transaction:
+            await conn.commit()
 
     @asynccontextmanager
     async def pool(self, *, prepared: bool) -> AsyncIterator[Any]:
@@ -343,8 +376,12 @@ class Blocking(Driver):
                 found.append(cur.fetchone())
         return found
 
-    async def many(self, conn: Any, sql: str, rows: list[data.Row]) -> None:
+    async def many(
+        self, conn: Any, sql: str, rows: list[data.Row], *, transaction: bool = True
+    ) -> None:
         with conn.cursor() as cur:
-            cur.execute("BEGIN")
+            if transaction:
+                cur.execute("BEGIN")
             cur.executemany(sql, rows)
-        conn.commit()
+        if transaction:
+            conn.commit()

@@ -41,6 +41,8 @@ class Setting:
     cpu: int | None
     """The processor that the worker stays on."""
     sizes: Sizes
+    delayed_port: int | None = None
+    """Where on 127.0.0.1 the proxy listens that delays; None where there is none."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ def openers(driver: Driver) -> dict[str, Opener]:
         "sequential-prepared": partial(sequential, driver, prepared=True),
         "insert": partial(insert, driver),
         "update": partial(update, driver),
+        "update-autocommit": partial(update, driver, transaction=False),
+        "update-delayed": partial(update, driver, delayed=True),
+        "update-delayed-autocommit": partial(update, driver, transaction=False, delayed=True),
+        "pipeline": partial(pipeline, driver),
         "connect": partial(connect, driver),
         "connect-full": partial(connect, driver, resume=False),
         "open": partial(opened, driver),
@@ -123,9 +127,12 @@ async def insert(driver: Driver) -> AsyncIterator[Job]:
 
 
 @asynccontextmanager
-async def update(driver: Driver) -> AsyncIterator[Job]:
+async def update(
+    driver: Driver, *, transaction: bool = True, delayed: bool = False
+) -> AsyncIterator[Job]:
     """Rows that get another value each time, which the server then adds up."""
-    count = driver.setting.sizes.updates
+    sizes = driver.setting.sizes
+    count = sizes.delayed if delayed else sizes.updates
     rows: list[data.Row] = []
     turn = 0
 
@@ -134,13 +141,30 @@ async def update(driver: Driver) -> AsyncIterator[Job]:
         turn += 1
         rows[:] = data.changes(count, turn)
 
-    async with driver.connected() as conn:
+    async with AsyncExitStack() as stack:
+        if delayed:
+            stack.enter_context(driver.delayed())
+        conn = await stack.enter_async_context(driver.connected())
         yield Job(
-            partial(driver.many, conn, data.CHANGE, rows),
+            partial(driver.many, conn, data.CHANGE, rows, transaction=transaction),
             lambda found: same(tuple(found), data.changed(count, turn)),
             before=before,
-            after=partial(driver.one, conn, data.CHANGED),
+            after=partial(driver.one, conn, data.CHANGED.format(count)),
         )
+
+
+@asynccontextmanager
+async def pipeline(driver: Driver) -> AsyncIterator[Job]:
+    """Point queries on one connection, far from the server, whose answers aren't waited for."""
+    sizes = driver.setting.sizes
+    ids = data.point_ids(sizes.pipelined, sizes.rows)
+    expected = partial(data.points, sizes.pipelined, sizes.rows)
+    with driver.delayed():
+        async with driver.connected() as conn:
+            yield Job(
+                partial(driver.pipelined, conn, ids),
+                lambda found: same_rows(found, expected()),
+            )
 
 
 @asynccontextmanager

@@ -1,0 +1,104 @@
+"""A TCP proxy that delays what passes through it, as a network does between two machines.
+
+A program of its own, so that its work is no client's CPU time, nor that of its turns:
+`python -m benchmarks.compare.delay HOST PORT SECONDS CPU` prints the port where it listens on
+127.0.0.1, and ends when its standard input does.  CPU is the processor it keeps off, or -1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent.parent
+_CHUNK = 1 << 16
+_CHUNKS = 1024
+"""Chunks that wait on one way; behind them, the sender has to."""
+
+
+@contextlib.contextmanager
+def delaying(host: str, port: int, seconds: float, cpu: int | None) -> Iterator[int]:
+    """Run the proxy before a server; the port to connect to, on 127.0.0.1.
+
+    seconds: of delay each way.  cpu: the client's processor, which the proxy keeps off.
+    """
+    off = -1 if cpu is None else cpu
+    arguments = ("-m", __spec__.name, host, str(port), str(seconds), str(off))
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+
+
+def _serve(listener: socket.socket, address: tuple[str, int], seconds: float) -> None:
+    while True:
+        client, _ = listener.accept()
+        try:
+            server = socket.create_connection(address)
+        except OSError:
+            client.close()
+            continue
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for source, target in ((client, server), (server, client)):
+            chunks: queue.Queue[tuple[float, bytes]] = queue.Queue(_CHUNKS)
+            _start(_receive, source, chunks, seconds)
+            _start(_send, target, chunks)
+
+
+def _receive(
+    source: socket.socket, chunks: queue.Queue[tuple[float, bytes]], seconds: float
+) -> None:
+    chunk = b"-"
+    while chunk:
+        try:
+            chunk = source.recv(_CHUNK)
+        except OSError:
+            chunk = b""
+        chunks.put((time.monotonic() + seconds, chunk))
+
+
+def _send(target: socket.socket, chunks: queue.Queue[tuple[float, bytes]]) -> None:
+    """Send each chunk when it is due; an empty one is the end."""
+    chunk = b"-"
+    while chunk:
+        due, chunk = chunks.get()
+        time.sleep(max(0.0, due - time.monotonic()))
+        # Who is gone needs nothing more, but the other thread must not wait for room.
+        with contextlib.suppress(OSError):
+            if chunk:
+                target.sendall(chunk)
+            else:
+                target.shutdown(socket.SHUT_WR)
+
+
+def _start(function: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    host, port, seconds, cpu = sys.argv[1:]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {int(cpu)} or {int(cpu)})
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    _start(_serve, listener, (host, int(port)), float(seconds))
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
