@@ -142,6 +142,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "protocol/test_binary_rows.py": Spread.ONCE,
         "protocol/test_dealloc.py": Spread.ONCE,
         "protocol/test_half_built.py": Spread.ONCE,
+        "protocol/test_parameter_rows.py": Spread.ONCE,
         "protocol/test_payloads.py": Spread.ONCE,
         "protocol/test_requests.py": Spread.ONCE,
         "protocol/test_row_values.py": Spread.ONCE,
