@@ -77,8 +77,8 @@ for args in (values, tuple(values), Sequence(values), Sequence("ab")):
         assert end in (0, 2), end
 for args in (Sequence("ab"), (Sequence("ab")[i] for i in range(2)), Sequence([1, 2])):
     pack_parameters(args)
-    rows = ParameterRows(ParameterWriter("utf8"), 2)
-    assert rows.add([args] * 3 if isinstance(args, tuple) else [tuple(args)] * 3, 0, 999) == 3
+rows = ParameterRows(ParameterWriter("utf8"), 2)
+assert rows.add([Sequence("ab"), ("a", Value()), Sequence([1, 2])], 0, 999) == 2
 
 
 def convert(text):

@@ -113,12 +113,12 @@ class TestRows:
             __slots__ = ()
 
             def __iter__(self) -> Any:
-                given.clear()
+                several.clear()
                 return super().__iter__()
 
-        given: list[Any] = [(1,), Sly([2]), (3,)]
+        several: list[Any] = [(1,), Sly([2]), (3,)]
         rows = ParameterRows(WRITER, 1)
-        assert rows.add(given, 0, ROOM) <= 3
+        assert rows.add(several, 0, ROOM) <= 3
         assert rows.data.startswith(number(1))
 
 
