@@ -151,6 +151,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "protocol/test_file_rows.py": Spread.ONCE,
         "protocol/test_half_built.py": Spread.ONCE,
         "protocol/test_parameter_places.py": Spread.ONCE,
+        "protocol/test_parameter_rows.py": Spread.ONCE,
         "protocol/test_payloads.py": Spread.ONCE,
         "protocol/test_requests.py": Spread.ONCE,
         "protocol/test_response_states.py": Spread.ONCE,

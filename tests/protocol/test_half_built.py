@@ -24,7 +24,8 @@ from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.rows.text import TextRowDecoder, drain_rows
 from aiomysql_protocol.values.literals import Literals, write_rows
 from aiomysql_protocol.values.literals import literals as in_order
-from aiomysql_protocol.values.parameters import pack_parameters
+from aiomysql_protocol.values.parameter_rows import ParameterRows, write_parameter_rows
+from aiomysql_protocol.values.parameters import ParameterWriter, pack_parameters
 from aiomysql_protocol.wire.payloads import LongPayload
 from aiomysql_protocol.rows.cells import CellKind, CellPlan
 
@@ -76,6 +77,8 @@ for args in (values, tuple(values), Sequence(values), Sequence("ab")):
         assert end in (0, 2), end
 for args in (Sequence("ab"), (Sequence("ab")[i] for i in range(2)), Sequence([1, 2])):
     pack_parameters(args)
+rows = ParameterRows(ParameterWriter("utf8"), 2)
+assert rows.add([Sequence("ab"), ("a", Value()), Sequence([1, 2])], 0, 999) == 2
 
 
 def convert(text):
@@ -123,7 +126,9 @@ literal = lambda value: repr([str(value)])
 
 def everything(round):
     in_order([now] * MANY, False, literal)
-    write_rows(pieces, dates, 0, 99999, False, literal)
+    write_rows(pieces, dates, 0, 99999, False, literal, b",")
+    rows = ParameterRows(ParameterWriter("utf8"), MANY)
+    assert rows.add([[now, "a", b"b", round, None] * 4] * MANY, 0, 99999) == MANY
     pack_parameters([now, "a", b"b", round, None] * 5)
     compiled = columns.compile([definition(b"%d-%d" % (round, n)) for n in range(MANY)])
     rows = [compiled.decoder.decode_row(b"\\x01x" * MANY) for _ in range(MANY)]
@@ -164,7 +169,8 @@ written = 0
 while rounds < 40:
     in_order(dates, False, literals.literal)
     assert len("?".join(["%s"] * 3000) % literals.arguments(dates)) > 60_000
-    write_rows((b"(", b")"), [(now,), (decoders,)] * 100, 0, 99999, False, str)
+    write_rows((b"(", b")"), [(now,), (decoders,)] * 100, 0, 99999, False, str, b",")
+    write_parameter_rows([[now, "a"] * 500] * 10, 0, 99999, bytes(2000))
     written += 1
 done.set()
 thread.join()

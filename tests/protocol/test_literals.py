@@ -593,11 +593,41 @@ def test_errors_in_rows() -> None:
         ({"a": 1}, TypeError),
     ):
         with pytest.raises(error):
-            literals.rows(pieces(1), [("fine",), (value,)], 0, ROOM)
+            literals.rows(pieces(1), [("fine",), (value,)], 1, ROOM)
+        # Behind rows that were written the caller meets it when it writes the next one.
+        rows = [("fine",), ("fine",), (value,)]
+        assert literals.rows(pieces(1), rows, 0, ROOM) == (b"('fine' ),('fine' )", 2)
     with pytest.raises(TypeError, match="pieces must be a tuple of bytes"):
         literals.rows(("(",), [()], 0, ROOM)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="start must not be negative"):
         literals.rows(pieces(1), [], -1, ROOM)
+    with pytest.raises(TypeError, match="the last one bytes"):
+        literals.rows(pieces(1), [], 0, ROOM, ",")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not IN_C, reason="the Python implementation leaves every row to the caller")
+def test_interruptions_behind_rows() -> None:
+    """Only errors are left for later: who presses Ctrl-C does not do so again."""
+
+    class Interrupting:
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Literals().rows(pieces(1), [("fine",), (Interrupting(),)], 0, ROOM)
+
+
+@pytest.mark.parametrize("separator", [b"", b";", b"\n;SHOW WARNINGS\n;\n"])
+@pytest.mark.parametrize("room", [*range(60), ROOM])
+def test_separators(separator: bytes, room: int) -> None:
+    """They stand between rows, and count for the room."""
+    rows = [(n, "a" * n) for n in range(4)]
+    written, end = Literals().rows(pieces(2), rows, 0, room, separator)
+    whole = [expected(Literals(), [row]) for row in rows]
+    assert written == separator.join(whole[:end])
+    assert len(written) <= room
+    if IN_C and end < 4:
+        assert len(separator.join(whole[: end + 1])) > room
 
 
 @pytest.mark.slow

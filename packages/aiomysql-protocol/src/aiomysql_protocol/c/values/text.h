@@ -21,7 +21,7 @@ reserve(Text *text, Py_ssize_t more)
     if (more > PY_SSIZE_T_MAX / 2 - text->length) {
         return (char *)PyErr_NoMemory();
     }
-    if (text->length + more > text->capacity) {
+    if (text->data == NULL || text->length + more > text->capacity) {
         Py_ssize_t capacity = text->length + more + text->capacity / 2;
         char *data = PyMem_Realloc(text->data, (size_t)capacity);
         if (data == NULL) {
