@@ -404,12 +404,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         charset = self.session_charset
         charset.begin_set_up()
-        session = self.runner.stream().session
-        if not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
+        session = self.runner.session
+        if session and not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
             db = self._options.db  # which the log-in could not choose
         try:
             await self._set_up_session(db)
-            await self.runner.record_server()
+            if self._options.on_cancel == "kill":
+                await self.runner.record_server()
         except BaseException as error:
             charset.defer_set_up()
             if (
@@ -460,7 +461,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def _set(self, settings: list[str]) -> None:
         """Set character set, mode and the like, after which the character set is known."""
-        if not self.runner.stream().session.capabilities & CLIENT.PLUGIN_AUTH:
+        session = self.runner.session
+        if session and not session.capabilities & CLIENT.PLUGIN_AUTH:
             statements = settings  # Sphinx knows no list of them
         else:
             statements = [", ".join(settings)] if settings else []

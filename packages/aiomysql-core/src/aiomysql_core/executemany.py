@@ -24,7 +24,7 @@ from aiomysql_core.compat import hooks
 from aiomysql_core.log import warn_of_server
 from aiomysql_core.statements import PreparedStatement, Statement
 from aiomysql_protocol.commands.bulk import BulkExecute
-from aiomysql_protocol.sql.repeated import repeatable_statement
+from aiomysql_protocol.sql.repeated import RepeatableStatement, repeatable_statement
 from aiomysql_protocol.wire.capabilities import STMT_BULK_OPERATIONS
 
 if TYPE_CHECKING:
@@ -40,14 +40,16 @@ _SMALL_REQUEST = 1 << 16
 #: Bytes of a request besides its rows, at most.
 _HEAD = 1 << 10
 
-#: How many prepared executions there were in this session, each row of a bulk request counted.
+#: How many prepared executions there were in this session, each row of a bulk request counted;
+#: those that were begun again after the server had prepared the statement again are counted twice.
 _EXECUTIONS = (
-    b"SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS"
-    b" WHERE VARIABLE_NAME = 'COM_STMT_EXECUTE'"
+    b"SELECT SUM(IF(VARIABLE_NAME = 'COM_STMT_EXECUTE', VARIABLE_VALUE, -VARIABLE_VALUE))"
+    b" FROM information_schema.SESSION_STATUS"
+    b" WHERE VARIABLE_NAME IN ('COM_STMT_EXECUTE', 'COM_STMT_REPREPARE')"
 )
 
-#: ER_UNKNOWN_STMT_HANDLER: nothing was run.
-_FORGOTTEN = 1243
+#: ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS: nothing was run.
+_FORGOTTEN, _UNSUPPORTED = 1243, 1295
 
 
 class ManyRows:
@@ -71,6 +73,9 @@ class ManyRows:
         self._executions: int | None = None
         # That is how many there are now.
         self._is_counted = False
+        # What can be sent many at a time, and whether that may be a bulk request.
+        self._repeatable: RepeatableStatement | None = None
+        self._may_be_bulk = True
 
     async def run(self, rows: Iterable[object] | AsyncIterable[object]) -> int | None:
         """Run the statement for each of `rows`; returns the number of rows changed.
@@ -78,7 +83,7 @@ class ManyRows:
         None: there were none.  See `Cursor.executemany`.
         """
         chunks = in_chunks(rows)
-        is_first = True
+        is_empty = True
         try:
             while True:
                 try:
@@ -86,34 +91,41 @@ class ManyRows:
                 except StopAsyncIteration:
                     break
                 except Exception as error:  # of the caller's iterable
-                    await self._send_before(error)
+                    self._record_row(error, 0)
                     raise
-                if chunk is not rows:  # what gives them may have run something meanwhile
-                    self._is_counted = False
-                if is_first and chunk:
-                    try:
-                        await self._choose(len(chunk))
-                    except Exception as error:  # nothing was run
-                        self._record_row(error, 0)
-                        raise
-                    is_first = False
+                if not chunk:
+                    continue
+                is_empty = False
+                # Anew for each: what gives the rows may have used the connection meanwhile.
+                try:
+                    await self._choose(len(chunk))
+                except Exception as error:  # nothing was run
+                    self._record_row(error, 0)
+                    raise
                 await self._take(chunk)
-            await self._send()
         except Exception as error:
             if not hasattr(error, "row_index"):
                 self._record_row(error, None)
             raise
         finally:
             await chunks.aclose()
-            if self._own_statement is not None:
-                self._connection.statements.close(self._own_statement)
-        return None if is_first else self._changed
+            self._close_own_statement()
+        return None if is_empty else self._changed
+
+    def _close_own_statement(self) -> None:
+        statement, self._own_statement = self._own_statement, None
+        if statement is not None:
+            self._connection.statements.close(statement)
 
     # -- the way ---------------------------------------------------------------------------------
 
     async def _choose(self, count: int) -> None:
-        """Decide how the rows are sent, of which at least `count` are to come."""
-        connection, query = self._connection, self._query
+        """Decide how the next `count` rows are sent."""
+        self._connection = connection = self._cursor._get_db()
+        query = self._query
+        self._batch = None
+        self._is_one_statement = self._is_counted = False
+        self._close_own_statement()
         self._cursor._warn_of_unread()
         await self._cursor._give_up_results(connection)
         insert = split_insert(query) if isinstance(query, str) else None
@@ -137,25 +149,39 @@ class ManyRows:
         )
         if repeatable is None:
             return
+        self._repeatable = repeatable
         capabilities = connection.runner.stream().session.capabilities
         if (
-            repeatable.runs_row_by_row
+            self._may_be_bulk
+            and repeatable.runs_row_by_row
             and repeatable.parameters
             and not repeatable.has_names
             and count >= _FEW
             and capabilities & STMT_BULK_OPERATIONS
+            and not connection.runner.limits_responses  # there is but one for all rows
         ):
             statement = await self._prepare(query)
             if statement is not None:
                 self._batch = BulkBatch(statement, connection.statements.writer)
                 return
-        if isinstance(query, str) and capabilities & CLIENT.MULTI_STATEMENTS:
-            self._batch = joined_batch(
-                repeatable,
-                connection.current_literals,
-                connection.encoding,
-                shows_warnings=self._shows_warnings,
-            )
+        self._batch = self._joined_batch()
+
+    def _joined_batch(self) -> TextBatch | None:
+        """For texts of many statements; None: that can't be."""
+        connection, repeatable = self._connection, self._repeatable
+        capabilities = connection.runner.stream().session.capabilities
+        if (
+            repeatable is None
+            or not isinstance(self._query, str)
+            or not capabilities & CLIENT.MULTI_STATEMENTS
+        ):
+            return None
+        return joined_batch(
+            repeatable,
+            connection.current_literals,
+            connection.encoding,
+            shows_warnings=self._shows_warnings,
+        )
 
     async def _prepare(self, query: str | bytes | PreparedStatement) -> Statement | None:
         """The statement, prepared.
@@ -185,23 +211,30 @@ class ManyRows:
 
     async def _take(self, rows: Sequence[object]) -> None:
         """Add rows to the batch, and send it when it is full."""
-        batch, start = self._batch, 0
+        start = first = 0  # the next row, and the first of the batch
         while start < len(rows):
+            batch = self._batch
             if batch is None:
                 await self._run_alone(rows[start])
-                start += 1
+                start = first = start + 1
                 continue
             longest = self._longest()
             try:
                 stop = batch.add(rows, start, longest)
             except Exception as error:  # of a value
-                await self._send_before(error)
+                if self._is_one_statement:  # which can't be run without the row
+                    self._record_row(error, batch.count)
+                else:
+                    await self._send(rows, first)
+                    self._record_row(error, 0)
                 raise
-            if stop == start and not batch.count:
-                await self._run_alone(rows[start])
-                stop += 1
-            elif stop < len(rows) and (longest != _SMALL_REQUEST or not await self._enlarge()):
-                await self._send()
+            if not batch.count:
+                if stop < len(rows):
+                    await self._run_alone(rows[stop])
+                stop = first = stop + 1
+            elif stop >= len(rows) or longest != _SMALL_REQUEST or not await self._enlarge():
+                await self._send(rows, first)
+                first = stop
             start = stop
 
     def _longest(self) -> int:
@@ -235,17 +268,6 @@ class ManyRows:
 
     # -- sending ---------------------------------------------------------------------------------
 
-    async def _send_before(self, error: Exception) -> None:
-        """Something is wrong with the row behind those in the batch, which are sent first.
-
-        (Not those of one statement: that can't be run without the row.)
-        """
-        if self._is_one_statement and self._batch is not None:
-            self._record_row(error, self._batch.count)
-        else:
-            await self._send()
-            self._record_row(error, 0)
-
     def _record_row(self, error: Exception, rows: int | None) -> None:
         """The error belongs to the row behind `rows` of the batch; None: it is unknown to which."""
         with contextlib.suppress(AttributeError):
@@ -268,14 +290,18 @@ class ManyRows:
         self._changed += changed
         self._done += 1
 
-    async def _send(self) -> None:
-        """Send the batch, if there are rows in it."""
+    async def _send(self, rows: Sequence[object], first: int) -> None:
+        """Send the batch, of the rows from number `first` on."""
         batch = self._batch
         if batch is None or not batch.count:
             return
         count = batch.count
         if isinstance(batch, BulkBatch):
-            await self._run_bulk(batch, count)
+            if not await self._run_bulk(batch, count):
+                self._may_be_bulk = False
+                self._batch = self._joined_batch()
+                await self._take([rows[first + index] for index in range(count)])
+                return
         elif self._is_one_statement:
             await self._run_one(batch.take())
         else:
@@ -320,14 +346,17 @@ class ManyRows:
                 result = await runner.next_result()
         except Exception as error:
             self._record_row(error, answered)
+            _tell(messages)
             raise
         if answered != count or wants_rows or not is_as_asked:
             raise self._unexpected(f"answered {answered} of {count} statements in one text")
+        runner.result = last
+        runner.affected_rows = last.affected_rows
         cursor.accept(connection, last)
-        for message in messages:
-            warn_of_server(message)
+        _tell(messages)
 
-    async def _run_bulk(self, batch: BulkBatch, count: int) -> None:
+    async def _run_bulk(self, batch: BulkBatch, count: int) -> bool:
+        """Returns False when the server takes no such statement so."""
         cursor, connection = self._cursor, self._connection
         runner, statement = connection.runner, batch.statement
         rows = batch.take()
@@ -348,7 +377,11 @@ class ManyRows:
                 if attempt == 0 and error.args[0] == _FORGOTTEN and not runner.closed:
                     connection.statements.close(statement)
                     continue
+                if error.args[0] == _UNSUPPORTED and not runner.closed:
+                    return False
+                messages = await self._warnings_before_error()
                 self._record_row(error, await self._rows_before_error(count))
+                _tell(messages)
                 raise
         if self._executions is not None:
             self._executions += count
@@ -357,6 +390,18 @@ class ManyRows:
         self._changed += result.affected_rows
         if cursor.accept(connection, result):
             await cursor._show_warnings_of_result(connection)
+        return True
+
+    async def _warnings_before_error(self) -> list[object]:
+        """The warnings of the rows before the one that failed."""
+        connection = self._connection
+        if connection.closed or not self._shows_warnings:
+            return []
+        try:
+            shown = await connection.show_warnings()
+        except err.MySQLError:  # the connection is lost: of what came before is to be told
+            return []
+        return [row[-1] for row in shown if str(row[0]) != "Error"]
 
     async def _prepared_again(self, batch: BulkBatch) -> ServerStatement:
         """The statement as the server has it; whoever gives the rows may have had it closed."""
@@ -386,3 +431,8 @@ class ManyRows:
         if now is None or not 0 < now - self._executions <= count:
             return None
         return now - self._executions - 1
+
+
+def _tell(messages: list[object]) -> None:
+    for message in messages:
+        warn_of_server(message)

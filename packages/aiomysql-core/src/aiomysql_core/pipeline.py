@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pymysql import err
 
+from aiomysql_core.compat import hooks
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.log import warn_caller
 from aiomysql_protocol.commands.query import Query
@@ -59,7 +60,11 @@ class PipelinedStatement:
         if not self._future.done():
             await asyncio.wait([self._future])
         self.is_told = True
-        return self._future.result()
+        error = self._future.exception()
+        if error is None:
+            return self._future.result()
+        # A copy: what was raised holds the frames it went through, and they this statement.
+        raise _copy(error)
 
     def done(self) -> bool:
         """Whether it has been answered, or never will be."""
@@ -170,12 +175,17 @@ class Pipeline:
             error = failed[0].error()
             assert error is not None
             failed[0].is_told = True
+            error = _copy(error)
             if len(failed) > 1:
                 error.add_note(f"{len(failed) - 1} more statements of the pipeline failed")
             try:
                 raise error
             finally:
                 del error, failed
+        if exc_val is None and self._transaction and self._failed:
+            raise err.OperationalError(
+                0, "the transaction was rolled back, because a statement of the pipeline has failed"
+            )
 
     def _on_driver_done(self, driver: asyncio.Task[None]) -> None:
         if self._has_runner:
@@ -291,7 +301,11 @@ class Pipeline:
         """Queue the request of the next statement; returns its bytes."""
         connection = self._connection
         try:
-            exchange = connection.encoder.encode(statement.cursor, statement.query, statement.args)
+            exchange: object = None  # where `execute` is another's
+            if hooks.are_own(statement.cursor, ("execute",)):
+                exchange = connection.encoder.encode(
+                    statement.cursor, statement.query, statement.args
+                )
             if not isinstance(exchange, Query):
                 self._is_held_up = True
                 return 0
@@ -387,9 +401,19 @@ class Pipeline:
     def _refuse_waiting(self, error: BaseException) -> None:
         """What is not sent yet is not going to be."""
         while self._waiting:
-            self._fail(self._waiting.popleft(), copy(error))
+            self._fail(self._waiting.popleft(), _copy(error))
 
     def _fail_sent(self, error: BaseException) -> None:
         """Nobody reads what is not answered yet."""
         while self._sent:
-            self._fail(self._sent.popleft()[0], copy(error))
+            self._fail(self._sent.popleft()[0], _copy(error))
+
+
+def _copy(error: BaseException) -> BaseException:
+    """The same error without where it was raised; itself, if it can't be copied."""
+    try:
+        copied = copy(error)
+    except Exception:
+        return error
+    copied.__cause__ = error.__cause__
+    return copied

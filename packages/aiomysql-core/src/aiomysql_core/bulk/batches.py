@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiomysql_protocol.values.parameters import ParameterWriter
 
 #: Rows that are taken at once from what is no sequence.
-_CHUNK = 256
+_CHUNK = 1000
 
 _MARK = re.compile(r"(%%|%s)")
 

@@ -91,6 +91,11 @@ class CommandRunner(RunnerState):
         return self._busy
 
     @property
+    def limits_responses(self) -> bool:
+        """Whether a response must come within some time (option `read_timeout`)."""
+        return self._read_timeout is not None
+
+    @property
     def cancelling(self) -> bool:
         """Whether a cancelled statement is being stopped, perhaps on a stream that was closed."""
         return self._cancellation is not None or self._detached is not None

@@ -37,6 +37,9 @@ Address = tuple[socket.AddressFamily, Any]
 _UNBLOCKED = hasattr(socket, "SOCK_NONBLOCK")
 _UNBLOCKED_STREAM = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
 
+#: What `connect_ex` says of an attempt that goes on.
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN, errno.EINTR})
+
 #: Seconds that an address may be silent before the next one of the name is tried as well.
 _NEXT_ADDRESS = 0.25
 
@@ -284,10 +287,12 @@ def _connected_at_once(sock: socket.socket, where: Any) -> bool:
     """
     if os.name != "posix":
         return False  # Windows' proactor loop takes only sockets that were not used
-    try:
-        sock.connect(where)
-    except (BlockingIOError, InterruptedError):
-        return sock.connect_ex(where) in (0, errno.EISCONN)
+    begun = sock.connect_ex(where)
+    if begun in _UNDER_WAY:
+        begun = sock.connect_ex(where)
+        return begun in (0, errno.EISCONN)
+    if begun:
+        raise OSError(begun, os.strerror(begun))
     return True
 
 

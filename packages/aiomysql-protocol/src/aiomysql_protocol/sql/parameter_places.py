@@ -115,6 +115,8 @@ class Places:
         elif kind == "word":
             self._follow(text.upper())
         elif kind in ("name", "string"):
+            if kind == "string" and self._last[2].startswith("_"):
+                self._is_one_query = False  # with a character set of its own: text whole
             self._follow("`")
         elif kind not in ("space", "comment"):
             self._follow(text)

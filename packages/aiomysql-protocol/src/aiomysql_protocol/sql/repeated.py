@@ -19,7 +19,7 @@ _KINDS = frozenset({"INSERT", "REPLACE", "UPDATE", "DELETE"})
 #: Of these MariaDB runs each row of a bulk request as a statement of its own.
 _ROW_BY_ROW = frozenset({"UPDATE", "DELETE"})
 
-_UNFIT = re.compile(r"\bRETURNING\b|/\*M?!", re.IGNORECASE)
+_UNFIT = re.compile(r"\bRETURNING\b|/\*M?!|\0", re.IGNORECASE)
 
 
 class RepeatableStatement(NamedTuple):
@@ -45,7 +45,7 @@ def repeatable_statement(
     """
     text = statement.strip()
     word = first_word(text)
-    # What stands in a comment that the server executes may end anywhere.
+    # What stands in a comment that the server executes may end anywhere, and a NUL is an end.
     if word not in _KINDS or _UNFIT.search(text) or ASKS_BEFORE.search(text.encode()):
         return None
     text = text.removesuffix(";")
