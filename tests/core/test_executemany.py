@@ -361,6 +361,38 @@ async def test_an_iterable_that_fails(connection: Connection, table: str) -> Non
     assert len(changed) == 30
 
 
+@pytest.mark.parametrize("size", [0, 1, 5])
+async def test_an_iterable_that_runs_statements(
+    connect_args: dict[str, Any], connection: Connection, table: str, size: int
+) -> None:
+    """On the same connection: that may close what is prepared, and is an execution itself."""
+    await fill(connection, table)
+    options = {"stmt_cache_size": size, "init_command": "SET sql_mode = 'STRICT_ALL_TABLES'"}
+    async with connect(**connect_args | options) as other, other.cursor() as cursor:
+
+        async def rows() -> AsyncIterator[tuple[str, int]]:
+            for number in range(600):
+                if number % 250 == 20:
+                    async with other.cursor() as beside:
+                        await beside.execute("SELECT %s", (number,))
+                        await beside.execute("SELECT %s, 1", (number,))
+                        assert await beside.fetchone() == (number, 1)
+                yield "x" * (30 if number == wrong else 3), number % MANY
+
+        wrong = -1
+        assert await cursor.executemany(UPDATE.format(table), rows()) == MANY
+        wrong = 590
+        with pytest.raises(DataError) as caught:
+            await cursor.executemany(UPDATE.format(table), rows())
+        assert caught.value.row_index == wrong  # type: ignore[attr-defined]
+        await other.rollback()
+        counts = []
+        for what in ("prepare", "close"):
+            await cursor.execute(f"SHOW SESSION STATUS LIKE 'Com_stmt_{what}'")
+            counts.append(int((await cursor.fetchone())[1]))
+        assert counts[0] - counts[1] <= size
+
+
 async def test_no_rows(connection: Connection, table: str) -> None:
     async def nothing() -> AsyncIterator[int]:
         for number in list[int]():
