@@ -9,15 +9,7 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import (
-    AsyncIterable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from time import monotonic
 from types import MethodType, TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
@@ -39,7 +31,6 @@ from aiomysql_core.engine.cursor_state import new_cursor
 from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
-from aiomysql_core.load_rows import RowLoad
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import KEYWORDS, check_value, without_aliases
 from aiomysql_core.options.option_files import apply_option_file
@@ -650,31 +641,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         files = files_by_name(names[0], self.encoding, source)
         return (await self.runner.query(statement, files=files)).affected_rows
 
-    async def load_rows(
-        self,
-        table: str | Sequence[str],
-        rows: Iterable[object] | AsyncIterable[object],
-        columns: Sequence[str] | None = None,
-        *,
-        on_duplicate: str = "error",
-        progress: Callable[[int], object] | None = None,
-    ) -> int:
-        """Put many rows into a table, all or none; returns how many of them are in it.
-
-        table: its name, or (database, name); rows: tuples or lists, or dicts, from any
-        (asynchronous) iterable; columns: their names (default: all of the table, or the keys of the
-        first dict).  on_duplicate: what becomes of a row whose key is there already: "error",
-        "ignore" (the row is dropped) or "replace".  progress: called now and then with the number
-        of rows written.
-
-        By LOAD DATA LOCAL where the server and option `local_infile` allow it, or else by INSERT.
-        What the server would drop or change in silence is an error: what an INSERT in strict mode
-        raises.  Then, and after an error of `rows`, nothing was loaded: a savepoint is used, or a
-        transaction of its own in autocommit mode (tables without transactions keep what they have).
-        Raises TypeError, ValueError, DataError for rows and values that don't fit.
-        """
-        return await RowLoad(self, table, columns, on_duplicate, progress).run(rows)
-
     async def wait_cancelled(self) -> None:
         """Wait until no cancelled statement is being stopped (option `on_cancel`).
 
@@ -956,11 +922,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     def connect_timeout(self) -> float | None:
         """Seconds that connecting may take; None: no limit."""
         return self._options.connect_timeout
-
-    @property
-    def allows_local_files(self) -> bool:
-        """For cursors: whether LOAD DATA LOCAL INFILE is allowed (option `local_infile`)."""
-        return bool(self._options.local_infile)
 
     @property
     def max_allowed_packet(self) -> int:

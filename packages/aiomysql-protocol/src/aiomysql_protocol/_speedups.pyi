@@ -78,14 +78,6 @@ def literals(
     /,
 ) -> tuple[str, ...]: ...
 def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None: ...
-def write_file_rows(
-    rows: Sequence[object],
-    start: int,
-    size: int,
-    kinds: bytes,
-    other: Callable[[Any, int], bytes],
-    /,
-) -> tuple[bytes, int]: ...
 def write_parameter_rows(
     rows: Sequence[object], start: int, room: int, types: bytes, /
 ) -> tuple[bytes, bytes, int]: ...

@@ -12,7 +12,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from time import monotonic
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from pymysql.constants import ER
@@ -20,9 +19,6 @@ from pymysql.err import OperationalError
 
 #: Bytes sent in one packet.
 _CHUNK = 1 << 16
-
-#: Seconds that small pieces wait for others: a server does not wait long for the next.
-_PATIENCE = 0.5
 
 
 @runtime_checkable
@@ -109,30 +105,16 @@ def _open(name: str) -> BinaryIO:
 async def chunks(source: LocalSource) -> AsyncGenerator[bytes, None]:
     """The bytes of `source` in pieces of at most 64 KiB; files are read in a thread.
 
-    Small ones are put together as long as they come quickly, and the event loop has its turn behind
-    each.  Raises TypeError for a source that gives something else than bytes, and what the source
-    raises.
+    Raises TypeError for a source that gives something else than bytes, and what the source raises.
     """
-    gathered = bytearray()
-    given_at = monotonic()
     async for piece in _pieces(source):
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise TypeError(
                 f"the source of LOAD DATA LOCAL must give bytes, not {type(piece).__name__}"
             )
         data = bytes(piece)
-        if gathered or (len(data) < _CHUNK and monotonic() - given_at < _PATIENCE):
-            gathered += data
-            if len(gathered) < _CHUNK and monotonic() - given_at < _PATIENCE:
-                continue
-            data = bytes(gathered)
-            gathered.clear()
         for start in range(0, len(data), _CHUNK):
             yield data[start : start + _CHUNK]
-            await asyncio.sleep(0)
-        given_at = monotonic()
-    if gathered:
-        yield bytes(gathered)
 
 
 async def _pieces(source: Any) -> AsyncIterator[Any]:

@@ -6,9 +6,6 @@
 
 enum { DATE_LENGTH = 10, DATETIME_LENGTH = 19, FRACTION_LENGTH = 7 };
 
-/* Of what put_temporal() writes, at most. */
-enum { TEMPORAL_SIZE = 1 + DATETIME_LENGTH + FRACTION_LENGTH };
-
 /* The bytes that `value` takes, 0 for None; -1, with no exception, for what is left to Python. */
 Py_ssize_t parameter_size(const State *state, PyObject *value);
 

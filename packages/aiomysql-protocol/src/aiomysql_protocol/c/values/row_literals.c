@@ -59,7 +59,7 @@ append_string(Text *text, PyObject *value, int no_backslash_escapes)
     return WRITTEN;
 }
 
-int
+static int
 append_long(Text *text, PyObject *value)
 {
     char digits[24], *at = digits + sizeof(digits);
@@ -84,8 +84,8 @@ append_long(Text *text, PyObject *value)
     return append(text, at, digits + sizeof(digits) - at);
 }
 
-int
-append_float(Text *text, double number, int exponent)
+static int
+append_float(Text *text, double number)
 {
     char *repr;
     int done;
@@ -98,14 +98,14 @@ append_float(Text *text, double number, int exponent)
         return FAILED;
     }
     done = append(text, repr, (Py_ssize_t)strlen(repr));
-    if (done == WRITTEN && exponent && strchr(repr, 'e') == NULL) {
+    if (done == WRITTEN && strchr(repr, 'e') == NULL) {
         done = append(text, "e0", 2);
     }
     PyMem_Free(repr);
     return done;
 }
 
-int
+static int
 append_decimal(Text *text, PyObject *value)
 {
     PyObject *digits = PyObject_Str(value);
@@ -128,45 +128,32 @@ append_decimal(Text *text, PyObject *value)
     return done;
 }
 
-int
-append_hexadecimal(Text *text, const char *bytes, Py_ssize_t length)
+static int
+append_bytes(Text *text, PyObject *value)
 {
     static const char hexadecimal[] = "0123456789abcdef";
-    const unsigned char *from = (const unsigned char *)bytes;
+    const unsigned char *from = (const unsigned char *)PyBytes_AS_STRING(value);
+    Py_ssize_t length = PyBytes_GET_SIZE(value);
     char *to;
 
-    if (length > PY_SSIZE_T_MAX / 2) {
-        PyErr_NoMemory();
-        return FAILED;
-    }
-    to = reserve(text, 2 * length);
-    if (to == NULL) {
-        return FAILED;
+    if (append(text, "_binary X'", 10) == FAILED || length > (PY_SSIZE_T_MAX - 1) / 2 ||
+        (to = reserve(text, 2 * length + 1)) == NULL) {
+        return PyErr_Occurred() ? FAILED : LEFT;
     }
     for (Py_ssize_t i = 0; i < length; i++) {
         *to++ = hexadecimal[from[i] >> 4];
         *to++ = hexadecimal[from[i] & 15];
     }
-    text->length += 2 * length;
+    *to = '\'';
+    text->length += 2 * length + 1;
     return WRITTEN;
-}
-
-static int
-append_bytes(Text *text, PyObject *value)
-{
-    int done = append(text, "_binary X'", 10);
-
-    if (done == WRITTEN) {
-        done = append_hexadecimal(text, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
-    }
-    return done == WRITTEN ? append(text, "'", 1) : done;
 }
 
 static int
 append_temporal(const State *state, Text *text, PyObject *value)
 {
     /* The text, with its length before it. */
-    char buffer[TEMPORAL_SIZE + 1];
+    char buffer[1 + DATETIME_LENGTH + FRACTION_LENGTH + 1];
     char *end = put_temporal(state, buffer, value);
 
     buffer[0] = '\'';
@@ -220,7 +207,7 @@ append_literal(const State *state, Text *text, const Batch *batch, PyObject *val
         return append(text, value == Py_True ? "1" : "0", 1);
     }
     else if (PyFloat_CheckExact(value)) {
-        done = append_float(text, PyFloat_AS_DOUBLE(value), 1);
+        done = append_float(text, PyFloat_AS_DOUBLE(value));
     }
     else if (PyBytes_CheckExact(value)) {
         done = append_bytes(text, value);

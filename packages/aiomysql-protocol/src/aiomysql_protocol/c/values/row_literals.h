@@ -2,19 +2,8 @@
 #ifndef AIOMYSQL_PROTOCOL_VALUES_ROW_LITERALS_H
 #define AIOMYSQL_PROTOCOL_VALUES_ROW_LITERALS_H
 
-#include "values/text.h"
-
-/* What follows appends a value as the digits or characters of its literal. */
-
-int append_long(Text *text, PyObject *value);
-
-/* exponent: whether there is to be one always, which makes it a DOUBLE in a statement. */
-int append_float(Text *text, double number, int exponent);
-
-/* An exact Decimal. */
-int append_decimal(Text *text, PyObject *value);
-
-int append_hexadecimal(Text *text, const char *bytes, Py_ssize_t length);
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
 
 /* write_rows(pieces, rows, start, room, no_backslash_escapes, other, separator)
  * -> (bytes, end)  */
