@@ -695,3 +695,99 @@ async def test_switched_off(
         await other.rollback()
     with pytest.raises(ValueError, match="multi_statements"):
         await connect(**connect_args, client_flag=CLIENT.MULTI_STATEMENTS, multi_statements=False)
+
+
+@pytest.mark.parametrize("change", ["modes", "charset", "database", "cursor"])
+async def test_an_iterable_that_uses_the_connection(
+    connection: Connection, table: str, server: Server, change: str
+) -> None:
+    """Rows are written for the session as it is when they are sent."""
+    await fill(connection, table, 10)
+    value = "',v='x' -- \\'é"
+    cursor = await connection.cursor()
+
+    async def rows() -> AsyncIterator[tuple[str, int]]:
+        for number in range(2500):
+            if number == 1500:
+                if change == "modes":
+                    await connection.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+                elif change == "charset":
+                    await connection.set_charset("latin1")
+                elif change == "database":
+                    await connection.select_db("mysql")
+                else:
+                    await cursor.close()
+            yield value, number % 10
+
+    if change in ("modes", "charset"):
+        await cursor.executemany(UPDATE.format(table), rows())
+        assert {row[1] for row in await contents(connection, table)} == {value}
+    else:
+        with pytest.raises(ProgrammingError):
+            await cursor.executemany(UPDATE.format(table), rows())
+        if change == "database":
+            await connection.select_db(server.database)
+
+
+async def test_what_goes_in_no_bulk_request(
+    connection: Connection, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DELETE of several tables goes as text."""
+    await fill(connection, table)
+    begun = count_requests(connection, monkeypatch)
+    query = f"DELETE a FROM {table} AS a JOIN {table} AS b ON a.id = b.id WHERE b.id = %s"
+    async with connection.cursor() as cursor:
+        assert await cursor.executemany(query, list(range(MANY))) == MANY
+    assert len(begun) <= 3
+    assert await contents(connection, table) == ()
+
+
+async def test_with_a_read_timeout(connect_args: dict[str, Any], table: str) -> None:
+    """It counts for each row."""
+    async with connect(**connect_args, read_timeout=1) as connection:
+        await fill(connection, table)
+        query = f"UPDATE {table} SET v = %s WHERE id = %s AND SLEEP(0.1) = 0"
+        async with connection.cursor() as cursor:
+            rows = [("w", n) for n in range(16)]
+            assert await cursor.executemany(query, rows) == 16
+
+
+async def test_warnings_before_an_error(connection: Connection, table: str) -> None:
+    await fill(connection, table)
+    await connection.query("SET sql_mode = ''")
+    query = f"UPDATE {table} SET v = %s, u = %s WHERE id = %s"
+    for count in (5, MANY):
+        rows = [("x" * (30 if n < 2 else 3), 50 if n > 2 else -n, n) for n in range(count)]
+        async with connection.cursor() as cursor:
+            with (
+                pytest.warns(Warning, match="Data truncated") as told,
+                pytest.raises(Exception, match="Duplicate") as caught,
+            ):
+                await cursor.executemany(query, rows)
+        assert len(told) == 2
+        assert caught.value.row_index == 4  # type: ignore[attr-defined]
+        await connection.rollback()
+
+
+async def test_the_row_behind_a_change_of_the_table(connection: Connection, table: str) -> None:
+    """The server prepares the statement again, which it counts as an execution."""
+    await fill(connection, table)
+    async with (
+        await connection.prepare(f"UPDATE {table} SET u = %s WHERE id = %s") as statement,
+        connection.cursor() as cursor,
+    ):
+        await cursor.executemany(statement, [(n, n) for n in range(MANY)])
+        await connection.query(f"ALTER TABLE {table} ADD z INT")
+        with pytest.raises(Exception, match="Duplicate") as caught:
+            await cursor.executemany(statement, [(100 + n - (n == 25), n) for n in range(MANY)])
+        assert caught.value.row_index == 25  # type: ignore[attr-defined]
+
+
+async def test_what_the_connection_says_afterwards(connection: Connection, table: str) -> None:
+    await fill(connection, table)
+    query = f"UPDATE {table} SET n = LAST_INSERT_ID(%s) WHERE id = %s"
+    for count in (3, MANY):
+        async with connection.cursor() as cursor:
+            assert await cursor.executemany(query, [(70 + n, n) for n in range(count)]) == count
+            assert cursor.lastrowid == connection.insert_id() == 69 + count
+        await connection.rollback()

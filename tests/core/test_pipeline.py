@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import warnings
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -250,11 +251,16 @@ async def test_a_transaction(
 
         with pytest.raises(LookupError):
             await fail()
-        async with other.pipeline(transaction=True) as pipeline:
-            failing = pipeline.execute(f"INSERT INTO {table} VALUES (9, 0)")
-            pipeline.execute(f"INSERT INTO {table} VALUES (13, 0)")
-            with pytest.raises(IntegrityError):
-                await failing
+
+        async def look_away() -> None:
+            async with other.pipeline(transaction=True) as pipeline:
+                failing = pipeline.execute(f"INSERT INTO {table} VALUES (9, 0)")
+                pipeline.execute(f"INSERT INTO {table} VALUES (13, 0)")
+                with pytest.raises(IntegrityError):
+                    await failing
+
+        with pytest.raises(OperationalError, match="rolled back, because"):
+            await look_away()
         assert other.get_autocommit() is autocommit
         assert await numbers(committing, table) == list(range(10))
         await other.begin()
@@ -535,3 +541,39 @@ async def test_what_is_left_is_collected(committing: Connection) -> None:
         pipeline.execute("SELECT 1")
     gc.collect()
     assert await committing.query("SELECT 1") == 1
+
+
+async def test_an_execute_that_is_replaced(committing: Connection) -> None:
+    seen = []
+
+    class Watching(Cursor):
+        async def execute(self, query: Any, args: Any = None, **options: Any) -> int:
+            seen.append(args)
+            return await super().execute(query, args, **options)
+
+    committing.cursorclass = Watching
+    async with committing.pipeline() as pipeline:
+        statements = [pipeline.execute("SELECT %s", (n,)) for n in range(3)]
+    assert [await (await one).fetchone() for one in statements] == [(0,), (1,), (2,)]
+    assert seen == [(0,), (1,), (2,)]
+
+
+async def test_errors_hold_no_frames(committing: Connection) -> None:
+    """Without the collector nothing is left of a pipeline in which a statement has failed."""
+    gone = []
+
+    async def work() -> None:
+        async with committing.pipeline() as pipeline:
+            gone.append(weakref.ref(pipeline))
+            failing = pipeline.execute("wrong")
+            with contextlib.suppress(ProgrammingError):
+                await failing
+
+    gc.collect()
+    gc.disable()
+    try:
+        await work()
+        await asyncio.sleep(0)
+        assert gone[0]() is None
+    finally:
+        gc.enable()

@@ -26,6 +26,7 @@ from aiomysql_core.statements import PreparedStatement, Statement
 from aiomysql_protocol.commands.bulk import BulkExecute
 from aiomysql_protocol.sql.repeated import RepeatableStatement, repeatable_statement
 from aiomysql_protocol.wire.capabilities import STMT_BULK_OPERATIONS
+from aiomysql_protocol.wire.packets import MORE_RESULTS
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
@@ -350,6 +351,8 @@ class ManyRows:
             raise
         if answered != count or wants_rows or not is_as_asked:
             raise self._unexpected(f"answered {answered} of {count} statements in one text")
+        # That of the last row stands for all: nothing more is to come.
+        last.ok = last.ok._replace(server_status=last.ok.server_status & ~MORE_RESULTS)
         runner.result = last
         runner.affected_rows = last.affected_rows
         cursor.accept(connection, last)

@@ -83,7 +83,7 @@ class PipelinedStatement:
     def fail(self, error: BaseException) -> None:
         """It failed, or is not going to be sent."""
         if not self._future.done():
-            self._future.set_exception(error)
+            self._future.set_exception(error.with_traceback(None))  # whose frames hold this
             self._future.exception()  # the pipeline tells of it, nobody else
 
 
