@@ -198,14 +198,17 @@ async def test_context_of_the_user(proving: Server, tmp_path: Path) -> None:
         message = await refused("certificate verify failed", **arguments, ssl=context)
         assert "SSLContext" in message
         assert proxy.connections == 1
-    # Without verification there is none, unless encryption is only preferred.
+    # Without verification there is none, unless encryption is only preferred, which goes without a
+    # context.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     async with between(proving, tmp_path) as proxy:
         arguments = account(proving, port=proxy.port)
         await log_in(**arguments, ssl=context)
-        await refused("another one", **arguments, ssl=context, ssl_mode="PREFERRED")
-    await log_in(**account(proving), ssl=context, ssl_mode="PREFERRED")
+        await refused("another one", **arguments, ssl_mode="PREFERRED")
+    await log_in(**account(proving), ssl_mode="PREFERRED")
+    with pytest.raises(ValueError, match="'ssl' asks for TLS"):
+        await log_in(**account(proving), ssl=context, ssl_mode="PREFERRED")
 
 
 async def test_authority_that_is_named(proving: Server) -> None:

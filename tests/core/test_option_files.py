@@ -133,6 +133,10 @@ def written(tmp_path: Path, *lines: str) -> str:
     return str(path)
 
 
+IDENTITY = "VERIFY_IDENTITY"
+DIFFERENT = r"^option '(ssl|tls).*' and option file .* \(.*\) say different things about TLS"
+
+
 @pytest.mark.parametrize(
     ("lines", "given", "mode"),
     [
@@ -158,6 +162,36 @@ def written(tmp_path: Path, *lines: str) -> str:
         (["tls-version=TLSv1.2,TLSv1.3"], {}, "REQUIRED"),
         (["loose-ssl-fp=unknown"], {}, None),
         (["SSL=0"], {}, "DISABLED"),
+        (["skip-ssl=0"], {}, "REQUIRED"),
+        (["disable-ssl=0"], {}, "REQUIRED"),
+        (["loose-skip-ssl=0"], {}, "REQUIRED"),
+        (["skip-ssl=1"], {}, "DISABLED"),
+        (["enable-ssl=1"], {}, "REQUIRED"),
+        (["enable-ssl=0"], {}, "DISABLED"),
+        (["skip-ssl-verify-server-cert=0"], {}, "VERIFY_IDENTITY"),
+        (["enable-ssl-verify-server-cert=0", "ssl-ca=ca.pem"], {}, "VERIFY_CA"),
+        (["skip-ssl"], {"ssl_mode": "disabled"}, "DISABLED"),
+        (["skip-ssl"], {"ssl": False, "ssl_disabled": 1}, "DISABLED"),
+        (["ssl-mode=disabled"], {"ssl_disabled": "yes", "ssl_mode": "Disabled"}, "DISABLED"),
+        (["ssl"], {"ssl_mode": "verify_ca"}, "VERIFY_CA"),
+        (["ssl"], {"ssl_verify_cert": "false"}, "REQUIRED"),
+        (["ssl"], {"ssl_verify_cert": "false", "ssl_verify_identity": "0"}, "REQUIRED"),
+        (["ssl"], {"ssl_disabled": "no", "ssl": {}}, "REQUIRED"),
+        (["ssl"], {"ssl_negotiation": "direct"}, "REQUIRED"),
+        (["ssl"], {"ssl": {"ca": "x"}}, "VERIFY_IDENTITY"),
+        (["ssl-verify-server-cert"], {"ssl_verify_identity": 1}, "VERIFY_IDENTITY"),
+        (["ssl-verify-server-cert"], {"ssl_verify_identity": "yes"}, "VERIFY_IDENTITY"),
+        (["ssl-verify-server-cert=0"], {"ssl_verify_identity": "no"}, None),
+        (["ssl-ca=ca.pem"], {"ssl": True}, "VERIFY_IDENTITY"),
+        (["ssl-ca=ca.pem"], {"ssl_ca": Path("ca.pem")}, "VERIFY_CA"),
+        (["ssl-ca=ca.pem"], {"ssl_mode": "verify_identity"}, "VERIFY_IDENTITY"),
+        (["ssl-ca=ca.pem"], {"ssl": {"ca": "ca.pem"}}, "VERIFY_IDENTITY"),
+        (["ssl-mode=VERIFY_IDENTITY"], {"ssl_ca": "ca.pem", "ssl_verify_cert": "1"}, IDENTITY),
+        (["ssl-mode=REQUIRED"], {"ssl": {"verify_mode": "none"}}, "REQUIRED"),
+        (["ssl-mode=REQUIRED"], {"tls_version": "TLSv1.3", "ssl_cipher": ""}, "REQUIRED"),
+        (["ssl-mode=REQUIRED"], {"ssl": ssl.create_default_context()}, "REQUIRED"),
+        (["tls-version=TLSv1.2,TLSv1.3"], {"tls_version": "tlsv1.3, tlsv1.2"}, "REQUIRED"),
+        (["ssl-cert=cert.pem"], {"ssl_key": "key.pem"}, "REQUIRED"),
     ],
 )
 async def test_modes(
@@ -182,6 +216,51 @@ async def test_modes(
         (["ssl-verify-server-cert=0"], {"ssl_verify_identity": True}, "_identity' and option file"),
         (["ssl-verify-server-cert=0"], {"ssl": True}, "'ssl' as True asks for verification"),
         (["ssl-verify-server-cert=perhaps"], {}, "can't be 'perhaps'"),
+        (["skip-ssl"], {"ssl_mode": "required"}, "key ssl .* without TLS"),
+        (["ssl"], {"ssl_mode": "preferred"}, "key ssl .* contradicts PREFERRED"),
+        (["ssl=0"], {"ssl_mode": "Verify_Identity"}, "key ssl .* without TLS"),
+        (["ssl"], {"ssl_mode": "disabled"}, "key ssl .* contradicts DISABLED"),
+        (["skip-ssl=off"], {}, "ssl with a prefix can't be 'off', only 0 or 1"),
+        (["enable-ssl-verify-server-cert=no"], {}, "with a prefix can't be 'no'"),
+        (["skip-ssl="], {}, "with a prefix can't be ''"),
+        (["ssl-verify-server-cert"], {"ssl_verify_identity": "no"}, "_identity' and option file"),
+        (["ssl-mode=REQUIRED"], {"ssl": True}, DIFFERENT),
+        (["ssl-mode=VERIFY_CA"], {"ssl": True}, DIFFERENT),
+        (["ssl-mode=VERIFY_CA"], {"ssl": {"ca": "a"}}, DIFFERENT),
+        (["ssl-mode=REQUIRED"], {"ssl": {"ca": "a"}}, DIFFERENT),
+        (["ssl-mode=required"], {"ssl_ca": "a"}, DIFFERENT),
+        (["ssl-mode=REQUIRED"], {"ssl_capath": "a"}, DIFFERENT),
+        (["ssl-mode=PREFERRED"], {"ssl_ca": "a"}, DIFFERENT),
+        (["ssl-mode=PREFERRED"], {"ssl_cipher": "a"}, DIFFERENT),
+        (["ssl-mode=PREFERRED"], {"ssl_cert": "a"}, DIFFERENT),
+        (["ssl-mode=PREFERRED"], {"tls_version": "TLSv1.3"}, DIFFERENT),
+        (["ssl-mode=PREFERRED"], {"ssl": True}, "'ssl' asks for TLS"),
+        (["ssl-mode=PREFERRED"], {"ssl": ssl.create_default_context()}, "'ssl' asks for TLS"),
+        (["ssl-mode=PREFERRED"], {"ssl": {"verify_mode": "none"}}, "'ssl' asks for TLS"),
+        (["ssl-ca=a"], {"ssl_mode": "REQUIRED"}, DIFFERENT),
+        (["ssl-ca=a"], {"ssl_mode": "preferred"}, DIFFERENT),
+        (["ssl-ca=a"], {"ssl_verify_cert": "no"}, DIFFERENT),
+        (["ssl-ca=a"], {"ssl": {"verify_mode": "none"}}, DIFFERENT),
+        (["ssl-capath=a"], {"ssl_ca": "b"}, DIFFERENT),
+        (["ssl-ca=a"], {"ssl": {"capath": "b"}}, DIFFERENT),
+        (["ssl-ca=a"], {"ssl_ca": "b"}, "'ssl_ca' and option file"),
+        (["ssl-ca=a"], {"ssl": {"ca": "b"}}, "both have ca"),
+        (["ssl-cert=a"], {"ssl_cert": "b"}, "'ssl_cert' and option file"),
+        (["ssl-cipher=a"], {"ssl_cipher": "b"}, "'ssl_cipher' and option file"),
+        (["ssl-cipher=a"], {"ssl": {"cipher": "b"}}, "both have cipher"),
+        (["tls-version=TLSv1.2"], {"tls_version": "TLSv1.3"}, "'tls_version' and option file"),
+        (["tls-version=TLSv1.2,TLSv1.3"], {"tls_version": "TLSv1.3"}, "'tls_version' and option"),
+        (["skip-ssl"], {"ssl_ca": "a"}, "'ssl_ca' asks for TLS"),
+        (["skip-ssl"], {"ssl_cert": "a"}, "'ssl_cert' asks for TLS"),
+        (["skip-ssl"], {"tls_version": "TLSv1.3"}, "'tls_version' asks for TLS"),
+        (["skip-ssl"], {"ssl": {"ca": "a"}}, "'ssl' asks for TLS"),
+        (["skip-ssl"], {"ssl": ssl.create_default_context()}, "'ssl' asks for TLS"),
+        (["ssl-mode=DISABLED"], {"ssl_ca": "a"}, "'ssl_ca' asks for TLS"),
+        (["ssl-ca=a"], {"ssl": False}, "'ssl_ca' asks for TLS"),
+        (["ssl-cert=a"], {"ssl_disabled": "1"}, "'ssl_cert' asks for TLS"),
+        (["ssl-ca=a"], {"ssl_mode": "disabled"}, "'ssl_ca' asks for TLS"),
+        (["ssl-mode=REQUIRED"], {"ssl": False}, "switches it off"),
+        (["ssl-ca=a", "skip-ssl"], {}, "'ssl_ca' asks for TLS"),
         (["ssl-ca=ca.pem"], {"ssl": ssl.create_default_context()}, "'ssl_ca' has no effect"),
         (["tls-version=TLSv1.3"], {"ssl": ssl.create_default_context()}, "'tls_version' has no"),
         (["tls-version=TLSv1.1"], {}, "'tls_version' must name TLSv1.2"),
@@ -201,6 +280,21 @@ async def test_what_can_not_be(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         Connection(read_default_file=written(tmp_path, *lines), **given)
+
+
+def test_switches(program: Program, tmp_path: Path) -> None:
+    """What prefixes mean, also several of them, is what the server makes of it."""
+    if program.kind != "mariadb":
+        pytest.skip("MySQL's programs have no option ssl that is true or false")
+    path = tmp_path / "my.cnf"
+    lines = ("skip-ssl=0", "loose-skip-ssl=1", "enable-ssl=0", "skip-loose-ssl", "enable-skip-ssl")
+    for line in lines:
+        path.write_text(f"[mysqld]\n{line}\n")
+        argv = program.argv(f"--defaults-file={path}", "--help", "--verbose")
+        done = subprocess.run(argv, env=program.environment, cwd=tmp_path, capture_output=True)
+        printed = re.findall(rb"^ssl +(TRUE|FALSE)$", done.stdout, re.MULTILINE)
+        found = read_option_file(str(path), "mysqld")["ssl"]
+        assert printed == [str(found).upper().encode()], line
 
 
 async def test_tls_of_a_file(server: Server, tmp_path: Path) -> None:

@@ -70,6 +70,23 @@ CALLED = {"database": "db", "passwd": "password"}
 
 
 @pytest.mark.parametrize("name", OPTIONS)
+async def test_values_of_the_wrong_type_are_not_shown(name: str) -> None:
+    for value in (b"secret7", ["secret7"], {"a": b"secret7"}, {"secret7": 1}, ("secret7",)):
+        shown = ""
+        try:
+            Connection(**{name: value})
+        except (TypeError, ValueError, NotSupportedError) as error:
+            shown = str(error)
+        # The keys of mappings are names.
+        assert "secret7" not in shown or (isinstance(value, dict) and name in ("conv", "ssl"))
+    for given in ({"ssl_negotiation": b"x"}, {"ssl_negotiation": None}):
+        with pytest.raises(TypeError, match="'ssl_negotiation' must be of type str, not"):
+            Connection(**given)
+    with pytest.raises(ValueError, match="'conn_attrs' can't be written in utf-8$"):
+        Connection(conn_attrs={"token": "secret7\ud800"})
+
+
+@pytest.mark.parametrize("name", OPTIONS)
 async def test_odd_values(name: str) -> None:
     """They are refused by name, or make a connection that could be opened."""
     accepted = []
@@ -213,8 +230,20 @@ async def test_unknown_names() -> None:
             connect(**{name: "x"})
         with pytest.raises(TypeError, match=rf"^create_pool\(\) has no option '{name}'{advice}$"):
             await create_pool(minsize=0, **{name: "x"})
+        with pytest.raises(TypeError, match=rf"^create_engine\(\) has no option '{name}'{advice}"):
+            create_engine(minsize=0, **{name: "x"})
     with pytest.raises(TypeError, match=r"no option 'minsze'; did you mean 'minsize'\?"):
         await create_pool(minsize=0, minsze=1)
+    with pytest.raises(TypeError, match=r"no option 'dialekt'; did you mean 'dialect'\?"):
+        create_engine(dialekt=1)
+
+
+async def test_a_data_source_name_for_an_engine() -> None:
+    with pytest.raises(TypeError, match="data source name is given as 'host'") as caught:
+        create_engine("mysql://u:secret7@h/db")
+    assert "secret7" not in str(caught.value)
+    engine = await create_engine(minsize=0, host="mysql://u:secret7@h/db")
+    assert (engine.maxsize, engine.size) == (10, 0)
 
 
 async def test_other_names() -> None:
@@ -228,6 +257,18 @@ async def test_other_names() -> None:
             await create_pool(minsize=0, **given)
     connecting = connect("mysql://u:p@127.0.0.1:1/db", database="other", passwd=5)
     with pytest.raises(TypeError, match="'password' must be"):
+        await connecting
+    for none in ({"database": None}, {"passwd": None}, {"database": None, "passwd": None}):
+        for given in ({"host": "h", "db": "db", "password": "p"}, {"host": "mysql://:p@h/db"}):
+            async with create_pool(minsize=0, **given, **none) as pool:
+                options = Connection(**pool._conn_kwargs)._options
+                assert (options.db, options.password) == ("db", "p")
+            await create_engine(minsize=0, **given, **none)
+    for named in ({"db": None, "database": "x"}, {"password": "", "database": "x"}):
+        async with create_pool(minsize=0, passwd=None, **named) as pool:
+            assert Connection(**pool._conn_kwargs).db == "x"
+    connecting = connect("mysql://u:p@127.0.0.1:1/db", database=None, passwd=None, port="1")
+    with pytest.raises(TypeError, match="'port' must be"):
         await connecting
     async with create_pool("mysql://u:p@h/db", minsize=0, database="x", passwd="y") as pool:
         assert "db='x'" in repr(pool)
@@ -304,6 +345,28 @@ NO_NAME.check_hostname = False
         {"ssl_disabled": True, "ssl": NO_VERIFICATION},
         {"ssl_disabled": True, "ssl": {"ca": "x"}},
         {"ssl_disabled": True, "ssl_verify_cert": True},
+        *(
+            off | wanted
+            for off in ({"ssl": False}, {"ssl_disabled": "on"}, {"ssl_mode": "disabled"})
+            for wanted in (
+                {"ssl_ca": "x"},
+                {"ssl_capath": "x"},
+                {"ssl_cert": Path("x")},
+                {"ssl_key": "x"},
+                {"ssl_key_password": b"x"},
+                {"ssl_cipher": "x"},
+                {"tls_version": "TLSv1.3"},
+                {"ssl_verify_cert": "yes"},
+            )
+        ),
+        {"ssl": NO_NAME, "ssl_mode": "preferred"},
+        {"ssl": {"ca": "x"}, "ssl_mode": "PREFERRED"},
+        {"ssl": {"verify_mode": 0}, "ssl_mode": "PREFERRED"},
+        {"ssl": {"check_hostname": "maybe"}},
+        {"ssl": {"check_hostname": "maybe", "verify_mode": "none"}},
+        {"ssl": {"check_hostname": True, "verify_mode": "none"}},
+        {"ssl": {"check_hostname": True, "verify_mode": ssl.CERT_NONE}},
+        {"ssl": {"check_hostname": "yes"}, "ssl_mode": "VERIFY_CA"},
         {"ssl_disabled": True, "ssl_negotiation": "direct"},
         {"ssl": False, "ssl_mode": "REQUIRED"},
         {"ssl": False, "ssl_verify_identity": True},
@@ -354,6 +417,17 @@ async def test_contradictions(given: dict[str, Any]) -> None:
         ({"ssl": {"ca": "x"}, "ssl_ca": Path("x")}, "VERIFY_IDENTITY"),
         ({"ssl": {"ca": "x", "check_hostname": "no"}}, "VERIFY_CA"),
         ({"ssl": {"ca": "x"}, "ssl_mode": "REQUIRED"}, "REQUIRED"),
+        ({"ssl": {"verify_mode": True, "check_hostname": True}}, "VERIFY_IDENTITY"),
+        ({"ssl": {"verify_mode": ssl.CERT_REQUIRED, "check_hostname": "on"}}, "VERIFY_IDENTITY"),
+        ({"ssl": {"check_hostname": 1}}, "VERIFY_IDENTITY"),
+        ({"ssl": {"check_hostname": False}, "ssl_ca": "x"}, "VERIFY_CA"),
+        ({"ssl": {"check_hostname": True}, "ssl_ca": "x"}, "VERIFY_IDENTITY"),
+        ({"ssl": {"verify_mode": None}, "ssl_capath": "x"}, "VERIFY_CA"),
+        ({"ssl": {"check_hostname": 0}, "ssl_ca": "x", "ssl_verify_cert": False}, "REQUIRED"),
+        ({"ssl": {"verify_mode": "Required"}}, "VERIFY_CA"),
+        ({"ssl": {"verify_mode": "optional", "check_hostname": False}}, "VERIFY_CA"),
+        ({"ssl": {"verify_mode": "none", "check_hostname": 0, "ca": "x"}}, "REQUIRED"),
+        ({"ssl": {"ca": "x", "check_hostname": None, "verify_mode": None}}, "VERIFY_IDENTITY"),
         ({"ssl": {}}, None),
         ({"ssl": NO_NAME, "ssl_mode": "VERIFY_CA"}, "VERIFY_CA"),
         ({"ssl": NO_VERIFICATION, "ssl_mode": "REQUIRED"}, "REQUIRED"),
@@ -362,6 +436,13 @@ async def test_contradictions(given: dict[str, Any]) -> None:
 )
 async def test_what_fits(given: dict[str, Any], mode: str | None) -> None:
     assert Connection(**given)._options.tls.mode == mode
+
+
+@pytest.mark.parametrize("key", ["verify_mode", "check_hostname"])
+async def test_odd_values_in_a_dict(key: str) -> None:
+    for wrong in ([], {}, 0.0, b"", 3, object()):
+        with pytest.raises(TypeError, match=f"'ssl': {key} must be true or false"):
+            Connection(ssl={key: wrong})
 
 
 async def test_a_data_source_name_that_asks_for_tls() -> None:
@@ -384,6 +465,11 @@ async def test_a_data_source_name_that_asks_for_tls() -> None:
         "mysql://u:12[34@h/db",
         "mysql://u:1\n2@h/db",
         "mysql://h/u:34/db",
+        "mysql://h//34",
+        "mysql://h/34/",
+        "mysql://h//",
+        "mysql://%ff/",
+        "mysql://u:pass@h?init_command=34%ff",
         "mysql://u:pass@h/%ff",
         "mysql://h?charset=a&charset=b",
         "mysql://h?database=a",
@@ -421,10 +507,15 @@ async def test_characters_that_should_be_quoted() -> None:
 
 async def test_what_is_quoted() -> None:
     password = "p:/?#[]@%&=+ \n'\"ü"
-    found = parse_dsn(f" mysql://u%40x:{quote(password, safe='')}@h/d%2Fb/\n")
+    found = parse_dsn(f" mysql://u%40x:{quote(password, safe='')}@h/d%2Fb\n")
     assert found == {"host": "h", "user": "u@x", "password": password, "db": "d/b"}
     assert parse_dsn("mysql://u:%ff@h")["password"] == b"\xff"
     assert parse_dsn("mysql://u:a@b@h")["password"] == "a@b"
+    for text in ("SELECT 1+1", "a%b&c=d", "ü 日", ""):
+        found = parse_dsn(f"mysql://h?init_command={quote(text)}&echo=no")
+        assert found == {"host": "h", "init_command": text, "echo": False}
+    assert parse_dsn("mysql://h?ssl_key_password=a+b")["ssl_key_password"] == "a+b"
+    assert parse_dsn("mysql://h?init_command=SELECT+1=1&&")["init_command"] == "SELECT+1=1"
 
 
 async def test_no_part_of_a_password_is_shown() -> None:

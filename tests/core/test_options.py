@@ -51,7 +51,7 @@ async def cipher(connection: Connection) -> str:
     [
         ({}, False),  # to a loopback address
         ({"ssl": False}, False),
-        ({"ssl_disabled": True, "ssl_ca": "ignored.pem"}, False),
+        ({"ssl_disabled": True, "ssl_ca": ""}, False),
         ({"ssl_mode": "DISABLED"}, False),
         ({"ssl_mode": "preferred"}, True),
         ({"ssl_mode": "REQUIRED"}, True),
@@ -537,7 +537,7 @@ async def test_checked_options_keep_no_context() -> None:
         for kind in (ssl.SSLContext, Context):
             contexts = [kind(ssl.PROTOCOL_TLS_CLIENT) for _ in range(3)]
             for context in contexts:
-                for mode in (None, "PREFERRED"):
+                for mode in (None, "REQUIRED"):
                     tls = Connection(**given, ssl=context, ssl_mode=mode)._options.tls
                     assert (tls.context, tls.mode) == (context, mode or "REQUIRED")
             alive = weakref.WeakSet(contexts)
@@ -574,6 +574,9 @@ async def test_what_one_connection_changes_is_not_another_ones(
         {"ssl": True, "ssl_mode": "DISABLED"},
         {"ssl": ssl.create_default_context(), "ssl_mode": "disabled"},
         {"ssl": {"ca": "x"}, "ssl_mode": "DISABLED"},
+        {"ssl": ssl.create_default_context(), "ssl_mode": "Preferred"},
+        {"ssl": {"ca": "x"}, "ssl_mode": "PREFERRED"},
+        {"ssl": {"verify_mode": "none"}, "ssl_mode": "PREFERRED"},
         {"ssl_verify_identity": True, "ssl_mode": "DISABLED"},
         {"ssl_verify_identity": True, "ssl_mode": "PREFERRED"},
         {"ssl_verify_cert": True, "ssl_mode": "PREFERRED"},

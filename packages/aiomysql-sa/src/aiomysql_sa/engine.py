@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, MutableMapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -11,6 +12,7 @@ from sqlalchemy.dialects.mysql.mysqldb import MySQLCompiler_mysqldb
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine.interfaces import Dialect
 
+from aiomysql_core import connect
 from aiomysql_core.cursors import (
     Cursor,
     DeserializationCursor,
@@ -18,6 +20,8 @@ from aiomysql_core.cursors import (
     SSCursor,
     SSDictCursor,
 )
+from aiomysql_core.options.dsn import is_dsn
+from aiomysql_core.options.keywords import unknown_option
 from aiomysql_pool import Pool, create_pool
 from aiomysql_pool.acquire import PoolContextManager
 from aiomysql_pool.pool import warn_of_loop
@@ -52,9 +56,20 @@ def create_engine(
     by name at execution; they are compiled once. `dialect` is one of SQLAlchemy's for MySQL. The
     other arguments are those of `aiomysql_pool.create_pool`.
 
-    Raises ArgumentError for a `cursorclass` that isn't plain and for a dialect that isn't MySQL's,
-    and what `create_pool` raises.
+    Raises TypeError for an option that does not exist and for a data source name in the first place
+    (it is given as `host`), ArgumentError for a `cursorclass` that isn't plain and for a dialect
+    that isn't MySQL's, and what `create_pool` raises.
     """
+    if is_dsn(minsize):  # it is not shown: a password may stand in it
+        raise TypeError("option 'minsize' must be an int; a data source name is given as 'host'")
+    known = [
+        name
+        for function in (create_engine, create_pool, connect)
+        for name in inspect.signature(function).parameters
+        if name != "kwargs"
+    ]
+    if unknown := kwargs.keys() - set(known):
+        raise unknown_option("create_engine", min(unknown), known)
     warn_of_loop(loop)
     return PoolContextManager(
         _create_engine(

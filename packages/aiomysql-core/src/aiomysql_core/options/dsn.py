@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
-from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from aiomysql_core.options.keywords import ALIASES, KEYWORDS, Keyword
 
@@ -54,7 +54,7 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
         raise ValueError(f"the data source name has a tab or a line's end in it: {_HOW_TO_QUOTE}")
     found: dict[str, Any] = {}
     if parts.hostname:
-        found["host"] = unquote(parts.hostname)
+        found["host"] = _unquote("the host", parts.hostname)
     try:
         port = parts.port
     except ValueError:
@@ -64,21 +64,22 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
     if port is not None:
         found["port"] = port
     if parts.username is not None:
-        found["user"] = _unquote("user", parts.username)
+        found["user"] = _unquote("the user", parts.username)
     if parts.password is not None:
         password = unquote_to_bytes(parts.password)
         try:
             found["password"] = password.decode()
         except UnicodeDecodeError:
             found["password"] = password
-    if database := parts.path.strip("/"):
+    if database := parts.path.removeprefix("/"):
         if "/" in database:
             raise ValueError(
                 f"the data source name has more than one '/' behind the host: {_HOW_TO_QUOTE}"
             )
-        found["db"] = _unquote("database", database)
+        found["db"] = _unquote("the database", database)
     known = {**KEYWORDS, **further} if further else KEYWORDS
-    for name, text in parse_qsl(parts.query, keep_blank_values=True):
+    for option in filter(None, parts.query.split("&")):
+        name, _, quoted = option.partition("=")
         keyword = known.get(name)
         if keyword is None or keyword.parse is None or name in _ELSEWHERE:
             # Behind a user the password is over; else this may be the rest of it.
@@ -87,6 +88,7 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
             raise ValueError(f"the data source name has an unknown option {shown}")
         if name in found:
             raise ValueError(f"the data source name has option {name!r} twice")
+        text = _unquote(f"option {name!r}", quoted)
         try:
             found[name] = keyword.parse(text)
         except ValueError:
@@ -95,8 +97,8 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
 
 
 def _unquote(what: str, text: str) -> str:
-    """Raises ValueError for bytes that are no text."""
+    """Percent-decoded; a plus stays one.  Raises ValueError for bytes that are no text."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise ValueError(f"the {what} of the data source name is not in UTF-8") from None
+        raise ValueError(f"{what} of the data source name is not in UTF-8") from None

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 __all__ = [
     "KEYWORDS",
+    "TLS_KEYWORDS",
     "Keyword",
     "check_value",
     "parse_boolean",
@@ -136,7 +137,7 @@ OF_OPTIONS: Final[Mapping[str, Keyword]] = {
     "tcp_keepalive": Keyword(parse=parse_keepalive),
     "tcp_user_timeout": Keyword(parse=parse_number),
     "ssl": Keyword(parse=parse_boolean),
-    "ssl_mode": _text(None, "ssl-mode"),
+    "ssl_mode": _text(None, "ssl-mode")._replace(parse=str.upper),
     "ssl_ca": _path("ssl-ca"),
     "ssl_capath": _path("ssl-capath"),
     "ssl_cert": _path("ssl-cert"),
@@ -146,12 +147,15 @@ OF_OPTIONS: Final[Mapping[str, Keyword]] = {
     "ssl_verify_cert": _flag(None),
     "ssl_verify_identity": _flag(None)._replace(file="ssl-verify-server-cert"),
     "ssl_disabled": _flag(False),
-    "ssl_negotiation": Keyword(parse=str),
+    "ssl_negotiation": _text(),
     "ssl_session_reuse": Keyword((bool,), parse_boolean),
     "tls_version": _text(None, "tls-version"),
     "password": Keyword(file="password"),
     "factor_passwords": Keyword((list, tuple)),
 }
+
+#: Those of them that are about TLS.
+TLS_KEYWORDS: Final = tuple(name for name in OF_OPTIONS if name.startswith(("ssl", "tls")))
 
 #: Those that say how the session is set up and used.
 OF_SESSION: Final[Mapping[str, Keyword]] = {
@@ -223,12 +227,19 @@ def _wrong_type(name: str, value: object, keyword: Keyword) -> TypeError:
 
 
 def without_aliases(given: dict[str, Any]) -> dict[str, Any]:
-    """The same with the usual names of keywords.  Raises TypeError if one is given by both."""
+    """The same with the usual names of keywords; another name with None gives nothing.
+
+    Raises TypeError if one is given by both.
+    """
     for alias, name in ALIASES.items():
         if alias in given:
-            if name in given:
+            if given[alias] is None:
+                given = {key: value for key, value in given.items() if key != alias}
+                continue
+            if given.get(name) is not None:
                 raise TypeError(f"options {name!r} and {alias!r} are the same: give one of them")
-            given = {(name if key == alias else key): value for key, value in given.items()}
+            given = {key: value for key, value in given.items() if key != name}
+            given[name] = given.pop(alias)
     return given
 
 

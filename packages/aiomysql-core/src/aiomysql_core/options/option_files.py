@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiomysql_core.options.keywords import KEYWORDS, check_value, parse_boolean
+from aiomysql_core.options.keywords import KEYWORDS, TLS_KEYWORDS, check_value, parse_boolean
+from aiomysql_core.options.tls import TlsOptions, parse_versions
 
 #: Option-file key -> keyword of connect().
 _KEYS = {keyword.file: name for name, keyword in KEYWORDS.items() if keyword.file}
@@ -31,8 +32,13 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 #: How deep files may include others; deeper ones are passed over.
 _DEEPEST = 10
 
-#: What may stand before the key of an option that is true or false, and its value then.
-_SWITCHES: Mapping[str, bytes] = {"skip-": b"0", "disable-": b"0", "enable-": b"1"}
+#: What may stand before the key of an option, and whether that switches it on; None: it doesn't.
+_PREFIXES: Mapping[str, bool | None] = {
+    "loose-": None,
+    "skip-": False,
+    "disable-": False,
+    "enable-": True,
+}
 
 #: How keys about TLS begin: none of them is passed over.
 _ABOUT_TLS = ("ssl", "tls")
@@ -60,34 +66,69 @@ def read_option_file(path: str, group: str | None = None) -> Mapping[str, Any]:
 def apply_option_file(path: str, group: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given`, keywords of connect(), with those of an option file, which go before them.
 
-    Raises what `read_option_file` raises, and ValueError where both say how a connection is to be
-    encrypted and don't say the same.
+    Raises what `read_option_file` raises; TypeError or ValueError for what `given` has about TLS
+    and can't be; and ValueError where both say how a connection is to be encrypted and don't say
+    the same, or one would be weakened by the other.
     """
     read = dict(read_option_file(path, group))
-    encrypts = read.pop("ssl", None)
-    for name in ("ssl_mode", "ssl_verify_identity"):
-        before, now = given[name], read.get(name)
-        if before is not None and now is not None and str(before).upper() != str(now).upper():
+    asked = {name: check_value(name, given[name], KEYWORDS[name]) for name in TLS_KEYWORDS}
+    if asked["ssl_mode"] is not None:
+        asked["ssl_mode"] = asked["ssl_mode"].upper()
+    in_file = {name: read.pop(name) for name in TLS_KEYWORDS if name in read}
+    if in_file:
+        asked |= _merged(path, asked, in_file)
+    return {**given, **asked, **read}
+
+
+def _merged(path: str, asked: Mapping[str, Any], in_file: dict[str, Any]) -> dict[str, Any]:
+    """What arguments and an option file ask of TLS together."""
+    encrypts = in_file.pop("ssl", None)
+    for name, value in in_file.items():
+        before, now = asked[name], value
+        if name == "tls_version":
+            before, now = parse_versions(before), parse_versions(now)
+        if before not in (None, "", ()) and before != now:
             raise ValueError(
                 f"option {name!r} and option file {path} say different things: "
                 "leave one of them out"
             )
-    merged = {**given, **read}
+    merged = {**asked, **in_file}
     mode = merged["ssl_mode"]
     if encrypts is False:
         if mode not in (None, "DISABLED"):
             raise _contradiction(path, "without", mode)
-        merged["ssl_mode"] = "DISABLED"
+        in_file["ssl_mode"] = merged["ssl_mode"] = "DISABLED"
     elif encrypts:
         # What insists on TLS already may ask for more than this key does.
         if mode in ("DISABLED", "PREFERRED") or merged["ssl"] is False:
             raise _contradiction(path, "with", mode or "ssl=False")
-        if check_value("ssl_disabled", merged["ssl_disabled"], KEYWORDS["ssl_disabled"]):
+        if merged["ssl_disabled"]:
             raise _contradiction(path, "with", "ssl_disabled=True")
-        insisting = ("ssl", "ssl_ca", "ssl_capath", "ssl_verify_cert", "ssl_verify_identity")
-        if mode is None and not any(merged[name] for name in insisting):
+        if _meaning(merged).mode is None:
             merged["ssl_mode"] = "REQUIRED"
+    together = _meaning(merged)
+    for alone in (_meaning(asked), _meaning(in_file)):
+        if together.is_weaker_than(alone):
+            keys = ", ".join(KEYWORDS[name].file for name in in_file)
+            raise ValueError(
+                f"option {', '.join(_given(asked))} and option file {path} ({keys}) say "
+                "different things about TLS, and one would be weakened by the other: leave one of "
+                "them out"
+            )
     return merged
+
+
+def _given(asked: Mapping[str, Any]) -> list[str]:
+    """The names of what was given that says how a connection is encrypted, quoted."""
+    said = {name: asked[name] for name in asked if asked[name] is not None}
+    if not said["ssl_disabled"]:
+        del said["ssl_disabled"]
+    return [repr(name) for name in said if name not in ("ssl_negotiation", "ssl_session_reuse")]
+
+
+def _meaning(given: Mapping[str, Any]) -> TlsOptions:
+    """What keywords about TLS mean, but for when it begins."""
+    return TlsOptions.from_keywords({n: v for n, v in given.items() if n != "ssl_negotiation"})
 
 
 def _contradiction(path: str, what: str, other: str) -> ValueError:
@@ -165,15 +206,41 @@ def _unquoted(value: bytes) -> bytes:
     return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), value)
 
 
+def _without_prefixes(key: str) -> tuple[str, bool, bool | None]:
+    """A key without what stands before it, whether it may be unknown, and what it is switched to.
+
+    Of several prefixes the last one counts, as for the servers' programs.
+    """
+    name, is_loose, switch = key, False, None
+    while prefix := next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None):
+        name, switch = name.removeprefix(prefix), _PREFIXES[prefix]
+        is_loose = is_loose or prefix == "loose-"
+    if not name.startswith(_ABOUT_TLS):
+        return key.removeprefix("loose-"), is_loose, None
+    return name, is_loose, switch
+
+
+def _switched(file: str, name: str, value: bytes | None, switch: bool) -> bytes:
+    """The value of an option with a prefix; 0 turns the prefix around.
+
+    Raises ValueError for other values than 0 and 1: the servers' programs take "skip-ssl=off" for
+    what "skip-ssl" means, which not everybody who writes it does.
+    """
+    if value not in (None, b"0", b"1"):
+        shown = value.decode(errors="replace")
+        raise ValueError(
+            f"option file {file}: {name} with a prefix can't be {shown!r}, only 0 or 1"
+        )
+    return b"1" if switch is (value != b"0") else b"0"
+
+
 def _add(found: dict[str, Any], file: str, key: bytes, value: bytes | None) -> None:
     """Add what an option stands for."""
-    name = key.decode(errors="replace").replace("_", "-").lower()
-    is_loose = name.startswith("loose-")
-    name = name.removeprefix("loose-")
-    for switch, meaning in _SWITCHES.items():
-        switched = name.removeprefix(switch)
-        if switched != name and switched.startswith(_ABOUT_TLS):
-            name, value = switched, meaning if switched in _BOOLEANS else None
+    name, is_loose, switch = _without_prefixes(
+        key.decode(errors="replace").replace("_", "-").lower()
+    )
+    if switch is not None:
+        value = _switched(file, name, value, switch) if name in _BOOLEANS else None
     if value is None and name in _BOOLEANS:
         value = b"1"
     keyword = "ssl" if name == "ssl" else _KEYS.get(name)

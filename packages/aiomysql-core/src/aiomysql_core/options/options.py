@@ -20,7 +20,7 @@ from pymysql.err import NotSupportedError
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core._version import __version__
-from aiomysql_core.options.keywords import OF_OPTIONS, OF_SESSION, check_value
+from aiomysql_core.options.keywords import OF_OPTIONS, OF_SESSION, TLS_KEYWORDS, check_value
 from aiomysql_core.options.tcp import TcpOptions
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_core.waiting.timeouts import check_timeout
@@ -140,15 +140,9 @@ class Options:
         Raises TypeError, ValueError or NotSupportedError, which name the option.
         """
         given = {name: check_value(name, given[name], OF_OPTIONS[name]) for name in given}
-        ssl_options = {
-            name.removeprefix("ssl_"): given.pop(name)
-            for name in list(given)
-            if name.startswith("ssl_")
-        }
+        about_tls = {name: given.pop(name) for name in TLS_KEYWORDS}
         options = cls(
-            tls=TlsOptions.resolve(
-                given.pop("ssl"), version=given.pop("tls_version"), **ssl_options
-            ),
+            tls=TlsOptions.from_keywords(about_tls),
             tcp=TcpOptions.resolve(given.pop("tcp_keepalive"), given.pop("tcp_user_timeout")),
             host=given.pop("host") or "localhost",
             unix_socket=given.pop("unix_socket") or None,
@@ -219,7 +213,7 @@ class Options:
                 _check_encodable("factor_passwords", secret, "utf-8")
         attributes = [text for pair in (self.conn_attrs or {}).items() for text in pair]
         if not all(isinstance(text, str) for text in attributes):
-            raise TypeError(f"option 'conn_attrs' must map str to str, not {self.conn_attrs!r}")
+            raise TypeError("option 'conn_attrs' must map str to str")
         charset = self.find_charset()
         try:
             os.fsencode(self.unix_socket or "")
@@ -477,7 +471,7 @@ def _check_encodable(name: str, text: str, encoding: str) -> None:
         text.encode(encoding)
     except UnicodeError:
         what = "is not a host name" if encoding == "idna" else f"can't be written in {encoding}"
-        secret = name in ("password", "factor_passwords", "init_command")
+        secret = name in ("password", "factor_passwords", "init_command", "conn_attrs")
         shown = "" if secret else f": {text!r}"
         raise ValueError(f"option {name!r} {what}{shown}") from None
 

@@ -71,7 +71,7 @@ def _keepalive(given: Any) -> tuple[int, int, int] | None:
     ):
         raise TypeError(
             f"{name} must be whole seconds, or (idle seconds, seconds between probes, probes), "
-            f"not {given!r}"
+            f"not {type(given).__name__}"
         )
     if len(values) != 3:
         raise ValueError(f"{name} must have three parts, not {len(values)}: {given!r}")

@@ -80,6 +80,20 @@ class TlsOptions:
             )
 
     @classmethod
+    def from_keywords(cls, given: Mapping[str, Any]) -> Self:
+        """From some of the keywords of connect(), all about TLS, under their names there.
+
+        Raises what `resolve` raises.
+        """
+        others = {name: value for name, value in given.items() if name != "ssl"}
+        if "tls_version" in others:
+            others["version"] = others.pop("tls_version")
+        return cls.resolve(
+            given.get("ssl"),
+            **{name.removeprefix("ssl_"): value for name, value in others.items()},
+        )
+
+    @classmethod
     def resolve(
         cls,
         given: ssl.SSLContext | bool | Mapping[str, Any] | None,
@@ -116,12 +130,10 @@ class TlsOptions:
         if mode is not None and mode.upper() not in MODES:
             raise ValueError(f"option 'ssl_mode' must be one of {', '.join(MODES)}, not {mode!r}")
         mode = mode.upper() if mode is not None else None
-        versions = _parse_versions(version)
+        versions = parse_versions(version)
         _check_contradictions(
             given, mode, disabled=disabled, verify_cert=verify_cert, verify_identity=verify_identity
         )
-        if disabled or given is False or mode == "DISABLED":
-            return cls(mode="DISABLED", direct=direct)
         parts: dict[str, Any] = {
             "ca": ca or None,
             "capath": capath or None,
@@ -130,6 +142,10 @@ class TlsOptions:
             "password": key_password or None,
             "cipher": cipher or None,
         }
+        if disabled or given is False or mode == "DISABLED":
+            off = "ssl_disabled" if disabled else "ssl" if given is False else "ssl_mode"
+            _check_nothing_asked({**parts, "version": version}, off)
+            return cls(mode="DISABLED", direct=direct)
         if isinstance(given, ssl.SSLContext):
             _check_context_alone({**parts, "version": version})
             if mode is None and (verify_cert or verify_identity):
@@ -142,7 +158,9 @@ class TlsOptions:
         elif given and given is not True:
             _add_dict(parts, given)
             if mode is None:
-                mode = _mode_of_dict(given)
+                mode = _mode_of_dict(
+                    given, verify_cert is None and bool(parts["ca"] or parts["capath"])
+                )
                 if not _says_how(given):
                     implied = _implied_mode(parts, verify_cert, verify_identity, bool(versions))
                     mode = max(mode, implied or mode, key=MODES.index)
@@ -171,6 +189,18 @@ class TlsOptions:
         same = object.__new__(type(self))
         vars(same).update(vars(self), context=context)
         return same
+
+    def is_weaker_than(self, other: TlsOptions) -> bool:
+        """Whether something that `other` asks for is not asked for here, or of other authorities,
+        with other ciphers or versions.
+        """
+        if other.mode is not None and (
+            self.mode is None or MODES.index(self.mode) < MODES.index(other.mode)
+        ):
+            return True
+        if (other.ca or other.capath) and (self.ca, self.capath) != (other.ca, other.capath):
+            return True
+        return other.cipher not in (None, self.cipher) or other.versions not in ((), self.versions)
 
     def policy(self, *, local: bool) -> Tls:
         """What to ask of the server; `local`: whether its address is this machine's."""
@@ -280,8 +310,8 @@ def _verifies(context: ssl.SSLContext, mode: str | None) -> bool:
     return mode not in ("VERIFY_CA", "VERIFY_IDENTITY") or context.verify_mode is ssl.CERT_REQUIRED
 
 
-def _parse_versions(text: str | None) -> tuple[ssl.TLSVersion, ...]:
-    """The versions of TLS in a list like "TLSv1.2,TLSv1.3"."""
+def parse_versions(text: str | None) -> tuple[ssl.TLSVersion, ...]:
+    """The versions of TLS in a list like "TLSv1.2,TLSv1.3".  Raises ValueError for others."""
     if not text:
         return ()
     names = [name.strip().lower() for name in text.split(",")]
@@ -296,13 +326,31 @@ def _parse_versions(text: str | None) -> tuple[ssl.TLSVersion, ...]:
 
 def _check_context_alone(others: Mapping[str, Any]) -> None:
     """Raise ValueError for options that would have no effect beside an SSLContext."""
-    names = {"password": "ssl_key_password", "version": "tls_version"}
-    found = [names.get(name, f"ssl_{name}") for name, value in others.items() if value]
+    found = _names_of(others)
     if found:
         raise ValueError(
             f"option {found[0]!r} has no effect where option 'ssl' is an ssl.SSLContext: "
             "set it in the context, or leave one of them out"
         )
+
+
+def _check_nothing_asked(others: Mapping[str, Any], off: str) -> None:
+    """Raise ValueError for options that imply TLS beside one that switches it off."""
+    found = _names_of(others)
+    if found:
+        raise _switched_off(found[0], off)
+
+
+def _switched_off(wanted: str, off: str) -> ValueError:
+    return ValueError(
+        f"option {wanted!r} asks for TLS, and option {off!r} switches it off: leave one of them out"
+    )
+
+
+def _names_of(others: Mapping[str, Any]) -> list[str]:
+    """The names in connect() of those that have a value."""
+    names = {"password": "ssl_key_password", "version": "tls_version"}
+    return [names.get(name, f"ssl_{name}") for name, value in others.items() if value]
 
 
 def _add_dict(parts: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -357,11 +405,8 @@ def _check_contradictions(
     if off and mode not in (None, "DISABLED"):
         wanted = wanted or "ssl_mode"
     if off and wanted:
-        raise ValueError(
-            f"option {wanted!r} asks for TLS, and option {off!r} switches it off: "
-            "leave one of them out"
-        )
-    if (given and mode == "DISABLED") or (given is True and mode == "PREFERRED"):
+        raise _switched_off(wanted, off)
+    if given and mode in ("DISABLED", "PREFERRED"):
         raise ValueError(
             f"option 'ssl' asks for TLS, and option 'ssl_mode' with {mode} does without: "
             "leave one of them out"
@@ -402,23 +447,41 @@ def _says_how(given: Mapping[str, Any]) -> bool:
     return bool(given.keys() & {"verify_mode", "check_hostname"})
 
 
-def _mode_of_dict(given: Mapping[str, Any]) -> str:
-    """The mode that PyMySQL's `verify_mode` and `check_hostname` stand for."""
+def _mode_of_dict(given: Mapping[str, Any], has_authority: bool = False) -> str:
+    """The mode that PyMySQL's `verify_mode` and `check_hostname` stand for.
+
+    has_authority: whether another option names one.
+    """
     has_ca = bool(given.get("ca") or given.get("capath"))
-    verify = given.get("verify_mode")
-    if isinstance(verify, str):
-        lowered = verify.lower()
-        if lowered not in {"none", "0", "false", "no", "optional", "required", "1", "true", "yes"}:
-            raise ValueError(f"option 'ssl': verify_mode must not be {verify!r}")
-        verify = lowered in {"optional", "required", "1", "true", "yes"}
-    if verify is None:
-        verify = has_ca
-    if not verify:
+    checks_name = _true_or_false("check_hostname", given.get("check_hostname"), {})
+    verifies = _true_or_false(
+        "verify_mode", given.get("verify_mode"), {"none": False, "optional": True, "required": True}
+    )
+    if checks_name and verifies is False:
+        raise ValueError("option 'ssl': check_hostname needs a verify_mode that verifies")
+    if verifies is None:
+        verifies = has_ca or has_authority or checks_name
+    if not verifies:
         return "REQUIRED"
-    check_hostname = given.get("check_hostname", True)
-    if isinstance(check_hostname, str):
+    if checks_name is None:
+        checks_name = has_ca  # as PyMySQL has it
+    return "VERIFY_IDENTITY" if checks_name else "VERIFY_CA"
+
+
+def _true_or_false(key: str, value: object, words: Mapping[str, bool]) -> bool | None:
+    """What a key in the dict of option `ssl` stands for; None: nothing is given.
+
+    words: further texts for it.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        lowered = value.strip().lower()
         try:
-            check_hostname = parse_boolean(check_hostname)
+            return words[lowered] if lowered in words else parse_boolean(lowered)
         except ValueError:
-            raise ValueError("option 'ssl': check_hostname must be true or false") from None
-    return "VERIFY_IDENTITY" if has_ca and check_hostname else "VERIFY_CA"
+            raise ValueError(f"option 'ssl': {key} must not be {value!r}") from None
+    # Also the constants CERT_NONE, CERT_OPTIONAL and CERT_REQUIRED.
+    if isinstance(value, int) and value in ((0, 1, 2) if words else (0, 1)):
+        return bool(value)
+    raise TypeError(f"option 'ssl': {key} must be true or false, not {type(value).__name__}")
