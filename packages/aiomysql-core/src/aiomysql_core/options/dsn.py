@@ -50,7 +50,7 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
             "the data source name has a '#', or an '@' in the database or the options: "
             + _HOW_TO_QUOTE
         )
-    if _DROPPED.search(dsn):
+    if not dsn.isprintable() and _DROPPED.search(dsn):
         raise ValueError(f"the data source name has a tab or a line's end in it: {_HOW_TO_QUOTE}")
     found: dict[str, Any] = {}
     if parts.hostname:

@@ -231,6 +231,8 @@ def without_aliases(given: dict[str, Any]) -> dict[str, Any]:
 
     Raises TypeError if one is given by both.
     """
+    if ALIASES.keys().isdisjoint(given):
+        return given
     for alias, name in ALIASES.items():
         if alias in given:
             if given[alias] is None:
