@@ -67,7 +67,7 @@ class TestRows:
         assert (rows.types, rows.data) == (NULL * 2, b"\1" * 4)
 
     @pytest.mark.parametrize(
-        "row", ["a", 1.5, Decimal(1), datetime.date(2024, 1, 1), b"a", 2**63, [1], {"a"}]
+        "row", ["a", 1.5, Decimal("1.5"), datetime.date(2024, 1, 1), b"a", 2**63, [1], {"a"}]
     )
     def test_a_value_of_another_type_ends_it(self, row: object) -> None:
         rows = ParameterRows(WRITER, 1)

@@ -88,7 +88,8 @@ class ParameterRows:
 
     def _add_row(self, values: Sequence[object], room: int) -> bool:
         types = [self.types[at : at + 2] for at in range(0, len(self.types), 2)]
-        values = tuple(values)  # a list could change while a function of the user's runs
+        # A list could change while a function of the user's runs; a tuple could be found half-made.
+        values = [*values]
         if len(values) != len(types):
             return False
         parts: list[bytes] = []
