@@ -21,16 +21,9 @@ typedef struct {
 static Py_ssize_t
 row_size(const State *state, PyObject *values)
 {
-    Py_ssize_t size = PyTuple_GET_SIZE(values);
+    Py_ssize_t size = parameters_size(state, values), count = PyTuple_GET_SIZE(values);
 
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++) {
-        Py_ssize_t more = parameter_size(state, PyTuple_GET_ITEM(values, i));
-        if (more < 0 || size > PY_SSIZE_T_MAX - more) {
-            return -1;
-        }
-        size += more;
-    }
-    return size;
+    return size < 0 || size > PY_SSIZE_T_MAX - count ? -1 : size + count;
 }
 
 /* 0: a value is left to Python, or is of another type than those before. */

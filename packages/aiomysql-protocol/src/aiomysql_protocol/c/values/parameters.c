@@ -28,7 +28,8 @@ parameter_bytes(PyObject *value, Py_ssize_t *length)
     return bytes != NULL && *length <= LONGEST_PARAMETER ? bytes : NULL;
 }
 
-Py_ssize_t
+/* The bytes that `value` takes; -1 for what is left to Python. */
+static Py_ssize_t
 parameter_size(const State *state, PyObject *value)
 {
     Py_ssize_t length;

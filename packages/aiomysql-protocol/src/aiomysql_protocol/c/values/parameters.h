@@ -6,10 +6,7 @@
 
 enum { DATE_LENGTH = 10, DATETIME_LENGTH = 19, FRACTION_LENGTH = 7 };
 
-/* The bytes that `value` takes, 0 for None; -1, with no exception, for what is left to Python. */
-Py_ssize_t parameter_size(const State *state, PyObject *value);
-
-/* Writes `value`, for which parameter_size() has given a positive number, and sets type[0], and
+/* Writes `value`, which is not None and counted by parameters_size(), and sets type[0], and
  * type[1] (the flags) unless it is 0.  Returns where the value ends; NULL, with no exception, for
  * what is left to Python. */
 char *put_parameter(const State *state, char *to, PyObject *value, unsigned char *type);
