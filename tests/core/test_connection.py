@@ -274,15 +274,20 @@ async def test_no_aborted_connections(server: Server, connect_args: dict[str, An
     def aborted() -> int:
         return int(server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")[0][1])
 
-    before = aborted()
-    connection = await connect(**connect_args)
-    assert await one(connection, "SELECT 1") == 1
-    await connection.ensure_closed()
-    connection = await connect(**connect_args)
-    assert await one(connection, "SELECT 1") == 1
-    connection.close()
-    await asyncio.sleep(0.1)
-    assert aborted() == before
+    counts = []
+    for _ in range(5):  # what other tests have cut off may be counted meanwhile
+        before = aborted()
+        connection = await connect(**connect_args)
+        assert await one(connection, "SELECT 1") == 1
+        await connection.ensure_closed()
+        connection = await connect(**connect_args)
+        assert await one(connection, "SELECT 1") == 1
+        connection.close()
+        await asyncio.sleep(0.1)
+        counts.append(aborted() - before)
+        if not counts[-1]:
+            break
+    assert 0 in counts
 
 
 async def test_out_of_order_packet_closes_the_connection() -> None:
