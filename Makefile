@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check check-core check-others test coverage mutations test-lowest test-sqlalchemy lint format layers types bench build hatch clean
+.PHONY: help demo check check-1 check-2 test coverage mutations test-lowest test-sqlalchemy lint format layers types bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -40,17 +40,16 @@ demo: $(workspace) ## Run the programs of all READMEs on a throw-away MariaDB
 
 check: $(workspace) ## Check style, layers, types and what can be tested quickly, in three minutes [SERVER=...]
 	@$(MAKE) --no-print-directory lint layers types
-	@$(MAKE) --no-print-directory -j2 check-core check-others
+	@rm -rf $(taken) && mkdir $(taken)
+	@$(MAKE) --no-print-directory -j2 check-1 check-2
 	@echo 'Left out: the tests marked slow, the other servers, uvloop, the Python implementation beside C.'
 
 quick := SERVER=$(or $(SERVER),mariadb118) $(HATCH) run test -q --loop asyncio -m 'not slow and not sa_versions'
 
-# Two at a time: each waits for its server half of the time.
-check-core: $(workspace)
-	@$(quick) tests/core
-
-check-others: $(workspace)
-	@$(quick) tests --ignore=tests/core
+# Two at a time, because each waits for its server half of the time: they share one list of tests.
+taken := .hatch/check
+check-1 check-2: $(workspace)
+	@$(quick) --lane=$(taken) tests
 
 test: $(workspace) ## Run the tests [SERVER=mariadb1011,...] [IMPL=c|python] [ARGS='-k name -x']
 	@$(HATCH) run test $(ARGS)
