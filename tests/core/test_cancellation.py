@@ -48,7 +48,7 @@ async def cancelled(coro: Any, after: float = 0.1) -> None:
     began = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
 
 
 async def one(connection: Connection, query: str, args: object = None) -> Any:

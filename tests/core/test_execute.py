@@ -321,7 +321,7 @@ async def cancelled(coroutine: Any) -> None:
     began = time.monotonic()
     with pytest.raises(asyncio.CancelledError, match="enough"):
         await task
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.5
 
 
 @sizes

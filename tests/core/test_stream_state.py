@@ -725,7 +725,7 @@ def test_silence(real: SocketStream, other: socket.socket, loop: Any) -> None:
         begin = time.monotonic()
         with pytest.raises(QueryTimeout):
             await wait_for(real, query, 0.2)
-        assert 0.28 < time.monotonic() - begin < 1
+        assert 0.28 < time.monotonic() - begin < 5
         assert real._silence_timer is None
 
     loop.run_until_complete(main())

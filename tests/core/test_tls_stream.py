@@ -1087,7 +1087,7 @@ async def cancel_everywhere(place: list[int], open_it: Callable[[], Awaitable[Co
         began = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5
 
 
 async def test_handshake_takes_too_long() -> None:
@@ -1106,7 +1106,7 @@ async def test_ends_within_the_handshake(version: ssl.TLSVersion) -> None:
             with pytest.raises(OperationalError) as caught:
                 await opened(port)
             assert caught.value.args[0] in LOST
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])

@@ -32,6 +32,6 @@ async def meet(script: Script, words: str, *, tls: bool, **more: Any) -> None:
         with pytest.raises(MySQLError, match=words) as caught:
             await connect(host="127.0.0.1", port=peer.port, **options)
         await asyncio.wait_for(peer.ended.wait(), 2)
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 4
     assert PASSWORD not in str(caught.value)
     assert_nothing_given_away(peer)

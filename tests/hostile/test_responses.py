@@ -86,7 +86,7 @@ async def meet(response: Case, cursorclass: type[Cursor], *, tls: bool) -> None:
         assert connection.closed
         assert not connection.busy
         await asyncio.wait_for(peer.ended.wait(), 2)
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 5
         with pytest.raises(MySQLError):
             await connection.ping(reconnect=False)
     assert_nothing_given_away(peer)

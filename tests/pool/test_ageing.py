@@ -126,7 +126,7 @@ async def test_acquire_times_out_while_a_frozen_server_is_pinged(
         began = loop.time()
         with pytest.raises(TimeoutError, match="no connection to '.*' within 0.1 s"):
             await pool.acquire()
-        assert loop.time() - began < 0.5
+        assert loop.time() - began < 1.5
         assert not pool._used
     async with asyncio.timeout(5), pool.acquire(timeout=5) as connection:
         assert await one(connection, "SELECT 1") == 1

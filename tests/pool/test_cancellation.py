@@ -37,7 +37,7 @@ async def cancelled_use(pool: Pool, *statements: str) -> int:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 0.5, "the cancelled task had to wait"
+    assert time.monotonic() - began < 1.5, "the cancelled task had to wait"
     return ids[0]
 
 
