@@ -51,6 +51,12 @@ class Stream(StreamState, ABC):
         if data:
             self._write(data)
 
+    def pause(self) -> None:
+        """Leave what comes with the system, until `resume` or until a task waits for a response."""
+        if not self._reading_paused and not self.from_parent_process:
+            self._reading_paused = True
+            self._pause_reading()
+
     def resume(self) -> None:
         """Read on after a pause."""
         if self._reading_paused and not self.from_parent_process:
@@ -118,9 +124,8 @@ class Stream(StreamState, ABC):
         self.flush()
         if session.error is not None:
             self.abort()
-        elif session.paused and not self._reading_paused:
-            self._reading_paused = True
-            self._pause_reading()
+        elif session.paused:
+            self.pause()
 
     def _start_silence_timer(self, seconds: float) -> None:
         self._silence_timer = self.loop.call_later(seconds, self._look_for_silence)
