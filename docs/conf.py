@@ -55,6 +55,9 @@ ELSEWHERE = {
     "readme": DOCS.parent / "README.md",
 }
 
+#: What a decorator hides.
+CONTEXTS = {"aiomysql_core.connect": "AwaitableContextManager[Connection]"}
+
 
 def take_text(app: Any, docname: str, source: list[str]) -> None:
     """Take a page's text from where it is, and let its links lead to pages of the site."""
@@ -80,7 +83,19 @@ def skip_internal(
     return True if (value.__doc__ or "").startswith("For cursors:") else None
 
 
+def shorten(
+    app: object, what: str, name: str, value: object, options: object, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Write defaults that are tables or classes as one would."""
+    if not signature:
+        return None
+    signature = re.sub(r"= \{.*\}", "= ...", signature)
+    signature = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", signature)
+    return signature, CONTEXTS.get(name, returns)
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this."""
+    app.connect("autodoc-process-signature", shorten)
     app.connect("source-read", take_text)
     app.connect("autodoc-skip-member", skip_internal)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import gc
 import inspect
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -41,6 +43,42 @@ TABLES = {
         "INSERT INTO users VALUES (42, 'Ann'), (43, 'Bob')",
     ],
 }
+
+#: The ends of the names of hosts on the pages, each of which is the test's server.
+HOSTS = (".example", ".amazonaws.com", ".azure.com")
+
+
+def stand_ins() -> dict[str, ModuleType]:
+    """Modules in the place of the clouds' own, whose tokens are the password of `app`."""
+    boto3, identity = ModuleType("boto3"), ModuleType("azure.identity.aio")
+    google, auth, requests = (ModuleType("google" + name) for name in ("", ".auth", ".requests"))
+
+    def generate_db_auth_token(DBHostname: str, Port: int, DBUsername: str) -> str:  # noqa: N803
+        return "secret"
+
+    class DefaultAzureCredential(contextlib.AsyncExitStack):
+        async def get_token(self, scope: str) -> Any:
+            return SimpleNamespace(token="secret")
+
+    credentials = SimpleNamespace(token=None)
+    credentials.refresh = lambda request: setattr(credentials, "token", "secret")
+    rds = SimpleNamespace(generate_db_auth_token=generate_db_auth_token)
+    vars(boto3)["client"] = lambda service, region_name: rds
+    vars(identity)["DefaultAzureCredential"] = DefaultAzureCredential
+    vars(requests)["Request"] = object
+    vars(auth)["default"] = lambda scopes: (credentials, None)
+    vars(auth)["transport"] = SimpleNamespace(requests=requests)
+    vars(google)["auth"] = auth
+    return {
+        "boto3": boto3,
+        "azure": ModuleType("azure"),
+        "azure.identity": ModuleType("azure.identity"),
+        "azure.identity.aio": identity,
+        "google": google,
+        "google.auth": auth,
+        "google.auth.transport": ModuleType("google.auth.transport"),
+        "google.auth.transport.requests": requests,
+    }
 
 
 class Example(NamedTuple):
@@ -93,11 +131,13 @@ def shop(
 
         def here(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
             """As if this were the server's host."""
-            if str(host).endswith(".example"):
+            if str(host).endswith(HOSTS):
                 host, port = server.host, server.port
             return look_up(host, port, *args, **kwargs)
 
         monkeypatch.setattr(socket, "getaddrinfo", here)
+        for name, module in stand_ins().items():
+            monkeypatch.setitem(sys.modules, name, module)
         yield {"__name__": "__main__"}
     finally:
         server.execute("DROP DATABASE shop")
