@@ -91,11 +91,23 @@ def shorten(
         return None
     signature = re.sub(r"= \{.*\}", "= ...", signature)
     signature = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", signature)
+    signature = re.sub(r"<(?:\w+\.)*(\w+) object>", r"\1()", signature)
     return signature, CONTEXTS.get(name, returns)
+
+
+def mark_names(
+    app: object, what: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
+    """Show the names in front of a list's items as code."""
+    for number, line in enumerate(lines):
+        if found := re.match(r"- ((?:\w+, )*\w+):", line):
+            marked = ", ".join(f"`{one}`" for one in found[1].split(", "))
+            lines[number] = f"- {marked}:{line[found.end() :]}"
 
 
 def setup(app: Any) -> None:
     """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", mark_names)
     app.connect("autodoc-process-signature", shorten)
     app.connect("source-read", take_text)
     app.connect("autodoc-skip-member", skip_internal)

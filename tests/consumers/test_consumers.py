@@ -25,11 +25,20 @@ UV = (sys.executable, "-m", "uv")
 REQUIREMENTS = ("databases", "tortoise-orm", "peewee-async", "SQLAlchemy[asyncio]>=2.1,<2.2")
 RECIPES = (HERE.parent.parent / "docs" / "recipes.md").read_text("utf-8")
 #: What docs/recipes.md needs beside.
-INGREDIENTS = "aiohttp alembic fastapi httpx pandas polars pytest-asyncio sqlmodel".split()
+INGREDIENTS = (
+    *("aiohttp", "alembic", "fastapi", "httpx", "pandas", "polars", "pytest-asyncio", "sqlmodel"),
+)
 
 
-def run(*command: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a command that knows nothing of this process's packages."""
+    return run_in(None, *command, **env)
+
+
+def run_in(
+    folder: Path | None, *command: str | Path, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """The same in a folder."""
     base = {
         name: value
         for name, value in os.environ.items()
@@ -37,7 +46,7 @@ def run(*command: str | Path, cwd: Path | None = None, **env: str) -> subprocess
     }
     return subprocess.run(
         [str(part) for part in command],
-        cwd=cwd,
+        cwd=folder,
         env={**base, **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -124,7 +133,7 @@ def test_recipe(interpreter: Path, server: Server, tmp_path: Path, recipe: str) 
                     continue  # another file uses it
                 is_test = file.name.startswith("test_")
                 command = (interpreter, "-m", "pytest", file) if is_test else (interpreter, file)
-            result = run(*command, cwd=tmp_path, **env)
+            result = run_in(tmp_path, *command, **env)
             assert result.returncode == 0, result.stdout + result.stderr
             assert not output or result.stdout == output
             assert "ResourceWarning" not in result.stderr

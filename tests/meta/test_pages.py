@@ -1,7 +1,7 @@
 """The examples on the pages of docs, as they stand there, in the order of each page.
 
-What a program prints is in the block of text behind it.  Lines outside of a function may await, as in
-`python -m asyncio`, and what they make stays for the blocks behind them.
+What a program prints is in the block of text behind it.  Lines outside of a function may await, as
+in `python -m asyncio`, and what they make stays for the blocks behind them.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ RUN = [name for name, found in EXAMPLES.items() if found and name not in ELSEWHE
 def compiled(name: str, example: Example) -> CodeType:
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     code = "\n" * (example.line - 1) + example.code
-    return compile(code, str(DOCS / name), "exec", flags=flags, dont_inherit=True)
+    made: CodeType = compile(code, str(DOCS / name), "exec", flags=flags, dont_inherit=True)
+    return made
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def test_examples(
 
 
 def test_blocks_of_python_are_found() -> None:
-    page = "# A\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\n```python\nawait x\n```\nAnd so on\n"
+    page = "# A\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\n```python\nawait x\n```\nAnd\n"
     assert examples(page) == [Example(4, "print(1)\n", "1\n"), Example(12, "await x\n", None)]
     assert len(RUN) >= 12
     assert {name for name, found in EXAMPLES.items() if found} >= ELSEWHERE.keys()
