@@ -594,7 +594,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         await self.runner.wait_cancelled()
 
     async def kill(self, thread_id: int) -> None:
-        """End the session that has this number."""
+        """End the session that has this number (see `thread_id`).
+
+        Raises OperationalError: 1094 when there is none, 1095 when it is another user's and this
+        one may not end it.
+        """
         await self.query(f"KILL {int(thread_id)}")
 
     # -- what cursors need for their statements --------------------------------------------------
@@ -653,7 +657,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     # -- transactions ----------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction, also in autocommit mode.
+
+        One that is open is committed by that: the server does so.
+        """
         await self.query("BEGIN")
 
     def commit(self) -> Coroutine[Any, Any, None]:
@@ -728,7 +735,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     # -- the session -----------------------------------------------------------------------------
 
     async def select_db(self, db: str) -> None:
-        """Change the default database."""
+        """Change the default database.  Raises OperationalError 1049 when there is none."""
         if self.session_charset.in_doubt:
             await self.session_charset.refresh()
         command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
