@@ -399,8 +399,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         charset = self.session_charset
         charset.begin_set_up()
-        session = self.runner.session
-        if session and not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
+        if db is None and not self._greeting().capabilities & CLIENT.CONNECT_WITH_DB:
             db = self._options.db  # which the log-in could not choose
         try:
             await self._set_up_session(db)

@@ -339,8 +339,8 @@ class CommandRunner(RunnerState):
     async def run(self, *exchanges: Exchange) -> None:
         """Run commands that have no results, at least one, which go out at once.
 
-        Raises the error of the first that has one, when all are answered, and InterfaceError when
-        another task uses the runner.
+        Raises the error of the first that fails; nobody waits for those behind it, which were sent,
+        too.  Raises InterfaceError when another task uses the runner.
         """
         if self._cancellation is not None or self.outstanding:
             await self.discard_results()
@@ -353,9 +353,10 @@ class CommandRunner(RunnerState):
             for exchange in exchanges:
                 while not exchange.done:
                     await self._wait(exchange)
-        for exchange in exchanges:
-            if exchange.error is not None:
-                self._pending_error(exchange).raise_once()
+                if exchange.error is not None:
+                    break
+        if exchange.error is not None:
+            self._pending_error(exchange).raise_once()
 
     def query(
         self, statement: bytes, *, streamed: bool = False, files: LocalFiles | None = None
