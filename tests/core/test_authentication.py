@@ -490,9 +490,7 @@ async def test_what_a_server_without_plugins_is_not_told(
         "parsec",
     ],
 )
-async def test_change_of_user(
-    server: Server, make_user: MakeUser, over: str, plugin: str
-) -> None:
+async def test_change_of_user(server: Server, make_user: MakeUser, over: str, plugin: str) -> None:
     need(server, plugin)
     account = make_user(plugin, "pässwörd ⚿")
     arguments = channel(server, over)
@@ -506,9 +504,7 @@ async def test_change_of_user(
 
 
 @pytest.mark.parametrize("over", ["tls", "unix"])
-@pytest.mark.parametrize(
-    "plugin", ["cleartext_plugin_server", "three_attempts", "two_questions"]
-)
+@pytest.mark.parametrize("plugin", ["cleartext_plugin_server", "three_attempts", "two_questions"])
 async def test_change_to_a_user_by_the_password_itself(
     plugin_server: Server, plugin: str, over: str
 ) -> None:

@@ -186,7 +186,7 @@ async def test_refused_in_between(
         await connection.discard_results()
         for wrong in ({"user": 1}, {"db": b"x"}, {"password": 5}, {"factor_passwords": [1]}):
             given: dict[str, Any] = {"user": "u", **wrong}
-            with pytest.raises(TypeError, match=f"option '{[*wrong][0]}'"):
+            with pytest.raises(TypeError, match=f"option '{next(iter(wrong))}'"):
                 await connection.change_user(**given)
         with pytest.raises(ValueError, match="NUL"):
             await connection.change_user("u\0")

@@ -446,12 +446,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         further = []
         if db is not None:
             further = [Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))]
-        await runner.run(*commands, *sets, *further)
+        if commands or further or len(sets) > 1:
+            await runner.run(*commands, *sets, *further)
+            ok = sets[-1].results[0].ok
+        else:  # as all statements go, which is quicker
+            ok = (await runner.execute(sets[0])).ok
         self.session_charset.mark_known()
         # Of all responses to statements this is the one whose flag is believed: after a routine
         # that sets sql_mode, which the server undoes, the flag stays.
-        ok = sets[-1].ok
-        assert ok is not None
         runner.no_backslash_escapes = bool(
             ok.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
         )
@@ -462,12 +464,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             await self.query(self.init_command)
             await self.commit()
             changed = not await self.session_charset.is_unchanged()
-            if again := self._sets(settings[:1] * changed + autocommit):
-                await runner.run(*again)
+            for again in self._sets(settings[:1] * changed + autocommit):
+                await runner.execute(again)
             self.session_charset.mark_known()
         runner.record_mode(self.autocommit_mode)
 
-    def _sets(self, settings: list[str]) -> list[Command]:
+    def _sets(self, settings: list[str]) -> list[Query]:
         """What sets character set, mode and the like, after which the character set is known."""
         session = self.runner.session
         if session and not session.capabilities & CLIENT.PLUGIN_AUTH:
@@ -476,8 +478,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             statements = [", ".join(settings)] if settings else []
         # Not by `query`, which looks for what a caller's text may change.
         return [
-            Command(COMMAND.COM_QUERY, encode_statement(f"SET {statement}", self.encoding))
-            for statement in statements
+            Query(encode_statement(f"SET {statement}", self.encoding)) for statement in statements
         ]
 
     async def ping(self, reconnect: bool = True) -> None:

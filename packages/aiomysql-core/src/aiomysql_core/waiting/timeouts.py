@@ -126,9 +126,7 @@ async def with_timeout(
         del deadline  # it holds the task, a task holds its error, and that holds this frame
 
 
-def timed_out(
-    runner: _Runner, seconds: float, what: str = "argument 'timeout'"
-) -> QueryTimeout:
+def timed_out(runner: _Runner, seconds: float, what: str = "argument 'timeout'") -> QueryTimeout:
     """The error for a statement's `timeout`; if that has closed the runner, it is the reason."""
     error = QueryTimeout.after(seconds, what, lost=runner.closed)
     runner.record_reason(str(error.args[1]))
