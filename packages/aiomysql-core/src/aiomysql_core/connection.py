@@ -62,6 +62,7 @@ from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.literals import escape_string as escape_text
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.wire.charsets import find_charset
+from aiomysql_protocol.wire.packets import Ok
 
 C = TypeVar("C", bound=Cursor)
 
@@ -442,15 +443,18 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
         runner = self.runner
-        sets = self._sets(settings)
+        statements = self._sets(settings)
         further = []
         if db is not None:
             further = [Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))]
-        if commands or further or len(sets) > 1:
+        ok: Ok | None
+        if commands or further or len(statements) > 1:
+            sets = [Command(COMMAND.COM_QUERY, statement) for statement in statements]
             await runner.run(*commands, *sets, *further)
-            ok = sets[-1].results[0].ok
+            ok = sets[-1].ok
         else:  # as all statements go, which is quicker
-            ok = (await runner.execute(sets[0])).ok
+            ok = (await runner.query(statements[0])).ok
+        assert ok is not None
         self.session_charset.mark_known()
         # Of all responses to statements this is the one whose flag is believed: after a routine
         # that sets sql_mode, which the server undoes, the flag stays.
@@ -464,22 +468,20 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             await self.query(self.init_command)
             await self.commit()
             changed = not await self.session_charset.is_unchanged()
-            for again in self._sets(settings[:1] * changed + autocommit):
-                await runner.execute(again)
+            for statement in self._sets(settings[:1] * changed + autocommit):
+                await runner.query(statement)
             self.session_charset.mark_known()
         runner.record_mode(self.autocommit_mode)
 
-    def _sets(self, settings: list[str]) -> list[Query]:
-        """What sets character set, mode and the like, after which the character set is known."""
+    def _sets(self, settings: list[str]) -> list[bytes]:
+        """The statements that set character set, mode and the like: after them it is known."""
         session = self.runner.session
         if session and not session.capabilities & CLIENT.PLUGIN_AUTH:
             statements = settings  # Sphinx knows no list of them
         else:
             statements = [", ".join(settings)] if settings else []
         # Not by `query`, which looks for what a caller's text may change.
-        return [
-            Query(encode_statement(f"SET {statement}", self.encoding)) for statement in statements
-        ]
+        return [encode_statement(f"SET {statement}", self.encoding) for statement in statements]
 
     async def ping(self, reconnect: bool = True) -> None:
         """Ask the server for a sign of life.
