@@ -474,3 +474,48 @@ async def test_what_a_server_without_plugins_is_not_told(
                 host="127.0.0.1", port=port, password="secret", allow_cleartext=True, **options
             )
     assert sent == b""
+
+
+# Another user in an open session
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        "mysql_native_password",
+        "caching_sha2_password",
+        "sha256_password",
+        "ed25519",
+        "parsec",
+    ],
+)
+async def test_change_of_user(server: Server, make_user: MakeUser, over: str, plugin: str) -> None:
+    need(server, plugin)
+    account = make_user(plugin, "pässwörd ⚿")
+    arguments = channel(server, over)
+    for choice in ("", AUTH_METHODS[f"client_{plugin}"].name if plugin == "ed25519" else plugin):
+        if choice in ("sha256_password", "caching_sha2_password"):
+            server.execute("FLUSH PRIVILEGES")  # empties the server's cache
+        async with connect(**{**arguments, "auth_plugin": choice}) as connection:
+            for _ in ("full", "fast"):
+                await connection.change_user(**account, db=server.database)
+                assert await who(connection) == account["user"]
+
+
+@pytest.mark.parametrize("over", ["tls", "unix"])
+@pytest.mark.parametrize("plugin", ["cleartext_plugin_server", "three_attempts", "two_questions"])
+async def test_change_to_a_user_by_the_password_itself(
+    plugin_server: Server, plugin: str, over: str
+) -> None:
+    password = "secret" if plugin == "two_questions" else "long" * 100  # more than the command has
+    account = account_on(plugin_server, plugin, password)
+    arguments = {**channel(plugin_server, over), "dialog": lambda prompt, echo: "yes, of course"}
+    for choice in ("", "mysql_clear_password", "dialog"):
+        async with connect(**arguments, auth_plugin=choice) as connection:
+            await connection.change_user(**account, db=plugin_server.database)
+            assert await who(connection) == "u"
+    connection = await connect(**{**channel(plugin_server, "tcp"), "ssl": False})
+    with pytest.raises(OperationalError, match="TLS or a unix socket"):
+        await connection.change_user(**account)
+    assert connection.closed

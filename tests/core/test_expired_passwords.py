@@ -165,3 +165,16 @@ async def test_in_a_pool(expired: dict[str, Any], change: str) -> None:
             passwords.append(SECOND)
         async with pool.acquire() as connection:
             await check_whole(connection, {}, expired["db"])
+
+
+async def test_change_to_a_user_whose_password_has_expired(
+    server: Server, expired: dict[str, Any], change: str
+) -> None:
+    options = {**server.connect_args, "client_flag": CLIENT.HANDLE_EXPIRED_PASSWORDS}
+    async with connect(**options, ssl_mode="REQUIRED") as connection, connection.cursor() as cursor:
+        await connection.change_user(expired["user"], FIRST, expired["db"])
+        with pytest.raises(OperationalError) as caught:
+            await cursor.execute("SELECT 1")
+        assert caught.value.args[0] == 1820
+        await cursor.execute(change, (SECOND,))
+        await check_whole(connection, {}, expired["db"])

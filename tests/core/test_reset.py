@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiomysql_core import Connection, OperationalError, SSCursor, connect
-from tests.scripted import error, frame, open_session, read_packet, scripted_server
+from tests.scripted import error, frame, ok, open_session, read_packet, scripted_server
 from tests.servers import Server
 
 
@@ -85,3 +85,46 @@ async def test_a_server_that_cannot_reset() -> None:
             await connection.reset()
         assert connection.closed
         assert not connection.is_reusable
+
+
+@pytest.mark.parametrize("db", [None, "shop"])
+async def test_all_goes_out_at_once(db: str | None) -> None:
+    """The server answers when it has everything: one round trip."""
+    seen: list[bytes] = []
+    count = 2 if db is None else 3
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await open_session(reader, writer)
+        for _ in range(2):
+            seen[:] = [await read_packet(reader) for _ in range(count)]
+            writer.write(frame(ok(), 1) * count)
+        await reader.read()
+
+    async with scripted_server(handler) as port:
+        connection = await connect(
+            host="127.0.0.1", port=port, user="u", db=db, autocommit=True, sql_mode="ANSI"
+        )
+        for _ in range(2):
+            await connection.reset()
+        assert connection.is_reusable
+        connection.close()
+    expected = [b"\x1f", b"\x03SET NAMES utf8mb4, autocommit = 1, sql_mode = 'ANSI'", b"\x02shop"]
+    assert seen == expected[:count]
+
+
+async def test_an_error_behind_the_reset() -> None:
+    """It is the first one that is raised, and the connection is closed."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await open_session(reader, writer)
+        for _ in range(3):
+            await read_packet(reader)
+        refusals = [frame(error(number, "no"), 1) for number in (1231, 1049)]
+        writer.write(frame(ok(), 1) + b"".join(refusals))
+        await reader.read()
+
+    async with scripted_server(handler) as port:
+        connection = await connect(host="127.0.0.1", port=port, user="u", db="d", sql_mode="x")
+        with pytest.raises(OperationalError, match="1231"):
+            await connection.reset()
+        assert connection.closed

@@ -113,6 +113,8 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
         found[f"connect {plugin}"] = partial(log_in, plugin)
     if driver.prepares:
         found |= {"prepared": prepared, "prepared insert": prepared_insert}
+        for plugin in setting.accounts:
+            found[f"change to {plugin}"] = partial(change_user, plugin)
         for name in ("query", "stream"):
             found[f"{name}, prepared"] = partial(with_options, {"stmt_cache_size": 8}, found[name])
     if driver.has_pipelines:
@@ -315,6 +317,19 @@ async def prepared(driver: Driver, setting: Setting, options: dict[str, Any]) ->
                 for n in range(100):
                     expect(await cursor.fetchone(), (n, value(n)))
                 expect(await cursor.fetchone(), None)
+        await ask(connection)
+
+
+async def change_user(
+    plugin: str, driver: Driver, setting: Setting, options: dict[str, Any]
+) -> None:
+    """Who the user is, is known or the connection closed."""
+    account = setting.accounts[plugin]
+    async with connected(driver, options) as connection:
+        await connection.change_user(**account, db=setting.server.database)
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT CURRENT_USER(), DATABASE(), @@autocommit")
+            expect(await cursor.fetchone(), (f"{account['user']}@%", setting.server.database, 0))
         await ask(connection)
 
 

@@ -207,3 +207,25 @@ AFTER_THE_GREETING = [
     and words not in ("in clear", "not PEM", "not an RSA")
     and name not in ("greeting and end", "OK of 1 GiB, announced", "sha2 asks a second time")
 ]
+
+
+def _in_a_session(script: Script) -> Script:
+    """The same answers to the change of the user in a session that was opened in peace."""
+    greeting, *steps = script.steps
+    peaceful = [greeting, frame(ok(), 2), frame(ok(), 1)]
+    # The command is number 0, as the greeting is at log-in.
+    answers = [step[:3] + bytes([step[3] - 1]) + step[4:] for step in steps]
+    return Script([*peaceful, *answers], script.hang_up, script.repeated)
+
+
+#: What a server may say when the user is to be changed.
+IN_A_SESSION = {
+    name: (_in_a_session(script), words)
+    for name, (script, words) in SCRIPTS.items()
+    if len(script.steps) > 1
+    and all(len(step) == int.from_bytes(step[:3], "little") + 4 for step in script.steps)
+    and "without plugins" not in name  # those get more than one SET
+    and not name.startswith("TLS")
+    and "greeting" not in name
+    and "announced" not in name
+}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiomysql_core import MySQLError, connect
-from tests.hostile.login_scripts import AFTER_THE_GREETING, SCRIPTS
+from tests.hostile.login_scripts import AFTER_THE_GREETING, IN_A_SESSION, SCRIPTS
 from tests.hostile.peer import PASSWORD, Script, assert_nothing_given_away, playing
 from tests.scripted_tls import CLIENT_OPTIONS
 
@@ -31,6 +31,21 @@ async def meet(script: Script, words: str, *, tls: bool, **more: Any) -> None:
     async with playing(script, tls=tls) as peer:
         with pytest.raises(MySQLError, match=words) as caught:
             await connect(host="127.0.0.1", port=peer.port, **options)
+        await asyncio.wait_for(peer.ended.wait(), 2)
+    assert time.monotonic() - begin < 4
+    assert PASSWORD not in str(caught.value)
+    assert_nothing_given_away(peer)
+
+
+@pytest.mark.parametrize("name", IN_A_SESSION)
+async def test_hostile_change_of_the_user(name: str) -> None:
+    script, words = IN_A_SESSION[name]
+    begin = time.monotonic()
+    async with playing(script) as peer:
+        connection = await connect(host="127.0.0.1", port=peer.port, user="u")
+        with pytest.raises(MySQLError, match=words) as caught:
+            await connection.change_user("v", PASSWORD)
+        assert connection.closed
         await asyncio.wait_for(peer.ended.wait(), 2)
     assert time.monotonic() - begin < 4
     assert PASSWORD not in str(caught.value)

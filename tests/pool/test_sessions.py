@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,3 +93,37 @@ async def test_closing_does_not_wait_for_a_reset_on_a_frozen_server(
         async with asyncio.timeout(5):
             await pool.wait_closed(timeout=0.1)
     assert (pool.closed, acquired.closed, pool.size) == (True, True, 0)
+
+
+# The user
+
+
+@pytest.mark.parametrize("reset_session", [None, "rollback", "full"])
+@pytest.mark.parametrize("how", ["at rest", "in a transaction", "cancelled"])
+async def test_a_connection_whose_user_was_changed_is_not_lent_again(
+    server: Server,
+    make_user: Callable[[str, str], dict[str, Any]],
+    reset_session: str | None,
+    how: str,
+) -> None:
+    plugin = "caching_sha2_password" if server.kind == "mysql" else "mysql_native_password"
+    account = make_user(plugin, "secret")
+    options = {**server.connect_args, "ssl_mode": "REQUIRED", "on_cancel": "kill"}
+    async with create_pool(
+        **options, maxsize=1, autocommit=True, reset_session=reset_session
+    ) as pool:
+        async with pool.acquire() as connection:
+            await connection.change_user(**account, db=server.database)
+            if how == "in a transaction":
+                await connection.begin()
+            elif how == "cancelled":
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await connection.query("SELECT SLEEP(30)")
+            else:
+                await connection.commit()
+        async with pool.acquire() as other, other.cursor() as cursor:
+            assert other is not connection
+            await cursor.execute("SELECT CURRENT_USER()")
+            assert account["user"] not in (await cursor.fetchone())[0]
+        assert connection.closed

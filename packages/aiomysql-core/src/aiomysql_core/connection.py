@@ -65,7 +65,9 @@ from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeo
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
+from aiomysql_protocol.login.change_user import ChangeUser
 from aiomysql_protocol.login.handshake import Greeting
+from aiomysql_protocol.login.login import Channel
 from aiomysql_protocol.rows.metadata import Converter
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.sql.local_infile import local_file_names
@@ -73,6 +75,7 @@ from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.literals import escape_string as escape_text
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.wire.charsets import find_charset
+from aiomysql_protocol.wire.packets import Ok
 
 C = TypeVar("C", bound=Cursor)
 
@@ -251,6 +254,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
+        self._channel = Channel(False, None)
         self._last_command = None
         kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
@@ -342,6 +346,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self.runner.attach(stream)
         self._last_greeting = stream.session.require_greeting()
         self._record_auth_plugins(login)
+        self._channel = login.channel
         if options.unix_socket is not None:
             self.host_info = f"Localhost via UNIX socket: {options.unix_socket}"
         else:
@@ -357,8 +362,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         charset = self.session_charset
         charset.begin_set_up()
-        session = self.runner.session
-        if session and not session.capabilities & CLIENT.CONNECT_WITH_DB and db is None:
+        if db is None and not self._greeting().capabilities & CLIENT.CONNECT_WITH_DB:
             db = self._options.db  # which the log-in could not choose
         try:
             await self._set_up_session(db)
@@ -377,8 +381,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             await self.runner.run(Command(COMMAND.COM_PING))
             self.runner.record_mode(None)
 
-    async def _set_up_session(self, db: str | None = None) -> None:
-        """Set what a new session, or one that was reset, lacks; db: a database to be chosen.
+    async def _set_up_session(self, db: str | None, *commands: Command) -> None:
+        """Set what a new session, or one that `commands` reset, lacks; db: a database to be chosen.
+
+        All goes out at once, but for what an `init_command` must come before.
 
         What flags and greeting say of the session is not relied on: it may be wrong (by a server
         that knows no such flag, or does not know the collation that the handshake asks for) or out
@@ -398,31 +404,46 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
-        await self._set(settings)
+        runner = self.runner
+        statements = self._sets(settings)
+        further = []
+        if db is not None:
+            further = [Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))]
+        ok: Ok | None
+        if commands or further or len(statements) > 1:
+            sets = [Command(COMMAND.COM_QUERY, statement) for statement in statements]
+            await runner.run(*commands, *sets, *further)
+            ok = sets[-1].ok
+        else:  # as all statements go, which is quicker
+            ok = (await runner.query(statements[0])).ok
+        assert ok is not None
+        self.session_charset.mark_known()
         # Of all responses to statements this is the one whose flag is believed: after a routine
         # that sets sql_mode, which the server undoes, the flag stays.
-        session = self.runner.session
-        self.runner.no_backslash_escapes = session is not None and session.no_backslash_escapes
+        runner.no_backslash_escapes = bool(
+            ok.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
+        )
         if db is not None:
-            await self.select_db(db)
+            self.statements.forget()
+            self._options.db = db
         if self.init_command is not None:
             await self.query(self.init_command)
             await self.commit()
             changed = not await self.session_charset.is_unchanged()
-            await self._set(settings[:1] * changed + autocommit)
-        self.runner.record_mode(self.autocommit_mode)
+            for statement in self._sets(settings[:1] * changed + autocommit):
+                await runner.query(statement)
+            self.session_charset.mark_known()
+        runner.record_mode(self.autocommit_mode)
 
-    async def _set(self, settings: list[str]) -> None:
-        """Set character set, mode and the like, after which the character set is known."""
+    def _sets(self, settings: list[str]) -> list[bytes]:
+        """The statements that set character set, mode and the like: after them it is known."""
         session = self.runner.session
         if session and not session.capabilities & CLIENT.PLUGIN_AUTH:
             statements = settings  # Sphinx knows no list of them
         else:
             statements = [", ".join(settings)] if settings else []
-        for statement in statements:
-            # Not by `query`, which looks for what a caller's text may change.
-            await self.runner.query(encode_statement(f"SET {statement}", self.encoding))
-        self.session_charset.mark_known()
+        # Not by `query`, which looks for what a caller's text may change.
+        return [encode_statement(f"SET {statement}", self.encoding) for statement in statements]
 
     async def ping(self, reconnect: bool = True) -> None:
         """Ask the server for a sign of life.
@@ -961,23 +982,88 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         unread = await self.runner.drop_outstanding()
         self.runner.check_free()
-        options = self._options
-        options.charset, options.collation, db, self.autocommit_mode = self._given
-        charset = self.session_charset
-        charset.use(options.find_charset())
+        reset = Command(_COM_RESET_CONNECTION)
         try:
-            await self.runner.run(Command(_COM_RESET_CONNECTION))
-            self.runner.record_session()
-            self.statements.session_reset(self.encoding)
-            self.runner.stream().session.columns = charset.columns()
-            if charset.is_set_up:
-                await self._set_up_session(db)
+            db = self._forget_session()
+            if self.session_charset.is_set_up:
+                await self._set_up_session(db, reset)
             else:
+                await self.runner.run(reset)
                 await self.set_up_session(db)
         except BaseException:
             self.close()
             raise
         unread.raise_once()
+
+    async def change_user(
+        self,
+        user: str,
+        password: Password = "",
+        db: str | None = None,
+        *,
+        factor_passwords: Sequence[str | bytes] = (),
+    ) -> None:
+        """Log in as another user, without a new connection (MySQL: COM_CHANGE_USER).
+
+        user, password, factor_passwords: as for `connect`, by any method that is allowed there; db:
+        the default database; None: there is none then.  The session is as after `reset`.  From now
+        on whatever opens the connection again, or another one to cancel a statement, logs in as
+        that user.  It may take `connect_timeout`.
+
+        Raises TypeError, ValueError or ProgrammingError for an impossible argument, InterfaceError
+        if results are unread, or another task uses the connection, OperationalError if no password
+        may be sent by a method that the options name, and what `password` raises if it is a
+        function: nothing is changed by these.  Raises what the server says when it refuses the
+        log-in; after that and any other error, QueryTimeout among them, the connection is closed,
+        because it depends on the server who the user is then.  A pool closes a connection that is
+        released as another user.
+        """
+        await with_timeout(
+            self.runner,
+            self._change_user(user, password, db, factor_passwords),
+            self._options.connect_timeout,
+            "option 'connect_timeout'",
+        )
+
+    async def _change_user(
+        self,
+        user: str,
+        password: Password,
+        db: str | None,
+        factor_passwords: Sequence[str | bytes],
+    ) -> None:
+        runner = self.runner
+        options = self._options.with_user(user, password, db, factor_passwords)
+        options.charset, options.collation, *_ = self._given
+        await runner.wait_cancelled()
+        runner.check_at_rest()
+        secret = await options.ask_password()
+        runner.check_at_rest()  # it may have been used meanwhile
+        session = runner.stream().session
+        login = options.login(options.find_charset(), secret)
+        exchange = ChangeUser(login, session, self._channel)
+        try:
+            await runner.run(exchange)
+            runner.user_changed = True
+            self._options.change_user(options)
+            self._given = (*self._given[:2], options.db, self._given[3])
+            self._record_auth_plugins(exchange)
+            self._channel = exchange.channel
+            self._forget_session()
+            await self.set_up_session()
+        except BaseException:
+            self.close()
+            raise
+
+    def _forget_session(self) -> str | None:
+        """The session is as good as new, or is about to be; returns the database to be chosen."""
+        options, charset, runner = self._options, self.session_charset, self.runner
+        options.charset, options.collation, db, self.autocommit_mode = self._given
+        charset.use(options.find_charset())
+        runner.record_session()
+        self.statements.session_reset(self.encoding)
+        runner.stream().session.columns = charset.columns()
+        return db
 
     # -- literals --------------------------------------------------------------------------------
 

@@ -93,10 +93,11 @@ async def verify(connection: Connection, options: PoolOptions, *, ping: bool) ->
 def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
     """Whether `clean` can make a released connection one that may be acquired again.
 
-    Not with rows of a streamed result unread, of which there may be any number.
+    Not with rows of a streamed result unread, of which there may be any number, and not if it is
+    another user's: nobody knows the password by which that could be undone.
     """
     runner = connection.runner
-    if connection.closed or connection.busy or runner.streaming:
+    if connection.closed or connection.busy or runner.streaming or runner.user_changed:
         return False
     if runner.outstanding:
         return True
@@ -115,7 +116,9 @@ async def clean(connection: Connection, options: PoolOptions) -> None:
         async with asyncio.timeout(RESET_TIMEOUT):
             await connection.wait_cancelled()
             await _discard_results(connection)
-            if options.reset_session == "full":
+            if connection.runner.user_changed:
+                connection.close()
+            elif options.reset_session == "full":
                 await connection.reset()
             elif options.reset_session is not None or not connection.get_transaction_status():
                 await _end_transaction(connection)

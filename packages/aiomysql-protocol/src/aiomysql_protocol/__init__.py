@@ -21,8 +21,9 @@ from aiomysql_protocol.commands.prepared import (
 )
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext, AuthMethod, Dialog
+from aiomysql_protocol.login.change_user import ChangeUser
 from aiomysql_protocol.login.handshake import Greeting
-from aiomysql_protocol.login.login import Login, LoginOptions, Tls
+from aiomysql_protocol.login.login import Channel, Login, LoginOptions, Tls
 from aiomysql_protocol.rows.metadata import Column, ColumnCache
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.sql.placeholders import ParsedStatement
@@ -36,6 +37,8 @@ __all__ = [
     "AUTH_METHODS",
     "AuthContext",
     "AuthMethod",
+    "ChangeUser",
+    "Channel",
     "Charset",
     "Column",
     "ColumnCache",

@@ -30,6 +30,7 @@ from aiomysql_core.transport.connect import Address, open_stream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Quit
 from aiomysql_protocol.commands.query import Query, Result
+from aiomysql_protocol.login.change_user import ChangeUser
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
 
@@ -131,9 +132,15 @@ def _peer(stream: Stream) -> Address | None:
 
 
 def is_cancellable(session: Session) -> bool:
-    """Whether what is outstanding can be read to its end: not where the server waits for a file."""
+    """Whether what is outstanding can be read to its end: not where the server waits for a file,
+    nor while the user is being changed.
+    """
     return session.error is None and not any(
-        isinstance(exchange, Query) and (exchange.local_files or exchange.file_wanted is not None)
+        isinstance(exchange, ChangeUser)
+        or (
+            isinstance(exchange, Query)
+            and (exchange.local_files or exchange.file_wanted is not None)
+        )
         for exchange in session.exchanges
     )
 

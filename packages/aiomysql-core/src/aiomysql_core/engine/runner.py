@@ -80,6 +80,9 @@ class CommandRunner(RunnerState):
         self._blocks: list[tuple[int, object]] = []
         # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
+        #: Whether the session's user is another one than it was opened for, or will be when it is
+        #: opened again.
+        self.user_changed = False
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -152,7 +155,8 @@ class CommandRunner(RunnerState):
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
-        self.transaction_possible = self._chains
+        # And no pool hands it out as it is, if another user has it.
+        self.transaction_possible = self._chains or self.user_changed
 
     def record_session(self) -> None:
         """Record that the session is new, or was reset."""
@@ -197,6 +201,17 @@ class CommandRunner(RunnerState):
         if self._busy:
             raise err.InterfaceError(
                 0, "another task is waiting for a response on this connection: use one per task"
+            )
+
+    def check_at_rest(self) -> None:
+        """Raise what `stream` and `check_free` raise, and InterfaceError if results are unread."""
+        self.stream()
+        self.check_free()
+        if self.outstanding:
+            raise err.InterfaceError(
+                0,
+                "results of the last statement are unread: read them, or call `discard_results`, "
+                "first",
             )
 
     # -- opening and closing ---------------------------------------------------------------------
@@ -343,19 +358,25 @@ class CommandRunner(RunnerState):
                 self._refuse()
             await asyncio.wait([self._cancellation.task])
 
-    async def run(self, exchange: Exchange) -> None:
-        """Run a command that has no results.
+    async def run(self, *exchanges: Exchange) -> None:
+        """Run commands that have no results, at least one, which go out at once.
 
-        Raises its error, and InterfaceError when another task uses the runner.
+        Raises the error of the first that fails; nobody waits for those behind it, which were sent,
+        too.  Raises InterfaceError when another task uses the runner.
         """
         if self._cancellation is not None or self.outstanding:
             await self.discard_results()
         with _Claim(self):
-            stream = self._start(exchange)
+            for exchange in exchanges[:-1]:
+                self.queue(exchange)
+            stream = self._start(exchanges[-1])
             if stream.writing_paused:
                 await self._drain(stream)
-            while not exchange.done:
-                await self._wait(exchange)
+            for exchange in exchanges:
+                while not exchange.done:
+                    await self._wait(exchange)
+                if exchange.error is not None:
+                    break
         if exchange.error is not None:
             self._pending_error(exchange).raise_once()
 
@@ -429,12 +450,14 @@ class CommandRunner(RunnerState):
         self._is_pipeline = False
         self.release()
 
-    def queue(self, exchange: Query) -> None:
-        """Have `exchange` follow those that are outstanding: its request goes out by `flush`.
+    def queue(self, exchange: Exchange) -> None:
+        """Have `exchange` follow those that are outstanding: its request goes out by `flush`, or
+        with the next one.
 
         Raises as `begin`, and OperationalError when the request is too long.
         """
-        self.record_statement(exchange)
+        if exchange.runs_statement:
+            self.record_statement(exchange)
         stream = self._stream
         if (
             stream is None

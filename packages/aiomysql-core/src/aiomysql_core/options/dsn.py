@@ -53,8 +53,10 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
     if not dsn.isprintable() and _DROPPED.search(dsn):
         raise ValueError(f"the data source name has a tab or a line's end in it: {_HOW_TO_QUOTE}")
     found: dict[str, Any] = {}
-    if parts.hostname:
-        found["host"] = _unquote("the host", parts.hostname)
+    # Each of them is taken out of the text whenever it is asked for.
+    host, user, secret = parts.hostname, parts.username, parts.password
+    if host:
+        found["host"] = _unquote("the host", host)
     try:
         port = parts.port
     except ValueError:
@@ -63,10 +65,10 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
         ) from None
     if port is not None:
         found["port"] = port
-    if parts.username is not None:
-        found["user"] = _unquote("the user", parts.username)
-    if parts.password is not None:
-        password = unquote_to_bytes(parts.password)
+    if user is not None:
+        found["user"] = _unquote("the user", user)
+    if secret is not None:
+        password = unquote_to_bytes(secret)
         try:
             found["password"] = password.decode()
         except UnicodeDecodeError:
@@ -83,7 +85,7 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
         keyword = known.get(name)
         if keyword is None or keyword.parse is None or name in _ELSEWHERE:
             # Behind a user the password is over; else this may be the rest of it.
-            harmless = parts.username is not None or name in _ELSEWHERE
+            harmless = user is not None or name in _ELSEWHERE
             shown = repr(name) if harmless and name.isidentifier() else "(is the password quoted?)"
             raise ValueError(f"the data source name has an unknown option {shown}")
         if name in found:

@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import is_
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -132,6 +132,32 @@ class Options:
         if context is not None:
             same.tls = self.tls.with_context(context)
         return same
+
+    def with_user(
+        self, user: str, password: Password, db: str | None, factor_passwords: Sequence[str | bytes]
+    ) -> Self:
+        """The same for another user.  Raises what `resolve` raises."""
+        given: dict[str, Any] = {
+            "user": user,
+            "password": password,
+            "db": db,
+            "factor_passwords": factor_passwords,
+        }
+        given = {name: check_value(name, given[name], OF_OPTIONS[name]) for name in given}
+        same = replace(
+            self,
+            user=given["user"] or DEFAULT_USER,
+            password=_or_none_given(given["password"]),
+            db=given["db"] or None,
+            factor_passwords=given["factor_passwords"],
+        )
+        same._check()
+        return same
+
+    def change_user(self, other: Self) -> None:
+        """From now on have the user of `other`, which `with_user` has made."""
+        self.user, self.password, self.db = other.user, other.password, other.db
+        self.factor_passwords, self._logins = other.factor_passwords, other._logins
 
     @classmethod
     def resolve(cls, **given: Any) -> Self:

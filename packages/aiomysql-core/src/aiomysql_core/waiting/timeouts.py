@@ -105,11 +105,13 @@ class _Runner(Protocol):
     def record_reason(self, reason: str, /) -> None: ...
 
 
-async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T:
+async def with_timeout(
+    runner: _Runner, work: Awaitable[T], seconds: float | None, what: str = "argument 'timeout'"
+) -> T:
     """Await `work`, which uses `runner` and may take so many seconds; returns what it gives.
 
     When they are over it is cancelled, which leaves the runner as a cancellation does, and
-    QueryTimeout is raised.
+    QueryTimeout is raised.  what: says where the time comes from; None: there is no limit.
     """
     deadline = asyncio.timeout(seconds)
     try:
@@ -118,13 +120,14 @@ async def with_timeout(runner: _Runner, work: Awaitable[T], seconds: float) -> T
     except TimeoutError:
         if not deadline.expired():
             raise
-        raise timed_out(runner, seconds) from None
+        assert seconds is not None
+        raise timed_out(runner, seconds, what) from None
     finally:
         del deadline  # it holds the task, a task holds its error, and that holds this frame
 
 
-def timed_out(runner: _Runner, seconds: float) -> QueryTimeout:
+def timed_out(runner: _Runner, seconds: float, what: str = "argument 'timeout'") -> QueryTimeout:
     """The error for a statement's `timeout`; if that has closed the runner, it is the reason."""
-    error = QueryTimeout.after(seconds, "argument 'timeout'", lost=runner.closed)
+    error = QueryTimeout.after(seconds, what, lost=runner.closed)
     runner.record_reason(str(error.args[1]))
     return error

@@ -47,7 +47,7 @@ from aiomysql_protocol.wire.capabilities import (
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_error, parse_ok
 
-__all__ = ["Login", "LoginOptions", "Tls"]
+__all__ = ["Channel", "Login", "LoginOptions", "Tls"]
 
 _AUTH_MORE_DATA = 0x01
 _AUTH_NEXT_FACTOR = 0x02
@@ -83,6 +83,15 @@ class _Plan(NamedTuple):
     #: What stands in that before and behind the method's first bytes.
     before: bytes
     behind: bytes
+
+
+class Channel(NamedTuple):
+    """What protects a session's bytes, as its log-in has left it."""
+
+    #: Whether the server encrypts it.
+    tls: bool
+    #: The server's certificate (DER) if TLS was only preferred and nobody has verified that.
+    certificate: bytes | None
 
 
 #: How many plans are kept: the servers behind one address are of a kind.
@@ -161,19 +170,9 @@ class LoginOptions:
             capabilities &= ~CACHE_METADATA  # what stands in for its EOF is not known
         if encrypt:
             capabilities |= CLIENT.SSL
-        plugin = self.auth_plugin or greeting.auth_plugin
         if not capabilities & CLIENT.PLUGIN_AUTH:
             capabilities &= ~MULTI_FACTOR
-            if plugin != NativePassword.name:
-                raise OperationalError(
-                    CR.CR_AUTH_PLUGIN_ERR,
-                    f"Authentication plugin '{plugin}' (option 'auth_plugin') can't be used: the "
-                    f"server knows no plugins, only the method of '{NativePassword.name}'",
-                )
-        method = self.find_method(plugin)
-        if method is None:
-            # The server will switch to what the account needs.
-            plugin, method = NativePassword.name, self.find_method(NativePassword.name)
+        plugin, method = self.first_method(greeting, capabilities)
         head = ssl_request(capabilities, self.max_payload, self.collation_id)
         attributes = connection_attributes(self.attributes)
         return _Plan(
@@ -184,6 +183,26 @@ class LoginOptions:
             head + self.user + b"\0",
             rest_of_response(capabilities, plugin, self.database, attributes),
         )
+
+    def first_method(
+        self, greeting: Greeting, capabilities: int
+    ) -> tuple[str, type[AuthMethod] | None]:
+        """The name of the method to begin with, and the method.
+
+        Raises OperationalError when it can't be used with these capabilities.
+        """
+        plugin = self.auth_plugin or greeting.auth_plugin
+        if not capabilities & CLIENT.PLUGIN_AUTH and plugin != NativePassword.name:
+            raise OperationalError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                f"Authentication plugin '{plugin}' (option 'auth_plugin') can't be used: the "
+                f"server knows no plugins, only the method of '{NativePassword.name}'",
+            )
+        method = self.find_method(plugin)
+        if method is None:
+            # The server will switch to what the account needs.
+            plugin, method = NativePassword.name, self.find_method(NativePassword.name)
+        return plugin, method
 
     def with_password(self, password: bytes) -> Self:
         """The same with another password."""
@@ -240,6 +259,11 @@ class Login(Exchange):
     def greeting(self) -> Greeting | None:
         """The server's greeting, once it came."""
         return self.session.greeting if self.session is not None else None
+
+    @property
+    def channel(self) -> Channel:
+        """What protects the session, once the log-in is done."""
+        return Channel(self._tls, self._certificate)
 
     def tls_started(self, certificate: bytes | None = None) -> None:
         """The channel is encrypted now: go on with the handshake response.
@@ -440,6 +464,7 @@ class Login(Exchange):
             except Exception as error:
                 raise self._failed(error) from error
         if is_proven(message, password_hash, self.session.greeting.nonce, certificate):
+            self._certificate = None
             return
         if is_proof(message) and (password_hash or self.proof_required):
             raise self._unproven(

@@ -6,8 +6,9 @@
 
 /* Attributes of Connection. */
 #define CONNECTION_OBJECTS(X)                                                                      \
-    X(_asking_password) X(_auth_plugin_used) X(_echo) X(_given) X(_last_command)   \
-    X(_last_greeting) X(_literals) X(_loop) X(_opening) X(_options) X(_server_auth_plugin)         \
+    X(_asking_password) X(_auth_plugin_used) X(_channel) X(_echo) X(_given)                        \
+    X(_last_command) X(_last_greeting) X(_literals) X(_loop) X(_opening) X(_options)               \
+    X(_server_auth_plugin)                                                                         \
     X(autocommit_mode) X(cursorclass) X(decoders) X(get_warnings) X(host_info) X(init_command)     \
     X(row_factory) X(skip_idle_commits) X(sql_mode) X(use_unicode)
 
