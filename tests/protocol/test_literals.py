@@ -239,7 +239,6 @@ DELTA = datetime.timedelta
         (Answer.YES, "42"),
         (Word.ITS, r"'it\'s'"),
         (Old.ITS, r"'it\'s'"),
-        (Colour.RED, "'Colour.RED'"),
         (Flag.A | Flag.B, "3"),
         (Scalar(-7), "-7"),
         (Single(), "0.5e0"),

@@ -45,7 +45,7 @@ from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
-from aiomysql_core.statements import PreparedStatement, StatementCache
+from aiomysql_core.statements import PreparedStatement, StatementCache, add_advice
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
@@ -56,6 +56,7 @@ from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.rows.metadata import Converter
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.sql.local_infile import local_file_names
+from aiomysql_protocol.sql.marks import explained_preparation
 from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.literals import escape_string as escape_text
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
@@ -601,18 +602,28 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """The rows of SHOW WARNINGS: (level, number, message)."""
         return await self.runner.fetch(b"SHOW WARNINGS")
 
-    async def prepare(self, query: str) -> PreparedStatement:
-        """Have the server prepare a statement: `async with await connection.prepare(sql) as stmt`.
+    def prepare(self, query: str) -> AwaitableContextManager[PreparedStatement]:
+        """Have the server prepare a statement: `async with connection.prepare(sql) as statement:`,
+        or `await` it.
 
         query: with `%s` or `%(name)s` marks, each in the place of a value, and `%%` for a percent
         sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
         mark stands where no value can, and what the server says.
         """
+        return AwaitableContextManager(self._prepare(query))
+
+    async def _prepare(self, query: str) -> PreparedStatement:
         await self.make_ready()  # which tells how strings in it are read
         statement = self.statements.new_statement(query)
         if statement.parsed is None and "%" in query:
-            raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
-        await self.statements.prepare(statement)
+            raise err.ProgrammingError(
+                f"the statement can't be prepared: {explained_preparation(query)}"
+            )
+        try:
+            await self.statements.prepare(statement)
+        except err.MySQLError as error:
+            add_advice(error, query, ())
+            raise
         return PreparedStatement(self, query, statement)
 
     async def load_local(

@@ -18,7 +18,9 @@ from pymysql import err
 
 from aiomysql_core.compat import hooks
 from aiomysql_core.cursors import Cursor
-from aiomysql_core.log import warn_caller
+from aiomysql_core.log import Place, asked_at, calling_place, warn_caller
+from aiomysql_core.statements import add_advice
+from aiomysql_core.waiting.unawaited import Unawaited
 from aiomysql_protocol.commands.query import Query
 
 if TYPE_CHECKING:
@@ -33,17 +35,19 @@ _MOST_BYTES = 1 << 20
 _PACKET = 1 << 16
 
 
-class PipelinedStatement:
+class PipelinedStatement(Unawaited[Cursor]):
     """A statement of a pipeline: to be awaited, gives a cursor that holds its result."""
 
-    __slots__ = ("_future", "args", "cursor", "is_told", "number", "query")
+    __slots__ = ("_future", "args", "asked_at", "cursor", "is_told", "number", "query")
 
-    def __init__(self, number: int, cursor: Cursor, query: Any, args: Any) -> None:
+    def __init__(self, number: int, cursor: Cursor, query: Any, args: Any, place: Place) -> None:
         #: Its place in the pipeline.
         self.number = number
         self.cursor = cursor
         self.query = query
         self.args = args
+        #: Where the program has queued it, for warnings.
+        self.asked_at = place
         #: Whether somebody has the result, or the error.
         self.is_told = False
         self._future: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
@@ -251,7 +255,7 @@ class Pipeline:
         if connection.cursorclass._unbuffered:
             raise err.NotSupportedError("an SSCursor can't be used in a pipeline")
         cursor = connection.cursorclass(connection, connection.echo)
-        statement = PipelinedStatement(self._count, cursor, query, args)
+        statement = PipelinedStatement(self._count, cursor, query, args, calling_place())
         self._count += 1
         if self._driver.done():
             self._fail(statement, err.InterfaceError(0, "the pipeline has ended with an error"))
@@ -356,6 +360,8 @@ class Pipeline:
             result = await runner.read_whole(exchange)
         except Exception as error:  # of the server, or of converters of the user's
             self._forget_oldest()
+            if isinstance(error, err.MySQLError):
+                add_advice(error, statement.query, statement.args)
             self._fail(statement, error)
             return
         self._forget_oldest()
@@ -365,6 +371,7 @@ class Pipeline:
                     f"{result.warning_count} warnings, whose texts are lost in a pipeline: "
                     f"{statement.query!r}",
                     err.Warning,
+                    statement.asked_at,
                 )
         except Exception as error:  # of methods that others have replaced, or the warning
             self._fail(statement, error)
@@ -379,6 +386,7 @@ class Pipeline:
         """Run a statement as a cursor does, when all before it have been answered."""
         self._has_runner = False
         self._runner.end_pipeline()
+        asked_at.set(statement.asked_at)
         try:
             await statement.cursor.execute(statement.query, statement.args)
             if statement.cursor._unfinished:

@@ -16,7 +16,6 @@ import inspect
 import logging
 import math
 import os
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
@@ -27,7 +26,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
 from aiomysql_core import Connection, InterfaceError, OperationalError, connect
-from aiomysql_core.log import logger
+from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
@@ -185,12 +184,11 @@ def _check_connect_options(given: dict[str, Any]) -> None:
 
 
 def warn_of_loop(loop: object) -> None:
-    """Warn the caller's caller, if it gave an event loop."""
+    """Warn the program, if it gave an event loop."""
     if loop is not None:
-        warnings.warn(
+        warn_caller(
             "the 'loop' argument is ignored: a pool belongs to the loop that runs when it is made",
             DeprecationWarning,
-            stacklevel=3,
         )
 
 
@@ -916,10 +914,9 @@ class Pool:
     # -- `with` and `await` ----------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, PoolConnectionContextManager]:
-        warnings.warn(
+        warn_caller(
             "`with await pool as conn` is deprecated, use `async with pool.acquire() as conn`",
             DeprecationWarning,
-            stacklevel=2,
         )
         connection = yield from self._acquire().__await__()
         return PoolConnectionContextManager(self, connection)
