@@ -69,6 +69,23 @@ _COM_RESET_CONNECTION = 0x1F
 _MUST_CHANGE_PASSWORD = 1820
 
 
+class _DefaultConverters(dict[Any, Any]):
+    """PyMySQL's converters as the default of an option, which help() shows by their name."""
+
+    def __repr__(self) -> str:
+        return "pymysql.converters.decoders"
+
+
+_DEFAULT_CONV = _DefaultConverters(default_decoders)
+
+#: What is public for other parts of the driver only; and what only classic code calls.
+_NOT_FOR_USERS = frozenset(
+    {"current_literals", "encoder", "escape_args", "local_file_names", "local_files", "make_ready"}
+    | {"max_allowed_packet", "new_query", "runner", "session_charset", "set_up_session"}
+    | {"statements", *vars(ClassicInternals)}
+) - frozenset(dir(object))
+
+
 class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     """A connection to a MySQL or MariaDB server.
 
@@ -88,7 +105,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         charset: str = "",
         sql_mode: str | int | None = None,
         read_default_file: str | os.PathLike[str] | None = None,
-        conv: Mapping[Any, Any] | None = default_decoders,
+        conv: Mapping[Any, Any] | None = _DEFAULT_CONV,
         use_unicode: bool | None = None,
         client_flag: int = 0,
         cursorclass: type[Cursor] = Cursor,
@@ -259,7 +276,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         session_options = find_session_options(
             (autocommit, echo, get_warnings, init_command, skip_idle_commits, sql_mode, use_unicode)
         )
-        if conv is not None and conv is not default_decoders:
+        if conv is _DEFAULT_CONV or conv is default_decoders:
+            conv = None
+        elif conv is not None:
             _check_converters(conv)
         _check_cursor_class(cursorclass)
         self._echo = session_options.echo
@@ -281,8 +300,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self.use_unicode = session_options.use_unicode
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
-        if conv is None or conv is default_decoders:
-            conv, self.decoders = None, default_decoders.copy()
+        if conv is None:
+            self.decoders = default_decoders.copy()
         else:
             self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
         #: How the server is reached, in words.
@@ -316,6 +335,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
+
+    def __dir__(self) -> list[str]:
+        """The names that are for users, as editors complete them; others are there as well."""
+        return sorted(set(super().__dir__()) - _NOT_FOR_USERS)
 
     def __repr__(self) -> str:
         options = self._options

@@ -67,6 +67,10 @@ class Cursor(CursorState, ErrorClasses):
 
     # -- information -----------------------------------------------------------------------------
 
+    def __dir__(self) -> list[str]:
+        """The names that are for users, as editors complete them; others are there as well."""
+        return sorted(set(super().__dir__()) - {"accept"})
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._connection!r} rowcount={self._rowcount}>"
 

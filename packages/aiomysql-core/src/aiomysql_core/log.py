@@ -7,7 +7,7 @@ import sys
 import warnings
 from contextvars import ContextVar
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 from pymysql import err
 
@@ -17,31 +17,17 @@ logger = logging.getLogger("aiomysql")
 _OURS = ("aiomysql_protocol.", "aiomysql_core.", "aiomysql_pool.", "aiomysql_sa.", "aiomysql.")
 
 
-class Place(NamedTuple):
-    """Where a program has called the driver."""
-
-    code: CodeType
-    #: Index of the instruction in it.
-    instruction: int
-    module: dict[str, Any]
-
-    @property
-    def line(self) -> int:
-        """The line; 0: it has none."""
-        for start, end, line in self.code.co_lines():
-            if start <= self.instruction < end:
-                return line or 0
-        return 0
-
+#: A line of a program: code, the index of an instruction in it, and the module's names.  (To find
+#: out the line itself takes long.)
+Place = tuple[CodeType, int, dict[str, Any]]
 
 #: Who has asked for what a task of the driver's own does.
 asked_at: ContextVar[Place | None] = ContextVar("asked_at", default=None)
 
 
-def calling_place() -> Place:
-    """Where the caller of this function was called."""
-    frame = sys._getframe(2)
-    return Place(frame.f_code, frame.f_lasti, frame.f_globals)
+def _line(code: CodeType, instruction: int) -> int:
+    lines = (line for start, end, line in code.co_lines() if start <= instruction < end)
+    return next(lines, None) or 0
 
 
 def warn_caller(message: str, category: type[Warning], place: Place | None = None) -> None:
@@ -52,13 +38,14 @@ def warn_caller(message: str, category: type[Warning], place: Place | None = Non
     if place is None:
         place = asked_at.get()
     if place is not None:
+        code, instruction, names = place
         warnings.warn_explicit(
             message,
             category,
-            place.code.co_filename,
-            place.line,
-            module=place.module.get("__name__"),
-            registry=place.module.setdefault("__warningregistry__", {}),
+            code.co_filename,
+            _line(code, instruction),
+            module=names.get("__name__"),
+            registry=names.setdefault("__warningregistry__", {}),
         )
         return
     level, frame = 1, sys._getframe(1)

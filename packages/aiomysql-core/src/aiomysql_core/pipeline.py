@@ -8,6 +8,7 @@ a statement (it is to be prepared first, say) is done once all before it have be
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Generator
 from copy import copy
@@ -18,7 +19,7 @@ from pymysql import err
 
 from aiomysql_core.compat import hooks
 from aiomysql_core.cursors import Cursor
-from aiomysql_core.log import Place, asked_at, calling_place, warn_caller
+from aiomysql_core.log import Place, asked_at, warn_caller
 from aiomysql_core.statements import add_advice
 from aiomysql_core.waiting.unawaited import Unawaited
 from aiomysql_protocol.commands.query import Query
@@ -255,7 +256,9 @@ class Pipeline:
         if connection.cursorclass._unbuffered:
             raise err.NotSupportedError("an SSCursor can't be used in a pipeline")
         cursor = connection.cursorclass(connection, connection.echo)
-        statement = PipelinedStatement(self._count, cursor, query, args, calling_place())
+        frame = sys._getframe(1)
+        place = frame.f_code, frame.f_lasti, frame.f_globals
+        statement = PipelinedStatement(self._count, cursor, query, args, place)
         self._count += 1
         if self._driver.done():
             self._fail(statement, err.InterfaceError(0, "the pipeline has ended with an error"))

@@ -79,7 +79,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _kind(args: object) -> str:
-    return "a dict" if isinstance(args, Mapping) else f"a {type(args).__name__}"
+    name = type(args).__name__
+    return f"an {name}" if name[:1] in "aeiouAEIOU" else f"a {name}"
 
 
 def _stray_words(stray: tuple[str, int]) -> str:
