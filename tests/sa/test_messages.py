@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,13 @@ async def test_what_was_not_awaited(make_engine: MakeEngine) -> None:
     with pytest.raises(AttributeError, match=r"acquire\(\) returns has no attribute 'execute'"):
         acquiring.execute  # type: ignore[attr-defined]  # noqa: B018
     connection = await acquiring
+    found: Any
     for found in (connection.execute("SELECT 1"), connection.begin(), connection.begin_nested()):
         assert "to be awaited, or used with `async with`" in repr(found)
         with pytest.raises(AttributeError, match=r"\(\) returns has no attribute 'no_such_thing'"):
-            found.no_such_thing  # type: ignore[attr-defined]  # noqa: B018
+            found.no_such_thing  # noqa: B018
         with pytest.raises(TypeError, match="to be awaited"):
-            list(found)  # type: ignore[call-overload]
+            list(found)
         await found
     await connection.close()
 

@@ -389,7 +389,7 @@ class Pipeline:
         """Run a statement as a cursor does, when all before it have been answered."""
         self._has_runner = False
         self._runner.end_pipeline()
-        asked_at.set(statement.asked_at)
+        token = asked_at.set(statement.asked_at)
         try:
             await statement.cursor.execute(statement.query, statement.args)
             if statement.cursor._unfinished:
@@ -401,6 +401,8 @@ class Pipeline:
             raise
         else:
             statement.succeed()
+        finally:
+            asked_at.reset(token)
         self._runner.begin_pipeline()
         self._has_runner = True
         self._is_held_up = False  # those behind it are not sent before

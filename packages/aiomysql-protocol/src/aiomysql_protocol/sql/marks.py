@@ -12,26 +12,25 @@ from typing import Any, NamedTuple
 
 __all__ = ["explained", "explained_by_server", "explained_preparation"]
 
+# (The patterns are compiled where they are needed: importing them costs nothing.)
+
 #: What Python's % operator takes for a mark; the last part is missing where the text ends.
-_FORMAT = re.compile(
-    r"%(?:\((?P<name>(?:[^()]|\([^()]*\))*)\))?"
-    r"(?P<form>[-+ #0]*(?:\d+|\*)?(?:\.(?:\d+|\*)?)?[hlL]?)(?P<kind>.?)",
-    re.DOTALL,
+_FORMAT = (
+    r"(?s)%(?:\((?P<name>(?:[^()]|\([^()]*\))*)\))?"
+    r"(?P<form>[-+ #0]*(?:\d+|\*)?(?:\.(?:\d+|\*)?)?[hlL]?)(?P<kind>.?)"
 )
 
 #: Strings, names and comments, in which a question mark is one.
 _NO_MARKS = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|/\*.*?\*/|\#[^\n]*|--\s[^\n]*"""
 
 #: Marks of other drivers.
-_FOREIGN = re.compile(
-    rf"{_NO_MARKS}|(?P<mark>\?|\$\d+|(?<![:\w@]):[A-Za-z_]\w*)", re.DOTALL | re.VERBOSE
-)
+_FOREIGN = rf"(?sx){_NO_MARKS}|(?P<mark>\?|\$\d+|(?<![:\w@]):[A-Za-z_]\w*)"
 
 #: A mark between quotes, with nothing beside it.
-_QUOTED = re.compile(r"""(['"`])%(?:\([^()]*\))?s\1""")
+_QUOTED = r"""(['"`])%(?:\([^()]*\))?s\1"""
 
 #: The server's error is about a mark that it was sent.
-_NEAR_MARK = re.compile(r"(?:near|column) '(%s|%\([^()']*\)s|\?|\$\d+|:[A-Za-z_]\w*)")
+_NEAR_MARK = r"(?:near|column) '(%s|%\([^()']*\)s|\?|\$\d+|:[A-Za-z_]\w*)"
 
 #: ER_PARSE_ERROR and ER_BAD_FIELD_ERROR.
 _SYNTAX, _COLUMN = 1064, 1054
@@ -51,7 +50,7 @@ def _marks(query: str) -> _Marks:
     plain = positional = 0
     names: list[str] = []
     stray = None
-    for found in _FORMAT.finditer(query):
+    for found in re.finditer(_FORMAT, query):
         name, form, kind = found["name"], found["form"], found["kind"]
         if kind == "%" and name is None and not form:
             continue
@@ -69,7 +68,7 @@ def _marks(query: str) -> _Marks:
 
 def _foreign(query: str) -> str | None:
     """The first mark of another driver's kind."""
-    return next((found["mark"] for found in _FOREIGN.finditer(query) if found["mark"]), None)
+    return next((found["mark"] for found in re.finditer(_FOREIGN, query) if found["mark"]), None)
 
 
 def _count(number: int, what: str) -> str:
@@ -194,7 +193,7 @@ def explained_by_server(error: tuple[Any, ...], query: object, args: object) -> 
     """
     if len(error) < 2 or error[0] not in (_SYNTAX, _COLUMN) or not isinstance(query, str):
         return None
-    found = _NEAR_MARK.search(str(error[1]))
+    found = re.search(_NEAR_MARK, str(error[1]))
     if found is not None and found[1] in query:
         mark = found[1]
         if mark[0] != "%":
@@ -214,6 +213,6 @@ def explained_by_server(error: tuple[Any, ...], query: object, args: object) -> 
             "an empty list is written as (), which IN can't have: leave the condition out, or "
             "give (None,), in which no value is"
         )
-    if args is not None and _QUOTED.search(query):
+    if args is not None and re.search(_QUOTED, query):
         return "a mark stands between quotes: write it without, they are added where needed"
     return None
