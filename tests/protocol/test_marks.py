@@ -78,6 +78,15 @@ def test_values_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    "piece", ["'", "%(", "%((", "/*", "'\\", '"\\', "`", "a'", "-- ", "#", "%", "(", ":a", "\\"]
+)
+def test_long_statements(piece: str) -> None:
+    """Nothing takes a time that grows with the square of the length: this would take minutes."""
+    for count in (100_000, 100_001):
+        explained(TypeError(), piece * count, (1,))
+
+
+@pytest.mark.parametrize(
     ("query", "words"),
     [
         ("SELECT ?, %s", r"the marks %s and \?: write each mark as %s"),

@@ -16,12 +16,15 @@ __all__ = ["explained", "explained_by_server", "explained_preparation"]
 
 #: What Python's % operator takes for a mark; the last part is missing where the text ends.
 _FORMAT = (
-    r"(?s)%(?:\((?P<name>(?:[^()]|\([^()]*\))*)\))?"
+    r"(?s)%(?:\((?P<name>(?:[^()]++|\([^()]*+\))*+)\))?"
     r"(?P<form>[-+ #0]*(?:\d+|\*)?(?:\.(?:\d+|\*)?)?[hlL]?)(?P<kind>.?)"
 )
 
 #: Strings, names and comments, in which a question mark is one.
-_NO_MARKS = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|/\*.*?\*/|\#[^\n]*|--\s[^\n]*"""
+_NO_MARKS = (
+    r"""'(?:[^'\\]++|\\.?|'')*+(?:'|\Z)|"(?:[^"\\]++|\\.?|"")*+(?:"|\Z)|`[^`]*+(?:`|\Z)"""
+    r"""|/\*.*?(?:\*/|\Z)|\#[^\n]*+|--\s[^\n]*+"""
+)
 
 #: Marks of other drivers.
 _FOREIGN = rf"(?sx){_NO_MARKS}|(?P<mark>\?|\$\d+|(?<![:\w@]):[A-Za-z_]\w*)"
