@@ -137,7 +137,7 @@ def _of_values(query: str, marks: _Marks, args: object) -> str | None:
         return None
     given = _count(count, "argument") + ("" if is_many else f", {_kind(args)}")
     # (The words in front are Python's.)
-    words = "not enough arguments" if count < marks.plain else "not all arguments have a mark"
+    words = "not enough arguments" if count < marks.plain else "not all arguments converted"
     foreign = _foreign(query)
     if foreign is not None:
         other = "%(name)s" if foreign[0] == ":" else "%s"
