@@ -13,7 +13,7 @@ import time
 import types
 import uuid
 import weakref
-from collections import OrderedDict, UserString, deque
+from collections import OrderedDict, UserString
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
