@@ -42,7 +42,9 @@ def listed(name: str) -> dict[str, str]:
 
 
 def public(owner: object) -> set[str]:
-    return {name for name in dir(owner) if not name.startswith("_")}
+    # `dir` of an object shows what is for users.
+    names = dir(owner) if isinstance(owner, type) else object.__dir__(owner)
+    return {name for name in names if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -7,14 +7,17 @@ import datetime
 import decimal
 import enum
 import fractions
+import ipaddress
 import numbers
 import time
 import types
 import uuid
 import weakref
-from collections import UserDict
+from collections import UserDict, UserList, UserString, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pytest
@@ -102,6 +105,79 @@ class Flag(enum.IntFlag):
 
     A = 1
     B = 2
+
+
+class Permission(enum.Flag):
+    """Neither."""
+
+    READ = 1
+
+
+class Folder(PurePosixPath, enum.Enum):
+    """str() gives a member's name, not the path."""
+
+    HOME = "/home"
+
+
+class Said(enum.Enum):
+    """Its text is its own affair."""
+
+    HELLO = 1
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Modern(str, enum.Enum):  # noqa: UP042
+    """The value is the text, whatever `__str__` says."""
+
+    A = "a"
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+class Day(datetime.date, enum.Enum):
+    """A date by another name."""
+
+    FIRST = 2024, 1, 2
+
+
+class Ratio(float, enum.Enum):
+    """A number by another name."""
+
+    HALF = 0.5
+
+
+@dataclass
+class Account:
+    """Has a `__repr__`, no `__str__`."""
+
+    number: int
+
+
+class Shown:
+    """The same without decorator."""
+
+    def __repr__(self) -> str:
+        return "shown"
+
+
+class Convertible:
+    """A number, but it does not say so."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
+class Awaited:
+    """To be awaited."""
+
+    def __await__(self) -> Any:
+        yield
+
+    def __str__(self) -> str:
+        return "a text"
 
 
 class Scalar:
@@ -239,13 +315,21 @@ DELTA = datetime.timedelta
         (Answer.YES, "42"),
         (Word.ITS, r"'it\'s'"),
         (Old.ITS, r"'it\'s'"),
-        (Colour.RED, "'Colour.RED'"),
         (Flag.A | Flag.B, "3"),
         (Scalar(-7), "-7"),
         (Single(), "0.5e0"),
         (fractions.Fraction(1, 4), "0.25e0"),
         (Money(), r"'it\'s 5 \\'"),
         (uuid.UUID(int=5), "'00000000-0000-0000-0000-000000000005'"),
+        (PurePosixPath("/a"), "'/a'"),
+        (ipaddress.ip_address("::1"), "'::1'"),
+        (ipaddress.ip_network("10.0.0.0/8"), "'10.0.0.0/8'"),
+        (Said.HELLO, "'hello'"),
+        (Modern.A, "'a'"),
+        (Day.FIRST, "'2024-01-02'"),
+        (Ratio.HALF, "0.5e0"),
+        (UserString("a"), "'a'"),
+        (ValueError("why"), "'why'"),
         (type("Point3", (tuple,), {"__str__": Text.__str__})((1,)), "(1)"),
     ],
     ids=lambda item: type(item).__name__,
@@ -270,6 +354,21 @@ def test_literal(value: Any, literal: str) -> None:
         (UserDict(a=1), TypeError, "UserDict can not be used as parameter"),
         ({}.values(), TypeError, "dict_values can not be used as parameter"),
         (iter([1]), TypeError, "list_iterator can not be used as parameter"),
+        (Awaited(), TypeError, "Awaited can not be used as parameter: await it"),
+        (Colour.RED, TypeError, r"Colour can not be used as parameter: give its value \(.value\)"),
+        (Permission.READ, TypeError, "Permission can not be used as parameter: give its value"),
+        (Folder.HOME, TypeError, "Folder can not be used as parameter: give its value"),
+        ([Colour.RED], TypeError, "Colour can not be used"),
+        (Account(1), TypeError, "Account can not be used as parameter: give its fields"),
+        (object(), TypeError, "^builtins.object can not be used .*option 'conv'"),
+        (Shown(), TypeError, "Shown can not be used as parameter: give a value of Python's own"),
+        (len, TypeError, "builtin_function_or_method can not be used .*give what it makes or"),
+        (Account, TypeError, "^builtins.type can not be used as parameter: give what it makes"),
+        (lambda: 1, TypeError, "function can not be used as parameter: give what it makes"),
+        (deque([1]), TypeError, "deque can not be used"),
+        (array.array("b"), TypeError, "array can not be used"),
+        (UserList([1]), TypeError, "UserList can not be used"),
+        (Convertible(), TypeError, "Convertible can not be used"),
         (1 + 2j, TypeError, "^builtins.complex can not be used as parameter"),
         (int, TypeError, "^builtins.type can not be used as parameter.*option 'conv'"),
         (Element("b"), TypeError, "Element can not be used as parameter.*item()"),
@@ -330,6 +429,9 @@ def test_own_encoders() -> None:
     assert literals.literal([5, Money(), "a"]) == r"(INT(5),MONEY('it\'s 5 \\'),'a')"
     assert literals.arguments({"a": 5}) == {"a": "INT(5)"}
     assert literals.literal(Number(5)) == "NUMBER"
+    # They go before all else, of what has no other text, too.
+    plain = {Colour: lambda value, mapping: f"'{value.name}'", Account: lambda *_: "ACCOUNT"}
+    assert Literals(plain).literal([Colour.RED, Account(1)]) == "('RED',ACCOUNT)"
     # An encoder is for exactly its type.
     assert literals.literal(True) == "1"
     assert literals.literal(Answer.YES) == "42"

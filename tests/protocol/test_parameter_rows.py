@@ -99,7 +99,13 @@ class TestRows:
 
     @pytest.mark.parametrize(
         ("value", "error"),
-        [(float("nan"), ProgrammingError), ("\ud800", DataError), ({}, TypeError)],
+        [
+            (float("nan"), ProgrammingError),
+            ("\ud800", DataError),
+            ({}, TypeError),
+            (object(), TypeError),
+            (int, TypeError),
+        ],
     )
     def test_errors(self, value: object, error: type[Exception]) -> None:
         """What was added before remains."""

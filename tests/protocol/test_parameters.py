@@ -30,6 +30,10 @@ class Word(enum.StrEnum):
     A = "a"
 
 
+class Name(enum.Enum):
+    FIRST = 1
+
+
 def test_types_values_and_nulls() -> None:
     assert WRITER.write([]) == Parameters(0, b"", b"", b"")
     written = WRITER.write([1, None, "ü", b"\0", 2**63, 0.5, None, None, True])
@@ -90,6 +94,7 @@ def test_written_as_number(value: Any, raw: bytes) -> None:
     [
         *({}, {"a": 1}, {}.keys(), iter([1]), (n for n in "a"), float("nan"), float("-inf")),
         *(Decimal("NaN"), Decimal("Infinity"), 10**81, -(10**81), 1j, int),
+        *(object(), len, Name.FIRST, iter),
     ],
 )
 def test_refused_as_literals_are(value: Any) -> None:

@@ -56,7 +56,7 @@ from aiomysql_core.row_stream import RowStream
 from aiomysql_core.rows import RowFactory, tuple_row
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
-from aiomysql_core.statements import PreparedStatement, StatementCache
+from aiomysql_core.statements import PreparedStatement, StatementCache, add_advice
 from aiomysql_core.transaction import Transaction
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
@@ -71,6 +71,7 @@ from aiomysql_protocol.login.login import Channel
 from aiomysql_protocol.rows.metadata import Converter
 from aiomysql_protocol.session import Session
 from aiomysql_protocol.sql.local_infile import local_file_names
+from aiomysql_protocol.sql.marks import explained_preparation
 from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.literals import escape_string as escape_text
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
@@ -82,6 +83,23 @@ C = TypeVar("C", bound=Cursor)
 #: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
 _MUST_CHANGE_PASSWORD = 1820
+
+
+class _DefaultConverters(dict[Any, Any]):
+    """PyMySQL's converters as the default of an option, which help() shows by their name."""
+
+    def __repr__(self) -> str:
+        return "pymysql.converters.decoders"
+
+
+_DEFAULT_CONV = _DefaultConverters(default_decoders)
+
+#: What is public for other parts of the driver only; and what only classic code calls.
+_NOT_FOR_USERS = frozenset(
+    {"current_literals", "encoder", "escape_args", "local_file_names", "local_files", "make_ready"}
+    | {"max_allowed_packet", "new_query", "runner", "session_charset", "set_up_session"}
+    | {"statements", *vars(ClassicInternals)}
+) - frozenset(dir(object))
 
 
 class Connection(ConnectionState, ClassicInternals, ErrorClasses):
@@ -103,7 +121,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         charset: str = "",
         sql_mode: str | int | None = None,
         read_default_file: str | os.PathLike[str] | None = None,
-        conv: Mapping[Any, Any] | None = default_decoders,
+        conv: Mapping[Any, Any] | None = _DEFAULT_CONV,
         use_unicode: bool | None = None,
         client_flag: int = 0,
         cursorclass: type[Cursor] = Cursor,
@@ -220,7 +238,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         session_options = find_session_options(
             (autocommit, echo, get_warnings, init_command, skip_idle_commits, sql_mode, use_unicode)
         )
-        if conv is not None and conv is not default_decoders:
+        if conv is _DEFAULT_CONV or conv is default_decoders:
+            conv = None
+        elif conv is not None:
             _check_converters(conv)
         _check_cursor_class(cursorclass)
         check_row_factory(row_factory)
@@ -245,8 +265,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self.use_unicode = session_options.use_unicode
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
-        if conv is None or conv is default_decoders:
-            conv, self.decoders = None, default_decoders.copy()
+        if conv is None:
+            self.decoders = default_decoders.copy()
         else:
             self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
         #: How the server is reached, in words.
@@ -281,6 +301,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection can't be copied or pickled")
+
+    def __dir__(self) -> list[str]:
+        """The names that are for users, as editors complete them; others are there as well."""
+        return sorted(set(super().__dir__()) - _NOT_FOR_USERS)
 
     def __repr__(self) -> str:
         options = self._options
@@ -721,18 +745,28 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """The rows of SHOW WARNINGS: (level, number, message)."""
         return await self.runner.fetch(b"SHOW WARNINGS")
 
-    async def prepare(self, query: str) -> PreparedStatement:
-        """Have the server prepare a statement: `async with await connection.prepare(sql) as stmt`.
+    def prepare(self, query: str) -> AwaitableContextManager[PreparedStatement]:
+        """Have the server prepare a statement: `async with connection.prepare(sql) as statement:`,
+        or `await` it.
 
         query: with `%s` or `%(name)s` marks, each in the place of a value, and `%%` for a percent
         sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
         mark stands where no value can, and what the server says.
         """
+        return AwaitableContextManager(self._prepare(query))
+
+    async def _prepare(self, query: str) -> PreparedStatement:
         await self.make_ready()  # which tells how strings in it are read
         statement = self.statements.new_statement(query)
         if statement.parsed is None and "%" in query:
-            raise err.ProgrammingError("the statement can't be prepared: its marks are not values")
-        await self.statements.prepare(statement)
+            raise err.ProgrammingError(
+                f"the statement can't be prepared: {explained_preparation(query)}"
+            )
+        try:
+            await self.statements.prepare(statement)
+        except err.MySQLError as error:
+            add_advice(error, query, ())
+            raise
         return PreparedStatement(self, query, statement)
 
     async def load_local(

@@ -34,10 +34,11 @@ from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.executemany import ManyRows
 from aiomysql_core.log import logger, warn_caller, warn_of_server
 from aiomysql_core.rows import RowFactory, dict_row, tuple_row
-from aiomysql_core.statements import PreparedStatement, stale_statement
+from aiomysql_core.statements import PreparedStatement, add_advice, stale_statement
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
 from aiomysql_protocol.commands.prepared import Execute
+from aiomysql_protocol.sql.marks import explained
 from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class Cursor(CursorState, ErrorClasses):
         self._echo = bool(echo)
 
     # -- information -----------------------------------------------------------------------------
+
+    def __dir__(self) -> list[str]:
+        """The names that are for users, as editors complete them; others are there as well."""
+        return sorted(set(super().__dir__()) - {"accept"})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._connection!r} rowcount={self._rowcount}>"
@@ -167,7 +172,11 @@ class Cursor(CursorState, ErrorClasses):
         """
         connection = self._get_db()
         if args is not None:
-            query = query % connection.escape_args(args)
+            literals = connection.escape_args(args)
+            try:
+                query = query % literals
+            except (TypeError, ValueError, KeyError) as error:
+                raise explained(error, query, args) from None
         return query
 
     async def execute(
@@ -209,7 +218,9 @@ class Cursor(CursorState, ErrorClasses):
                 except err.MySQLError as error:
                     statement = stale_statement(exchange, error)
                     if statement is None or (stale > 1 and statement.parsed is None):
-                        raise  # in the second case there is no text: the marks are the server's
+                        # In the second case there is no text: the marks are the server's.
+                        add_advice(error, query, args)
+                        raise
                 else:
                     if self.accept(connection, result):
                         await self._show_warnings_of_result(connection)
@@ -478,7 +489,7 @@ class Cursor(CursorState, ErrorClasses):
 
     def _check_executed(self) -> None:
         if not self._executed:
-            raise err.ProgrammingError("execute() first")
+            raise err.ProgrammingError("execute() first, and await it")
 
     async def _query_with(
         self, query: str | bytes, files: LocalFiles | None, source: str | None

@@ -22,7 +22,7 @@ from aiomysql_core.bulk.batches import BulkBatch, TextBatch, in_chunks, insert_b
 from aiomysql_core.bulk.insert import split_insert
 from aiomysql_core.compat import hooks
 from aiomysql_core.log import warn_of_server
-from aiomysql_core.statements import PreparedStatement, Statement
+from aiomysql_core.statements import PreparedStatement, Statement, add_advice
 from aiomysql_protocol.commands.bulk import BulkExecute
 from aiomysql_protocol.sql.repeated import RepeatableStatement, repeatable_statement
 from aiomysql_protocol.wire.capabilities import STMT_BULK_OPERATIONS
@@ -304,10 +304,17 @@ class ManyRows:
                 self._batch = self._joined_batch()
                 await self._take([rows[first + index] for index in range(count)])
                 return
-        elif self._is_one_statement:
-            await self._run_one(batch.take())
         else:
-            await self._run_joined(batch.take(), count)
+            try:
+                if self._is_one_statement:
+                    await self._run_one(batch.take())
+                else:
+                    await self._run_joined(batch.take(), count)
+            except err.MySQLError as error:
+                for index in range(first, first + count):
+                    if add_advice(error, self._query, rows[index]):
+                        break
+                raise
         self._done += count
 
     async def _run_one(self, statement: bytes) -> None:

@@ -8,6 +8,7 @@ a statement (it is to be prepared first, say) is done once all before it have be
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Generator
 from copy import copy
@@ -18,8 +19,10 @@ from pymysql import err
 
 from aiomysql_core.compat import hooks
 from aiomysql_core.cursors import Cursor
-from aiomysql_core.log import warn_caller
+from aiomysql_core.log import Place, asked_at, warn_caller
+from aiomysql_core.statements import add_advice
 from aiomysql_core.transaction import Transaction
+from aiomysql_core.waiting.unawaited import Unawaited
 from aiomysql_protocol.commands.query import Query
 
 if TYPE_CHECKING:
@@ -34,17 +37,19 @@ _MOST_BYTES = 1 << 20
 _PACKET = 1 << 16
 
 
-class PipelinedStatement:
+class PipelinedStatement(Unawaited[Cursor]):
     """A statement of a pipeline: to be awaited, gives a cursor that holds its result."""
 
-    __slots__ = ("_future", "args", "cursor", "is_told", "number", "query")
+    __slots__ = ("_future", "args", "asked_at", "cursor", "is_told", "number", "query")
 
-    def __init__(self, number: int, cursor: Cursor, query: Any, args: Any) -> None:
+    def __init__(self, number: int, cursor: Cursor, query: Any, args: Any, place: Place) -> None:
         #: Its place in the pipeline.
         self.number = number
         self.cursor = cursor
         self.query = query
         self.args = args
+        #: Where the program has queued it, for warnings.
+        self.asked_at = place
         #: Whether somebody has the result, or the error.
         self.is_told = False
         self._future: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
@@ -217,7 +222,9 @@ class Pipeline:
         if connection.cursorclass._unbuffered:
             raise err.NotSupportedError("an SSCursor can't be used in a pipeline")
         cursor = connection.new_cursor(connection.cursorclass)
-        statement = PipelinedStatement(self._count, cursor, query, args)
+        frame = sys._getframe(1)
+        place = frame.f_code, frame.f_lasti, frame.f_globals
+        statement = PipelinedStatement(self._count, cursor, query, args, place)
         self._count += 1
         if self._driver.done():
             self._fail(statement, err.InterfaceError(0, "the pipeline has ended with an error"))
@@ -322,6 +329,8 @@ class Pipeline:
             result = await runner.read_whole(exchange)
         except Exception as error:  # of the server, or of converters of the user's
             self._forget_oldest()
+            if isinstance(error, err.MySQLError):
+                add_advice(error, statement.query, statement.args)
             self._fail(statement, error)
             return
         self._forget_oldest()
@@ -331,6 +340,7 @@ class Pipeline:
                     f"{result.warning_count} warnings, whose texts are lost in a pipeline: "
                     f"{statement.query!r}",
                     err.Warning,
+                    statement.asked_at,
                 )
         except Exception as error:  # of methods that others have replaced, or the warning
             self._fail(statement, error)
@@ -345,6 +355,7 @@ class Pipeline:
         """Run a statement as a cursor does, when all before it have been answered."""
         self._has_runner = False
         self._runner.end_pipeline()
+        token = asked_at.set(statement.asked_at)
         try:
             await statement.cursor.execute(statement.query, statement.args)
             if statement.cursor._unfinished:
@@ -356,6 +367,8 @@ class Pipeline:
             raise
         else:
             statement.succeed()
+        finally:
+            asked_at.reset(token)
         self._runner.begin_pipeline()
         self._has_runner = True
         self._is_held_up = False  # those behind it are not sent before

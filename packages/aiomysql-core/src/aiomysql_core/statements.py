@@ -17,6 +17,7 @@ from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.sql.character_sets import ASKS_BEFORE
+from aiomysql_protocol.sql.marks import explained_by_server
 from aiomysql_protocol.sql.parameter_places import Place
 from aiomysql_protocol.sql.placeholders import ParsedStatement, convert
 from aiomysql_protocol.sql.statements import is_simple_statement
@@ -306,6 +307,18 @@ def stale_statement(exchange: Query, error: err.MySQLError) -> Statement | None:
     return statement if is_stale else None
 
 
+def add_advice(error: err.MySQLError, query: object, args: object) -> bool:
+    """Add to the server's error what is wrong with marks and arguments; returns whether that is
+    known.
+    """
+    words = explained_by_server(error.args, query, args)
+    if words is None:
+        return False
+    number, message = error.args[:2]
+    error.args = (number, f"{message} ({words})")
+    return True
+
+
 class PreparedStatement:
     """A statement that the server has prepared; made by `Connection.prepare`.
 
@@ -350,7 +363,10 @@ class PreparedStatement:
         Raises ProgrammingError when that can't be, because the marks are the server's.
         """
         if self._statement is None or self._statement.parsed is None:
-            raise err.ProgrammingError("these values can't be parameters of a prepared statement")
+            raise err.ProgrammingError(
+                "these values can't be parameters of a prepared statement with ? marks: a list for "
+                "IN, say, or one with an encoder in option 'conv'; prepare it with %s marks"
+            )
         return self.query, () if args is None else args
 
     async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor:

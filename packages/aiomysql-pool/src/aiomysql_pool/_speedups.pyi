@@ -38,6 +38,7 @@ class LeaseQueue:
     has_check: bool
     resets_sessions: bool
     records_times: bool
+    records_tasks: bool
     least_available: int
     requests: int
     waited: int
@@ -65,6 +66,7 @@ class LeaseQueue:
     def try_enqueue(self) -> PoolWaiter | None: ...
     def pop_waiter(self, ticket: int | None = None, /) -> PoolWaiter | None: ...
     def discard(self, waiter: PoolWaiter, /) -> None: ...
+    def tickets(self) -> list[int]: ...
 
 @final
 class AcquireContext(Coroutine[Any, Any, Connection]):

@@ -11,6 +11,7 @@ from aiomysql_core import Connection
 from aiomysql_core.log import logger
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE
+from aiomysql_core.waiting.unawaited import Unawaited
 from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter, Taken
@@ -57,7 +58,7 @@ class _Progress:
     waiter: PoolWaiter | None = None
 
 
-class AcquireContext(Coroutine[Any, Any, Connection]):
+class AcquireContext(Unawaited[Connection], Coroutine[Any, Any, Connection]):
     """`await` gives a connection that the caller releases; `async with` releases it itself.
 
     What `Pool.acquire` returns.  Awaiting raises what the functions raise and what

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Callable
-from typing import Self
+from types import CoroutineType, FrameType
+from typing import Any, Self
 
 from aiomysql_core import Connection
 
 #: Told when a connection is garbage-collected; may be called in any thread.
 OnCollected = Callable[[weakref.ref[Connection]], None]
+
+
+_LIBRARIES = ("aiomysql_core.", "aiomysql_pool.", "aiomysql_sa.", "asyncio.")
 
 
 class Reference(weakref.ref[Connection]):
@@ -33,6 +38,7 @@ class ConnectionHolder:
 
     __slots__ = (
         "acquired_at",
+        "acquired_by",
         "acquired_where",
         "connection",
         "expires_at",
@@ -63,6 +69,8 @@ class ConnectionHolder:
         self.never_acquired = True
         #: When it was acquired; only kept if an option needs it.
         self.acquired_at = opened_at
+        #: The task that acquired it last; only kept if an option needs it.
+        self.acquired_by: weakref.ref[asyncio.Task[Any]] | None = None
         #: When it was opened, and when it is to be replaced.
         self.opened_at = opened_at
         self.expires_at = expires_at
@@ -81,6 +89,33 @@ class ConnectionHolder:
     def is_acquired(self) -> bool:
         """Whether a caller has the connection, or is about to get it."""
         return self.connection is None
+
+
+def describe_task(holder: ConnectionHolder) -> str:
+    """Which task has acquired the connection, and where that is now."""
+    task = None if holder.acquired_by is None else holder.acquired_by()
+    if task is None:
+        return "a task that is gone" if holder.acquired_by is not None else "an unknown task"
+    name = task.get_name()
+    if task.done():
+        return f"task {name!r}, which has ended"
+    frame = _innermost_frame(task)
+    if frame is None:
+        return f"task {name!r}"
+    code = frame.f_code
+    return f"task {name!r}, now in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
+
+
+def _innermost_frame(task: asyncio.Task[Any]) -> FrameType | None:
+    """Where a task waits: in the program, not in what it has called of ours and asyncio's."""
+    found = None
+    awaits: object = task.get_coro()
+    while isinstance(awaits, CoroutineType):
+        frame = awaits.cr_frame
+        if frame is not None and not frame.f_globals.get("__name__", "").startswith(_LIBRARIES):
+            found = frame
+        awaits = awaits.cr_await
+    return found
 
 
 def find_acquired(

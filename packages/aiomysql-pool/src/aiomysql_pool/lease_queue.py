@@ -13,6 +13,7 @@ from asyncio import _get_running_loop as running_loop  # None where none runs
 from collections import OrderedDict, deque
 from time import monotonic
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from aiomysql_core import Connection
 from aiomysql_core.engine.runner_state import nothing_to_end, wake_next
@@ -105,6 +106,8 @@ class LeaseQueue:
         self.resets_sessions = False
         #: Whether `ConnectionHolder.acquired_at` is to be kept.
         self.records_times = False
+        #: Whether `ConnectionHolder.acquired_by` is to be kept.
+        self.records_tasks = False
         #: How few connections were available since this was set.
         self.least_available = 0
         #: How many connections were acquired.
@@ -197,6 +200,8 @@ class LeaseQueue:
             if len(available) < self.least_available:
                 self.least_available = len(available)
             self._record_acquired(holder, now)
+            if self.records_tasks:
+                self._record_task(holder)
             return holder, connection, verdict
         return None
 
@@ -208,6 +213,8 @@ class LeaseQueue:
         verdict = self.examine_handed_over(holder, monotonic())
         if verdict is not Verdict.LOST:  # that a new one is lost is an error
             holder.never_acquired = False
+            if self.records_tasks:
+                self._record_task(holder)
         return holder, connection, verdict
 
     def _record_acquired(self, holder: ConnectionHolder, now: float) -> None:
@@ -215,6 +222,14 @@ class LeaseQueue:
         self.requests += 1
         if self.records_times:
             holder.acquired_at, holder.is_reported = now, False
+
+    def _record_task(self, holder: ConnectionHolder) -> None:
+        """The task that runs has it now."""
+        task = asyncio.current_task(self._loop)
+        try:
+            holder.acquired_by = None if task is None else ref(task)
+        except TypeError:  # a task of another's that can't be referred to so
+            holder.acquired_by = None
 
     def try_release(self, connection: Connection) -> Verdict:
         """Make an acquired connection available again if it is LENDABLE.
@@ -297,6 +312,10 @@ class LeaseQueue:
     def discard(self, waiter: PoolWaiter) -> None:
         """Take out a waiter, if it is in the queue."""
         self._waiters.pop(waiter, None)
+
+    def tickets(self) -> list[int]:
+        """Those of the callers that wait, in the order in which they will be served."""
+        return [waiter.ticket for waiter in self._waiters]
 
     def _is_complete(self) -> bool:
         """Whether all connections are open that will be, and change hands without the pool."""

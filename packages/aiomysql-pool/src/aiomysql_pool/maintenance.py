@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from time import monotonic
 
@@ -26,12 +27,20 @@ class Maintenance:
         #: The timer of the next round; None before the first `minsize` connections are open.
         self.timer: asyncio.TimerHandle | None = None
         self._last_look = self._last_sample = monotonic()
+        #: The newest ticket at the times of the last rounds, and of the waits reported last.
+        self._tickets: deque[tuple[float, int]] = deque()
+        self._reported_ticket = 0
 
     @property
     def interval(self) -> float:
         """Seconds until the next round."""
         options = self._options
-        times = (options.max_lifetime, options.max_idle, options.report_lent_after)
+        times = (
+            options.max_lifetime,
+            options.max_idle,
+            options.report_lent_after,
+            options.report_wait_after,
+        )
         return min([INTERVAL, *(max(time / 4, 0.01) for time in times if time is not None)])
 
     def sample_usage(self, acquired: int, now: float) -> None:
@@ -73,6 +82,25 @@ class Maintenance:
             yield available.popleft()
         leases.least_available = len(available)
         self._last_look = now
+
+    def count_long_waits(self, now: float) -> int:
+        """How many callers have waited for too long, which were not counted before.
+
+        By the tickets that were given out until then: nothing is noted of each wait.
+        """
+        limit, leases = self._options.report_wait_after, self._leases
+        if limit is None or not leases.waiting:
+            self._tickets.clear()
+            return 0
+        seen = self._tickets
+        seen.append((now, leases.newest_ticket))
+        while len(seen) > 1 and seen[1][0] <= now - limit:
+            seen.popleft()
+        since, ticket = seen[0]
+        if since > now - limit:
+            return 0
+        before, self._reported_ticket = self._reported_ticket, max(self._reported_ticket, ticket)
+        return sum(before < each <= ticket for each in leases.tickets())
 
     def find_overdue(self, now: float) -> Iterator[tuple[ConnectionHolder, float]]:
         """Those acquired for too long, which were not found before, and for how many seconds."""

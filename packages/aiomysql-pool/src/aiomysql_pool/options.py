@@ -29,6 +29,7 @@ POOL_KEYWORDS: Mapping[str, Keyword] = {
     "max_idle": Keyword(parse=parse_number),
     "ping_after": Keyword(parse=parse_number),
     "report_lent_after": Keyword(parse=parse_number),
+    "report_wait_after": Keyword(parse=parse_number),
     "reset_session": Keyword(parse=str),
     "debug": Keyword((bool, int), parse_boolean, None),
 }
@@ -87,6 +88,7 @@ class PoolOptions:
     max_idle: float | None = None
     ping_after: float | None = None
     report_lent_after: float | None = None
+    report_wait_after: float | None = 10.0
     reset_session: str | None = None
     configure: Callback | None = None
     check: Callback | None = None
@@ -103,7 +105,7 @@ class PoolOptions:
         for name in ("timeout", "ping_after"):
             if (value := getattr(self, name)) is not None:
                 check_seconds(name, value, zero=True)
-        for name in ("max_lifetime", "max_idle", "report_lent_after"):
+        for name in ("max_lifetime", "max_idle", "report_lent_after", "report_wait_after"):
             if (value := getattr(self, name)) is not None:
                 check_seconds(name, value)
         if self.reset_session not in (None, "rollback", "full"):

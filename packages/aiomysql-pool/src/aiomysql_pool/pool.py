@@ -16,7 +16,6 @@ import inspect
 import logging
 import math
 import os
-import warnings
 import weakref
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
@@ -27,7 +26,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
 from aiomysql_core import Connection, InterfaceError, OperationalError, RowFactory, connect
-from aiomysql_core.log import logger
+from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
@@ -43,7 +42,13 @@ from aiomysql_pool.blocks import PoolRowStream, PoolTransaction
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
-from aiomysql_pool.holder import ConnectionHolder, OnCollected, Reference, find_acquired
+from aiomysql_pool.holder import (
+    ConnectionHolder,
+    OnCollected,
+    Reference,
+    describe_task,
+    find_acquired,
+)
 from aiomysql_pool.implementation import announce
 from aiomysql_pool.lease_queue import LeaseQueue, PoolWaiter, Taken
 from aiomysql_pool.lifecycle import PingTimeout, caller_frames, clean, goodbye, prepare, verify
@@ -62,6 +67,9 @@ from aiomysql_pool.statistics import Counters
 from aiomysql_pool.verdict import LENDABLE, Verdict
 
 _PoolContextManager = PoolContextManager  # the classic name
+
+#: Connections of which one message tells who has them.
+_MOST_HOLDERS = 20
 
 
 async def _create_pool(
@@ -121,6 +129,7 @@ def create_pool(
     check: Callback | None = None,
     reset: Callback | None = None,
     report_lent_after: float | None = None,
+    report_wait_after: float | None = 10.0,
     debug: bool | None = None,
     **kwargs: Any,
 ) -> PoolContextManager[Pool]: ...
@@ -147,6 +156,9 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     - check: called before a connection is lent; an error or False replaces it.
     - reset: called after a release.  These three may be coroutine functions.
     - report_lent_after: seconds after which a connection that is still lent is logged (None:
+      never).
+    - report_wait_after: seconds after which it is logged that a caller still waits for a
+      connection, or the end of the pool for one that is lent, and which tasks have them (None:
       never).
     - debug: tell where connections were asked for (None: as the event loop's debug mode).
 
@@ -192,12 +204,11 @@ def _check_connect_options(given: dict[str, Any]) -> None:
 
 
 def warn_of_loop(loop: object) -> None:
-    """Warn the caller's caller, if it gave an event loop."""
+    """Warn the program, if it gave an event loop."""
     if loop is not None:
-        warnings.warn(
+        warn_caller(
             "the 'loop' argument is ignored: a pool belongs to the loop that runs when it is made",
             DeprecationWarning,
-            stacklevel=3,
         )
 
 
@@ -875,8 +886,32 @@ class Pool:
             self._remove_holder(holder, "idle")
         for holder, seconds in maintenance.find_overdue(now):
             where = _asked_at(holder)
+            if holder.acquired_by is not None:
+                where = f", to {describe_task(holder)}{where}"
             logger.warning("%r: %r has been lent for %.1f s%s", self, holder.find(), seconds, where)
+        if count := maintenance.count_long_waits(now):
+            callers = "a caller has" if count == 1 else f"{count} callers have"
+            self._report_wait(f"{callers} waited for a connection")
         self._open_missing()
+
+    def _report_wait(self, what: str = "its end has been waited for") -> None:
+        """Log a wait that is longer than option `report_wait_after`, and who has connections."""
+        acquired = [holder for holder in [*self._leases.holders.values()] if holder.is_acquired]
+        lines = [
+            f"\n  {holder.find()!r} is acquired by {describe_task(holder)}"
+            + (f"; it was asked for at:\n{holder.acquired_where}" * bool(holder.acquired_where))
+            for holder in acquired[:_MOST_HOLDERS]
+        ]
+        if len(acquired) > _MOST_HOLDERS:
+            lines.append(f"\n  and {len(acquired) - _MOST_HOLDERS} more")
+        logger.warning(
+            "%r: %s for more than %g s: %s%s",
+            self,
+            what,
+            self._options.report_wait_after,
+            self._situation(),
+            "".join(lines),
+        )
 
     async def clear(self) -> None:
         """Close all available connections."""
@@ -977,6 +1012,8 @@ class Pool:
         self._remove_available("close")
         shutdown.check()
         limit = asyncio.timeout(timeout)
+        seconds = self._options.report_wait_after
+        timer = None if seconds is None else self._later(seconds, self._report_wait)
         try:
             async with limit:
                 await shutdown.wait()
@@ -985,6 +1022,9 @@ class Pool:
                 raise
             self._close_acquired(gently=True)
             await shutdown.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
         shutdown.is_closed = True
 
     # -- rules -----------------------------------------------------------------------------------
@@ -999,6 +1039,7 @@ class Pool:
         leases.has_check = options.check is not None
         leases.resets_sessions = options.reset_session == "full" or options.reset is not None
         leases.records_times = options.report_lent_after is not None
+        leases.records_tasks = options.report_wait_after is not None
         # A tracer wraps what is left out where callers are served without the pool.
         is_traced = (type(self)._acquire, type(self).release) != (_OWN_ACQUIRE, _OWN_RELEASE)
         leases.is_watched = bool(options.debug) or is_traced
@@ -1024,10 +1065,9 @@ class Pool:
     # -- `with` and `await` ----------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, PoolConnectionContextManager]:
-        warnings.warn(
+        warn_caller(
             "`with await pool as conn` is deprecated, use `async with pool.acquire() as conn`",
             DeprecationWarning,
-            stacklevel=2,
         )
         connection = yield from self._acquire().__await__()
         return PoolConnectionContextManager(self, connection)

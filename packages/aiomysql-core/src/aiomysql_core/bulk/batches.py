@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from aiomysql_protocol.sql.marks import explained
 from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.parameter_rows import ParameterRows
 
@@ -119,7 +120,12 @@ class TextBatch:
                     break
             if rows[start] is None and not self._takes_none:
                 break
-            row = encode_statement(self._row % literals.arguments(rows[start]), self._encoding)
+            values = literals.arguments(rows[start])
+            try:
+                text = self._row % values
+            except (TypeError, ValueError, KeyError) as error:
+                raise explained(error, self._row, rows[start]) from None
+            row = encode_statement(text, self._encoding)
             if self.count and len(row) > longest - self._size:
                 break
             self._append(row, 1)

@@ -294,6 +294,30 @@ literals_of(StatementEncoder *self, const State *state, PyObject *args)
     return PyObject_CallMethodOneArg(self->literals, state->names.arguments, args);
 }
 
+/* The values could not be written into `marks`: an exception is set, and another one after this if
+ * it is known what is wrong. */
+static void
+explain(PyObject *marks, PyObject *args)
+{
+    PyObject *error, *function, *explained;
+
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError) &&
+        !PyErr_ExceptionMatches(PyExc_KeyError)) {
+        return;
+    }
+    error = take_exception();
+    function = import_name("aiomysql_protocol.sql.marks", "explained");
+    if (function != NULL) {
+        explained = PyObject_CallFunctionObjArgs(function, error, marks, args, NULL);
+        Py_DECREF(function);
+        if (explained != NULL) {
+            PyErr_SetObject((PyObject *)Py_TYPE(explained), explained);
+            Py_DECREF(explained);
+        }
+    }
+    Py_DECREF(error);
+}
+
 /* `marks` with values in it, as `Cursor.mogrify` makes it.  NULL: an exception is set. */
 static PyObject *
 mogrified(StatementEncoder *self, const State *state, const Asked *asked, int connection_flags,
@@ -312,6 +336,9 @@ mogrified(StatementEncoder *self, const State *state, const Asked *asked, int co
     text = PyUnicode_CheckExact(marks) ? PyUnicode_Format(marks, literals)
                                        : PyNumber_Remainder(marks, literals);
     Py_DECREF(literals);
+    if (text == NULL) {
+        explain(marks, asked->args);
+    }
     return text;
 }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from aiomysql_core.log import warn_caller
 from aiomysql_core.options.keywords import unknown_option
 
 P = ParamSpec("P")
@@ -54,10 +54,8 @@ def running_loop(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEven
     """
     if loop is None:
         return asyncio.get_running_loop()
-    warnings.warn(
-        "the 'loop' argument is ignored: the running event loop is used",
-        DeprecationWarning,
-        stacklevel=4,
+    warn_caller(
+        "the 'loop' argument is ignored: the running event loop is used", DeprecationWarning
     )
     try:
         return asyncio.get_running_loop()

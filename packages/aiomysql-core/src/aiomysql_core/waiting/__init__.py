@@ -1,3 +1,3 @@
 """What tasks await, and for how long."""
 
-__all__ = ["awaitable", "ready", "timeouts", "waiter"]
+__all__ = ["awaitable", "ready", "timeouts", "unawaited", "waiter"]

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from aiomysql_core.waiting.ready import Ready
+from aiomysql_core.waiting.unawaited import Unawaited
 
 __all__ = ["AwaitableContextManager"]
 
 T = TypeVar("T")
 
 
-class AwaitableContextManager(Coroutine[Any, Any, T], Generic[T]):
+class AwaitableContextManager(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
     """Wraps an awaitable whose result is an async context manager, a cursor say.
 
     Awaiting it gives that object.  `async with` gives it too, and calls the object's `__aexit__` in

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from aiomysql_core._accelerator import accelerator
+from aiomysql_core.waiting.unawaited import Unawaited
 
 __all__ = ["DONE", "Ready"]
 
 T = TypeVar("T")
 
 
-class Ready(Coroutine[Any, Any, T], Generic[T]):
+class Ready(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
     """A coroutine that has its result already: awaiting it doesn't suspend."""
 
     __slots__ = ("value",)

@@ -3,6 +3,7 @@
 #include "coroutine.h"
 #include "dealloc.h"
 #include "lease_queue.h"
+#include "unawaited.h"
 
 /* The members of PoolFunctions. */
 enum { ACQUIRE, ACCEPT, RELEASE, FUNCTION_COUNT };
@@ -520,6 +521,7 @@ AcquireContext_aexit(AcquireContext *self, PyObject *const *Py_UNUSED(args), Py_
 }
 
 static PyMethodDef AcquireContext_methods[] = {
+    UNAWAITED_METHOD,
     {"__aenter__", METHOD(AcquireContext_aenter), METH_NOARGS, "__aenter__(self)\n--\n\n"},
     {"__aexit__", METHOD(AcquireContext_aexit), METH_FASTCALL,
      "__aexit__(self, exc_type, exc, traceback, /)\n--\n\n"},
@@ -538,7 +540,7 @@ static PyType_Slot AcquireContext_slots[] = {
     {Py_tp_traverse, AcquireContext_traverse},
     {Py_tp_clear, AcquireContext_clear},
     {Py_tp_methods, AcquireContext_methods},
-    {Py_tp_iter, return_self},
+    UNAWAITED_SLOTS,
     {Py_tp_iternext, AcquireContext_next},
     {Py_am_await, AcquireContext_await},
     {Py_am_send, AcquireContext_am_send},

@@ -524,6 +524,48 @@ record_acquired(const State *state, LeaseQueue *self, PyObject *holder, double n
     return 0;
 }
 
+/* The task that runs; NULL without an exception: there is none. */
+static PyObject *
+running_task(const State *state, LeaseQueue *self)
+{
+    PyObject *task;
+
+    if (state->running_loop.current_tasks != NULL) {
+        task = PyDict_GetItemWithError(state->running_loop.current_tasks, self->loop);
+        Py_XINCREF(task);
+    }
+    else {
+        task = PyObject_CallOneArg(state->current_task, self->loop);
+        if (task == Py_None) {
+            Py_CLEAR(task);
+        }
+    }
+    if (task == NULL) {
+        PyErr_Clear(); /* it is of less importance */
+    }
+    return task;
+}
+
+/* The task that runs has it now. */
+static void
+record_task(const State *state, LeaseQueue *self, PyObject *holder)
+{
+    PyObject *task, *reference;
+
+    if (!self->records_tasks) {
+        return;
+    }
+    task = running_task(state, self);
+    reference = task == NULL ? Py_NewRef(Py_None) : PyWeakref_NewRef(task, NULL);
+    Py_XDECREF(task);
+    if (reference == NULL) {
+        PyErr_Clear(); /* a task of another's that can't be referred to so */
+        reference = Py_NewRef(Py_None);
+    }
+    set_slot(&SLOT(state, holder, holder_acquired_by), reference);
+    Py_DECREF(reference);
+}
+
 /* Put a holder back to where it was taken from; an exception that is set stays set. */
 static void
 put_holder_back(LeaseQueue *self, PyObject *holder)
@@ -570,8 +612,11 @@ try_acquire(const State *state, LeaseQueue *self, Taken *taken)
             put_holder_back(self, holder);
             drop_taken(taken);
         }
-        else if ((available = count_available(self)) < self->least_available) {
-            self->least_available = available;
+        else {
+            record_task(state, self, holder);
+            if ((available = count_available(self)) < self->least_available) {
+                self->least_available = available;
+            }
         }
         return verdict;
     }
@@ -598,6 +643,7 @@ collect(const State *state, LeaseQueue *self, PoolWaiter *waiter, double now, Ta
     }
     else if (verdict != LOST) { /* that a new one is lost is an error */
         set_slot(&SLOT(state, taken->holder, holder_never_acquired), Py_False);
+        record_task(state, self, taken->holder);
     }
     return verdict;
 }
@@ -904,6 +950,23 @@ LeaseQueue_pop_waiter(LeaseQueue *self, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
+LeaseQueue_tickets(LeaseQueue *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *tickets = PyList_New(0); /* (numbers run no code when they are made) */
+
+    for (PoolWaiter *waiter = self->first; tickets != NULL && waiter != NULL;
+         waiter = waiter->newer) {
+        PyObject *ticket = PyLong_FromLongLong(waiter->ticket);
+
+        if (ticket == NULL || PyList_Append(tickets, ticket) < 0) {
+            Py_CLEAR(tickets);
+        }
+        Py_XDECREF(ticket);
+    }
+    return tickets;
+}
+
+static PyObject *
 LeaseQueue_discard(LeaseQueue *self, PyObject *waiter)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
@@ -1046,6 +1109,7 @@ static PyMethodDef LeaseQueue_methods[] = {
     {"try_enqueue", METHOD(LeaseQueue_try_enqueue), METH_NOARGS, NULL},
     {"pop_waiter", METHOD(LeaseQueue_pop_waiter), METH_FASTCALL, NULL},
     {"discard", METHOD(LeaseQueue_discard), METH_O, NULL},
+    {"tickets", METHOD(LeaseQueue_tickets), METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1063,6 +1127,7 @@ static PyMemberDef LeaseQueue_members[] = {
     {"has_check", T_BOOL, offsetof(LeaseQueue, has_check), 0, NULL},
     {"resets_sessions", T_BOOL, offsetof(LeaseQueue, resets_sessions), 0, NULL},
     {"records_times", T_BOOL, offsetof(LeaseQueue, records_times), 0, NULL},
+    {"records_tasks", T_BOOL, offsetof(LeaseQueue, records_tasks), 0, NULL},
     {"least_available", T_PYSSIZET, offsetof(LeaseQueue, least_available), 0, NULL},
     {"requests", T_PYSSIZET, offsetof(LeaseQueue, requests), 0, NULL},
     {"waited", T_PYSSIZET, offsetof(LeaseQueue, waited), 0, NULL},

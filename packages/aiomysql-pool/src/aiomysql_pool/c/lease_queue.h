@@ -33,6 +33,7 @@ typedef struct {
     char has_check;
     char resets_sessions;
     char records_times;
+    char records_tasks;
 } LeaseQueue;
 
 /* What a caller gets: references. */

@@ -28,6 +28,7 @@ static const struct {
     {offsetof(State, cancelled_error), "asyncio", "CancelledError"},
     {offsetof(State, deque_type), "collections", "deque"},
     {offsetof(State, monotonic), "time", "monotonic"},
+    {offsetof(State, current_task), "asyncio", "current_task"},
 };
 
 static int
@@ -96,7 +97,7 @@ module_exec(PyObject *module)
 #define STATE_OBJECTS(X)                                                                           \
     X(running_loop.get) X(running_loop.current_tasks) X(acquire_context_type) X(lease_queue_type)  \
     X(pool_waiter_type) X(nothing_to_end) X(wake_next) X(waiter_type) X(done_future) X(done)       \
-    X(cancelled_error) X(deque_type) X(monotonic)
+    X(cancelled_error) X(deque_type) X(monotonic) X(current_task)
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)

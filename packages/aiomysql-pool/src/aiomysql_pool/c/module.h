@@ -13,6 +13,7 @@
 
 #define SLOTS(X)                                                                                   \
     X(holder, acquired_at)                                                                         \
+    X(holder, acquired_by)                                                                         \
     X(holder, connection)                                                                          \
     X(holder, expires_at)                                                                          \
     X(holder, is_reported)                                                                         \
@@ -66,6 +67,7 @@ typedef struct {
     PyObject *cancelled_error;
     PyObject *deque_type;
     PyObject *monotonic;
+    PyObject *current_task;
 } State;
 
 #endif

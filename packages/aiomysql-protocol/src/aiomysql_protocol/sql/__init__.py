@@ -3,6 +3,7 @@
 __all__ = [
     "character_sets",
     "local_infile",
+    "marks",
     "parameter_places",
     "placeholders",
     "repeated",

@@ -19,7 +19,9 @@ from collections.abc import (
     MappingView,
     Sequence,
 )
+from dataclasses import is_dataclass
 from decimal import Decimal
+from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from pymysql.converters import encoders as pymysql_encoders
@@ -51,6 +53,10 @@ _DECIMAL_EXPONENTS = range(-72, _MAX_DIGITS)
 
 #: Types whose str() says nothing of what they hold: given as a parameter, they are a mistake.
 NEVER_VALUES = (Mapping, MappingView, Iterator, Awaitable)
+
+
+#: What `__str__` is where a type says nothing of its values' text.
+_NO_TEXTS = (object.__str__, Enum.__str__, Flag.__str__)
 
 
 class Default:
@@ -154,8 +160,8 @@ class Literals:
         An encoder for exactly the value's type comes first, then the rule of the first type in its
         method resolution order that has one (so members of IntEnum and StrEnum are written as
         numbers and strings).  Any other value is written as an integer if it has ``__index__``, as
-        a float if it is a numbers.Real, else as the string that str() gives.  An empty tuple or
-        list is ``()``; a time zone is not written.
+        a float if it is a numbers.Real, else as the string that its ``__str__`` gives.  An empty
+        tuple or list is ``()``; a time zone is not written.
 
         Raises TypeError for what `plain_value` refuses, ProgrammingError for NaN, infinity and
         empty sets, DataError for integers of more than 81 digits.
@@ -322,24 +328,40 @@ def _sequence(literals: Literals, value: Iterable[object]) -> str:
 
 
 def _refuse(_: Literals, value: object) -> NoReturn:
-    raise TypeError(f"{type(value).__name__} can not be used as parameter")
+    raise _never(value)
+
+
+def _never(value: object) -> TypeError:
+    """The error for one of NEVER_VALUES."""
+    if isinstance(value, Mapping):
+        fix = "give the text that is to be stored, such as json.dumps() makes"
+    elif isinstance(value, Awaitable):
+        fix = "await it, and give what that returns"
+    else:
+        fix = "give a tuple or list of its elements"
+    return TypeError(f"{type(value).__name__} can not be used as parameter: {fix}")
 
 
 def plain_value(value: object) -> int | float | str:
     """What a value of a type that has no rule of its own is written as.
 
     Raises TypeError for mappings, iterators and awaitables; for arrays, booleans and complex
-    numbers of numpy's kind; for values that stand for a missing one (NaT); and for those that fail
-    to give the number that their type promises.
+    numbers of numpy's kind; for values that stand for a missing one (NaT); for those that fail to
+    give the number that their type promises; and for those whose type does not say what their text
+    is: it has no ``__str__`` of its own, or that of Enum.
     """
     if isinstance(value, NEVER_VALUES):
-        raise TypeError(f"{type(value).__name__} can not be used as parameter")
+        raise _never(value)
     try:
         if isinstance(value, SupportsIndex):
             return operator.index(value)
         if isinstance(value, numbers.Real):
             return float(value)
-        is_readable = not (_is_of_an_array(value) or isinstance(value, numbers.Number))
+        is_readable = (
+            type(value).__str__ not in _NO_TEXTS
+            and not _is_of_an_array(value)
+            and not isinstance(value, numbers.Number)
+        )
         if is_readable and value == value:
             return str(value)
     except (TypeError, ValueError) as error:
@@ -357,10 +379,16 @@ def _is_of_an_array(value: object) -> bool:
 
 def _unusable(value: object) -> TypeError:
     kind = type(value)
+    fix = "a value of Python's own types (item() of a numpy scalar, None for a missing value)"
+    if isinstance(value, Enum):
+        fix = "its value (.value)"
+    elif isinstance(value, type) or callable(value):
+        fix = "what it makes or returns"
+    elif is_dataclass(value):
+        fix = "its fields, or a text such as json.dumps() makes"
     return TypeError(
-        f"{kind.__module__}.{kind.__qualname__} can not be used as parameter: give a value of "
-        "Python's own types (item() of a numpy scalar, None for a missing value), or an encoder "
-        "for the type in option 'conv'"
+        f"{kind.__module__}.{kind.__qualname__} can not be used as parameter: give {fix}, or an "
+        "encoder for the type in option 'conv'"
     )
 
 

@@ -3,6 +3,7 @@
 #include "coroutine.h"
 #include "dealloc.h"
 #include "module.h"
+#include "unawaited.h"
 
 #include <stddef.h>
 
@@ -105,6 +106,7 @@ Ready_close(Ready *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef Ready_methods[] = {
+    UNAWAITED_METHOD,
     {"send", METHOD(Ready_send), METH_O, NULL},
     {"throw", METHOD(Ready_throw), METH_FASTCALL, NULL},
     {"close", METHOD(Ready_close), METH_NOARGS, NULL},
@@ -125,7 +127,7 @@ static PyType_Slot Ready_slots[] = {
     {Py_tp_clear, Ready_clear},
     {Py_tp_methods, Ready_methods},
     {Py_tp_members, Ready_members},
-    {Py_tp_iter, return_self},
+    UNAWAITED_SLOTS,
     {Py_tp_iternext, Ready_next},
     {Py_am_await, return_self},
     {Py_am_send, Ready_am_send},

@@ -3,6 +3,7 @@
 #include "compat/hooks.h"
 #include "coroutine.h"
 #include "dealloc.h"
+#include "unawaited.h"
 
 typedef struct {
     PyObject_HEAD
@@ -158,6 +159,7 @@ ReadyContext_dealloc(ReadyContext *self)
 }
 
 static PyMethodDef ReadyContext_methods[] = {
+    UNAWAITED_METHOD,
     {"__aenter__", METHOD(ReadyContext_aenter), METH_NOARGS, NULL},
     {"__aexit__", METHOD(ReadyContext_aexit), METH_FASTCALL, NULL},
     {"send", METHOD(ReadyContext_send), METH_O, NULL},
@@ -173,7 +175,7 @@ static PyType_Slot ReadyContext_slots[] = {
     {Py_tp_traverse, ReadyContext_traverse},
     {Py_tp_clear, ReadyContext_clear},
     {Py_tp_methods, ReadyContext_methods},
-    {Py_tp_iter, return_self},
+    UNAWAITED_SLOTS,
     {Py_tp_iternext, ReadyContext_next},
     {Py_am_await, return_self},
     {Py_am_send, ReadyContext_am_send},
