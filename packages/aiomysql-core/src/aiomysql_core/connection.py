@@ -116,6 +116,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
+        compression: str | Sequence[str] | None = None,
+        compression_level: int | None = None,
         multi_statements: bool = True,
         bulk_statements: bool = True,
         stmt_cache_size: int = 0,
@@ -169,6 +171,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         prepared on the server (see `Cursor.execute`); 0: none.
         skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
         local_infile: allow LOAD DATA LOCAL INFILE.
+        compression: "zlib", "zstd" or both, the better first: what goes either way is compressed
+        with the first that the server offers.  compression_level: 1 to 9 (zlib) or to 22 (zstd).
         multi_statements: allow several statements in one text, which `executemany` sends, too.
         bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
         may not know.
@@ -222,6 +226,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             max_allowed_packet,
             on_cancel,
             kill_timeout,
+            compression,
+            compression_level,
             local_infile,
             multi_statements,
             bulk_statements,
