@@ -205,6 +205,7 @@ def test_other_work_goes_on_meanwhile() -> None:
 
 # -- what is refused -------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_frames(name: str) -> None:
     data, words = HOSTILE[name]

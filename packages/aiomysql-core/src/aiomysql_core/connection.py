@@ -171,8 +171,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         prepared on the server (see `Cursor.execute`); 0: none.
         skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
         local_infile: allow LOAD DATA LOCAL INFILE.
-        compression: "zlib", "zstd" or both, the better first: what goes either way is compressed
-        with the first that the server offers.  compression_level: 1 to 9 (zlib) or to 22 (zstd).
+        compression: "zlib", "zstd" or several, the better first: what goes either way is compressed
+        with the first that the server offers; with "uncompressed" among them not, where it offers
+        none.  compression_level: 1 to 9 (zlib) or to 22 (zstd).
         multi_statements: allow several statements in one text, which `executemany` sends, too.
         bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
         may not know.

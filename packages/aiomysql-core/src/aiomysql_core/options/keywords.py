@@ -70,8 +70,8 @@ def parse_keepalive(text: str) -> int | tuple[int, ...]:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Names with commas between."""
-    return tuple(name.strip() for name in text.split(","))
+    """Names with commas between; none of an empty text."""
+    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
 
 
 class Keyword(NamedTuple):
@@ -128,8 +128,8 @@ OF_OPTIONS: Final[Mapping[str, Keyword]] = {
     "max_allowed_packet": _integer(),
     "on_cancel": _text(),
     "kill_timeout": _number(),
-    "compression": Keyword((str, list, tuple), parse_names, None),
-    "compression_level": _integer(None),
+    "compression": Keyword((str, list, tuple), parse_names, None, "compression-algorithms"),
+    "compression_level": _integer(None, "zstd-compression-level"),
     "local_infile": _flag(False),
     "multi_statements": _flag(True),
     "bulk_statements": _flag(True),

@@ -9,13 +9,10 @@ MySQL: "Compression", "Compressed Packet".  MariaDB: "Compression".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
 
 from aiomysql_protocol.wire.errors import malformed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["ALGORITHMS", "UNCOMPRESSED", "Algorithm", "algorithm"]
 
@@ -138,7 +135,7 @@ def _zstd() -> Any:
         return import_module("backports.zstd")
 
 
-_CLASSES: Final = {"zlib": Zlib, "zstd": Zstd}
+_CLASSES: Final[Mapping[str, type[Zlib | Zstd]]] = {"zlib": Zlib, "zstd": Zstd}
 
 #: The names of the algorithms.
 ALGORITHMS: Final = tuple(_CLASSES)
