@@ -165,6 +165,14 @@ async def test_data_source_names() -> None:
         await connect("mysql://h.invalid/?compression=gzip")
 
 
+async def test_several_names_are_remembered() -> None:
+    """What was found out for one connection counts for the next one."""
+    first, second = (Connection(host="h", compression=("zlib", name)) for name in BOTH[::2])
+    for other in (Connection(host="h", compression=("zlib", "zstd")), first):
+        assert other._options._logins is first._options._logins
+        assert other._options._logins is not second._options._logins
+
+
 BOTH = ("zstd", "zlib", "uncompressed")
 
 

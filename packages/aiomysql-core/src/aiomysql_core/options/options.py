@@ -414,7 +414,7 @@ def find_options(given: tuple[Any, ...]) -> Options:
         if same_items(shown, last):
             return options.with_given(_or_none_given(password), context)
     types = tuple(map(type, shown))  # because True == 1 == 1.0
-    if factor_passwords != () or not _SIMPLE.issuperset(types):
+    if factor_passwords != () or not (_SIMPLE.issuperset(types) or _are_simple(shown)):
         return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
     found = _known.get((shown, types))
     if found is None:
@@ -425,6 +425,15 @@ def find_options(given: tuple[Any, ...]) -> Options:
         _known[shown, types] = found
     _last[:] = [(shown, found)]
     return found.with_given(_or_none_given(password), context)
+
+
+def _are_simple(values: tuple[Any, ...]) -> bool:
+    """Whether all are of simple types, or tuples of names."""
+    return all(
+        type(value) in _SIMPLE
+        or (type(value) is tuple and all(type(name) is str for name in value))
+        for value in values
+    )
 
 
 class SessionOptions(NamedTuple):
