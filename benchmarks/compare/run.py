@@ -202,9 +202,10 @@ class Measurement:
 
 
 def _turn(keys: list[str], number: int) -> list[str]:
-    """Another one begins in each round."""
+    """Another one begins in each round, and none always comes behind the same one."""
     at = number % len(keys) if keys else 0
-    return keys[at:] + keys[:at]
+    turn = keys[at:] + keys[:at]
+    return turn if number % 4 < 2 else turn[::-1]
 
 
 def _rounded(seconds: float) -> float:

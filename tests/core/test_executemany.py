@@ -22,6 +22,7 @@ from aiomysql_core import (
     Cursor,
     DataError,
     DictCursor,
+    InterfaceError,
     InternalError,
     OperationalError,
     ProgrammingError,
@@ -248,6 +249,49 @@ async def test_few_round_trips(
         by_name = f"DELETE FROM {table} WHERE id = %(id)s"
         assert await cursor.executemany(by_name, [{"id": n} for n in range(100)]) == 100
         assert len(begun) == 1
+
+
+async def test_many_responses_are_read_at_once(
+    connection: Connection, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task is not woken for each response that the server sends by itself."""
+    await fill(connection, table, 2000)
+    await connection.autocommit(False)
+    next_results, count = connection.runner.next_results, 0
+
+    async def counted(due: int) -> Any:
+        nonlocal count
+        count += 1
+        return await next_results(due)
+
+    monkeypatch.setattr(connection.runner, "next_results", counted)
+    query = f"UPDATE {table} SET n = %(n)s WHERE id = %(id)s"
+    async with connection.cursor() as cursor:
+        rows = [{"n": n + 1, "id": n} for n in range(2000)]
+        assert await cursor.executemany(query, rows) == 2000
+    assert 1 <= count < 1000
+
+
+async def test_cancelled_while_the_server_answers(
+    connect_args: dict[str, Any], connection: Connection, table: str
+) -> None:
+    """Whether its responses are just read or left to come, nobody gets what is left of them."""
+    await fill(connection, table, 2000)
+    query = f"UPDATE {table} SET n = n + %(n)s WHERE id = %(id)s"
+    rows = [{"n": 1, "id": n} for n in range(2000)]
+    for milliseconds in (1, 3, 5, 7, 11, 13, 17):
+        async with connect(**connect_args, on_cancel="kill", kill_timeout=0.5) as other:
+            cursor = await other.cursor()
+            task = asyncio.ensure_future(cursor.executemany(query, rows))
+            await asyncio.sleep(milliseconds / 1000)
+            task.cancel()
+            await asyncio.wait([task])
+            try:
+                await cursor.execute("SELECT 'mine'")
+            except InterfaceError:  # MariaDB says nothing more when it is killed between two
+                assert other.closed
+            else:
+                assert await cursor.fetchall() == (("mine",),)
 
 
 async def test_requests_are_as_long_as_the_server_takes(

@@ -331,6 +331,32 @@ def test_blocks_that_are_not_this_one(read: Reader) -> None:
     assert read.session.columns.prefixes == [known, other, longer]
 
 
+@pytest.mark.parametrize("before", [1, 2, 251, 252, 253, 254, 255, 256, 400])
+def test_metadata_of_a_later_result(read: Reader, before: int) -> None:
+    """Its frames have other numbers than those of the first result."""
+    known, rows = text_prefix(), [payload(b"1", b"a")]
+    more = ok_payload(status=SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS)
+    definitions = [length(2), b"one", b"two"]
+    data = bytearray(frames(*[more] * before, *definitions, *rows, END, sequence_id=1))
+    found = read([known], data, 0, len(data))
+    assert found is not None
+    assert found.position == len(data)
+    last = read.exchange.results[before]
+    assert (last.metadata, last.rows, last.complete) == (known.metadata, [(1, "a")], True)
+    start = before * (4 + len(more))
+    for at in range(start, start + len(known.raw)):
+        changed = bytearray(data)
+        changed[at] ^= 1
+        found = read([known], changed, 0, len(changed))
+        assert found is not None
+        assert found.position == start
+        assert len(read.exchange.results) == before
+    for end in range(start, start + len(known.raw)):
+        found = read([known], data, 0, end)
+        assert found is not None
+        assert found.position == start
+
+
 def test_a_value_that_fails(read: Reader) -> None:
     """The rows before it have come; what follows is left to be dropped."""
     for decoder in IMPLEMENTATIONS:

@@ -31,6 +31,7 @@ from aiomysql_protocol.wire.packets import MORE_RESULTS
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
     from aiomysql_protocol.commands.prepared import ServerStatement
+    from aiomysql_protocol.commands.query import Result
 
 #: So many rows are worth the two round trips that a bulk request takes beforehand.
 _FEW = 16
@@ -326,37 +327,33 @@ class ManyRows:
         exchange = connection.new_query(text, files={}, source=str(self._query))
         cursor._last_executed = text
         cursor._forget_result()
-        answered = 0
-        messages: list[object] = []
-        # Each answer is an OK, and one with rows follows it if warnings are asked for.
-        is_as_asked, wants_rows = True, False
+        responses = _JoinedResponses(count, self._shows_warnings)
         try:
             await runner.begin(exchange)
             result = runner.take(exchange)
-            while True:
-                is_as_asked = is_as_asked and (result.metadata is not None) is wants_rows
-                wants_rows = self._shows_warnings and not wants_rows
-                if result.metadata is None:
-                    answered += 1
-                    self._changed += result.affected_rows
-                    last = result
-                else:
-                    messages += [row[-1] for row in result.rows]
-                if not result.has_next:
-                    break
-                result = await runner.next_result()
+            responses.add([result])
+            while result.has_next:
+                results = await runner.next_results(responses.due)
+                responses.add(results)
+                result = results[-1]
         except Exception as error:
-            self._record_row(error, answered)
-            _tell(messages)
+            self._record_row(error, responses.answered)
+            _tell(responses.messages)
             raise
-        if answered != count or wants_rows or not is_as_asked:
-            raise self._unexpected(f"answered {answered} of {count} statements in one text")
+        finally:
+            self._changed += responses.changed
+        last = responses.last
+        if last is None or responses.due or not responses.is_as_asked:
+            raise self._unexpected(
+                f"answered {responses.answered} of {count} statements in one text"
+            )
         # That of the last row stands for all: nothing more is to come.
+        last.exchange = exchange
         last.ok = last.ok._replace(server_status=last.ok.server_status & ~MORE_RESULTS)
         runner.result = last
         runner.affected_rows = last.affected_rows
         cursor.accept(connection, last)
-        _tell(messages)
+        _tell(responses.messages)
 
     async def _run_bulk(self, batch: BulkBatch, count: int) -> bool:
         """Returns False when the server takes no such statement so."""
@@ -434,6 +431,42 @@ class ManyRows:
         if now is None or not 0 < now - self._executions <= count:
             return None
         return now - self._executions - 1
+
+
+class _JoinedResponses:
+    """What came for a text of many statements: an OK for each, and if warnings are asked for one
+    with rows behind each OK.
+    """
+
+    def __init__(self, count: int, shows_warnings: bool) -> None:
+        self._shows_warnings = shows_warnings
+        self._wants_rows = False
+        #: How many results are still to come, if no statement fails.
+        self.due = count * 2 if shows_warnings else count
+        #: How many statements were run, and the rows that they changed.
+        self.answered = self.changed = 0
+        #: The warnings.
+        self.messages: list[object] = []
+        #: Whether each result was of the kind that it should be.
+        self.is_as_asked = True
+        #: The result of the last statement.
+        self.last: Result | None = None
+
+    def add(self, results: list[Result]) -> None:
+        """The next results have come."""
+        self.due -= len(results)
+        for result in results:
+            has_rows = result.metadata is not None
+            if has_rows is not self._wants_rows:
+                self.is_as_asked = False
+            if has_rows:
+                self._wants_rows = False
+                self.messages += [row[-1] for row in result.rows]
+            else:
+                self._wants_rows = self._shows_warnings
+                self.answered += 1
+                self.changed += result.ok.affected_rows
+                self.last = result
 
 
 def _tell(messages: list[object]) -> None:

@@ -38,6 +38,11 @@ from aiomysql_protocol.commands.query import Query, Result
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
 
+#: So many results are read at once, rather than one by one as they come; if fewer are there, the
+#: server has so many seconds for more.
+_MANY_RESULTS = 64
+_MOMENT = 0.001
+
 _COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
@@ -460,6 +465,38 @@ class CommandRunner(RunnerState):
             exchange, self.result = self.result.exchange, None
             await self._until_result(exchange)
             return self.take(exchange)
+
+    async def next_results(self, due: int) -> list[Result]:
+        """As `next_result`: the next one, and those behind it that have come without an error.
+
+        due: how many are to come.  Of many, some are left to come first: servers send each by
+        itself, and to be woken for each takes longer than to read it.
+        """
+        with _Claim(self):
+            if self.result is None or not self.result.has_next:
+                raise err.ProgrammingError("the last statement has no further result")
+            exchange, self.result = self.result.exchange, None
+            if due > _MANY_RESULTS > len(exchange.results):
+                await self._let_come(exchange)
+            await self._until_result(exchange)
+            ready = exchange.results
+            stop = 1
+            if ready[0].error is None:
+                while stop < len(ready) and ready[stop].error is None:
+                    stop += 1
+            results = ready[: stop - 1]
+            del ready[: stop - 1]
+            results.append(self.take(exchange))
+            return results
+
+    async def _let_come(self, exchange: Query) -> None:
+        """Wait a moment, without reading."""
+        try:
+            self.stream().pause()
+            await asyncio.sleep(_MOMENT)
+        except BaseException as error:
+            self._interrupted(error)
+            raise
 
     async def read_rows(self, result: Result) -> list[tuple[Any, ...]]:
         """The next rows of a streamed result, at least one; empty at its end."""

@@ -52,6 +52,12 @@ class Stream(StreamState, ABC):
         if data:
             self._write(data)
 
+    def pause(self) -> None:
+        """Leave what comes with the system, until `resume` or until a task waits for a response."""
+        if not self._reading_paused and not self.from_parent_process:
+            self._reading_paused = True
+            self._pause_reading()
+
     def resume(self) -> None:
         """Read on after a pause."""
         if self._reading_paused and not self.from_parent_process:
@@ -123,16 +129,11 @@ class Stream(StreamState, ABC):
         if session.error is not None:
             self.abort()
         elif session.has_more:
-            self._pause()
+            self.pause()
             if not session.paused:
                 self._go_on_soon()
         elif session.paused:
-            self._pause()
-
-    def _pause(self) -> None:
-        if not self._reading_paused:
-            self._reading_paused = True
-            self._pause_reading()
+            self.pause()
 
     def _go_on_soon(self) -> None:
         """Have the session go on with what it has left of the bytes that came."""

@@ -321,9 +321,8 @@ class Query(Exchange):
         metadata = self._reading().metadata = columns.compile(self._definitions)
         self.record_metadata(metadata)
         if self.session.capabilities & DEPRECATE_EOF:
-            if self.sequence_id == (2 + self._column_count) & 0xFF:
-                flag = b"\1" if self.session.capabilities & CACHE_METADATA else b""
-                columns.store(self._definitions, metadata, flag)
+            flag = b"\1" if self.session.capabilities & CACHE_METADATA else b""
+            columns.store(self._definitions, metadata, flag)
             self._begin_rows()
         else:
             self._state = _State.COLUMNS_EOF

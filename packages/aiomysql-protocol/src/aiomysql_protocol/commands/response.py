@@ -71,7 +71,7 @@ def _read_first(
         return position
     if buffer[position + _HEADER] == OK_HEADER:
         return _read_ok(session, exchange, buffer, position, end)
-    if exchange.sequence_id != 1 or not session.capabilities & DEPRECATE_EOF:
+    if not session.capabilities & DEPRECATE_EOF:
         return position
     prefix = _match(session, exchange, buffer, position, end)
     if prefix is None:
@@ -81,7 +81,7 @@ def _read_first(
         return position
     result.metadata = prefix.metadata
     exchange.result = result
-    exchange.sequence_id = (1 + prefix.frames) & 0xFF
+    exchange.sequence_id = (exchange.sequence_id + prefix.frames) & 0xFF
     exchange.reading = ROWS
     position += len(prefix.raw)
     if exchange.streamed:
@@ -102,17 +102,42 @@ def _match(
         prepared = exchange.own_prepared
         if prepared.prefixes is not None and prepared.compiled_by is columns:
             for prefix in prepared.prefixes:
-                if buffer.startswith(prefix.raw, position, end):
+                if _stands_at(prefix, buffer, position, end, exchange.sequence_id):
                     return prefix
     prefixes = columns.prefixes
     for index, prefix in enumerate(prefixes):
-        if buffer.startswith(prefix.raw, position, end):
+        if _stands_at(prefix, buffer, position, end, exchange.sequence_id):
             if index:
                 prefixes.insert(0, prefixes.pop(index))
             if exchange.binary and session.capabilities & CACHE_METADATA:
                 exchange.record_metadata(prefix.metadata)
             return prefix
     return None
+
+
+def _stands_at(
+    prefix: MetadataPrefix, buffer: bytearray, position: int, end: int, sequence_id: int
+) -> bool:
+    """Whether its frames stand at buffer[position:end], numbered from `sequence_id` on.
+
+    In a response of several results only those of the first are numbered as in the prefix.
+    """
+    raw = prefix.raw
+    if sequence_id == 1:
+        return buffer.startswith(raw, position, end)
+    start = 0
+    while start < len(raw):
+        length = int.from_bytes(raw[start : start + 3], "little")
+        here = position + start
+        if not (
+            buffer.startswith(raw[start : start + 3], here, end)
+            and buffer.startswith(raw[start + 4 : start + 4 + length], here + 4, end)
+            and buffer[here + 3] == sequence_id & 0xFF
+        ):
+            return False
+        start += _HEADER + length
+        sequence_id += 1
+    return True
 
 
 def _new_result(exchange: Query) -> Result:

@@ -217,10 +217,38 @@ is_prefix(PyObject *prefix)
            PyTuple_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)) == METADATA_FIELDS;
 }
 
+/* Whether the frames of `raw`, the first numbered 1, stand at `start` numbered from `sequence_id` on:
+ * in a response of several results only those of the first are as in `raw`. */
+static int
+stands_at(PyObject *raw, const unsigned char *start, Py_ssize_t size, int sequence_id)
+{
+    const unsigned char *own = (const unsigned char *)PyBytes_AS_STRING(raw), *payload;
+    const unsigned char *own_end = own + PyBytes_GET_SIZE(raw);
+    Py_ssize_t length;
+
+    if (own_end - own > size) {
+        return 0;
+    }
+    if (sequence_id == 1) {
+        return memcmp(own, start, (size_t)(own_end - own)) == 0;
+    }
+    for (unsigned number = 1; own < own_end; number++, sequence_id++) {
+        payload = frame_payload(own, own_end, number & 0xFF, &length);
+        if (payload == NULL || memcmp(own, start, 3) != 0 || start[3] != (sequence_id & 0xFF) ||
+            memcmp(payload, start + FRAME_HEADER, (size_t)length) != 0) {
+            return 0;
+        }
+        start += FRAME_HEADER + length;
+        own = payload + length;
+    }
+    return 1;
+}
+
 /* Find in `prefixes`, a list, what the bytes begin with: a new reference.  It becomes the first of
  * the list. */
 static int
-find_in(PyObject *prefixes, const unsigned char *start, Py_ssize_t size, PyObject **found)
+find_in(PyObject *prefixes, const unsigned char *start, Py_ssize_t size, int sequence_id,
+        PyObject **found)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(prefixes); i++) {
         PyObject *prefix = PyList_GET_ITEM(prefixes, i), *raw;
@@ -230,8 +258,7 @@ find_in(PyObject *prefixes, const unsigned char *start, Py_ssize_t size, PyObjec
             return -1;
         }
         raw = PyTuple_GET_ITEM(prefix, PREFIX_RAW);
-        if (PyBytes_GET_SIZE(raw) > size ||
-            memcmp(PyBytes_AS_STRING(raw), start, (size_t)PyBytes_GET_SIZE(raw)) != 0) {
+        if (!stands_at(raw, start, size, sequence_id)) {
             continue;
         }
         *found = Py_NewRef(prefix);
@@ -262,7 +289,8 @@ find_own(const Reading *self, PyObject *columns, const unsigned char *start, PyO
         return 0;
     }
     Py_INCREF(prefixes);
-    status = find_in(prefixes, start, self->end - self->position, found);
+    status = find_in(prefixes, start, self->end - self->position, self->exchange->sequence_id,
+                     found);
     Py_DECREF(prefixes);
     return status;
 }
@@ -278,7 +306,8 @@ find_kept(const Reading *self, PyObject *columns, const unsigned char *start, Py
         PyErr_SetString(PyExc_TypeError, "prefixes must be a list");
     }
     else if (prefixes != NULL) {
-        status = find_in(prefixes, start, self->end - self->position, found);
+        status = find_in(prefixes, start, self->end - self->position, self->exchange->sequence_id,
+                         found);
     }
     Py_XDECREF(prefixes);
     if (status > 0 && self->exchange->binary == Py_True &&
@@ -342,7 +371,7 @@ begin_rows(Reading *self, PyObject *prefix)
         return 0;
     }
     self->position += PyBytes_GET_SIZE(PyTuple_GET_ITEM(prefix, PREFIX_RAW));
-    exchange->sequence_id = (int)(1 + (unsigned long)frames) & 0xFF;
+    exchange->sequence_id = (int)((unsigned)exchange->sequence_id + (unsigned long)frames) & 0xFF;
     exchange->reading = ROWS;
     Py_XSETREF(result->metadata, Py_NewRef(PyTuple_GET_ITEM(prefix, PREFIX_METADATA)));
     Py_XSETREF(exchange->result, Py_NewRef((PyObject *)result));
@@ -370,7 +399,7 @@ read_first(Reading *self)
     if (payload != NULL && length > 0 && *payload == PACKET_OK) {
         return read_end(self, payload, length);
     }
-    if (self->exchange->sequence_id == 1 && self->session->capabilities & DEPRECATE_EOF) {
+    if (self->session->capabilities & DEPRECATE_EOF) {
         status = find_metadata(self, start, &prefix);
     }
     if (status > 0) {
