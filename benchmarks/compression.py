@@ -37,7 +37,7 @@ _NETWORKS = {
 
 _ALGORITHMS = (None, "zlib", "zstd")
 
-_WORDS = "order paid open invoice customer street north value small blue delivered part".split()
+_WORDS = ("order", "paid", "open", "invoice", "customer", "street", "north", "blue", "part")
 
 
 def _rows() -> list[tuple[int, str, str, str]]:

@@ -33,8 +33,8 @@ def delaying(
 ) -> Iterator[int]:
     """Run the proxy before a server; the port to connect to, on 127.0.0.1.
 
-    seconds: of delay each way.  cpu: the client's processor, which the proxy keeps off.  rate: bytes
-    that pass each way in a second, on each connection; 0: as many as can.
+    seconds: of delay each way.  cpu: the client's processor, which the proxy keeps off.  rate:
+    bytes that pass each way in a second, on each connection; 0: as many as can.
     """
     off = -1 if cpu is None else cpu
     arguments = ("-m", __spec__.name, host, str(port), str(seconds), str(off), str(rate))
