@@ -49,9 +49,7 @@ def delaying(
         yield int(process.stdout.readline())
 
 
-def _serve(
-    listener: socket.socket, address: tuple[str, int], seconds: float, rate: float
-) -> None:
+def _serve(listener: socket.socket, address: tuple[str, int], seconds: float, rate: float) -> None:
     while True:
         client, _ = listener.accept()
         try:
