@@ -20,8 +20,19 @@ CLASSIC = {
     "wait_closed",
 }
 
-#: Added here: documented in docs/pool.md.
-OURS = {"drain", "get_stats", "resize"}
+#: Added here: documented in docs/pool.md and docs/statements.md.
+OURS = {
+    "drain",
+    "execute",
+    "executemany",
+    "fetchall",
+    "fetchone",
+    "fetchval",
+    "get_stats",
+    "iterate",
+    "resize",
+    "transaction",
+}
 
 #: Public by their names only: nobody outside the pool uses them.
 INTERNAL: set[str] = set()

@@ -32,6 +32,17 @@ from aiomysql_core.cursors import (
     SSCursor,
     SSDictCursor,
 )
+from aiomysql_core.row_stream import RowStream
+from aiomysql_core.rows import (
+    RowFactory,
+    class_row,
+    dict_row,
+    namedtuple_row,
+    scalar_row,
+    tuple_row,
+)
+from aiomysql_core.statements import PreparedStatement
+from aiomysql_core.transaction import Transaction
 from aiomysql_core.waiting.timeouts import ConnectTimeout, QueryTimeout
 from aiomysql_protocol.values.literals import DEFAULT
 
@@ -51,12 +62,21 @@ __all__ = [
     "MySQLError",
     "NotSupportedError",
     "OperationalError",
+    "PreparedStatement",
     "ProgrammingError",
     "QueryTimeout",
+    "RowFactory",
+    "RowStream",
     "SSCursor",
     "SSDictCursor",
+    "Transaction",
     "Warning",
     "__version__",
+    "class_row",
     "connect",
+    "dict_row",
     "escape_string",
+    "namedtuple_row",
+    "scalar_row",
+    "tuple_row",
 ]

@@ -9,7 +9,16 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from functools import lru_cache
 from time import monotonic
 from types import MethodType, TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
@@ -24,7 +33,7 @@ from aiomysql_core.compat import hooks
 from aiomysql_core.compat.internals import ClassicInternals
 from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.compat.origins import origin_of
-from aiomysql_core.cursors import Cursor
+from aiomysql_core.cursors import Cursor, check_row_factory
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.engine.cursor_state import new_cursor
@@ -43,11 +52,15 @@ from aiomysql_core.options.options import (
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
+from aiomysql_core.row_stream import RowStream
+from aiomysql_core.rows import RowFactory, tuple_row
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache
+from aiomysql_core.transaction import Transaction
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
+from aiomysql_core.waiting.ready import Ready
 from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query, encode_query
@@ -140,6 +153,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         ssl_negotiation: str = "mysql",
         ssl_session_reuse: bool = True,
         tls_version: str | None = None,
+        row_factory: RowFactory[Any] | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -166,7 +180,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         sql_mode, init_command: set and run on connecting.  sql_mode: names of modes with commas
         between, or an expression of SQL that gives them (DEFAULT, a number).
         autocommit: the session's autocommit mode; None leaves the server's default.
-        cursorclass: of cursors.  get_warnings: ask for a statement's warnings and issue them.
+        cursorclass: of cursors.  row_factory: what makes the rows of those whose class makes tuples
+        (see `aiomysql_core.rows`).  get_warnings: ask for a statement's warnings and issue them.
         stmt_cache_size: how many of the statements that cursors run with arguments are kept
         prepared on the server (see `Cursor.execute`); 0: none.
         skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
@@ -268,6 +283,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         if conv is not None and conv is not default_decoders:
             _check_converters(conv)
         _check_cursor_class(cursorclass)
+        check_row_factory(row_factory)
         self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
         self.get_warnings = session_options.get_warnings
@@ -275,6 +291,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self.skip_idle_commits = session_options.skip_idle_commits
         #: Class of the cursors that are made without naming one.
         self.cursorclass = cursorclass
+        #: What makes the rows of cursors whose class makes tuples; None: they stay tuples.
+        self.row_factory = row_factory
         #: The sql_mode that a new session is given; None: the server's default.
         self.sql_mode = session_options.sql_mode
         #: What is run in a new session; None: nothing.
@@ -528,16 +546,25 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     # -- statements ------------------------------------------------------------------------------
 
     @overload
-    def cursor(self) -> AwaitableContextManager[Cursor]: ...
+    def cursor(
+        self, *, row_factory: RowFactory[Any] | None = None
+    ) -> AwaitableContextManager[Cursor]: ...
     @overload
-    def cursor(self, cursor: type[C], /) -> AwaitableContextManager[C]: ...
+    def cursor(
+        self, cursor: type[C], /, *, row_factory: RowFactory[Any] | None = None
+    ) -> AwaitableContextManager[C]: ...
     @overload
-    def cursor(self, *cursors: type[Cursor]) -> AwaitableContextManager[Any]: ...
-    def cursor(self, *cursors: type[Cursor]) -> AwaitableContextManager[Any]:
+    def cursor(
+        self, *cursors: type[Cursor], row_factory: RowFactory[Any] | None = None
+    ) -> AwaitableContextManager[Any]: ...
+    def cursor(
+        self, *cursors: type[Cursor], row_factory: RowFactory[Any] | None = None
+    ) -> AwaitableContextManager[Any]:
         """A new cursor: awaitable, or for `async with`.
 
-        cursors: the cursor's class, or several to combine.  Raises TypeError for anything that is
-        not a subclass of Cursor, InterfaceError when the connection is closed.
+        cursors: the cursor's class, or several to combine.  row_factory: what makes its rows (see
+        `aiomysql_core.rows`); default: the connection's.  Raises TypeError for anything that is not
+        a subclass of Cursor, or no function, InterfaceError when the connection is closed.
         """
         runner = self.runner
         session = runner.session
@@ -550,8 +577,136 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             if len(cursors) > 1 or not isinstance(given, type) or not issubclass(given, Cursor):
                 given = _cursor_class(cursors)
             cursor_class = given
-        context: AwaitableContextManager[Any] = new_cursor(cursor_class, self, self._echo)
-        return context
+        if row_factory is None and self.row_factory is None:
+            context: AwaitableContextManager[Any] = new_cursor(cursor_class, self, self._echo)
+            return context
+        return AwaitableContextManager(Ready(self.new_cursor(cursor_class, row_factory)))
+
+    def new_cursor(self, kind: type[C], row_factory: RowFactory[Any] | None = None) -> C:
+        """For cursors: a new one of that class, and with the connection's `row_factory` if it takes
+        one and none is given.
+        """
+        cursor = kind(self, self._echo)
+        if row_factory is None and not kind._converts_rows:
+            row_factory = self.row_factory
+        if row_factory is not None:
+            cursor.row_factory = row_factory
+        return cursor
+
+    # -- one statement, by a cursor of its own ---------------------------------------------------
+
+    async def execute(
+        self,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object = None,
+        *,
+        timeout: float | None = None,
+    ) -> int:
+        """Run a statement; returns the number of rows found or changed.
+
+        All as in `Cursor.execute`, by a new cursor that is closed after it: rows are dropped.
+        """
+        async with self.cursor() as cursor:
+            return await cursor.execute(query, args, timeout=timeout)
+
+    async def executemany(
+        self,
+        query: str | PreparedStatement,
+        args: Iterable[object] | AsyncIterable[object],
+        *,
+        timeout: float | None = None,
+    ) -> int | None:
+        """Run a statement for each of `args`, as `Cursor.executemany` does."""
+        async with self.cursor() as cursor:
+            return await cursor.executemany(query, args, timeout=timeout)
+
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Sequence[Any]:
+        """Run a statement; returns its rows.
+
+        query, args, timeout: as for `Cursor.execute`, which also says what is raised; row_factory:
+        what makes the rows, as for `cursor`.
+        """
+        async with self.cursor(row_factory=row_factory) as cursor:
+            await cursor.execute(query, args, timeout=timeout)
+            return await cursor.fetchall()
+
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """As `fetchall`: the first row; None when there is none."""
+        async with self.cursor(row_factory=row_factory) as cursor:
+            await cursor.execute(query, args, timeout=timeout)
+            return await cursor.fetchone()
+
+    async def fetchval(
+        self,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object = None,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """As `fetchall`: the first value of the first row; None when there is no row."""
+        factory = None if self.cursorclass._converts_rows else tuple_row
+        async with self.cursor(row_factory=factory) as cursor:
+            await cursor.execute(query, args, timeout=timeout)
+            row = await cursor.fetchone()
+        if row is None:
+            return None
+        return next(iter(row.values())) if isinstance(row, Mapping) else row[0]
+
+    def iterate(
+        self,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> RowStream:
+        """The rows of a statement, one by one as the server sends them: for `async for`.
+
+        query, args, row_factory: as for `fetchall`.  The connection runs nothing else meanwhile.
+        Use it with `async with` if the loop may be left early: then a statement whose rows are not
+        all there is stopped with `on_cancel="kill"`; otherwise its rest is read and dropped.
+        """
+        return RowStream(self, query, args, row_factory)
+
+    def transaction(
+        self,
+        *,
+        isolation: str | None = None,
+        readonly: bool = False,
+        consistent_snapshot: bool = False,
+    ) -> Transaction:
+        """A block that is a transaction: `async with connection.transaction() as tx:`.
+
+        At its end it is committed; it is rolled back when the block is left by an exception, a
+        cancellation too.  A block within another, or where a transaction is open already, is a part
+        of that one that is undone by itself, by a savepoint.  `await tx.rollback()` undoes what was
+        done in the block.
+
+        isolation: "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ" or "SERIALIZABLE";
+        default: the session's.  readonly: nothing may be written.  consistent_snapshot: all reads
+        see what was committed when the block began.
+
+        At the end OperationalError is raised when the transaction ended within the block: by a
+        deadlock whose error was caught there, by a statement that commits implicitly (DDL say), or
+        by `commit`.  What was run behind that is rolled back.  Raises ValueError for an unknown
+        isolation, ProgrammingError for these options where a transaction is open.
+        """
+        return Transaction(self, isolation, readonly, consistent_snapshot)
+
+    # -- statements as they are ------------------------------------------------------------------
 
     async def query(
         self,
@@ -751,11 +906,40 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
                 runner.take(exchange)
             else:  # subclasses and tracers see, count or change each statement in it
                 await self.query(statement)
-            runner.record_mode(mode)
-            if self.session_charset.in_doubt:
-                runner.transaction_possible = True  # no pool hands it out as it is
+            self.record_transaction_end(mode)
         if unread is not None:
             unread.raise_once()
+
+    async def run_in_turn(self, statements: Sequence[str]) -> None:
+        """For cursors: run statements of a transaction block, up to the first that fails.
+
+        They are one text, where the session takes that.  Raises InternalError when the server has
+        not said of each that it was run.
+        """
+        runner = self.runner
+        method: object = self.query
+        if type(method) is not MethodType or method.__func__ is not self._own_query:
+            for statement in statements:  # subclasses and tracers see each
+                await self.query(statement)
+            return
+        is_joined = runner.stream().session.capabilities & CLIENT.MULTI_STATEMENTS
+        answered = 0
+        for text in ["; ".join(statements)] if is_joined else statements:
+            exchange = encode_query(text.encode(), None, False, False)
+            await runner.begin(exchange)
+            result = runner.take(exchange)
+            answered += result.metadata is None
+            while result.has_next:
+                result = await runner.next_result()
+                answered += result.metadata is None
+        if answered != len(statements):
+            raise err.InternalError(0, f"the server has answered {answered} of {statements}")
+
+    def record_transaction_end(self, mode: bool | None) -> None:
+        """For cursors: this side has ended what was open; mode: as for `runner.record_mode`."""
+        self.runner.record_mode(mode)
+        if self.session_charset.in_doubt:
+            self.runner.transaction_possible = True  # no pool hands it out as it is
 
     async def autocommit(self, value: bool) -> None:
         """Set the session's autocommit mode.
@@ -1014,6 +1198,7 @@ def _add_address(error: err.MySQLError, where: str) -> None:
     error.args = *numbers, f"{message} (connecting to {where})"
 
 
+@lru_cache(64)
 def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
     """A class made of several."""
     if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]

@@ -7,7 +7,7 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterable, Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -33,6 +33,7 @@ from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.executemany import ManyRows
 from aiomysql_core.log import logger, warn_caller, warn_of_server
+from aiomysql_core.rows import RowFactory, dict_row, tuple_row
 from aiomysql_core.statements import PreparedStatement, stale_statement
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
@@ -59,6 +60,12 @@ class Cursor(CursorState, ErrorClasses):
 
     #: Whether `_conv_row` must be called for the rows of a buffered result.
     _converts_rows: ClassVar[bool] = False
+
+    #: See `row_factory`; None: rows are as the class makes them.
+    _row_factory: RowFactory[Any] | None = None
+
+    #: What it has made for the present result.
+    _make_row: Callable[[tuple[Any, ...]], Any] | None = None
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
@@ -112,6 +119,37 @@ class Cursor(CursorState, ErrorClasses):
     def closed(self) -> bool:
         """Whether the cursor is closed."""
         return self._connection is None
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns, the keys of rows that are dicts: a second column of the same name
+        has that of its table and a dot in front.  Empty for a statement without rows.
+        """
+        result = self._result
+        return result.metadata.keys if result is not None and result.metadata is not None else ()
+
+    @property
+    def row_factory(self) -> RowFactory[Any] | None:
+        """What makes the rows of the results that come (see `aiomysql_core.rows`).
+
+        None: rows are as the cursor's class makes them.  Raises TypeError for what is no function,
+        ProgrammingError for a class of cursors that makes rows of its own kind.
+        """
+        return self._row_factory
+
+    @row_factory.setter
+    def row_factory(self, factory: RowFactory[Any] | None) -> None:
+        check_row_factory(factory)
+        if factory is tuple_row:
+            factory = None
+        if factory is not None and self._converts_rows:
+            raise err.ProgrammingError(
+                f"{type(self).__name__} makes its rows itself: use Cursor or SSCursor with a "
+                "row_factory"
+            )
+        self._row_factory = factory
+        kind = hooks.CursorHook.DICT_ROWS if factory is dict_row else hooks.CursorHook.CONVERTS_ROWS
+        self._row_flags = 0 if factory is None else int(kind)
 
     def setinputsizes(self, *args: Any) -> None:
         """Does nothing (PEP 249)."""
@@ -482,17 +520,22 @@ class Cursor(CursorState, ErrorClasses):
 
     def _learn_columns(self, result: Result) -> None:
         """Note what `_conv_row` needs to know of the columns of this result."""
+        factory = self._row_factory
+        self._make_row = None if factory is None else factory(self)
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
         """The rows of a result, or some of them, as they are fetched; perhaps in the same list."""
+        make = self._make_row
+        if make is not None:
+            return [make(row) for row in rows]
         return [self._conv_row(row) for row in rows]
 
     def _conv_row(self, row: Any) -> Any:
         return row
 
     def _has_dict_rows(self) -> bool:
-        """Whether `_conv_row` makes nothing but dicts of rows, which the decoder can do."""
-        return False
+        """Whether rows are to be nothing but dicts, which the decoder can make."""
+        return self._row_flags == hooks.CursorHook.DICT_ROWS
 
     def _fetch_more(self) -> Coroutine[Any, Any, Any]:
         """The next row of a streamed result, when those that have come were fetched."""
@@ -585,7 +628,7 @@ class SSCursor(Cursor):
         connection = self._get_db()
         rows = await connection.runner.read_rows(result)
         if rows:
-            if self._converts_rows and not result.exchange.as_dicts:
+            if (self._converts_rows or self._row_flags) and not result.exchange.as_dicts:
                 rows = self._conv_rows(rows)
             # Values may run any code at their end, which finds the old rows or the new ones.
             last, self._rows = self._rows, rows
@@ -612,6 +655,14 @@ class SSDictCursor(_DictCursorMixin, SSCursor):
 
 class DeserializationCursor(_DeserializationCursorMixin, Cursor):
     """A cursor that turns the texts of JSON columns into Python values."""
+
+
+def check_row_factory(factory: object) -> None:
+    """Raise TypeError for what can be no `row_factory`."""
+    if factory is not None and not callable(factory):
+        raise TypeError(
+            f"'row_factory' must be a function of a cursor, or None, not {type(factory).__name__}"
+        )
 
 
 for _cls in (Cursor, SSCursor):

@@ -404,7 +404,9 @@ class ManyRows:
         return [row[-1] for row in shown if str(row[0]) != "Error"]
 
     async def _prepared_again(self, batch: BulkBatch) -> ServerStatement:
-        """The statement as the server has it; whoever gives the rows may have had it closed."""
+        """The statement as the server has it: another task may have had it closed between two
+        requests of one list.
+        """
         statements, statement = self._connection.statements, batch.statement
         if not statements.is_current(statement):
             if isinstance(self._query, str):  # the cache may have others by now

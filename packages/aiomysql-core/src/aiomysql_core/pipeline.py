@@ -19,6 +19,7 @@ from pymysql import err
 from aiomysql_core.compat import hooks
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.log import warn_caller
+from aiomysql_core.transaction import Transaction
 from aiomysql_protocol.commands.query import Query
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ class Pipeline:
     def __init__(self, connection: Connection, transaction: bool) -> None:
         self._connection = connection
         self._runner = connection.runner
-        self._transaction = transaction
-        self._sets_mode = False
+        self._transaction = Transaction(connection) if transaction else None
         #: Statements that are not sent yet, and those that are not answered.
         self._waiting: deque[PipelinedStatement] = deque()
         self._sent: deque[tuple[PipelinedStatement, Query]] = deque()
@@ -122,20 +122,13 @@ class Pipeline:
         connection = self._connection
         await connection.make_ready()
         self._runner.stream()  # or says why there is none
-        if self._transaction:
-            if connection.get_transaction_status():
+        if self._transaction is not None:
+            # What is behind a deadlock is sent already: in autocommit mode it would be committed.
+            if connection.get_transaction_status() and not self._runner.open_blocks():
                 raise err.ProgrammingError(
                     "a transaction is open already: commit it or roll it back before the pipeline"
                 )
-            # Not by BEGIN: a deadlock ends a transaction, and what was sent behind it would be
-            # committed.
-            self._sets_mode = connection.get_autocommit()
-            if self._sets_mode:
-                try:
-                    await connection.autocommit(False)
-                except BaseException:
-                    connection.close()  # nobody knows its mode
-                    raise
+            await self._transaction.__aenter__()
         self._runner.begin_pipeline()
         self._has_runner = True
         self._driver = asyncio.get_running_loop().create_task(self._drive())
@@ -161,28 +154,29 @@ class Pipeline:
             driver.cancel()
         try:
             await self._until_ended(driver)
-        except asyncio.CancelledError:
-            if self._transaction:
-                await self._end_transaction(True)
+        except asyncio.CancelledError as error:
+            if self._transaction is not None:
+                await self._transaction.__aexit__(type(error), error, None)
             raise
         failed = sorted(
             (statement for statement in self._failed if not statement.is_told),
             key=lambda statement: statement.number,
         )
-        if self._transaction:
-            await self._end_transaction(exc_val is not None or bool(self._failed))
+        if self._transaction is not None:
+            has_failed = exc_val is not None or self._failed
+            await self._transaction.__aexit__(err.Error if has_failed else None, None, None)
         if exc_val is None and failed:
-            error = failed[0].error()
-            assert error is not None
+            first = failed[0].error()
+            assert first is not None
             failed[0].is_told = True
-            error = _copy(error)
+            first = _copy(first)
             if len(failed) > 1:
-                error.add_note(f"{len(failed) - 1} more statements of the pipeline failed")
+                first.add_note(f"{len(failed) - 1} more statements of the pipeline failed")
             try:
-                raise error
+                raise first
             finally:
-                del error, failed
-        if exc_val is None and self._transaction and self._failed:
+                del first, failed
+        if exc_val is None and self._transaction is not None and self._failed:
             raise err.OperationalError(
                 0, "the transaction was rolled back, because a statement of the pipeline has failed"
             )
@@ -201,38 +195,10 @@ class Pipeline:
             try:
                 await asyncio.wait([driver])
             except asyncio.CancelledError:
-                if self._transaction:
+                if self._transaction is not None:
                     self._connection.close()
                 raise
             raise
-
-    async def _end_transaction(self, failed: bool) -> None:
-        """Commit or roll back, and set the mode that was before.
-
-        Raises why it was not committed.  With a connection that was lost the server rolls back.
-        """
-        connection = self._connection
-        failure: err.MySQLError | None = None
-        try:
-            if not failed:
-                try:
-                    await connection.commit()
-                except err.MySQLError as error:
-                    failure = error
-            if (failed or failure is not None) and not connection.closed:
-                await connection.rollback()
-            if self._sets_mode and not connection.closed:
-                await connection.autocommit(True)
-        except err.MySQLError:
-            connection.close()  # whatever was to be undone: so it is
-        except BaseException:
-            connection.close()
-            raise
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure
 
     # -- for the caller --------------------------------------------------------------------------
 
@@ -250,7 +216,7 @@ class Pipeline:
         connection = self._connection
         if connection.cursorclass._unbuffered:
             raise err.NotSupportedError("an SSCursor can't be used in a pipeline")
-        cursor = connection.cursorclass(connection, connection.echo)
+        cursor = connection.new_cursor(connection.cursorclass)
         statement = PipelinedStatement(self._count, cursor, query, args)
         self._count += 1
         if self._driver.done():

@@ -125,7 +125,7 @@ class StatementEncoder:
             prepared,
             values,
             cursor._unbuffered,
-            cursor._converts_rows and cursor._has_dict_rows(),
+            cursor._has_dict_rows(),
             statement.parsed is None,
         )
         if exchange is None:
@@ -175,7 +175,7 @@ class StatementEncoder:
         exchange = connection.new_query(
             statement, unbuffered=cursor._unbuffered, files=files, source=source
         )
-        exchange.as_dicts = cursor._converts_rows and cursor._has_dict_rows()
+        exchange.as_dicts = cursor._has_dict_rows()
         cursor._last_executed = statement
         cursor._forget_result()
         return exchange

@@ -19,14 +19,14 @@ import os
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import fields
 from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
-from aiomysql_core import Connection, InterfaceError, OperationalError, connect
+from aiomysql_core import Connection, InterfaceError, OperationalError, RowFactory, connect
 from aiomysql_core.log import logger
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import unknown_option, without_aliases
@@ -39,6 +39,7 @@ from aiomysql_pool.acquire import (
     PoolFunctions,
     pass_on,
 )
+from aiomysql_pool.blocks import PoolRowStream, PoolTransaction
 from aiomysql_pool.errors import PoolClosed as PoolClosed
 from aiomysql_pool.errors import PoolTimeout as PoolTimeout
 from aiomysql_pool.errors import TooManyWaiters as TooManyWaiters
@@ -464,6 +465,107 @@ class Pool:
         if timeout is not None:
             check_seconds("timeout", timeout, zero=True)
         return AcquireContext(self._leases, _FUNCTIONS, self, timeout)
+
+    # -- one statement, on a connection acquired for it ------------------------------------------
+
+    async def execute(
+        self, query: str | bytes | bytearray, args: object = None, *, timeout: float | None = None
+    ) -> int:
+        """Run a statement and commit it; returns the number of rows found or changed.
+
+        query, args, timeout: as for `aiomysql_core.Connection.execute`.  Raises what that and
+        `acquire` raise.
+        """
+        async with self.acquire() as connection:
+            found = await connection.execute(query, args, timeout=timeout)
+            await connection.commit()
+            return found
+
+    async def executemany(
+        self,
+        query: str,
+        args: Iterable[object] | AsyncIterable[object],
+        *,
+        timeout: float | None = None,
+    ) -> int | None:
+        """Run a statement for each of `args` and commit, as `Connection.executemany` does."""
+        async with self.acquire() as connection:
+            changed = await connection.executemany(query, args, timeout=timeout)
+            await connection.commit()
+            return changed
+
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Sequence[Any]:
+        """Run a statement and commit; returns its rows, as `Connection.fetchall` does."""
+        async with self.acquire() as connection:
+            rows = await connection.fetchall(query, args, row_factory=row_factory, timeout=timeout)
+            await connection.commit()
+            return rows
+
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """As `fetchall`: the first row; None when there is none."""
+        async with self.acquire() as connection:
+            row = await connection.fetchone(query, args, row_factory=row_factory, timeout=timeout)
+            await connection.commit()
+            return row
+
+    async def fetchval(
+        self, query: str | bytes | bytearray, args: object = None, *, timeout: float | None = None
+    ) -> Any:
+        """As `fetchall`: the first value of the first row; None when there is no row."""
+        async with self.acquire() as connection:
+            value = await connection.fetchval(query, args, timeout=timeout)
+            await connection.commit()
+            return value
+
+    def iterate(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> PoolRowStream:
+        """The rows of a statement, one by one as the server sends them: for `async for`.
+
+        query, args, row_factory: as for `aiomysql_core.Connection.iterate`.  The connection is
+        acquired for the first row and released behind the last.  Use it with `async with` if the
+        loop may be left early: then the connection is closed, if rows are still to come.
+        """
+        return PoolRowStream(self, query, args, row_factory)
+
+    def transaction(
+        self,
+        *,
+        isolation: str | None = None,
+        readonly: bool = False,
+        consistent_snapshot: bool = False,
+    ) -> PoolTransaction:
+        """A transaction on a connection acquired for it, which the block is given.
+
+        `async with pool.transaction() as connection:`; the parameters, and what becomes of the
+        transaction, are those of `aiomysql_core.Connection.transaction`.
+        """
+        options = {
+            "isolation": isolation,
+            "readonly": readonly,
+            "consistent_snapshot": consistent_snapshot,
+        }
+        return PoolTransaction(self, options)
+
+    # -- a connection is found for a caller ------------------------------------------------------
 
     async def _acquire(
         self, timeout: float | None = None, taken: Taken | None = None

@@ -18,7 +18,7 @@ except ImportError as error:
 from aiomysql._version import __version__
 from aiomysql.connection import Connection, connect
 from aiomysql.cursors import Cursor, DictCursor, SSCursor, SSDictCursor
-from aiomysql.pool import Pool, create_pool
+from aiomysql.pool import Pool, PoolClosed, PoolTimeout, TooManyWaiters, create_pool
 from aiomysql_core import (
     DEFAULT,
     ConnectTimeout,
@@ -31,10 +31,18 @@ from aiomysql_core import (
     MySQLError,
     NotSupportedError,
     OperationalError,
+    PreparedStatement,
     ProgrammingError,
     QueryTimeout,
+    RowFactory,
+    Transaction,
     Warning,  # noqa: A004  (PEP 249 names it so)
+    class_row,
+    dict_row,
     escape_string,
+    namedtuple_row,
+    scalar_row,
+    tuple_row,
 )
 from aiomysql_core.compat.names import escape_dict, escape_sequence
 from aiomysql_core.implementation import IMPLEMENTATION
@@ -60,16 +68,27 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "Pool",
+    "PoolClosed",
+    "PoolTimeout",
+    "PreparedStatement",
     "ProgrammingError",
     "QueryTimeout",
+    "RowFactory",
     "SSCursor",
     "SSDictCursor",
+    "TooManyWaiters",
+    "Transaction",
     "Warning",
     "__version__",
+    "class_row",
     "connect",
     "create_pool",
+    "dict_row",
     "escape_dict",
     "escape_sequence",
     "escape_string",
     "implementation",
+    "namedtuple_row",
+    "scalar_row",
+    "tuple_row",
 ]

@@ -124,7 +124,7 @@ def cursor_hooks(cls: type) -> int:
 
 def cursor_hooks_of(cursor: object) -> int:
     """The same for one cursor, on which such a name was set."""
-    flags = cursor_hooks(type(cursor))
+    flags = cursor_hooks(type(cursor)) | int(cursor._row_flags)  # type: ignore[attr-defined]
     own = vars(cursor)
     for name, flag in CURSOR_HOOKS.items():
         if name in own:

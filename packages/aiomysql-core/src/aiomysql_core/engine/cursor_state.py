@@ -44,6 +44,9 @@ class CursorState:
     _connection: Connection | None = None
     _echo: bool = False
 
+    #: Flags of `compat.hooks.CursorHook` that a `row_factory` adds to those of the class.
+    _row_flags: int = 0
+
     #: An argument of `_query` for the statement under way.  (Classic code overrides `_query`, with
     #: the text as its only argument.)  The files that the statement may load, whatever its values
     #: look like (None: those its text names), and its text before values were written into it.
@@ -84,7 +87,8 @@ class CursorState:
         self._description = columns.description
         self._lastrowid = None
         # What the decoder has made is asked for, not what it would make now.
-        converts = self._converts_rows and not result.exchange.as_dicts
+        own_rows = self._converts_rows or self._row_flags
+        converts = own_rows and not result.exchange.as_dicts
         if converts:
             self._learn_columns(result)
         if result.streamed:
@@ -95,7 +99,7 @@ class CursorState:
         rows = result.rows
         self._rowcount = len(rows)
         # The runner may keep the result for long: without its rows.
-        if rows and self._converts_rows:
+        if rows and own_rows:
             self._rows, result.rows = self._conv_rows(rows) if converts else rows, []
         else:
             self._rows = drain_rows(rows)

@@ -75,6 +75,9 @@ class CommandRunner(RunnerState):
         self._close_reason: str | None = None
         #: Bytes of the longest request that the server takes; None: it was not asked.
         self.max_request: int | None = None
+        # The blocks of `Connection.transaction` that were not left, the innermost last, each with
+        # the generation of its session.
+        self._blocks: list[tuple[int, object]] = []
         # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
 
@@ -156,6 +159,20 @@ class CommandRunner(RunnerState):
         self._chains = False
         self.generation += 1
         self.record_mode(None)
+
+    def open_blocks(self) -> list[object]:
+        """The blocks of `Connection.transaction` in this session, the innermost last."""
+        return [block for generation, block in self._blocks if generation == self.generation]
+
+    def enter_block(self, block: object) -> None:
+        """A block begins; those of sessions before are over."""
+        self._blocks = [(self.generation, one) for one in (*self.open_blocks(), block)]
+
+    def leave_block(self, block: object) -> bool:
+        """A block ends; returns whether it was the innermost of this session."""
+        is_innermost = self.open_blocks()[-1:] == [block]
+        self._blocks = [entry for entry in self._blocks if entry[1] is not block]
+        return is_innermost
 
     def claim(self) -> bool:
         """Take the runner for the caller alone, until `release`; False: it is busy.
@@ -488,6 +505,17 @@ class CommandRunner(RunnerState):
             del ready[: stop - 1]
             results.append(self.take(exchange))
             return results
+
+    async def stop_statement(self) -> None:
+        """Have the statement whose rows nobody wants any more stopped, if it can be (option
+        `on_cancel`); otherwise they are dropped before the next one.
+        """
+        result = self.result
+        if self._kill_client is None or self._busy or result is None or result.complete:
+            return
+        with _Claim(self):
+            self._cancel(self._kill_client)
+        await self.wait_cancelled()
 
     async def _let_come(self, exchange: Query) -> None:
         """Wait a moment, without reading."""

@@ -74,11 +74,13 @@ cursor_flags(State *state, CursorState *cursor)
     int has_hooks = find_late_objects(state) < 0
                         ? -1
                         : has_own_hooks(cursor->own, state->cursor_attributes);
+    int flags;
 
     if (has_hooks != 0) {
         return has_hooks < 0 ? -1 : asked_flags(state->cursor_hooks_of, (PyObject *)cursor);
     }
-    return cursor_class_flags(state, Py_TYPE(cursor));
+    flags = cursor_class_flags(state, Py_TYPE(cursor));
+    return flags < 0 ? -1 : flags | cursor->_row_flags;
 }
 
 int

@@ -9,7 +9,7 @@
     X(_asking_password) X(_auth_plugin_used) X(_echo) X(_given) X(_last_command)   \
     X(_last_greeting) X(_literals) X(_loop) X(_opening) X(_options) X(_server_auth_plugin)         \
     X(autocommit_mode) X(cursorclass) X(decoders) X(get_warnings) X(host_info) X(init_command)     \
-    X(skip_idle_commits) X(sql_mode) X(use_unicode)
+    X(row_factory) X(skip_idle_commits) X(sql_mode) X(use_unicode)
 
 /* Those of them that are for cursors. */
 #define CONNECTION_PARTS(X) X(encoder) X(runner) X(session_charset) X(statements)

@@ -439,6 +439,7 @@ static PyMemberDef CursorState_members[] = {
     {"_rownumber", T_PYSSIZET, offsetof(CursorState, _rownumber), 0, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(CursorState, own), READONLY, NULL},
     {"_rows_before", T_PYSSIZET, offsetof(CursorState, _rows_before), 0, NULL},
+    {"_row_flags", T_INT, offsetof(CursorState, _row_flags), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -21,6 +21,7 @@ typedef struct {
     Py_ssize_t _arraysize;
     Py_ssize_t _rownumber;
     Py_ssize_t _rows_before;
+    int _row_flags; /* CURSOR_CONVERTS_ROWS or CURSOR_DICT_ROWS, by a `row_factory` */
     PyObject *own; /* the attributes that others have set, a dict; or NULL */
 } CursorState;
 

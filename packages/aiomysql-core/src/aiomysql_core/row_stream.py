@@ -1,0 +1,79 @@
+"""The rows of one statement, one by one."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pymysql import err
+
+from aiomysql_core.cursors import Cursor, SSCursor
+from aiomysql_core.rows import RowFactory
+
+if TYPE_CHECKING:
+    from aiomysql_core.connection import Connection
+    from aiomysql_core.statements import PreparedStatement
+
+
+class RowStream:
+    """See `Connection.iterate`.  An asynchronous iterator, and for `async with`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        query: str | bytes | bytearray | PreparedStatement,
+        args: object,
+        row_factory: RowFactory[Any] | None,
+    ) -> None:
+        """As for `Connection.iterate`."""
+        self._connection = connection
+        self._query, self._args = query, args
+        self._row_factory = row_factory
+        self._cursor: Cursor | None = None
+        self._is_over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._is_over:
+            raise StopAsyncIteration
+        cursor = self._cursor
+        if cursor is None:
+            cursor = await self._begin()
+        row = await cursor.fetchone()
+        if row is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return row
+
+    async def _begin(self) -> Cursor:
+        connection = self._connection
+        kinds = [connection.cursorclass]
+        if not issubclass(connection.cursorclass, SSCursor):
+            kinds = [SSCursor] if connection.cursorclass is Cursor else [*kinds, SSCursor]
+        cursor: Cursor = await connection.cursor(*kinds, row_factory=self._row_factory)
+        self._cursor = cursor
+        await cursor.execute(self._query, self._args)
+        return cursor
+
+    async def aclose(self) -> None:
+        """Stop the statement, or read and drop the rest of its rows; then the stream is over."""
+        self._is_over = True
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            await self._connection.runner.stop_statement()
+            await cursor.close()
+
+    async def __aenter__(self) -> Self:
+        if self._cursor is not None or self._is_over:
+            raise err.ProgrammingError("the rows of a statement are iterated over once")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,106 @@
+"""What `Pool.transaction` and `Pool.iterate` return."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from aiomysql_core import Connection, ProgrammingError, RowStream, Transaction
+
+if TYPE_CHECKING:
+    from aiomysql_pool.pool import Pool
+
+__all__ = ["PoolRowStream", "PoolTransaction"]
+
+
+class PoolTransaction:
+    """See `Pool.transaction`: for `async with`."""
+
+    def __init__(self, pool: Pool, options: dict[str, Any]) -> None:
+        """options: of `Connection.transaction`."""
+        self._pool = pool
+        self._options = options
+        self._connection: Connection | None = None
+        self._block: Transaction | None = None
+
+    async def __aenter__(self) -> Connection:
+        if self._connection is not None:
+            raise ProgrammingError("a transaction block is used once")
+        connection = self._connection = await self._pool.acquire()
+        try:
+            self._block = connection.transaction(**self._options)
+            await self._block.__aenter__()
+        except BaseException:
+            await self._pool.release(connection)
+            raise
+        return connection
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        assert self._connection is not None and self._block is not None
+        try:
+            await self._block.__aexit__(exc_type, exc_val, exc_tb)
+        finally:
+            await self._pool.release(self._connection)
+
+
+class PoolRowStream:
+    """See `Pool.iterate`.  An asynchronous iterator, and for `async with`."""
+
+    def __init__(self, pool: Pool, query: Any, args: object, row_factory: Any) -> None:
+        """As for `Pool.iterate`."""
+        self._pool = pool
+        self._query, self._args, self._row_factory = query, args, row_factory
+        self._connection: Connection | None = None
+        self._rows: RowStream | None = None
+        self._is_over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._is_over:
+            raise StopAsyncIteration
+        if self._rows is None:
+            connection = self._connection = await self._pool.acquire()
+            self._rows = connection.iterate(self._query, self._args, row_factory=self._row_factory)
+        try:
+            return await anext(self._rows)
+        except BaseException as error:
+            self._is_over = True
+            await self._release(is_whole=isinstance(error, StopAsyncIteration))
+            raise
+
+    async def _release(self, *, is_whole: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            if is_whole:
+                await connection.commit()
+            elif not connection.idle:
+                connection.close()  # sooner than its rest is read
+        finally:
+            await self._pool.release(connection)
+
+    async def aclose(self) -> None:
+        """Give the connection back; it is closed when rows of the statement are outstanding."""
+        self._is_over = True
+        await self._release(is_whole=False)
+
+    async def __aenter__(self) -> Self:
+        if self._rows is not None or self._is_over:
+            raise ProgrammingError("the rows of a statement are iterated over once")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()
