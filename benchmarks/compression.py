@@ -3,8 +3,8 @@
     make hatch ARGS='run python -m tests.servers run mysql97 -- python -m benchmarks.compression'
 
 The server is the one of AIOMYSQL_TEST_DSN; a proxy before it delays what passes, and limits how
-much does (`compare/delay.py`).  Prints the tables of docs/compression.md: medians of the time that
-the caller waits, and the CPU time that the client's process takes.
+much does (`compare/delay.py`).  Prints the table of docs/compression.md: medians of the time that
+the caller waits, and of the CPU time that the client takes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ _NETWORKS = {
 }
 
 _ALGORITHMS = (None, "zlib", "zstd")
+
+_Work = Callable[[Connection], Awaitable[None]]
 
 _WORDS = ("order", "paid", "open", "invoice", "customer", "street", "north", "blue", "part")
 
@@ -80,26 +82,49 @@ async def _picture(connection: Connection) -> None:
 
 _new_rows = [(_ROWS + number, *rest) for number, *rest in _rows()]
 
-_WORKLOADS: dict[str, Callable[[Connection], Awaitable[None]]] = {
+_WORKLOADS: dict[str, _Work] = {
     "one row by its key": _point,
-    "10,000 rows read (1.3 MB)": _select,
+    "10,000 rows read (1.2 MB)": _select,
     "10,000 rows inserted (1.4 MB)": _insert,
     "1 MB that is compressed already": _picture,
 }
 
 
-async def _measure(
-    connection: Connection, run: Callable[[Connection], Awaitable[None]]
-) -> tuple[float, float]:
-    """Milliseconds of waiting, and of CPU time."""
-    await run(connection)
-    waited, used = [], []
-    for _ in range(_ROUNDS):
+class _Measured:
+    """Milliseconds of waiting, and of CPU time, of one connection."""
+
+    def __init__(self) -> None:
+        self._waited: list[float] = []
+        self._used: list[float] = []
+
+    async def add(self, run: _Work, connection: Connection) -> None:
         began, cpu = time.perf_counter(), time.process_time()
         await run(connection)
-        waited.append(time.perf_counter() - began)
-        used.append(time.process_time() - cpu)
-    return statistics.median(waited) * 1e3, statistics.median(used) * 1e3
+        self._waited.append(time.perf_counter() - began)
+        self._used.append(time.process_time() - cpu)
+
+    @property
+    def waited(self) -> str:
+        return f"{statistics.median(self._waited) * 1e3:.1f}" if self._waited else "-"
+
+    @property
+    def used(self) -> str:
+        return f"{statistics.median(self._used) * 1e3:.2f}" if self._used else "-"
+
+
+async def _measure(options: dict[str, Any], run: _Work) -> list[_Measured]:
+    """With each of the algorithms, in turn."""
+    measured = [_Measured() for _ in _ALGORITHMS]
+    async with contextlib.AsyncExitStack() as stack:
+        connections = []
+        for algorithm, series in zip(_ALGORITHMS, measured, strict=True):
+            with contextlib.suppress(OperationalError):  # the server doesn't offer it
+                connecting = connect(**options, compression=algorithm)
+                connections.append((series, await stack.enter_async_context(connecting)))
+        for number in range(_ROUNDS + 1):
+            for series, connection in connections:
+                await (series if number else _Measured()).add(run, connection)
+    return measured
 
 
 async def _prepare(options: dict[str, Any]) -> None:
@@ -131,33 +156,26 @@ async def _main() -> None:
         "ssl_disabled": True,
     }
     await _prepare(options)
-    print("| network | work | without | zlib | zstd |\n|---|---|---|---|---|")
+    waited: dict[str, list[str]] = {work: [] for work in _WORKLOADS}
     used: dict[str, list[str]] = {}
     try:
-        for network, (seconds, rate) in _NETWORKS.items():
+        for seconds, rate in _NETWORKS.values():
             with contextlib.ExitStack() as stack:
                 to = dict(options)
                 if seconds:
                     proxy = delaying(options["host"], options["port"], seconds, None, rate)
                     to |= {"host": "127.0.0.1", "port": stack.enter_context(proxy)}
                 for work, run in _WORKLOADS.items():
-                    cells = []
-                    for algorithm in _ALGORITHMS:
-                        try:
-                            async with connect(**to, compression=algorithm) as connection:
-                                waited, cpu = await _measure(connection, run)
-                        except OperationalError:
-                            cells.append("-")  # the server doesn't offer it
-                            continue
-                        cells.append(f"{waited:.1f} ms")
-                        if not seconds:
-                            used.setdefault(work, []).append(f"{cpu:.2f} ms")
-                    print(f"| {network} | {work} | {' | '.join(cells)} |", flush=True)
+                    measured = await _measure(to, run)
+                    if not seconds:
+                        used[work] = [series.used for series in measured]
+                    waited[work].append(" / ".join(series.waited for series in measured))
     finally:
         await _drop(options)
-    print("\n| CPU time of the client | without | zlib | zstd |\n|---|---|---|---|")
-    for work, cells in used.items():
-        print(f"| {work} | {' | '.join(cells)} |")
+    columns = [*_NETWORKS, "CPU time of the client"]
+    print(f"| ms without / zlib / zstd | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
+    for work, cells in waited.items():
+        print(f"| {work} | {' | '.join([*cells, ' / '.join(used[work])])} |")
 
 
 if __name__ == "__main__":
