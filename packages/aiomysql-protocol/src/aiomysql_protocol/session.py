@@ -74,8 +74,8 @@ class Session(SessionState):
         self._algorithm: Algorithm | None = None
         self._reader: CompressedReader | None = None
         self._inflated = bytearray()  # bytes of a packet that is not all there
-        #: Whether something was left of what came, though no result is `paused`: the caller stops
-        #: reading, and calls `receive` again without further bytes once other work was done.
+        #: Whether something was left of what came (compressed): the caller stops reading and, unless
+        #: the session is `paused`, calls `receive` again without further bytes, after other work.
         self.has_more = False
 
     # -- state -----------------------------------------------------------------------------------
