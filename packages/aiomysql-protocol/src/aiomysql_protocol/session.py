@@ -74,7 +74,7 @@ class Session(SessionState):
         self._algorithm: Algorithm | None = None
         self._reader: CompressedReader | None = None
         self._inflated = bytearray()  # bytes of a packet that is not all there
-        #: Whether something was left of what came (compressed): the caller stops reading and, unless
+        #: Whether something was left of what came compressed: the caller stops reading and, unless
         #: the session is `paused`, calls `receive` again without further bytes, after other work.
         self.has_more = False
 
