@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check check-1 check-2 test coverage mutations test-lowest test-sqlalchemy lint format layers types bench build hatch clean
+.PHONY: help demo check check-1 check-2 test coverage mutations test-lowest test-sqlalchemy lint format layers types docs bench build hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -79,6 +79,9 @@ types: $(workspace) ## Check types (mypy --strict), and the C modules against th
 	@echo '==> Checking types (the first run takes half a minute)'
 	@$(HATCH) -v run types:check
 	@$(if $(wildcard $(compiled:=/src/*/_speedups.*.so)),$(HATCH) run types:stubs)
+
+docs: $(tools) ## Build the site of the documentation, and check its links
+	@$(HATCH) -v run docs:build $(ARGS)
 
 bench: $(workspace) ## Compare with other drivers, in 25 minutes [ARGS=--quick: in three]
 	@$(HATCH) -v run bench:compare $(ARGS)

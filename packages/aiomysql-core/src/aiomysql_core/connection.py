@@ -155,66 +155,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         tls_version: str | None = None,
         row_factory: RowFactory[Any] | None = None,
     ) -> None:
-        """Nothing is opened yet.
-
-        host, port: where the server listens; unix_socket: path of its socket, used instead; sock:
-        a connected socket, used instead of both; an ssl.SSLSocket is used as it is.
-        user: default is the name of the process's user.  password: str, bytes, or a function (also
-        a coroutine function) that is asked for one at every connect.  db: the default database.
-        database, passwd: other names of db and password.
-        charset: the server's name of a character set (default utf8mb4); collation: of the session
-        (default: the server's for that character set).
-        conv: field type -> converter of a cell, and type -> encoder of a parameter.
-        use_unicode: False leaves text as bytes.
-        connect_timeout: seconds for everything up to the first usable moment; read_timeout,
-        write_timeout: seconds that each response or request may take.  None: no limit.
-        on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
-        "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
-        with the same options, and keeps the connection; uses of it wait until that is done;
-        it is closed if that fails or takes longer than kill_timeout (seconds).
-        tcp_keepalive: seconds of silence after which the peer is probed, as often again, and taken
-        for lost after three probes; or (seconds of silence, seconds between probes, probes).
-        tcp_user_timeout: seconds that what was sent may remain without acknowledgement (Linux).
-        None for either: as the system has it.
-        max_allowed_packet: bytes, from 262,144; a longer packet from the server is refused.
-        sql_mode, init_command: set and run on connecting.  sql_mode: names of modes with commas
-        between, or an expression of SQL that gives them (DEFAULT, a number).
-        autocommit: the session's autocommit mode; None leaves the server's default.
-        cursorclass: of cursors.  row_factory: what makes the rows of those whose class makes tuples
-        (see `aiomysql_core.rows`).  get_warnings: ask for a statement's warnings and issue them.
-        stmt_cache_size: how many of the statements that cursors run with arguments are kept
-        prepared on the server (see `Cursor.execute`); 0: none.
-        skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
-        local_infile: allow LOAD DATA LOCAL INFILE.
-        compression: "zlib", "zstd" or several, the better first: what goes either way is compressed
-        with the first that the server offers; with "uncompressed" among them not, where it offers
-        none.  compression_level: 1 to 9 (zlib) or to 22 (zstd).
-        multi_statements: allow several statements in one text, which `executemany` sends, too.
-        bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
-        may not know.
-        ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
-        plaintext; None encrypts where the server offers it and is not on this machine.
-        ssl_mode: DISABLED, PREFERRED (encrypts where the server offers it), REQUIRED (encrypts),
-        VERIFY_CA (and verifies the server's certificate) or VERIFY_IDENTITY (and its name); ssl_ca,
-        ssl_cert, ssl_key: PEM files; ssl_capath: a folder of authorities; ssl_key_password,
-        ssl_verify_cert, ssl_verify_identity, ssl_disabled; ssl_cipher: ciphers up to TLSv1.2, as
-        OpenSSL lists them; tls_version: TLSv1.2, TLSv1.3 or both with a comma.  Verifying without
-        ssl_ca: the system's CAs must have signed the certificate, or the password proves it
-        (MariaDB 11.4 and later).
-        ssl_negotiation: "mysql" asks for TLS within the handshake of MySQL; "direct" begins with
-        TLS, for proxies that take it off (stunnel, those of clouds).
-        ssl_session_reuse: resume the TLS sessions of earlier connections with the same context.
-        auth_plugin: the authentication method to begin with.  server_public_key: PEM.
-        allow_cleartext: whether the password may be sent as it is on a channel that is not secure.
-        allow_old_password: whether mysql_old_password may be used, which gives the password's hash
-        away.
-        auth_methods: further methods by name.  dialog: a function (prompt, echo) that answers the
-        prompts of the method dialog.  factor_passwords: of the second and third factor.
-        program_name, conn_attrs: connection attributes that the server shows.
-        client_flag: further capabilities (pymysql.constants.CLIENT) to ask for.
-        read_default_file, read_default_group: an option file, whose values go before the others.
-        What is true or false may be given as text, such as "no" or "0".
-        echo: log statements.  loop: ignored, deprecated.
+        """Take the options of `connect`, but open nothing yet.
 
         Raises TypeError, ValueError, NotSupportedError or ProgrammingError for a bad option, which
         is named.
@@ -811,7 +752,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         await self.runner.wait_cancelled()
 
     async def kill(self, thread_id: int) -> None:
-        """End the session that has this number."""
+        """End the session that has this number (see `thread_id`).
+
+        Raises OperationalError: 1094 when there is none, 1095 when it is another user's and this
+        one may not end it.
+        """
         await self.query(f"KILL {int(thread_id)}")
 
     # -- what cursors need for their statements --------------------------------------------------
@@ -870,7 +815,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     # -- transactions ----------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction, also in autocommit mode.
+
+        One that is open is committed by that: the server does so.
+        """
         await self.query("BEGIN")
 
     def commit(self) -> Coroutine[Any, Any, None]:
@@ -974,7 +922,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     # -- the session -----------------------------------------------------------------------------
 
     async def select_db(self, db: str) -> None:
-        """Change the default database."""
+        """Change the default database.  Raises OperationalError 1049 when there is none."""
         if self.session_charset.in_doubt:
             await self.session_charset.refresh()
         command = Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))
@@ -1247,10 +1195,95 @@ async def _connect(*args: Any, **kwargs: Any) -> Connection:
 
 @takes_parameters_of(Connection)
 def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
-    """Open a connection, to be awaited or used with `async with`.
+    """Open a connection, to be awaited or used with `async with`, which also closes it.
 
-    The parameters are those of `Connection`; `host` may also be a data source name,
-    `mysql://user:password@host:port/database?charset=...`, whose parts other parameters override.
+    The first parameter may also be a data source name,
+    `mysql://user:password@host:port/database?charset=...`, whose parts other parameters, which must
+    be named then, override.  What is true or false may be given as text, such as "no" or "0".
+
+    Where, and who:
+
+    - host, port: where the server listens.
+    - unix_socket: path of its socket, used instead.
+    - sock: a connected socket, used instead of both; an ssl.SSLSocket is used as it is.
+    - user: default is the name of the process's user.
+    - password: str, bytes, or a function (also a coroutine function) that is asked for one at every
+      connect.
+    - db: the default database.
+    - database, passwd: other names of db and password.
+    - auth_plugin: the authentication method to begin with.
+    - auth_methods: further methods by name.
+    - dialog: a function (prompt, echo) that answers the prompts of the method dialog.
+    - factor_passwords: of the second and third factor.
+    - server_public_key: PEM of the server's key for SHA-2 passwords without TLS.
+    - allow_cleartext: whether the password may be sent as it is on a channel that is not secure.
+    - allow_old_password: whether mysql_old_password may be used, which gives the password's hash
+      away.
+    - program_name, conn_attrs: connection attributes that the server shows.
+    - client_flag: further capabilities (pymysql.constants.CLIENT) to ask for.
+    - read_default_file, read_default_group: an option file, whose values go before the others.
+
+    The session:
+
+    - charset: the server's name of a character set (default utf8mb4).
+    - collation: of the session (default: the server's for that character set).
+    - autocommit: the session's autocommit mode; None leaves the server's default.
+    - sql_mode: names of modes with commas between, or an expression of SQL that gives them
+      (DEFAULT, a number).
+    - init_command: a statement, run on connecting and after a reset.
+    - local_infile: allow LOAD DATA LOCAL INFILE.
+    - multi_statements: allow several statements in one text, which `executemany` sends, too.
+    - bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
+      may not know.
+    - stmt_cache_size: how many of the statements that cursors run with arguments are kept prepared
+      on the server (see `Cursor.execute`); 0: none.
+    - skip_idle_commits: send no COMMIT or ROLLBACK that would end nothing.
+    - max_allowed_packet: bytes, from 262,144; a longer packet from the server is refused.
+
+    Results:
+
+    - cursorclass: of cursors.
+    - row_factory: what makes the rows of cursors whose class makes tuples, `dict_row` say.
+    - conv: field type -> converter of a cell, and type -> encoder of a parameter.
+    - use_unicode: False leaves text as bytes.
+    - get_warnings: ask for a statement's warnings and issue them.
+    - echo: log statements.
+    - loop: ignored, deprecated.
+
+    Limits of time, in seconds; None: no limit:
+
+    - connect_timeout: for everything up to the first usable moment.
+    - read_timeout, write_timeout: that each response or request may take.
+    - on_cancel: what becomes of a statement whose task is cancelled, or whose `timeout` is over.
+      "close" closes the connection; "kill" sends KILL QUERY over another one, to the same address
+      with the same options, and keeps the connection; uses of it wait until that is done; it is
+      closed if that fails or takes longer than kill_timeout.
+    - tcp_keepalive: of silence after which the peer is probed, as often again, and taken for lost
+      after three probes; or (of silence, between probes, number of probes); None: as the system
+      has it.
+    - tcp_user_timeout: that what was sent may remain without acknowledgement (Linux); None: as the
+      system has it.
+
+    TLS:
+
+    - ssl: an ssl.SSLContext; True for the system's CAs; a dict as PyMySQL takes it; False for
+      plaintext; None encrypts where the server offers it and is not on this machine.
+    - ssl_mode: DISABLED, PREFERRED (encrypts where the server offers it), REQUIRED (encrypts),
+      VERIFY_CA (and verifies the server's certificate) or VERIFY_IDENTITY (and its name).
+      Verifying without ssl_ca: the system's CAs must have signed the certificate, or the password
+      proves it (MariaDB 11.4 and later).
+    - ssl_ca, ssl_cert, ssl_key: PEM files; ssl_capath: a folder of authorities.
+    - ssl_key_password, ssl_verify_cert, ssl_verify_identity, ssl_disabled: as PyMySQL has them.
+    - ssl_cipher: ciphers up to TLSv1.2, as OpenSSL lists them.
+    - tls_version: TLSv1.2, TLSv1.3 or both with a comma.
+    - ssl_negotiation: "mysql" asks for TLS within the handshake of MySQL; "direct" begins with TLS,
+      for proxies that take it off (stunnel, those of clouds).
+    - ssl_session_reuse: resume the TLS sessions of earlier connections with the same context.
+
+    Raises TypeError, ValueError, NotSupportedError or ProgrammingError for a bad option, which is
+    named, before anything is opened; OperationalError when the server can't be reached (2003; as
+    ConnectTimeout when it is not open in time), for TLS (2026), and for what the server says when
+    it refuses the log-in.
     """
     host = args[0] if args else kwargs.get("host")
     if is_dsn(host):

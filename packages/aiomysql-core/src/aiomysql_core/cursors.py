@@ -160,7 +160,11 @@ class Cursor(CursorState, ErrorClasses):
     # -- statements ------------------------------------------------------------------------------
 
     def mogrify(self, query: str, args: object = None) -> str:
-        """The statement that `execute` would send."""
+        """The statement that `execute` would send as text, with the values written into it.
+
+        Raises TypeError, ValueError or KeyError when marks and values don't match, ProgrammingError
+        and DataError for values that can't be written.
+        """
         connection = self._get_db()
         if args is not None:
             query = query % connection.escape_args(args)
@@ -353,7 +357,11 @@ class Cursor(CursorState, ErrorClasses):
         return args
 
     async def nextset(self) -> bool | None:
-        """Go on to the next result; None when there is none."""
+        """Go on to the next result of several: True, or None when there is none.
+
+        What was not fetched of the present one is dropped.  Raises the server's error in the next
+        statement.
+        """
         connection = self._get_db()
         result = self._result
         if result is None:
@@ -406,7 +414,10 @@ class Cursor(CursorState, ErrorClasses):
     # -- rows ------------------------------------------------------------------------------------
 
     def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Any]]:
-        """Up to `size` rows (default: `arraysize`)."""
+        """Up to `size` rows (default: `arraysize`), none at the end.
+
+        Raises ProgrammingError when nothing was executed.
+        """
         self._check_executed()
         found, start = self._rows, self._rownumber
         if found is None:
@@ -416,7 +427,7 @@ class Cursor(CursorState, ErrorClasses):
         return Ready(found[start:end])
 
     def fetchall(self) -> Awaitable[Sequence[Any]]:
-        """All rows not fetched yet."""
+        """All rows not fetched yet.  Raises ProgrammingError when nothing was executed."""
         self._check_executed()
         found, start = self._rows, self._rownumber
         if found is None:

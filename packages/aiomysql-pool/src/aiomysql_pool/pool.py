@@ -129,20 +129,26 @@ def create_pool(dsn: str, /, **kwargs: Any) -> PoolContextManager[Pool]: ...
 def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     """Open a pool; to be awaited or used with `async with`, which also closes it.
 
-    minsize, maxsize: connections that are opened at once and kept, and that may exist at a time (0:
-    any number).  echo: log the statements.  loop: ignored, deprecated.
-    timeout: seconds that `acquire` waits at most (None: for ever).  max_waiting: callers that may
-    wait for a connection to be released (0: any number).
-    pool_recycle: seconds after which a connection is replaced when it would be lent (-1: never).
-    max_lifetime: the same, up to 10 % earlier and also while it is idle.  max_idle: seconds after
-    which connections above `minsize` that nobody needed are closed.  ping_after: seconds without an
-    answer from the server after which a connection is pinged before it is lent.
-    reset_session: None closes a connection that is released in a transaction; "rollback" rolls back
-    and keeps it; "full" resets the session after each release (see `Connection.reset`).
-    configure: called with each new connection; check: before a connection is lent, an error or
-    False replaces it; reset: after a release.  All may be coroutine functions.
-    report_lent_after: seconds after which a connection that is still lent is logged; debug: also
-    tell where it was asked for (None: as the event loop's debug mode).
+    - minsize: connections that are opened at once and kept.
+    - maxsize: connections that may exist at a time (0: any number).
+    - echo: log the statements.
+    - pool_recycle: seconds after which a connection is replaced when it would be lent (-1: never).
+    - loop: ignored, deprecated.
+    - timeout: seconds that `acquire` waits at most (None: for ever).
+    - max_waiting: callers that may wait for a connection to be released (0: any number).
+    - max_lifetime: as pool_recycle, up to 10 % earlier and also while it is idle (None: never).
+    - max_idle: seconds after which connections above `minsize` that nobody needed are closed (None:
+      never).
+    - ping_after: seconds without an answer from the server after which a connection is pinged
+      before it is lent (None: never).
+    - reset_session: None closes a connection that is released in a transaction; "rollback" rolls
+      back and keeps it; "full" resets the session after each release (see `Connection.reset`).
+    - configure: called with each new connection.
+    - check: called before a connection is lent; an error or False replaces it.
+    - reset: called after a release.  These three may be coroutine functions.
+    - report_lent_after: seconds after which a connection that is still lent is logged (None:
+      never).
+    - debug: tell where connections were asked for (None: as the event loop's debug mode).
 
     All other keywords go to `aiomysql_core.connect`.  A data source name,
     `mysql://user:password@host:port/database?minsize=2`, may stand in the first place; other
@@ -344,7 +350,7 @@ class Pool:
         requests (connections acquired), waited and wait_time (requests that had to wait, failed
         ones too), usage_time (summed over all connections, how long they were acquired; sampled
         once a second), timeouts (PoolTimeout), refused (TooManyWaiters), connects, connect_time,
-        connect_errors, pings, resets, and closed_... by reason.
+        connect_errors, pings, resets, and those that begin with `closed_`, by reason.
         """
         leases = self._leases
         return {

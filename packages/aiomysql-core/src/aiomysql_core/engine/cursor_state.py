@@ -54,7 +54,10 @@ class CursorState:
     _origin: tuple[LocalFiles | None, str | None] | None = None
 
     def fetchone(self) -> Coroutine[Any, Any, Any]:
-        """The next row, or None at the end."""
+        """The next row, or None at the end.
+
+        Raises ProgrammingError when nothing was executed; for an SSCursor what ends the result.
+        """
         rows = self._rows
         number = self._rownumber
         if rows is not None and number < len(rows):
