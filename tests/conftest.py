@@ -50,6 +50,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="show the packets that tests exchange with a server when they fail",
     )
     group.addoption(
+        "--compression",
+        help="compress what connections send and receive, where the server can: zlib, zstd "
+        "(but for core/test_frames.py, which counts what Python enters without)",
+    )
+    group.addoption(
         "--raise-in-twins",
         action="store_true",
         help="let the Python twins of what runs in C raise errors, see tests/raise_in_twins.py",
@@ -68,6 +73,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Lane(folder), "lane")
     if config.getoption("dump_packets"):
         config.pluginmanager.register(PacketDump(), "packet_dump")
+    if algorithm := config.getoption("compression"):
+        from aiomysql_core import Connection
+
+        # Not in `connect_args`: many tests give options of their own, or a data source name.
+        defaults = Connection.__init__.__kwdefaults__
+        assert defaults is not None
+        defaults["compression"] = (algorithm, "uncompressed")
     if config.getoption("raise_in_twins"):
         from aiomysql_core.implementation import IMPLEMENTATION
 

@@ -58,6 +58,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_cancellation.py": Spread.PAIRS,
         "core/test_certificate_proof.py": Spread.PAIRS,
         "core/test_change_user.py": Spread.PAIRS,
+        "core/test_compression.py": Spread.PAIRS,
         "core/test_connect_errors.py": Spread.PAIRS,
         "core/test_connection.py": Spread.PAIRS,
         "core/test_cursors.py": Spread.PAIRS,

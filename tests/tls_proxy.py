@@ -80,7 +80,8 @@ class TlsProxy(Proxy):
             if self.context is not None:
                 encrypted = await self._greet(sock, far_reader, far_writer)
             async with accepted(sock, encrypted) as (reader, writer):
-                to_client = self._to_client if self.context is not None else pass_on
+                changes = self.context is not None and self.change is not None
+                to_client = self._to_client if changes else pass_on
                 await either(
                     to_client(far_reader, writer), pass_on(reader, far_writer, self._receive)
                 )

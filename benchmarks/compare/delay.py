@@ -1,8 +1,9 @@
 """A TCP proxy that delays what passes through it, as a network does between two machines.
 
 A program of its own, so that its work is no client's CPU time, nor that of its turns:
-`python -m benchmarks.compare.delay HOST PORT SECONDS CPU` prints the port where it listens on
-127.0.0.1, and ends when its standard input does.  CPU is the processor it keeps off, or -1.
+`python -m benchmarks.compare.delay HOST PORT SECONDS CPU RATE` prints the port where it listens on
+127.0.0.1, and ends when its standard input does.  CPU is the processor it keeps off, or -1; RATE
+how many bytes pass each way in a second, or 0.
 """
 
 from __future__ import annotations
@@ -22,16 +23,21 @@ _ROOT = Path(__file__).parent.parent.parent
 _CHUNK = 1 << 16
 _CHUNKS = 1024
 """Chunks that wait on one way; behind them, the sender has to."""
+_RATED_CHUNK = 0.002
+"""Seconds that a chunk takes, at most, where the rate is limited."""
 
 
 @contextlib.contextmanager
-def delaying(host: str, port: int, seconds: float, cpu: int | None) -> Iterator[int]:
+def delaying(
+    host: str, port: int, seconds: float, cpu: int | None, rate: float = 0
+) -> Iterator[int]:
     """Run the proxy before a server; the port to connect to, on 127.0.0.1.
 
-    seconds: of delay each way.  cpu: the client's processor, which the proxy keeps off.
+    seconds: of delay each way.  cpu: the client's processor, which the proxy keeps off.  rate:
+    bytes that pass each way in a second, on each connection; 0: as many as can.
     """
     off = -1 if cpu is None else cpu
-    arguments = ("-m", __spec__.name, host, str(port), str(seconds), str(off))
+    arguments = ("-m", __spec__.name, host, str(port), str(seconds), str(off), str(rate))
     with subprocess.Popen(
         [sys.executable, *arguments],
         cwd=_ROOT,
@@ -43,7 +49,7 @@ def delaying(host: str, port: int, seconds: float, cpu: int | None) -> Iterator[
         yield int(process.stdout.readline())
 
 
-def _serve(listener: socket.socket, address: tuple[str, int], seconds: float) -> None:
+def _serve(listener: socket.socket, address: tuple[str, int], seconds: float, rate: float) -> None:
     while True:
         client, _ = listener.accept()
         try:
@@ -55,20 +61,26 @@ def _serve(listener: socket.socket, address: tuple[str, int], seconds: float) ->
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for source, target in ((client, server), (server, client)):
             chunks: queue.Queue[tuple[float, bytes]] = queue.Queue(_CHUNKS)
-            _start(_receive, source, chunks, seconds)
+            _start(_receive, source, chunks, seconds, rate)
             _start(_send, target, chunks)
 
 
 def _receive(
-    source: socket.socket, chunks: queue.Queue[tuple[float, bytes]], seconds: float
+    source: socket.socket,
+    chunks: queue.Queue[tuple[float, bytes]],
+    seconds: float,
+    rate: float,
 ) -> None:
+    size = min(_CHUNK, int(rate * _RATED_CHUNK) + 1) if rate else _CHUNK
     chunk = b"-"
+    free = 0.0  # when the line has sent what came before
     while chunk:
         try:
-            chunk = source.recv(_CHUNK)
+            chunk = source.recv(size)
         except OSError:
             chunk = b""
-        chunks.put((time.monotonic() + seconds, chunk))
+        free = max(free, time.monotonic()) + (len(chunk) / rate if rate else 0)
+        chunks.put((free + seconds, chunk))
 
 
 def _send(target: socket.socket, chunks: queue.Queue[tuple[float, bytes]]) -> None:
@@ -91,12 +103,12 @@ def _start(function: Callable[..., None], *arguments: object) -> None:
 
 def main() -> None:
     """Serve until standard input ends."""
-    host, port, seconds, cpu = sys.argv[1:]
+    host, port, seconds, cpu, rate = sys.argv[1:]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, os.sched_getaffinity(0) - {int(cpu)} or {int(cpu)})
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
-    _start(_serve, listener, (host, int(port)), float(seconds))
+    _start(_serve, listener, (host, int(port)), float(seconds), float(rate))
     sys.stdin.read()
 
 

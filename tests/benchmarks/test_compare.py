@@ -119,6 +119,21 @@ def test_the_proxy_delays_each_way_and_keeps_the_bytes() -> None:
         assert time.monotonic() - began >= 0.04
 
 
+def test_the_proxy_limits_the_rate() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        delaying("127.0.0.1", listener.getsockname()[1], 0.001, None, 1e6) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+        listener.accept()[0] as server,
+    ):
+        began = time.monotonic()
+        server.sendall(b"x" * 200_000)
+        server.close()
+        with client.makefile("rb") as answer:
+            assert len(answer.read()) == 200_000
+        assert time.monotonic() - began > 0.19
+
+
 @pytest.mark.parametrize("contender", ["ours-c", "ours-python", "floor-asyncio"])
 def test_workers_check_what_they_get(
     server: Server, tables: None, keep: Path, contender: str

@@ -33,6 +33,15 @@ AUTH_PLUGINS = (
     "ed25519",
     "parsec",
 )
+#: The conversations that are held compressed, too.
+COMPRESSED = (
+    "query",
+    "stream",
+    "many updates",
+    "load data",
+    "prepared",
+    "cancelled",
+)
 _numbers = itertools.count(1)
 _tokens = itertools.count(1)
 
@@ -126,9 +135,16 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
     if driver.kills:
         found["cancelled"] = cancelled
         found["cancelled, prepared"] = partial(with_options, {"stmt_cache_size": 8}, cancelled)
+    compression = {"compression": ("zstd", "zlib")} if driver.compresses else {}
+    for name in COMPRESSED if compression else ():
+        found[f"{name}, compressed"] = partial(with_options, compression, found[name])
     if setting.tls is not None:
         for name in sorted(found):
             found[f"{name} over TLS"] = partial(with_options, {"ssl": setting.tls}, found[name])
+        if compression:
+            # Without TLS nobody could tell that a frame is lost which is all of a response.
+            options = {"ssl": setting.tls, **compression}
+            found["pipeline, compressed over TLS"] = partial(with_options, options, pipeline)
     return found
 
 

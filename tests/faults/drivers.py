@@ -39,6 +39,11 @@ class Driver:
         return self.prepares
 
     @property
+    def compresses(self) -> bool:
+        """Whether it can be told with which algorithms to compress."""
+        return "compression" in self.options
+
+    @property
     def kills(self) -> bool:
         """Whether it can stop a cancelled statement and keep the connection."""
         return "on_cancel" in self.options

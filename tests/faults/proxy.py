@@ -5,7 +5,8 @@
 
 What TCP itself can do to a stream (end, reset, stall, be slow, come in pieces) is done at a byte,
 or at a place of a TLS record; what a broken middlebox or server can do (repeat, swap, shorten,
-lose) at a packet: a MySQL packet, or a TLS record once the connection is encrypted.
+lose) at a packet: a MySQL packet, a frame once the connection is compressed, or a TLS record once
+it is encrypted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from pymysql.constants import CLIENT
+
+from aiomysql_protocol.wire.capabilities import ZSTD_COMPRESSION
 from tests.proxy import Proxy, accepted, asks_for_tls, connected, either, send
 
 # The size of a full TLS record, its header and what encryption adds left aside.
@@ -137,6 +141,9 @@ class _Runner:
     """Whether all but the first packet of each direction is a TLS record."""
     from_the_start: bool = False
     """Whether the first is one, too."""
+    asks_compression: bool = False
+    compressed: bool = False
+    """Whether what follows stands in compressed frames."""
 
 
 class _Lane:
@@ -193,6 +200,8 @@ class _Lane:
             self._runner.encrypted = self._runner.from_the_start or asks_for_tls(
                 data[4 : 4 + int.from_bytes(data[:3], "little")]
             )
+            flags = int.from_bytes(data[4:8], "little")
+            self._runner.asks_compression = bool(flags & (CLIENT.COMPRESS | ZSTD_COMPRESSION))
         self._traffic.bytes += len(data)
         start, self._seen = self._seen, self._seen + len(data)
         if self._fault.place is not None:
@@ -253,7 +262,9 @@ class _Lane:
         while True:
             # The first packet of the client asks for TLS itself.
             encrypted = self._is_record(self._packets)
-            head = 5 if encrypted else 4
+            if self._to_server and self._runner.asks_compression and not encrypted:
+                self._runner.compressed |= self._incomplete[3:4] == b"\0"  # the first command
+            head = 5 if encrypted else 7 if self._runner.compressed else 4
             if len(self._incomplete) < head:
                 return
             length = self._incomplete[:3] if not encrypted else self._incomplete[4:2:-1]
@@ -261,6 +272,8 @@ class _Lane:
             if len(self._incomplete) < size:
                 return
             packet, self._incomplete = self._incomplete[:size], self._incomplete[size:]
+            if self._runner.asks_compression and not (encrypted or self._to_server):
+                self._runner.compressed |= packet[4:5] == b"\0"  # the OK of the log-in
             yield packet
 
     def _packet(self, packet: bytes) -> bytes:
@@ -282,13 +295,18 @@ class _Lane:
             return b""
         if fault.kind is Kind.DUPLICATE:
             return packet * 2
-        return _shortened(packet, fault.size, encrypted=self._is_record(number))
+        if self._is_record(number):
+            return _shortened_record(packet, fault.size)
+        return _shortened(packet, fault.size, 7 if self._runner.compressed else 4)
 
 
-def _shortened(packet: bytes, size: int, *, encrypted: bool) -> bytes:
-    """The packet without its last bytes; its header says so."""
-    if encrypted:
-        body = packet[5 : max(5, len(packet) - size)]
-        return packet[:3] + len(body).to_bytes(2, "big") + body
-    body = packet[4 : max(4, len(packet) - size)]
-    return len(body).to_bytes(3, "little") + packet[3:4] + body
+def _shortened_record(packet: bytes, size: int) -> bytes:
+    """The record without its last bytes; its header says so."""
+    body = packet[5 : max(5, len(packet) - size)]
+    return packet[:3] + len(body).to_bytes(2, "big") + body
+
+
+def _shortened(packet: bytes, size: int, head: int) -> bytes:
+    """The packet, whose header has `head` bytes, without its last bytes; its header says so."""
+    body = packet[head : max(head, len(packet) - size)]
+    return len(body).to_bytes(3, "little") + packet[3:head] + body

@@ -22,6 +22,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "tls": {"ssl_mode": "REQUIRED"},
     "tls-kill-prepared": {"ssl_mode": "REQUIRED", "on_cancel": "kill", "stmt_cache_size": 8},
     "kill-prepared": {"on_cancel": "kill", "stmt_cache_size": 8},
+    "kill-compressed": {"on_cancel": "kill", "compression": ("zstd", "zlib")},
 }
 
 

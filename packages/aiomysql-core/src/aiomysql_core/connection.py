@@ -150,6 +150,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
+        compression: str | Sequence[str] | None = None,
+        compression_level: int | None = None,
         multi_statements: bool = True,
         bulk_statements: bool = True,
         stmt_cache_size: int = 0,
@@ -202,6 +204,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             max_allowed_packet,
             on_cancel,
             kill_timeout,
+            compression,
+            compression_level,
             local_infile,
             multi_statements,
             bulk_statements,
@@ -1348,6 +1352,10 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
       (DEFAULT, a number).
     - init_command: a statement, run on connecting and after a reset.
     - local_infile: allow LOAD DATA LOCAL INFILE.
+    - compression: "zlib", "zstd" or several, the better first: what goes either way is compressed
+      with the first that the server offers; with "uncompressed" among them not, where it offers
+      none.
+    - compression_level: 1 to 9 (zlib) or to 22 (zstd).
     - multi_statements: allow several statements in one text, which `executemany` sends, too.
     - bulk_statements: allow `executemany` to send MariaDB's COM_STMT_BULK_EXECUTE, which proxies
       may not know.

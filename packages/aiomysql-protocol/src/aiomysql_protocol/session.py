@@ -23,15 +23,22 @@ from collections import deque
 from copy import copy
 
 from pymysql.constants import CR, SERVER_STATUS
-from pymysql.err import InterfaceError, InternalError, OperationalError
+from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
 
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session_state import SessionState
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
+from aiomysql_protocol.wire.compression import Algorithm, CompressedReader, compressed_frames
 from aiomysql_protocol.wire.errors import malformed
-from aiomysql_protocol.wire.framing import LARGE_FRAME, Frame, PayloadAssembler, frames
+from aiomysql_protocol.wire.framing import (
+    LARGE_FRAME,
+    Frame,
+    PayloadAssembler,
+    frames,
+    wrong_sequence,
+)
 from aiomysql_protocol.wire.packets import ERR_HEADER, Ok, parse_error
 from aiomysql_protocol.wire.payloads import whole_payload
 
@@ -42,6 +49,10 @@ _IN_DOUBT = 1 << 16
 
 #: Set in `Session.server_status` when a transaction is open, or may be.
 MAYBE_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS | _IN_DOUBT
+
+
+#: Bytes that are inflated in one call of `receive`, or one piece more.
+_MOST_INFLATED = 1 << 20
 
 
 class Session(SessionState):
@@ -59,6 +70,13 @@ class Session(SessionState):
         self._assembler = PayloadAssembler(max_payload)
         self._gathering = False
         self._to_send = []
+        self.compressed = False
+        self._algorithm: Algorithm | None = None
+        self._reader: CompressedReader | None = None
+        self._inflated = bytearray()  # bytes of a packet that is not all there
+        #: Whether something was left of what came compressed: the caller stops reading and, unless
+        #: the session is `paused`, calls `receive` again without further bytes, after other work.
+        self.has_more = False
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -142,7 +160,17 @@ class Session(SessionState):
     def send_payload(self, exchange: Exchange, payload: bytes) -> None:
         """Queue one more payload of an exchange's request (for exchanges of several steps)."""
         chunks, exchange.sequence_id = frames(payload, exchange.sequence_id)
+        if self._algorithm is not None:
+            chunks, exchange.compressed_sequence_id = compressed_frames(
+                self._algorithm, chunks, exchange.compressed_sequence_id
+            )
         self._to_send += chunks
+
+    def start_compression(self, algorithm: Algorithm) -> None:
+        """What follows goes in compressed frames, either way (for the log-in)."""
+        self._algorithm = algorithm
+        self._reader = CompressedReader(algorithm)
+        self.compressed = True
 
     @property
     def wants_to_send(self) -> bool:
@@ -166,7 +194,7 @@ class Session(SessionState):
         receive(buffer, 0, number of bytes).  None: they come by way of the caller's own buffer.
         Never raises: as `receive`.
         """
-        if self._gathering and self.error is None:
+        if self._gathering and self.error is None and not self.compressed:
             try:
                 return self._assembler.room()
             except Exception as error:
@@ -202,6 +230,58 @@ class Session(SessionState):
             exchange = self.exchanges.popleft()
             if not exchange.done:
                 exchange.finish(error)
+
+    def _receive_compressed(self, buffer: bytearray, start: int, end: int) -> int:
+        """Read what is compressed in buffer[start:end], all of which is taken.
+
+        Few bytes may hold many: other work goes on, and a paused result stays paused, before all of
+        them are read (see `has_more`).
+        """
+        assert self._reader is not None
+        self.has_more = False
+        try:
+            with memoryview(buffer) as view, view[start:end] as came:
+                self._reader.feed(came)
+            left = _MOST_INFLATED
+            while self.error is None:
+                if self.exchanges and (left <= 0 or self.paused):
+                    self.has_more = True
+                    break
+                read = self._reader.read()
+                if read is None:
+                    break
+                sequence_id, piece = read
+                left -= len(piece)
+                if sequence_id is not None and self.exchanges:
+                    self._check_compressed(self.exchanges[0], sequence_id, piece)
+                self._read_inflated(piece)
+        except MySQLError as error:
+            self.fail(error.with_traceback(None))
+        except Exception as error:
+            self._fail_reading(error)
+        except BaseException as error:
+            self._fail_reading(error)
+            raise
+        return end
+
+    def _check_compressed(self, exchange: Exchange, sequence_id: int, data: bytes) -> None:
+        """A compressed frame for `exchange` begins with `data`: raise if it is out of order."""
+        begins_packet = not (self._inflated or self._gathering)
+        if sequence_id == exchange.compressed_sequence_id:
+            # Whenever a server has sent all it had, it numbers the packets within as the frames.
+            if begins_packet and data[3:4] == bytes([sequence_id]):
+                exchange.sequence_id = sequence_id
+        elif not (begins_packet and data[4:5] == bytes([ERR_HEADER])):
+            raise wrong_sequence(sequence_id, exchange.compressed_sequence_id)
+        exchange.compressed_sequence_id = (sequence_id + 1) & 0xFF
+
+    def _read_inflated(self, data: bytes) -> None:
+        """Read what stood in a compressed frame."""
+        inflated = self._inflated
+        inflated += data
+        consumed = self.receive_plain(inflated, 0, len(inflated))
+        if self.error is None:
+            del inflated[:consumed]
 
     def _receive_payload(self, buffer: bytearray, position: int, end: int) -> int:
         """Have the oldest exchange receive a payload; returns the position behind what was read.

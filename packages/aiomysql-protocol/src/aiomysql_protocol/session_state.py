@@ -29,6 +29,7 @@ class SessionState:
         "_to_send",
         "capabilities",
         "columns",
+        "compressed",
         "error",
         "exchanges",
         "server_status",
@@ -50,6 +51,9 @@ class SessionState:
     #: Those whose responses are outstanding, the oldest first.
     exchanges: deque[Exchange]
 
+    #: All that goes either way is compressed.
+    compressed: bool
+
     _to_send: list[bytes | memoryview]
 
     #: A payload is being gathered, of which the first bytes were consumed.
@@ -66,6 +70,8 @@ class SessionState:
         @abstractmethod
         def _fail_reading(self, error: BaseException) -> None: ...
         @abstractmethod
+        def _receive_compressed(self, buffer: bytearray, start: int, end: int) -> int: ...
+        @abstractmethod
         def _receive_payload(self, buffer: bytearray, position: int, end: int) -> int: ...
         @abstractmethod
         def _receive_unasked(self, buffer: bytearray, position: int, end: int) -> int: ...
@@ -77,7 +83,7 @@ class SessionState:
         """
         payload = exchange.request
         size = len(payload)
-        if 0 < size < MAX_FRAME:
+        if 0 < size < MAX_FRAME and not self.compressed:
             data = size.to_bytes(4, "little") + payload
             # Asked when the bytes are there: code that runs while they are made may queue others.
             if self.error is None and not self._to_send:
@@ -95,6 +101,12 @@ class SessionState:
         bytes.  A fault ends all exchanges and stands in `error`; nothing is raised, but what is no
         Exception (KeyboardInterrupt, out of a signal's handler) goes on its way after that.
         """
+        if self.compressed:
+            return self._receive_compressed(buffer, start, end)
+        return self.receive_plain(buffer, start, end)
+
+    def receive_plain(self, buffer: bytearray, start: int, end: int, /) -> int:
+        """As `receive`, for bytes that are not compressed, or not any more."""
         position = start
         try:
             while position < end and self.error is None:

@@ -69,6 +69,11 @@ def parse_keepalive(text: str) -> int | tuple[int, ...]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names with commas between; none of an empty text."""
+    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+
+
 class Keyword(NamedTuple):
     """What is known of one keyword."""
 
@@ -123,6 +128,8 @@ OF_OPTIONS: Final[Mapping[str, Keyword]] = {
     "max_allowed_packet": _integer(),
     "on_cancel": _text(),
     "kill_timeout": _number(),
+    "compression": Keyword((str, list, tuple), parse_names, None, "compression-algorithms"),
+    "compression_level": _integer(None, "zstd-compression-level"),
     "local_infile": _flag(False),
     "multi_statements": _flag(True),
     "bulk_statements": _flag(True),

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiomysql_core.options.keywords import KEYWORDS, TLS_KEYWORDS, check_value, parse_boolean
 from aiomysql_core.options.tls import TlsOptions, parse_versions
+from aiomysql_protocol.wire.compression import UNCOMPRESSED
 
 #: Option-file key -> keyword of connect().
 _KEYS = {keyword.file: name for name, keyword in KEYWORDS.items() if keyword.file}
@@ -43,18 +44,24 @@ _PREFIXES: Mapping[str, bool | None] = {
 #: How keys about TLS begin: none of them is passed over.
 _ABOUT_TLS = ("ssl", "tls")
 
+#: The older way to ask for compression.
+_COMPRESS = "compress"
+
 #: Those that are true or false.
-_BOOLEANS = frozenset({"ssl", "ssl-verify-server-cert"})
+_BOOLEANS = frozenset({"ssl", "ssl-verify-server-cert", _COMPRESS})
+
+#: What that stands for, as for the servers' programs.
+_WHERE_OFFERED = ("zlib", UNCOMPRESSED)
 
 
 def read_option_file(path: str, group: str | None = None) -> Mapping[str, Any]:
     """The keywords of connect() that `path` sets in its `group` (default "client").
 
     Groups, comments, quotes, escapes and inclusions are those of the servers' own programs; keys
-    this driver has no use for are passed over, but for those about TLS.  The key `ssl` stands under
-    its name, as a bool.  Raises ValueError for a file that can't be read, for what the programs
-    refuse, and naming the key for a value that can't be one and for what is asked of TLS and can't
-    be done.
+    this driver has no use for are passed over, but for those about TLS.  The keys `ssl` and
+    `compress` stand under their names, as bools.  Raises ValueError for a file that can't be read,
+    for what the programs refuse, and naming the key for a value that can't be one and for what is
+    asked of TLS and can't be done.
     """
     wanted = (group or "client").lower().encode(errors="surrogatepass")
     found: dict[str, Any] = {}
@@ -71,6 +78,7 @@ def apply_option_file(path: str, group: str | None, given: Mapping[str, Any]) ->
     the same, or one would be weakened by the other.
     """
     read = dict(read_option_file(path, group))
+    _apply_compression(read, given)
     asked = {name: check_value(name, given[name], KEYWORDS[name]) for name in TLS_KEYWORDS}
     if asked["ssl_mode"] is not None:
         asked["ssl_mode"] = asked["ssl_mode"].upper()
@@ -78,6 +86,15 @@ def apply_option_file(path: str, group: str | None, given: Mapping[str, Any]) ->
     if in_file:
         asked |= _merged(path, asked, in_file)
     return {**given, **asked, **read}
+
+
+def _apply_compression(read: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Put what a file says of compression in keywords."""
+    compress = read.pop(_COMPRESS, None)
+    if compress is not None:
+        read.setdefault("compression", _WHERE_OFFERED if compress else None)
+    if "zstd" not in (read.get("compression", given["compression"]) or ()):
+        read.pop("compression_level", None)  # as for the programs, it is zstd's alone
 
 
 def _merged(path: str, asked: Mapping[str, Any], in_file: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +232,7 @@ def _without_prefixes(key: str) -> tuple[str, bool, bool | None]:
     while prefix := next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None):
         name, switch = name.removeprefix(prefix), _PREFIXES[prefix]
         is_loose = is_loose or prefix == "loose-"
-    if not name.startswith(_ABOUT_TLS):
+    if not name.startswith(_ABOUT_TLS) and name not in _BOOLEANS:
         return key.removeprefix("loose-"), is_loose, None
     return name, is_loose, switch
 
@@ -243,7 +260,7 @@ def _add(found: dict[str, Any], file: str, key: bytes, value: bytes | None) -> N
         value = _switched(file, name, value, switch) if name in _BOOLEANS else None
     if value is None and name in _BOOLEANS:
         value = b"1"
-    keyword = "ssl" if name == "ssl" else _KEYS.get(name)
+    keyword = name if name in ("ssl", _COMPRESS) else _KEYS.get(name)
     if name.startswith(_ABOUT_TLS) and not (keyword is None and is_loose):
         if keyword is None:
             raise ValueError(f"option file {file}: this driver can't do what {name} asks for")

@@ -28,6 +28,7 @@ from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.login import LoginOptions
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, STMT_BULK_OPERATIONS, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
+from aiomysql_protocol.wire.compression import ALGORITHMS, UNCOMPRESSED, algorithm
 
 __all__ = [
     "OPTION_NAMES",
@@ -99,6 +100,8 @@ class Options:
     max_allowed_packet: int
     on_cancel: str
     kill_timeout: float
+    compression: tuple[str, ...]
+    compression_level: int | None
     local_infile: bool
     multi_statements: bool
     bulk_statements: bool
@@ -177,6 +180,7 @@ class Options:
             db=given.pop("db") or None,
             server_public_key=given.pop("server_public_key") or None,
             charset=given.pop("charset") or DEFAULT_CHARSET,
+            compression=_compression(given.pop("compression")),
             **given,
         )
         options._check()
@@ -260,6 +264,15 @@ class Options:
                 f"option 'client_flag' asks for {self.client_flag & UNSUPPORTED:#x}, "
                 "which this driver does not speak"
             )
+        if self.compression_level is not None:
+            if not self.compression:
+                raise ValueError("option 'compression_level' needs option 'compression'")
+            most = 22 if "zstd" in self.compression else 9
+            if not 1 <= self.compression_level <= most:
+                raise ValueError(
+                    f"option 'compression_level' must be from 1 to {most} with option "
+                    f"'compression' as it is, not {self.compression_level}"
+                )
         if self.client_flag & CLIENT.MULTI_STATEMENTS and not self.multi_statements:
             raise ValueError(
                 "option 'client_flag' asks for MULTI_STATEMENTS, which option 'multi_statements' "
@@ -342,6 +355,8 @@ class Options:
             collation_id=charset.collation_id,
             client_flags=flags,
             unwanted_flags=unwanted,
+            compression=self.compression,
+            compression_level=self.compression_level,
             attributes=attributes,
             tls=self.tls.policy(local=local),
             secure=self.secure,
@@ -357,6 +372,24 @@ class Options:
             factor_passwords=tuple(map(_to_bytes, self.factor_passwords)),
             max_payload=self.max_allowed_packet,
         )
+
+
+def _compression(given: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names in option `compression`; none where nothing is to be compressed."""
+    names = () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    for name in names:
+        if name in ALGORITHMS:
+            try:
+                algorithm(name)
+            except ImportError:
+                raise NotSupportedError(
+                    f"option 'compression': {name!r} needs Python 3.14 or the package "
+                    "backports.zstd (pip install 'aiomysql[zstd]')"
+                ) from None
+        elif name != UNCOMPRESSED:
+            known = ", ".join(map(repr, (*ALGORITHMS, UNCOMPRESSED)))
+            raise ValueError(f"option 'compression' must be one or several of {known}")
+    return () if set(names) == {UNCOMPRESSED} else names
 
 
 _COLLATION = re.compile(r"\w+", re.ASCII)
@@ -407,7 +440,7 @@ def find_options(given: tuple[Any, ...]) -> Options:
         if same_items(shown, last):
             return options.with_given(_or_none_given(password), context)
     types = tuple(map(type, shown))  # because True == 1 == 1.0
-    if factor_passwords != () or not _SIMPLE.issuperset(types):
+    if factor_passwords != () or not (_SIMPLE.issuperset(types) or _are_simple(shown)):
         return Options.resolve(**dict(zip(OPTION_NAMES, given, strict=True)))
     found = _known.get((shown, types))
     if found is None:
@@ -418,6 +451,15 @@ def find_options(given: tuple[Any, ...]) -> Options:
         _known[shown, types] = found
     _last[:] = [(shown, found)]
     return found.with_given(_or_none_given(password), context)
+
+
+def _are_simple(values: tuple[Any, ...]) -> bool:
+    """Whether all are of simple types, or tuples of names."""
+    return all(
+        type(value) in _SIMPLE
+        or (type(value) is tuple and all(type(name) is str for name in value))
+        for value in values
+    )
 
 
 class SessionOptions(NamedTuple):

@@ -28,6 +28,7 @@ class Stream(StreamState, ABC):
         self._write_resumed: asyncio.Future[None] | None = None
         self._ended = False
         self._lost: asyncio.Future[None] | None = None  # for those who wait for the end
+        self._goes_on = False  # `_go_on` will be called
 
     # -- for the connection ----------------------------------------------------------------------
 
@@ -60,8 +61,11 @@ class Stream(StreamState, ABC):
     def resume(self) -> None:
         """Read on after a pause."""
         if self._reading_paused and not self.from_parent_process:
-            self._reading_paused = False
-            self._resume_reading()
+            if self.session.has_more:
+                self._go_on_soon()
+            else:
+                self._reading_paused = False
+                self._resume_reading()
 
     async def drain(self) -> None:
         """Wait until more bytes may be sent."""
@@ -124,8 +128,27 @@ class Stream(StreamState, ABC):
         self.flush()
         if session.error is not None:
             self.abort()
+        elif session.has_more:
+            self.pause()
+            if not session.paused:
+                self._go_on_soon()
         elif session.paused:
             self.pause()
+
+    def _go_on_soon(self) -> None:
+        """Have the session go on with what it has left of the bytes that came."""
+        if not self._goes_on:
+            self._goes_on = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        session = self.session
+        if self.closed or not session.has_more or session.paused:
+            return
+        self.received(0)
+        if not session.has_more and not session.paused:
+            self.resume()
 
     def _start_silence_timer(self, seconds: float) -> None:
         self._silence_timer = self.loop.call_later(seconds, self._look_for_silence)

@@ -30,7 +30,8 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(_fail_reading) X(_receive_payload) X(_receive_unasked) X(data_to_send) X(fail) X(for_binary) \
+    X(_fail_reading) X(_receive_compressed) X(_receive_payload) X(_receive_unasked)                \
+    X(data_to_send) X(fail) X(for_binary)                                                          \
     X(prefixes) X(record_metadata) X(start)
 
 typedef struct {

@@ -78,7 +78,7 @@ session_request(PyObject *session, PyObject *exchange)
     }
     request = ((ExchangeState *)exchange)->request;
     size = request != NULL && PyBytes_Check(request) ? PyBytes_GET_SIZE(request) : 0;
-    if (size > 0 && size < FULL_FRAME) {
+    if (size > 0 && size < FULL_FRAME && !self->compressed) {
         frame = new_frame(size, 0, &payload);
         if (frame == NULL) {
             return NULL;
@@ -241,12 +241,11 @@ end_session(const State *state, SessionState *self)
     return done == NULL ? -1 : 0;
 }
 
-/* What `receive` does.  -1: an exception is set. */
+/* What `receive_plain` does.  -1: an exception is set. */
 static Py_ssize_t
-session_receive(PyObject *session, PyObject *buffer, Py_ssize_t position, Py_ssize_t end)
+receive_plain(SessionState *self, PyObject *buffer, Py_ssize_t position, Py_ssize_t end)
 {
-    SessionState *self = (SessionState *)session;
-    State *state = state_of(session);
+    State *state = state_of((PyObject *)self);
 
     if (state == NULL) {
         return -1;
@@ -264,8 +263,27 @@ session_receive(PyObject *session, PyObject *buffer, Py_ssize_t position, Py_ssi
     return end;
 }
 
+/* What `receive` does.  -1: an exception is set. */
+static Py_ssize_t
+session_receive(PyObject *session, PyObject *buffer, Py_ssize_t position, Py_ssize_t end)
+{
+    SessionState *self = (SessionState *)session;
+    State *state;
+
+    if (!self->compressed) {
+        return receive_plain(self, buffer, position, end);
+    }
+    state = state_of(session);
+    if (state == NULL || read_in_python(self, state->names._receive_compressed, buffer, &position,
+                                        end) < 0) {
+        return -1;
+    }
+    return position;
+}
+
+/* `receive` or `receive_plain`. */
 static PyObject *
-SessionState_receive(SessionState *self, PyObject *const *args, Py_ssize_t nargs)
+call_receive(SessionState *self, PyObject *const *args, Py_ssize_t nargs, int plain)
 {
     Py_ssize_t position, end;
 
@@ -276,8 +294,21 @@ SessionState_receive(SessionState *self, PyObject *const *args, Py_ssize_t nargs
     if (range_arguments(args + 1, &position, &end) < 0) {
         return NULL;
     }
-    position = session_receive((PyObject *)self, args[0], position, end);
+    position = plain ? receive_plain(self, args[0], position, end)
+                     : session_receive((PyObject *)self, args[0], position, end);
     return position == -1 && PyErr_Occurred() ? NULL : PyLong_FromSsize_t(position);
+}
+
+static PyObject *
+SessionState_receive(SessionState *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return call_receive(self, args, nargs, 0);
+}
+
+static PyObject *
+SessionState_receive_plain(SessionState *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return call_receive(self, args, nargs, 1);
 }
 
 PyObject *
@@ -309,6 +340,8 @@ static PyMethodDef SessionState_methods[] = {
      "See session_state.SessionState.request."},
     {"receive", METHOD(SessionState_receive), METH_FASTCALL,
      "See session_state.SessionState.receive."},
+    {"receive_plain", METHOD(SessionState_receive_plain), METH_FASTCALL,
+     "See session_state.SessionState.receive_plain."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -321,6 +354,7 @@ static PyMemberDef SessionState_members[] = {
     MEMBER(exchanges, T_OBJECT_EX),
     MEMBER(server_status, T_OBJECT_EX),
     MEMBER(capabilities, T_ULONGLONG),
+    {"compressed", T_BOOL, offsetof(SessionState, compressed), 0, NULL},
     {"_gathering", T_BOOL, offsetof(SessionState, gathering), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

@@ -14,6 +14,7 @@ typedef struct {
     PyObject *exchanges;
     PyObject *server_status;
     unsigned long long capabilities;
+    char compressed; /* all that goes either way */
     char gathering; /* a payload, of which the first bytes were consumed */
 } SessionState;
 

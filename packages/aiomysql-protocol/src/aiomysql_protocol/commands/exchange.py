@@ -33,6 +33,9 @@ class Exchange(ExchangeState, ABC):
     #: Bytes of the longest payload that can be a part of its response.
     max_payload: ClassVar[int] = MAX_PAYLOAD
 
+    #: Number of the next compressed frame, as `sequence_id` is of the next one within.
+    compressed_sequence_id: int = 0
+
     #: Whether it may run a statement, and so begin a transaction.
     runs_statement: bool = False
 

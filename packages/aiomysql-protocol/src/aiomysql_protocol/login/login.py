@@ -43,7 +43,9 @@ from aiomysql_protocol.wire.capabilities import (
     DEPRECATE_EOF,
     MAX_PAYLOAD,
     REQUIRED,
+    ZSTD_COMPRESSION,
 )
+from aiomysql_protocol.wire.compression import UNCOMPRESSED, Zstd, algorithm
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.packets import EOF_HEADER, ERR_HEADER, OK_HEADER, parse_error, parse_ok
 
@@ -83,6 +85,8 @@ class _Plan(NamedTuple):
     #: What stands in that before and behind the method's first bytes.
     before: bytes
     behind: bytes
+    #: The algorithm to compress with; None: nothing is compressed.
+    compression: str | None
 
 
 class Channel(NamedTuple):
@@ -93,6 +97,12 @@ class Channel(NamedTuple):
     #: The server's certificate (DER) if TLS was only preferred and nobody has verified that.
     certificate: bytes | None
 
+
+#: The flag of each algorithm.
+_COMPRESSION = {"zlib": CLIENT.COMPRESS, "zstd": ZSTD_COMPRESSION}
+
+#: The error for algorithms that the server does not offer, as in MySQL's client library.
+_CR_COMPRESSION_WRONGLY_CONFIGURED = 2061
 
 #: How many plans are kept: the servers behind one address are of a kind.
 _MOST_PLANS = 8
@@ -138,6 +148,11 @@ class LoginOptions:
     factor_passwords: tuple[bytes, ...] = field(default=(), repr=False)
     #: The longest payload that is accepted, in bytes, which the server is told.
     max_payload: int = MAX_PAYLOAD
+    #: Algorithms to compress with, the best first: the first that the server offers is used.  Where
+    #: it offers none the log-in fails, unless "uncompressed" is among them; empty: as that alone.
+    compression: tuple[str, ...] = ()
+    #: See `algorithm`.
+    compression_level: int | None = None
     #: What `plan` has made before; shared by all copies.
     _plans: dict[tuple[int, str, bool], _Plan] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -170,18 +185,41 @@ class LoginOptions:
             capabilities &= ~CACHE_METADATA  # what stands in for its EOF is not known
         if encrypt:
             capabilities |= CLIENT.SSL
+        compression = self._choose_compression(greeting)
+        if compression is not None:
+            capabilities |= _COMPRESSION[compression]
         if not capabilities & CLIENT.PLUGIN_AUTH:
             capabilities &= ~MULTI_FACTOR
         plugin, method = self.first_method(greeting, capabilities)
         head = ssl_request(capabilities, self.max_payload, self.collation_id)
         attributes = connection_attributes(self.attributes)
+        behind = rest_of_response(capabilities, plugin, self.database, attributes)
+        if compression == "zstd":
+            behind += bytes([self.compression_level or Zstd.DEFAULT_LEVEL])
         return _Plan(
             capabilities,
             plugin,
             method,
             head,
             head + self.user + b"\0",
-            rest_of_response(capabilities, plugin, self.database, attributes),
+            behind,
+            compression,
+        )
+
+    def _choose_compression(self, greeting: Greeting) -> str | None:
+        """The algorithm; None for none.  Raises OperationalError where one is needed."""
+        names = [name for name in self.compression if name != UNCOMPRESSED]
+        for name in names:
+            if greeting.capabilities & _COMPRESSION[name]:
+                return name
+        if not names or UNCOMPRESSED in self.compression:
+            return None
+        offered = [name for name, flag in _COMPRESSION.items() if greeting.capabilities & flag]
+        raise OperationalError(
+            _CR_COMPRESSION_WRONGLY_CONFIGURED,
+            f"option 'compression' asks for {' or '.join(names)}, the server offers "
+            f"{' and '.join(offered) or 'no compression'}; with {UNCOMPRESSED!r} in the option "
+            "nothing is compressed then",
         )
 
     def first_method(
@@ -300,6 +338,9 @@ class Login(Exchange):
             if self._certificate is not None:
                 self._check_proof(self._method, ok.message, self._certificate)
             self.session.record_status(ok)
+            if self._plan is not None and self._plan.compression is not None:
+                level = self._options.compression_level
+                self.session.start_compression(algorithm(self._plan.compression, level))
             self.finish()
         elif header == EOF_HEADER:
             if len(payload) > 1 and not self.session.capabilities & CLIENT.PLUGIN_AUTH:

@@ -24,10 +24,14 @@ __all__ = [
     "REQUIRED",
     "STMT_BULK_OPERATIONS",
     "UNSUPPORTED",
+    "ZSTD_COMPRESSION",
 ]
 
 #: The server sends an OK packet where it used to send EOF (MySQL: CLIENT_DEPRECATE_EOF).
 DEPRECATE_EOF: Final = 1 << 24
+
+#: The compressed protocol with zstd (MySQL: CLIENT_ZSTD_COMPRESSION_ALGORITHM).
+ZSTD_COMPRESSION: Final = 1 << 26
 
 #: The server has COM_STMT_BULK_EXECUTE (MariaDB: MARIADB_CLIENT_STMT_BULK_OPERATIONS).
 #: MariaDB's own flags stand above the 32 of the protocol.
@@ -60,10 +64,10 @@ DEFAULT: Final = (
 
 #: Flags whose reply formats this package does not read: refused when a caller asks for them.
 UNSUPPORTED: Final = (
-    CLIENT.COMPRESS
+    CLIENT.COMPRESS  # by option `compression` only
+    | ZSTD_COMPRESSION
     | (1 << 23)  # CLIENT_SESSION_TRACK
     | (1 << 25)  # CLIENT_OPTIONAL_RESULTSET_METADATA
-    | (1 << 26)  # CLIENT_ZSTD_COMPRESSION_ALGORITHM
     | (1 << 27)  # CLIENT_QUERY_ATTRIBUTES
 )
 
