@@ -498,3 +498,31 @@ def test_search_for_names_takes_no_time() -> None:
     assert local_file_names("/*!1 /*" * 50_000 + "INFILE" + "*/" * 50_000) == []
     assert local_file_names("INFILE" + "%s" * 50_000, ("x",) * 50_000) == []
     assert time.perf_counter() - began < 2
+
+
+async def test_small_pieces_are_put_together(loading: Connection, table_name: str) -> None:
+    """In few packets, and other tasks have their turns."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    flushed: list[None] = []
+    stream = loading.runner.stream()
+    flush = stream.flush
+
+    def counting() -> None:
+        flushed.append(None)
+        flush()
+
+    stream.flush = counting  # type: ignore[method-assign]
+    other = asyncio.ensure_future(count_turns())
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    lines = (b"%d\tabcdef\n" % number for number in range(100_000))
+    assert await loading.load_local(query, lines) == 100_000
+    other.cancel()
+    assert len(flushed) < 60
+    assert turns >= 15

@@ -95,9 +95,15 @@ def parse_error(payload: bytes | bytearray) -> err.MySQLError:
     if message[:1] == b"#" and len(message) >= 6:
         sqlstate = message[1:6].decode("ascii", "replace")
         message = message[6:]
+    error = error_of(number, message.decode("utf-8", "replace"))
+    setattr(error, "sqlstate", sqlstate)  # noqa: B010  (older PyMySQL has no such parameter)
+    return error
+
+
+def error_of(number: int, message: str) -> err.MySQLError:
+    """The DB-API exception that PyMySQL assigns to the number of a server's error."""
     error_class = err.error_map.get(number)
     if error_class is None:
         error_class = err.InternalError if number < 1000 else err.OperationalError
-    error: err.MySQLError = error_class(number, message.decode("utf-8", "replace"))
-    setattr(error, "sqlstate", sqlstate)  # noqa: B010  (older PyMySQL has no such parameter)
+    error: err.MySQLError = error_class(number, message)
     return error
