@@ -9,7 +9,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from pymysql.constants import CLIENT, FIELD_TYPE
@@ -247,8 +247,9 @@ async def test_nothing_is_dropped_or_changed(
     assert len(await contents(loading, table)) == has_before
     assert await loading.load_rows(table, rows[:50], ["id", "v"]) == 50
     await loading.rollback()
-    assert len(await contents(loading, table)) == (51 if mode == "transaction" else 50 * (
-        mode != "no autocommit") + has_before)
+    assert len(await contents(loading, table)) == (
+        51 if mode == "transaction" else 50 * (mode != "no autocommit") + has_before
+    )
 
 
 async def test_duplicates(loading: Connection, table: str) -> None:
@@ -360,12 +361,13 @@ async def test_what_a_connection_converts(
         raise AssertionError(value)
 
     kinds = (FIELD_TYPE.VAR_STRING, FIELD_TYPE.LONGLONG, FIELD_TYPE.BLOB, FIELD_TYPE.LONG)
-    for options in (
+    given: list[dict[str, Any]] = [
         {"use_unicode": False},
         {"conv": conversions | dict.fromkeys(kinds, refuse)},
         {"charset": "latin1"},
-    ):
-        options |= {"local_infile": True, "autocommit": True}
+    ]
+    for one in given:
+        options = one | {"local_infile": True, "autocommit": True}
         async with connect(**connect_args | options) as connection:
             RowLoad.told.clear()
             assert await connection.load_rows(table, rows, on_duplicate="replace") == 1
@@ -459,7 +461,7 @@ async def test_memory_is_bounded(loading: Connection, table: str) -> None:
     class Row(tuple[int, str]):
         __slots__ = ()
 
-        def __new__(cls, number: int) -> Row:
+        def __new__(cls, number: int) -> Self:
             nonlocal held, most
             held += 1
             most = max(most, held)
@@ -598,7 +600,8 @@ async def test_deadlocks(loading: Connection, connect_args: dict[str, Any], tabl
         await loading.begin()
         await loading.query(f"UPDATE {table} SET v = 'mine' WHERE id = -1")
         await other.begin()
-        await other.query(f"UPDATE {table} SET v = 'theirs' WHERE id IN ({', '.join(map(str, range(50)))})")
+        numbers = ", ".join(map(str, range(50)))
+        await other.query(f"UPDATE {table} SET v = 'theirs' WHERE id IN ({numbers})")
         await other.query(f"INSERT INTO {table} (id) VALUES (1500)")
         rows = [(number + 1500, "v") for number in range(20)]
         task = asyncio.ensure_future(loading.load_rows(table, rows, ["id", "v"]))
@@ -629,9 +632,7 @@ async def test_locked_tables(loading: Connection, connect_args: dict[str, Any], 
 
 
 @pytest.mark.parametrize("engine", ["MyISAM", "MEMORY"])
-async def test_tables_without_transactions(
-    files: Connection, table_name: str, engine: str
-) -> None:
+async def test_tables_without_transactions(files: Connection, table_name: str, engine: str) -> None:
     """Nothing is changed there, either: an INSERT refuses what LOAD DATA would change."""
     await files.query(f"CREATE TABLE {table_name} (id INT, v VARCHAR(5)) ENGINE={engine}")
     assert await files.load_rows(table_name, [(1, "a"), (2, "b")]) == 2
@@ -646,7 +647,9 @@ async def test_temporary_tables_views_and_triggers(files: Connection, table: str
     assert await files.load_rows(table, [(1, "a", b"\xff")]) == 1
     assert not RowLoad.told
     await files.query(f"DROP TEMPORARY TABLE {table}")
-    await files.query(f"CREATE VIEW {table}_v AS SELECT id, v FROM {table} WHERE id < 9 WITH CHECK OPTION")
+    await files.query(
+        f"CREATE VIEW {table}_v AS SELECT id, v FROM {table} WHERE id < 9 WITH CHECK OPTION"
+    )
     try:
         assert await files.load_rows(f"{table}_v", [(1, "a")]) == 1
         with pytest.raises(MySQLError) as caught:

@@ -74,31 +74,36 @@ ANSWERS: dict[str, tuple[tuple[bytes, ...], str | int]] = {
         (SETTINGS, OK, COLUMNS, CREATED, WANTED, frames(error(1205, "late"), first=3)),
         "late|got 3",
     ),
-    "an answer too early": ((SETTINGS, OK, COLUMNS, CREATED, WANTED, RIGHT), "got 4|did not wait|gone away"),
+    "an answer too early": (
+        (SETTINGS, OK, COLUMNS, CREATED, WANTED, RIGHT),
+        "got 4|did not wait|gone away",
+    ),
     "an error for the file": (
         (SETTINGS, OK, COLUMNS, CREATED, *FILE, frames(error(1062, "twice"), first=4)),
         "twice",
     ),
-} | {
-    name: ((SETTINGS, OK, COLUMNS, CREATED, *FILE, answer, *more), words)
-    for name, answer, more, words in (
-        ("too few records", loaded(1, 0, 0, 0), (), "read 1"),
-        ("too many records", loaded(3, 0, 0, 0), (), "read 3"),
-        ("deleted ones", loaded(2, 1, 0, 0), (), "deleted 1"),
-        ("skipped ones, and no warnings", loaded(2, 0, 1, 0), (table((b"Note", b"1", b"a")),), "drop"),
-        ("warnings that are not told", loaded(2, 0, 0, 2), (table((b"Note", b"1", b"a")),), "0 rows"),
-        ("a warning", loaded(2, 0, 0, 1), (table((b"Warning", b"1265", b"cut")),), "cut"),
-        ("a count beside", loaded(2, 0, 0, 0, warnings=1), (table((b"W", b"1", b"cut")),), "cut"),
-        ("a word for a code", loaded(2, 0, 0, 1), (table((b"W", b"x", b"cut")),), "cut"),
-        ("an OK for warnings", loaded(2, 0, 0, 1), (OK,), "0 rows"),
-        ("no numbers", loaded(info="done"), (), "answered"),
-        ("no info", frames(ok(), first=4), (), "answered"),
-        ("more to come", loaded(2, 0, 0, 0, status=2 | MORE), (), "answered|read_timeout|got"),
-        ("rows for COMMIT", RIGHT, (GOOD,), "given rows"),
-        ("an error for COMMIT", RIGHT, (frames(error(1180, "no commit")),), "no commit"),
-        ("an error for the last SET", RIGHT, (OK, frames(error(1193, "no SET"))), "no SET"),
-    )
-}  # fmt: skip
+}
+NOTE, TOLD = table((b"Note", b"1", b"a")), table((b"Warning", b"1265", b"cut"))
+#: What follows the file.
+ENDS: dict[str, tuple[bytes, tuple[bytes, ...], str]] = {
+    "too few records": (loaded(1, 0, 0, 0), (), "read 1"),
+    "too many records": (loaded(3, 0, 0, 0), (), "read 3"),
+    "deleted ones": (loaded(2, 1, 0, 0), (), "deleted 1"),
+    "skipped ones, and no warnings": (loaded(2, 0, 1, 0), (NOTE,), "dropped"),
+    "warnings that are not told": (loaded(2, 0, 0, 2), (NOTE,), "0 rows"),
+    "a warning": (loaded(2, 0, 0, 1), (TOLD,), "cut"),
+    "a count beside": (loaded(2, 0, 0, 0, warnings=1), (TOLD,), "cut"),
+    "a word for a code": (loaded(2, 0, 0, 1), (table((b"W", b"x", b"cut")),), "cut"),
+    "an OK for warnings": (loaded(2, 0, 0, 1), (OK,), "0 rows"),
+    "no numbers": (loaded(info="done"), (), "answered"),
+    "no info": (frames(ok(), first=4), (), "answered"),
+    "more to come": (loaded(2, 0, 0, 0, status=2 | MORE), (), "answered|read_timeout|got"),
+    "rows for COMMIT": (RIGHT, (GOOD,), "given rows"),
+    "an error for COMMIT": (RIGHT, (frames(error(1180, "no commit")),), "no commit"),
+    "an error for the last SET": (RIGHT, (OK, frames(error(1193, "no SET"))), "no SET"),
+}
+for _name, (_answer, _more, _words) in ENDS.items():
+    ANSWERS[_name] = (SETTINGS, OK, COLUMNS, CREATED, *FILE, _answer, *_more), _words
 #: Where the columns can't be understood rows are inserted.
 INSERTED = {
     "an error": frames(error(1142, "denied")),

@@ -6,8 +6,8 @@ themselves.
 
 LOAD DATA gives every column a string, INSERT gives it a literal, and what a column makes of the two
 is not always the same: an ENUM takes the number 1 for its first value, the string '1' for itself;
-MySQL loads '1x' into a DECIMAL without a warning.  So only those values are written, of exactly these types, for which it is the same; all others are
-left to the caller.
+MySQL loads '1x' into a DECIMAL without a warning.  So only those values are written, of exactly
+these types, for which it is the same; all others are left to the caller.
 
 MySQL: "LOAD DATA Statement".
 """
