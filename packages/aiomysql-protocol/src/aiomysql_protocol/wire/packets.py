@@ -15,7 +15,7 @@ from pymysql.constants import SERVER_STATUS
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader
 
-__all__ = ["MORE_RESULTS", "Ok"]
+__all__ = ["MORE_RESULTS", "Ok", "error_of"]
 
 OK_HEADER = 0x00
 LOCAL_INFILE_HEADER = 0xFB
