@@ -1177,7 +1177,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     @property
     def allows_local_files(self) -> bool:
-        """For `load_rows`: whether LOAD DATA LOCAL is allowed (option `local_infile`)."""
+        """For cursors: whether LOAD DATA LOCAL is allowed (option `local_infile`)."""
         return bool(self._options.local_infile)
 
     @property
