@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -526,3 +526,41 @@ async def test_small_pieces_are_put_together(loading: Connection, table_name: st
     other.cancel()
     assert len(flushed) < 60
     assert turns >= 15
+
+
+async def test_a_piece_does_not_wait_for_the_next(loading: Connection, table_name: str) -> None:
+    """A source may take long: the server waits for what was given, and not for long."""
+    flushed: list[None] = []
+    stream = loading.runner.stream()
+    flush = stream.flush
+
+    def counting() -> None:
+        flushed.append(None)
+        flush()
+
+    async def slow() -> AsyncIterator[bytes]:
+        for number in range(3):
+            before = len(flushed)
+            yield b"%d\ta\n" % number
+            yield b"%d\tb\n" % (number + 10)
+            for _ in range(2):
+                await asyncio.sleep(0)
+            assert len(flushed) == before + 1
+
+    stream.flush = counting  # type: ignore[method-assign]
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    assert await loading.load_local(query, slow()) == 6
+
+
+async def test_nothing_is_sent_behind_an_error(loading: Connection, table_name: str) -> None:
+    """What was gathered is dropped when the source fails: no part is taken for the whole."""
+
+    def failing() -> Iterator[bytes]:
+        yield b"1\ta\n"
+        raise LookupError("no more")
+
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    with pytest.raises(LookupError):
+        await loading.load_local(query, failing())
+    await asyncio.sleep(0)
+    assert loading.closed
