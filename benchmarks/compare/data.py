@@ -43,6 +43,7 @@ SCAN_MIXED = (
 MIXED_NAMES = ("id", "name", "city", "note", "ratio", "amount", "at", "day", "spent", "token")
 POINT = f"SELECT id, name, amount, at FROM {MIXED} WHERE id = %s"
 PAGE = f"SELECT id, name, city, ratio FROM {MIXED} WHERE id > %s ORDER BY id LIMIT %s"
+INSERT_NAMES = ("id", "name", "amount", "at", "note")
 FILL = f"INSERT INTO {INSERT} (id, name, amount, at, note) VALUES (%s, %s, %s, %s, %s)"
 CHANGE = f"UPDATE {UPDATE} SET amount = %s WHERE id = %s"
 EMPTY = f"TRUNCATE TABLE {INSERT}"

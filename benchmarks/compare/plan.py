@@ -29,6 +29,7 @@ class Sizes:
     pool: int = 10
     sequential: int = 2_000
     inserts: int = 10_000
+    loaded: int = 200_000
     updates: int = 2_000
     delayed: int = 500
     """Updates through the proxy, which take a round trip each where they go one by one."""
@@ -79,6 +80,8 @@ WORKLOADS = {
         Workload("sequential-text", "2,000 point queries in sequence, text"),
         Workload("sequential-prepared", "2,000 point queries in sequence, prepared"),
         Workload("insert", "executemany of 10,000 inserts"),
+        Workload("load", "200,000 rows by load_rows", memory=True),
+        Workload("load-executemany", "200,000 rows by executemany, in a transaction", memory=True),
         Workload("update", "executemany of 2,000 updates, in a transaction"),
         Workload("update-autocommit", "executemany of 2,000 updates, in autocommit mode"),
         Workload("update-delayed", "500 updates in a transaction, 1 ms each way", delayed=True),

@@ -237,6 +237,7 @@ def load(server: Server, sizes: Sizes) -> None:
     """Make the tables, their rows, and the account that the contenders use."""
     drop(server)
     user, password = USER
+    server.execute("SET GLOBAL local_infile = 1")
     server.execute(f"CREATE USER {user} IDENTIFIED BY %s", (password,))
     server.execute(f"GRANT ALL ON `{server.database}`.* TO {user}")
     with server.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:

@@ -99,6 +99,13 @@ def test_updates_and_pipelines_through_the_proxy(server: Server, tables: None, k
         assert worker.ask("open pipeline") == {"status": "absent", "note": "no proxy"}
 
 
+def test_loads(server: Server, tables: None, keep: Path) -> None:
+    with WorkerProcess(make_environment("ours", keep), setting(server, "ours-c")) as worker:
+        for workload in ("load", "load-executemany"):
+            assert worker.ask(f"open {workload}")["status"] == "ok"
+            assert worker.ask("run")["status"] == "ok"
+
+
 def test_the_proxy_delays_each_way_and_keeps_the_bytes() -> None:
     sent = [bytes([number]) * 70_000 for number in range(20)]
     with (

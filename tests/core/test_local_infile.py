@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -498,3 +498,69 @@ def test_search_for_names_takes_no_time() -> None:
     assert local_file_names("/*!1 /*" * 50_000 + "INFILE" + "*/" * 50_000) == []
     assert local_file_names("INFILE" + "%s" * 50_000, ("x",) * 50_000) == []
     assert time.perf_counter() - began < 2
+
+
+async def test_small_pieces_are_put_together(loading: Connection, table_name: str) -> None:
+    """In few packets, and other tasks have their turns."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    flushed: list[None] = []
+    stream = loading.runner.stream()
+    flush = stream.flush
+
+    def counting() -> None:
+        flushed.append(None)
+        flush()
+
+    stream.flush = counting  # type: ignore[method-assign]
+    other = asyncio.ensure_future(count_turns())
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    lines = (b"%d\tabcdef\n" % number for number in range(100_000))
+    assert await loading.load_local(query, lines) == 100_000
+    other.cancel()
+    assert len(flushed) < 60
+    assert turns >= 15
+
+
+async def test_a_piece_does_not_wait_for_the_next(loading: Connection, table_name: str) -> None:
+    """A source may take long: the server waits for what was given, and not for long."""
+    flushed: list[None] = []
+    stream = loading.runner.stream()
+    flush = stream.flush
+
+    def counting() -> None:
+        flushed.append(None)
+        flush()
+
+    async def slow() -> AsyncIterator[bytes]:
+        for number in range(3):
+            before = len(flushed)
+            yield b"%d\ta\n" % number
+            yield b"%d\tb\n" % (number + 10)
+            for _ in range(2):
+                await asyncio.sleep(0)
+            assert len(flushed) == before + 1
+
+    stream.flush = counting  # type: ignore[method-assign]
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    assert await loading.load_local(query, slow()) == 6
+
+
+async def test_nothing_is_sent_behind_an_error(loading: Connection, table_name: str) -> None:
+    """What was gathered is dropped when the source fails: no part is taken for the whole."""
+
+    def failing() -> Iterator[bytes]:
+        yield b"1\ta\n"
+        raise LookupError("no more")
+
+    query = f"LOAD DATA LOCAL INFILE 'x' INTO TABLE {table_name}"
+    with pytest.raises(LookupError):
+        await loading.load_local(query, failing())
+    await asyncio.sleep(0)
+    assert loading.closed

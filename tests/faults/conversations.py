@@ -131,6 +131,8 @@ def conversations(driver: Driver, setting: Setting) -> dict[str, Conversation]:
             "pipeline": pipeline,
             "pipeline, prepared": partial(with_options, {"stmt_cache_size": 8}, pipeline),
             "pipeline of a transaction": pipeline_of_a_transaction,
+            "load rows": partial(with_options, {"local_infile": True}, load_rows),
+            "load rows, inserted": load_rows,
         }
     if driver.kills:
         found["cancelled"] = cancelled
@@ -281,6 +283,23 @@ async def pipeline_of_a_transaction(
             is_ended = True
             await ask(connection)
     finally:
+        found = setting.execute(sql)
+        if is_ended or found:
+            expect(found, rows)
+
+
+async def load_rows(driver: Driver, setting: Setting, options: dict[str, Any]) -> None:
+    """All or nothing: all if it ends well, and perhaps if the COMMIT was under way."""
+    run = next(_numbers)
+    rows = [(run, n, value(n)) for n in range(BATCH)]
+    is_ended = False
+    try:
+        async with connected(driver, {**options, "autocommit": True}) as connection:
+            expect(await connection.load_rows(setting.target.split("."), rows), BATCH)
+            is_ended = True
+            await ask(connection)
+    finally:
+        sql = f"SELECT * FROM {setting.target} WHERE run = {run} ORDER BY n"
         found = setting.execute(sql)
         if is_ended or found:
             expect(found, rows)

@@ -20,7 +20,7 @@ async def test_examples(server: Server, connect_args: dict[str, Any], table_name
         f"CREATE TABLE {table_name} (id INT PRIMARY KEY, name VARCHAR(20),"
         " amount INT NOT NULL DEFAULT 1) ENGINE=InnoDB"
     )
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
     async with aiomysql.connect(**connect_args) as connection:
         for example in EXAMPLES:
             code = re.sub(r"\bstock\b", table_name, example)

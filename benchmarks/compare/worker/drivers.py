@@ -91,6 +91,10 @@ class Driver(ABC):
     ) -> None:
         """Executemany, in a transaction of its own or in autocommit mode."""
 
+    def loading(self) -> AbstractAsyncContextManager[Any]:
+        """An open connection with `load_rows`; raises Absent where there is none."""
+        raise Absent("no load_rows")
+
     def pool(self, *, prepared: bool) -> AbstractAsyncContextManager[Any]:
         """A pool with all its connections open."""
         raise Absent("no pool")
@@ -127,6 +131,16 @@ class AiomysqlLike(Driver):
             conn = await self.module.connect(**self._options(prepared))
         except TypeError as error:
             raise Absent(f"not there: {error}") from None
+        try:
+            yield conn
+        finally:
+            await conn.ensure_closed()
+
+    @asynccontextmanager
+    async def loading(self) -> AsyncIterator[Any]:
+        if not hasattr(self.module.Connection, "load_rows"):  # only ours has it
+            raise Absent("no load_rows")
+        conn = await self.module.connect(**self.options, local_infile=True)
         try:
             yield conn
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,8 @@ def openers(driver: Driver) -> dict[str, Opener]:
         "sequential-text": partial(sequential, driver, prepared=False),
         "sequential-prepared": partial(sequential, driver, prepared=True),
         "insert": partial(insert, driver),
+        "load": partial(load, driver),
+        "load-executemany": partial(load_by_executemany, driver),
         "update": partial(update, driver),
         "update-autocommit": partial(update, driver, transaction=False),
         "update-delayed": partial(update, driver, delayed=True),
@@ -115,9 +117,27 @@ async def sequential(driver: Driver, *, prepared: bool) -> AsyncIterator[Job]:
 
 
 @asynccontextmanager
-async def insert(driver: Driver) -> AsyncIterator[Job]:
+async def load(driver: Driver) -> AsyncIterator[Job]:
+    """Rows put into an empty table by what is made for that."""
+    rows = data.inserts(driver.setting.sizes.loaded)
+    async with driver.loading() as conn:
+        yield Job(
+            partial(conn.load_rows, data.INSERT, rows, data.INSERT_NAMES),
+            lambda found: same(tuple(found), data.filled(len(rows))),
+            before=partial(driver.one, conn, data.EMPTY),
+            after=partial(driver.one, conn, data.FILLED),
+        )
+
+
+def load_by_executemany(driver: Driver) -> AbstractAsyncContextManager[Job]:
+    """The same rows as INSERTs."""
+    return insert(driver, driver.setting.sizes.loaded)
+
+
+@asynccontextmanager
+async def insert(driver: Driver, count: int | None = None) -> AsyncIterator[Job]:
     """Rows put into an empty table, which the server then adds up."""
-    rows = data.inserts(driver.setting.sizes.inserts)
+    rows = data.inserts(driver.setting.sizes.inserts if count is None else count)
     async with driver.connected() as conn:
         yield Job(
             partial(driver.many, conn, data.FILL, rows),

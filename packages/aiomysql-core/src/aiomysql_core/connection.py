@@ -40,6 +40,7 @@ from aiomysql_core.engine.cursor_state import new_cursor
 from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
+from aiomysql_core.load_rows import RowLoad
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import KEYWORDS, check_value, without_aliases
 from aiomysql_core.options.option_files import apply_option_file
@@ -799,6 +800,36 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         files = files_by_name(names[0], self.encoding, source)
         return (await self.runner.query(statement, files=files)).affected_rows
 
+    async def load_rows(
+        self,
+        table: str | Sequence[str],
+        rows: Iterable[object] | AsyncIterable[object],
+        columns: Sequence[str] | None = None,
+        *,
+        on_duplicate: str = "error",
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Put many rows into a table, all or none; returns how many of them are in it.
+
+        table: its name, or (database, name); rows: tuples or lists, or dicts, from any
+        (asynchronous) iterable, which may not use this connection; columns: their names (default:
+        the keys of the first dict, or else all of the table but generated and invisible ones).
+        on_duplicate: what becomes of a row whose key is there already: "error", "ignore" (the row
+        is dropped) or "replace" (it takes the other's place).  progress: called now and then with
+        the number of rows written.
+
+        By LOAD DATA LOCAL where that is known to store what an INSERT stores, and the server and
+        option `local_infile` allow it, or else by INSERT; in strict mode in either case.  In
+        autocommit mode it is committed.  After any error, and when it is cancelled, nothing was
+        loaded, and what was done before in an open transaction remains; but tables of an engine
+        without transactions keep what they have by then.  The attribute `row_index` of an error is
+        the number of the row, counted from 0, or of the first row of its request; None: unknown.
+
+        Raises TypeError or ValueError for rows, names and values that can't be used, DataError,
+        IntegrityError or OperationalError for what the server would drop or change.
+        """
+        return await RowLoad(self, table, columns, on_duplicate, progress).run(rows)
+
     async def wait_cancelled(self) -> None:
         """Wait until no cancelled statement is being stopped (option `on_cancel`).
 
@@ -1181,6 +1212,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     def connect_timeout(self) -> float | None:
         """Seconds that connecting may take; None: no limit."""
         return self._options.connect_timeout
+
+    @property
+    def allows_local_files(self) -> bool:
+        """For cursors: whether LOAD DATA LOCAL is allowed (option `local_infile`)."""
+        return bool(self._options.local_infile)
 
     @property
     def max_allowed_packet(self) -> int:

@@ -232,18 +232,12 @@ class SessionCharset:
         """The names of the session's character sets: of statements, of literals and, if text is
         decoded, of results.  Also finds out about NO_BACKSLASH_ESCAPES.
         """
-        session = self._runner.stream().session
-        columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
-        try:
-            rows = await self._runner.fetch(_ASK)
-        finally:
-            session.columns = columns
+        rows = await self._runner.fetch_bytes(_ASK)
         if len(rows) != 1 or len(rows[0]) != 4:
             raise InternalError(0, "the server did not tell the session's character sets")
         # Results in UTF-16 or UTF-32 are these names with NULs between.
         *charsets, modes = [
-            cell.replace(b"\0", b"").decode("latin-1") if isinstance(cell, bytes) else None
-            for cell in rows[0]
+            None if cell is None else cell.replace(b"\0", b"").decode("latin-1") for cell in rows[0]
         ]
         self._runner.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
         decodes = self._connection().use_unicode

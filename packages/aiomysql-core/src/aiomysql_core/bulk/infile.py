@@ -8,10 +8,12 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Iterable,
     Mapping,
     Sequence,
 )
+from time import monotonic
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from pymysql.constants import ER
@@ -19,6 +21,9 @@ from pymysql.err import OperationalError
 
 #: Bytes sent in one packet.
 _CHUNK = 1 << 16
+
+#: Seconds after which other tasks have their turn, where pieces come without a pause.
+_TURN = 0.01
 
 
 @runtime_checkable
@@ -115,6 +120,48 @@ async def chunks(source: LocalSource) -> AsyncGenerator[bytes, None]:
         data = bytes(piece)
         for start in range(0, len(data), _CHUNK):
             yield data[start : start + _CHUNK]
+
+
+class PieceSender:
+    """Sends the pieces of a file, small ones together.
+
+    One that has been taken is sent in the next turn of the event loop at the latest: its source may
+    wait long for what comes next, and servers don't wait long for a file.
+    """
+
+    def __init__(self, send: Callable[[bytes], None], loop: asyncio.AbstractEventLoop) -> None:
+        """send: called with at most 64 KiB at a time, perhaps by the loop."""
+        self._send = send
+        self._loop = loop
+        self._gathered = bytearray()
+        self._handle: asyncio.Handle | None = None
+        self._turn_ends = 0.0
+
+    def add(self, piece: bytes) -> bool:
+        """Take a piece of at most 64 KiB; returns whether other tasks should have their turn."""
+        if len(self._gathered) + len(piece) > _CHUNK:
+            self.flush()
+        self._gathered += piece
+        if self._handle is None:
+            self._turn_ends = monotonic() + _TURN
+            self._handle = self._loop.call_soon(self.flush)
+        if len(self._gathered) < _CHUNK:
+            return monotonic() > self._turn_ends
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Send what was taken."""
+        self.close()
+        data, self._gathered = bytes(self._gathered), bytearray()
+        if data:
+            self._send(data)
+
+    def close(self) -> None:
+        """Send nothing more by itself."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
 
 async def _pieces(source: Any) -> AsyncIterator[Any]:

@@ -25,7 +25,13 @@ from typing import Any, NoReturn
 from pymysql import err
 from pymysql.constants import CR
 
-from aiomysql_core.bulk.infile import LocalFiles, LocalSource, chunks, open_local_file
+from aiomysql_core.bulk.infile import (
+    LocalFiles,
+    LocalSource,
+    PieceSender,
+    chunks,
+    open_local_file,
+)
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
 from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
 from aiomysql_core.log import logger, warn_caller
@@ -34,6 +40,7 @@ from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
 from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
+from aiomysql_protocol.rows.metadata import ColumnCache
 
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
@@ -587,6 +594,15 @@ class CommandRunner(RunnerState):
         self.result = None if result is None or result.has_next else result
         return tuple(rows)
 
+    async def fetch_bytes(self, statement: bytes) -> tuple[tuple[bytes | None, ...], ...]:
+        """The same with the cells as the server sends them, whatever the connection converts."""
+        session = self.stream().session
+        columns, session.columns = session.columns, ColumnCache("latin-1", {}, use_unicode=False)
+        try:
+            return await self.fetch(statement)
+        finally:
+            session.columns = columns
+
     async def discard_results(self) -> None:
         """Read and drop what is outstanding, so that the session's state is what the server has.
 
@@ -694,14 +710,24 @@ class CommandRunner(RunnerState):
         return error
 
     async def _send_pieces(self, stream: Stream, exchange: Query, source: LocalSource) -> None:
-        async with contextlib.aclosing(chunks(source)) as pieces:
-            async for piece in pieces:
-                exchange.send_file(piece)
-                stream.flush()
-                if stream.writing_paused:
-                    await self._sent(stream)
-        exchange.send_file(b"")
-        stream.flush()
+        def send(data: bytes) -> None:
+            exchange.send_file(data)
+            stream.flush()
+
+        sender = PieceSender(send, stream.loop)
+        try:
+            async with contextlib.aclosing(chunks(source)) as pieces:
+                async for piece in pieces:
+                    if exchange.done:  # the server has refused it
+                        break
+                    if sender.add(piece):
+                        await asyncio.sleep(0)
+                    if stream.writing_paused:
+                        await self._sent(stream)
+            sender.flush()
+        finally:
+            sender.close()
+        send(b"")
 
     async def _wait(self, exchange: Exchange) -> None:
         """Wait until `exchange` has made progress."""

@@ -9,6 +9,7 @@
 #include "rows/decoder.h"
 #include "session_state.h"
 #include "sql/statements.h"
+#include "values/file_rows.h"
 #include "values/literals.h"
 #include "values/parameter_rows.h"
 #include "values/parameters.h"
@@ -173,6 +174,8 @@ static PyMethodDef module_methods[] = {
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
+    {"write_file_rows", METHOD(write_file_rows), METH_FASTCALL,
+     "See file_rows.write_file_rows."},
     {"write_parameter_rows", METHOD(write_parameter_rows), METH_FASTCALL,
      "See parameter_rows.write_parameter_rows."},
     {"write_rows", METHOD(write_rows), METH_FASTCALL, "See literals.write_rows."},

@@ -180,6 +180,10 @@ class Literals:
             method = next((_WRITERS[base] for base in kind.__mro__ if base in _WRITERS), _other)
         return method(self, value)
 
+    def has_encoder(self, kind: type) -> bool:
+        """Whether an encoder of the user's writes values of this very type."""
+        return kind in self._custom
+
     def arguments(self, args: object, literal: Callable[[object], str] | None = None) -> Any:
         """The right-hand side for `query % ...`: a tuple of literals for a tuple or list, a dict of
         literals for a mapping, one literal for anything else.

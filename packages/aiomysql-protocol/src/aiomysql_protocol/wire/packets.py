@@ -15,7 +15,7 @@ from pymysql.constants import SERVER_STATUS
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader
 
-__all__ = ["MORE_RESULTS", "Ok"]
+__all__ = ["MORE_RESULTS", "Ok", "error_of"]
 
 OK_HEADER = 0x00
 LOCAL_INFILE_HEADER = 0xFB
@@ -95,9 +95,15 @@ def parse_error(payload: bytes | bytearray) -> err.MySQLError:
     if message[:1] == b"#" and len(message) >= 6:
         sqlstate = message[1:6].decode("ascii", "replace")
         message = message[6:]
+    error = error_of(number, message.decode("utf-8", "replace"))
+    setattr(error, "sqlstate", sqlstate)  # noqa: B010  (older PyMySQL has no such parameter)
+    return error
+
+
+def error_of(number: int, message: str) -> err.MySQLError:
+    """The DB-API exception that PyMySQL assigns to the number of a server's error."""
     error_class = err.error_map.get(number)
     if error_class is None:
         error_class = err.InternalError if number < 1000 else err.OperationalError
-    error: err.MySQLError = error_class(number, message.decode("utf-8", "replace"))
-    setattr(error, "sqlstate", sqlstate)  # noqa: B010  (older PyMySQL has no such parameter)
+    error: err.MySQLError = error_class(number, message)
     return error

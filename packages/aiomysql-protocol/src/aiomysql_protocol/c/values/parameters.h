@@ -6,6 +6,9 @@
 
 enum { DATE_LENGTH = 10, DATETIME_LENGTH = 19, FRACTION_LENGTH = 7 };
 
+/* Of what put_temporal() writes, at most. */
+enum { TEMPORAL_SIZE = 1 + DATETIME_LENGTH + FRACTION_LENGTH };
+
 /* Writes `value`, which is not None and counted by parameters_size(), and sets type[0], and
  * type[1] (the flags) unless it is 0.  Returns where the value ends; NULL, with no exception, for
  * what is left to Python. */

@@ -59,7 +59,7 @@ append_string(Text *text, PyObject *value, int no_backslash_escapes)
     return WRITTEN;
 }
 
-static int
+int
 append_long(Text *text, PyObject *value)
 {
     char digits[24], *at = digits + sizeof(digits);
@@ -68,11 +68,19 @@ append_long(Text *text, PyObject *value)
     unsigned long long rest =
         number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
 
-    if (overflow) {
-        return LEFT;
+    if (overflow > 0) {
+        rest = PyLong_AsUnsignedLongLong(value);
+        number = 0; /* it is not negative */
     }
-    if (number == -1 && PyErr_Occurred()) {
-        return FAILED;
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            return FAILED;
+        }
+        PyErr_Clear();
+        overflow = -1;
+    }
+    if (overflow < 0) {
+        return LEFT;
     }
     do {
         *--at = (char)('0' + rest % 10);
@@ -84,8 +92,8 @@ append_long(Text *text, PyObject *value)
     return append(text, at, digits + sizeof(digits) - at);
 }
 
-static int
-append_float(Text *text, double number)
+int
+append_float(Text *text, double number, int exponent)
 {
     char *repr;
     int done;
@@ -98,14 +106,14 @@ append_float(Text *text, double number)
         return FAILED;
     }
     done = append(text, repr, (Py_ssize_t)strlen(repr));
-    if (done == WRITTEN && strchr(repr, 'e') == NULL) {
+    if (done == WRITTEN && exponent && strchr(repr, 'e') == NULL) {
         done = append(text, "e0", 2);
     }
     PyMem_Free(repr);
     return done;
 }
 
-static int
+int
 append_decimal(Text *text, PyObject *value)
 {
     PyObject *digits = PyObject_Str(value);
@@ -153,7 +161,7 @@ static int
 append_temporal(const State *state, Text *text, PyObject *value)
 {
     /* The text, with its length before it. */
-    char buffer[1 + DATETIME_LENGTH + FRACTION_LENGTH + 1];
+    char buffer[TEMPORAL_SIZE + 1];
     char *end = put_temporal(state, buffer, value);
 
     buffer[0] = '\'';
@@ -207,7 +215,7 @@ append_literal(const State *state, Text *text, const Batch *batch, PyObject *val
         return append(text, value == Py_True ? "1" : "0", 1);
     }
     else if (PyFloat_CheckExact(value)) {
-        done = append_float(text, PyFloat_AS_DOUBLE(value));
+        done = append_float(text, PyFloat_AS_DOUBLE(value), 1);
     }
     else if (PyBytes_CheckExact(value)) {
         done = append_bytes(text, value);

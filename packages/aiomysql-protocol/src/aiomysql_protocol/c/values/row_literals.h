@@ -2,8 +2,19 @@
 #ifndef AIOMYSQL_PROTOCOL_VALUES_ROW_LITERALS_H
 #define AIOMYSQL_PROTOCOL_VALUES_ROW_LITERALS_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "values/text.h"
+
+/* What follows appends a value as the digits and signs of its literal; LEFT: Python knows whether
+ * it has one. */
+
+/* An int or a bool. */
+int append_long(Text *text, PyObject *value);
+
+/* exponent: whether there is to be one always, which makes it a DOUBLE in a statement. */
+int append_float(Text *text, double number, int exponent);
+
+/* An exact Decimal. */
+int append_decimal(Text *text, PyObject *value);
 
 /* write_rows(pieces, rows, start, room, no_backslash_escapes, other, separator)
  * -> (bytes, end)  */
