@@ -85,15 +85,24 @@ def _receive(
 
 def _send(target: socket.socket, chunks: queue.Queue[tuple[float, bytes]]) -> None:
     """Send each chunk when it is due; an empty one is the end."""
+    held: tuple[float, bytes] | None = None
     chunk = b"-"
     while chunk:
-        due, chunk = chunks.get()
+        due, chunk = held or chunks.get()
+        held = None
         time.sleep(max(0.0, due - time.monotonic()))
+        parts = [chunk]
+        # What else is due by now goes along, so that many small chunks don't wait for this program.
+        with contextlib.suppress(queue.Empty):
+            while chunk and held is None:
+                held = chunks.get_nowait()
+                if held[0] <= time.monotonic():
+                    chunk, held = held[1], None
+                    parts.append(chunk)
         # Who is gone needs nothing more, but the other thread must not wait for room.
         with contextlib.suppress(OSError):
-            if chunk:
-                target.sendall(chunk)
-            else:
+            target.sendall(b"".join(parts))
+            if not chunk:
                 target.shutdown(socket.SHUT_WR)
 
 
