@@ -16,6 +16,7 @@ from aiomysql_core import (
     DeserializationCursor,
     DictCursor,
     ProgrammingError,
+    QueryTimeout,
     SSCursor,
     SSDictCursor,
     connect,
@@ -171,6 +172,33 @@ async def test_a_factory_that_fails(connection: Connection, kind: type[Cursor]) 
         assert await connection.fetchval("SELECT 5") == 5
 
 
+@pytest.mark.parametrize("kind", [Cursor, SSCursor])
+async def test_rows_that_are_none(connection: Connection, kind: type[Cursor]) -> None:
+    """They end no iteration."""
+    query = "SELECT 1 AS a UNION ALL SELECT NULL UNION ALL SELECT 3"
+    async with connection.cursor(kind, row_factory=scalar_row) as cursor:
+        await cursor.execute(query)
+        assert [value async for value in cursor] == [1, None, 3]
+        await cursor.execute("SELECT NULL")
+        assert [value async for value in cursor] == [None]
+    stream = connection.iterate(query, row_factory=scalar_row)
+    assert [value async for value in stream] == [1, None, 3]
+
+
+async def test_changed_while_rows_are_outstanding(connection: Connection) -> None:
+    """It is for the next result."""
+    async with connection.cursor(SSCursor, row_factory=namedtuple_row) as cursor:
+        await cursor.execute("SELECT 1 AS a, 2 AS b")
+        assert (await cursor.fetchone()).a == 1
+        cursor.row_factory = None
+        await cursor.execute("SELECT 1 AS c, 2 AS d UNION ALL SELECT 3, 4")
+        cursor.row_factory = namedtuple_row
+        assert [type(row) for row in await cursor.fetchall()] == [tuple, tuple]
+        await cursor.execute("SELECT 1 AS c, 2 AS d UNION ALL SELECT 3, 4")
+        cursor.row_factory = None
+        assert [row.d for row in await cursor.fetchall()] == [2, 4]
+
+
 async def test_it_has_its_own_columns(connection: Connection) -> None:
     """For each of several results."""
     async with connection.cursor(row_factory=joined) as cursor:
@@ -271,6 +299,37 @@ async def test_left_early(connect_args: dict[str, Any], endless: str) -> None:
         async with connection.iterate("SELECT 1"):
             pass  # it was not begun
         assert await connection.fetchval("SELECT 'mine'") == "mine"
+
+
+async def test_only_its_own_statement_is_stopped(connect_args: dict[str, Any]) -> None:
+    query = "SELECT ordinal_position FROM information_schema.columns"
+    async with connect(**connect_args, on_cancel="kill") as connection:
+        first = connection.iterate("SELECT 1")
+        await anext(first)
+        second = connection.iterate(query)
+        await anext(second)
+        await first.aclose()
+        assert len([row async for row in second]) > 1000
+
+
+async def test_a_classic_subclass(connect_args: dict[str, Any]) -> None:
+    """Its `cursor` knows of no `row_factory`."""
+
+    class Classic(Connection):
+        def cursor(self, *cursors: Any) -> Any:  # type: ignore[override]
+            return super().cursor(*cursors)
+
+    connection = Classic(**connect_args)
+    await connection.ping()
+    assert await connection.fetchval("SELECT 1") == 1
+    assert await connection.fetchone("SELECT 1") == (1,)
+    assert [row async for row in connection.iterate("SELECT 1")] == [(1,)]
+    connection.close()
+
+
+async def test_time_limits_cover_all_results(connection: Connection) -> None:
+    with pytest.raises(QueryTimeout):
+        await connection.execute("SELECT 1; SELECT SLEEP(2)", timeout=0.1)
 
 
 async def test_left_early_without_kill(connection: Connection) -> None:

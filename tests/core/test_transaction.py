@@ -18,6 +18,7 @@ from aiomysql_core import (
     ProgrammingError,
     connect,
 )
+from tests.flags import FlagProxy
 from tests.servers import Server
 
 #: Modes of the session before the block, and whether texts of several statements are allowed.
@@ -307,6 +308,130 @@ async def test_readonly_and_snapshots(
 
 
 @MODES
+async def test_a_rollback_when_the_transaction_had_ended(
+    connection: Connection, server: Server, table: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(OperationalError, match="ended within the block"):
+        async with connection.transaction() as block:
+            await add(connection, table, 1)
+            await connection.execute(f"ALTER TABLE {table} ADD w INT")
+            await connection.execute(f"INSERT INTO {table} VALUES (2, 0, 0)")
+            await block.rollback()
+    assert ids(server, table) == [1]
+    await check_mode(connection, options)
+
+
+@MODES
+async def test_around_it_a_transaction_begun_by_hand_ends(
+    connection: Connection, server: Server, table: str, options: dict[str, Any]
+) -> None:
+    """In autocommit mode nothing can be done for what follows; that is told."""
+    await connection.begin()
+    fate = "committed statement by statement" if options["autocommit"] else "rolled back"
+    with pytest.raises(OperationalError, match=fate):
+        async with connection.transaction():
+            await connection.commit()
+            await add(connection, table, 2)
+    await connection.rollback()
+    assert ids(server, table) == ([2] if options["autocommit"] else [])
+    await connection.begin()
+    async with connection.transaction():
+        if options["autocommit"]:
+            with pytest.raises(ProgrammingError, match="open already"):
+                await connection.pipeline(transaction=True).__aenter__()
+        else:
+            async with connection.pipeline(transaction=True) as pipeline:
+                pipeline.execute(f"INSERT INTO {table} VALUES (3, 0)")
+    await connection.rollback()
+    assert ids(server, table) == ([2] if options["autocommit"] else [])
+
+
+@MODES
+async def test_the_mode_is_changed_within(
+    connection: Connection, server: Server, table: str, options: dict[str, Any]
+) -> None:
+    """It is what it was afterwards, and the driver knows it."""
+    with pytest.raises(ProgrammingError, match="within a transaction block"):
+        async with connection.transaction():
+            await add(connection, table, 1)
+            await connection.autocommit(True)
+    with pytest.raises(OperationalError, match="ended within"):
+        async with connection.transaction():
+            await add(connection, table, 2)
+            await connection.execute("SET autocommit = 1")
+    async with connection.transaction():
+        await add(connection, table, 3)
+        await connection.execute("SET @@session.autocommit = 0")
+    await check_mode(connection, options)
+    await connection.autocommit(False)
+    await add(connection, table, 4)
+    await connection.rollback()
+    assert ids(server, table) == [2, 3]
+
+
+@MODES
+async def test_a_transaction_that_no_flag_tells_of(
+    connect_args: dict[str, Any], server: Server, table: str, options: dict[str, Any]
+) -> None:
+    """An error has no flags, and proxies leave them out: nothing is committed by the way."""
+    server.execute(
+        f"CREATE PROCEDURE {table}_p() BEGIN INSERT INTO {table} VALUES (1, 0);"
+        " SIGNAL SQLSTATE '45000'; END"
+    )
+    try:
+        async with FlagProxy(server.host, server.port, lambda flags: flags & ~3) as proxy:
+            for port in (connect_args["port"], proxy.port):
+                there = {"port": port, "ssl": False}
+                async with connect(**connect_args | options | there) as other:
+                    if options["autocommit"]:
+                        await other.begin()
+                    with pytest.raises(MySQLError):
+                        await other.execute(f"CALL {table}_p()")
+                    async with other.transaction():
+                        await add(other, table, 2)
+                    await other.rollback()
+                    assert ids(server, table) == []
+                    async with other.transaction():
+                        await add(other, table, 3)
+                    assert ids(server, table) == [3]
+                    await other.execute(f"DELETE FROM {table}")
+                    await other.commit()
+    finally:
+        server.execute(f"DROP PROCEDURE {table}_p")
+
+
+@MODES
+async def test_another_session_within(
+    connection: Connection, server: Server, table: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with connection.transaction():
+            await add(connection, table, 1)
+            await connection.reset()
+            await add(connection, table, 2)
+            raise ZeroDivisionError
+    await connection.commit()
+    assert ids(server, table) == ([2] if options["autocommit"] else [])
+    await check_mode(connection, options)
+
+
+@MODES
+@pytest.mark.parametrize("kind", ["CHAIN", "RELEASE"])
+async def test_completion_type(
+    connection: Connection, server: Server, table: str, options: dict[str, Any], kind: str
+) -> None:
+    await connection.execute(f"SET completion_type = '{kind}'")
+    for number in range(3):
+        async with connection.transaction():
+            await add(connection, table, number)
+        with pytest.raises(ZeroDivisionError):
+            async with connection.transaction():
+                await add(connection, table, 9)
+                raise ZeroDivisionError
+        assert ids(server, table) == list(range(number + 1))
+
+
+@MODES
 async def test_left_in_another_order(
     connection: Connection, server: Server, table: str, options: dict[str, Any]
 ) -> None:
@@ -357,4 +482,5 @@ async def test_tracers_see_its_statements(
         await add(connection, table, 1)
     assert seen[0] == "SET AUTOCOMMIT = 0"
     assert seen[1:3] == ["START TRANSACTION", "SAVEPOINT aiomysql_1"]
-    assert seen[-3:] == ["RELEASE SAVEPOINT aiomysql_1", "COMMIT", "SET AUTOCOMMIT = 1"]
+    commit = "COMMIT AND NO CHAIN NO RELEASE"
+    assert seen[-3:] == ["RELEASE SAVEPOINT aiomysql_1", commit, "SET AUTOCOMMIT = 1"]

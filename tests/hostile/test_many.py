@@ -367,7 +367,8 @@ async def pipelined(connection: Connection, *queries: str, transaction: bool = F
 async def test_a_commit_that_fails(commit: bytes) -> None:
     """All statements were run, and yet it is no success; nothing is left open."""
     begun = frames(ok(status=MORE), ok(status=MORE), ok(status=0))
-    answers = [begun, A, B, commit, frames(ok(status=MORE), ok()), GOOD]
+    mode = frames(b"\x01", column(), EOF, b"\x011", EOF)
+    answers = [mode, begun, A, B, commit, frames(ok(status=MORE), ok()), GOOD]
     async with playing(Script([*script().steps[:3], *answers])) as peer:
         connection = await opened(peer.port)
         with pytest.raises(MySQLError):

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core import IntegrityError, ProgrammingError, scalar_row
+from aiomysql_core import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    scalar_row,
+)
 from aiomysql_pool import Pool
 from tests.pool.conftest import MakePool
 from tests.servers import Server
@@ -118,3 +124,44 @@ async def test_a_cancelled_transaction(make_pool: MakePool, server: Server, tabl
         await task
     async with asyncio.timeout(5):
         assert await pool.fetchval(f"SELECT COUNT(*) FROM {table}") == 0
+
+
+@pytest.mark.parametrize("reset_session", [None, "rollback", "full"])
+@pytest.mark.parametrize("autocommit", [True, False])
+async def test_a_block_that_is_left_after_the_release(
+    make_pool: MakePool, server: Server, table: str, reset_session: str | None, autocommit: bool
+) -> None:
+    """It does nothing to who has the connection next."""
+    pool = await make_pool(minsize=1, maxsize=1, reset_session=reset_session, autocommit=autocommit)
+
+    async def rows() -> AsyncIterator[int]:
+        async with pool.acquire() as connection:
+            block = connection.transaction()
+            await block.__aenter__()
+            await connection.commit()
+            left.append(block)
+            yield 1
+
+    left: list[Any] = []
+    async for _ in rows():
+        pass
+    async with pool.transaction() as connection:
+        await connection.execute(f"INSERT INTO {table} VALUES (1)")
+        with pytest.raises(OperationalError, match="session ended"):
+            await left[0].__aexit__(None, None, None)
+        await connection.execute(f"INSERT INTO {table} VALUES (2)")
+    assert ids(server, table) == [1, 2]
+
+
+async def test_rows_for_two_tasks(make_pool: MakePool) -> None:
+    pool = await make_pool(minsize=1, maxsize=1)
+    stream = pool.iterate("SELECT 1")
+    async with pool.acquire():
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(InterfaceError, match="another task"):
+            await anext(stream)
+        await stream.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert await pool.fetchval("SELECT 1") == 1

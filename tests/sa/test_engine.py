@@ -9,7 +9,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
-from aiomysql_core import Cursor, DeserializationCursor, DictCursor, SSCursor, SSDictCursor
+from aiomysql_core import (
+    Cursor,
+    DeserializationCursor,
+    DictCursor,
+    SSCursor,
+    SSDictCursor,
+    dict_row,
+)
 from aiomysql_pool import PoolClosed
 from aiomysql_sa import ArgumentError, Engine, InvalidRequestError, SAConnection, create_engine
 from aiomysql_sa.engine import _dialect
@@ -74,6 +81,11 @@ async def test_loop_is_deprecated(connect_args: dict[str, Any]) -> None:
 async def test_cursors_that_give_no_plain_tuples_are_refused(cls: type[Cursor]) -> None:
     with pytest.raises(ArgumentError, match=f"does not support this cursor class.*{cls.__name__}"):
         await create_engine(cursorclass=cls)
+
+
+async def test_rows_are_its_own() -> None:
+    with pytest.raises(ArgumentError, match="'row_factory'"):
+        await create_engine(row_factory=dict_row)
 
 
 async def test_release_within_a_transaction(make_engine: MakeEngine) -> None:

@@ -582,6 +582,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     # -- one statement, by a cursor of its own ---------------------------------------------------
 
+    def _cursor_for(self, row_factory: RowFactory[Any] | None) -> AwaitableContextManager[Any]:
+        """A new cursor; classic subclasses have a `cursor` that knows of no `row_factory`."""
+        return self.cursor() if row_factory is None else self.cursor(row_factory=row_factory)
+
     async def execute(
         self,
         query: str | bytes | bytearray | PreparedStatement,
@@ -593,8 +597,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
         All as in `Cursor.execute`, by a new cursor that is closed after it: rows are dropped.
         """
+        if timeout is not None:
+            check_timeout("argument 'timeout'", timeout)
+            return await with_timeout(self.runner, self.execute(query, args), timeout)
         async with self.cursor() as cursor:
-            return await cursor.execute(query, args, timeout=timeout)
+            return await cursor.execute(query, args)
 
     async def executemany(
         self,
@@ -620,9 +627,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         query, args, timeout: as for `Cursor.execute`, which also says what is raised; row_factory:
         what makes the rows, as for `cursor`.
         """
-        async with self.cursor(row_factory=row_factory) as cursor:
-            await cursor.execute(query, args, timeout=timeout)
-            return await cursor.fetchall()
+        if timeout is not None:
+            check_timeout("argument 'timeout'", timeout)
+            work = self.fetchall(query, args, row_factory=row_factory)
+            return await with_timeout(self.runner, work, timeout)
+        async with self._cursor_for(row_factory) as cursor:
+            await cursor.execute(query, args)
+            rows: Sequence[Any] = await cursor.fetchall()
+            return rows
 
     async def fetchone(
         self,
@@ -633,8 +645,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         timeout: float | None = None,
     ) -> Any:
         """As `fetchall`: the first row; None when there is none."""
-        async with self.cursor(row_factory=row_factory) as cursor:
-            await cursor.execute(query, args, timeout=timeout)
+        if timeout is not None:
+            check_timeout("argument 'timeout'", timeout)
+            work = self.fetchone(query, args, row_factory=row_factory)
+            return await with_timeout(self.runner, work, timeout)
+        async with self._cursor_for(row_factory) as cursor:
+            await cursor.execute(query, args)
             return await cursor.fetchone()
 
     async def fetchval(
@@ -645,9 +661,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         timeout: float | None = None,
     ) -> Any:
         """As `fetchall`: the first value of the first row; None when there is no row."""
-        factory = None if self.cursorclass._converts_rows else tuple_row
-        async with self.cursor(row_factory=factory) as cursor:
-            await cursor.execute(query, args, timeout=timeout)
+        if timeout is not None:
+            check_timeout("argument 'timeout'", timeout)
+            return await with_timeout(self.runner, self.fetchval(query, args), timeout)
+        # Only where there is another one: the cursors of some are tuples whatever is asked for.
+        factory = None if self.row_factory is None or self.cursorclass._converts_rows else tuple_row
+        async with self._cursor_for(factory) as cursor:
+            await cursor.execute(query, args)
             row = await cursor.fetchone()
         if row is None:
             return None
@@ -979,10 +999,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """Set the session's autocommit mode.
 
         Nothing is sent when this was done before, and nothing was run since that may have changed
-        it.
+        it.  Raises ProgrammingError within a block of `transaction`.
         """
         mode = bool(value)
         runner = self.runner
+        if runner.open_blocks():
+            raise err.ProgrammingError(
+                "the autocommit mode can't be changed within a transaction block"
+            )
         if runner.outstanding:
             await runner.discard_results()
         if runner.autocommit is not mode:

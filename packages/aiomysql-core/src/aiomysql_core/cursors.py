@@ -65,8 +65,9 @@ class Cursor(CursorState, ErrorClasses):
     #: See `row_factory`; None: rows are as the class makes them.
     _row_factory: RowFactory[Any] | None = None
 
-    #: What it has made for the present result.
+    #: What it has made for a result, and that result.
     _make_row: Callable[[tuple[Any, ...]], Any] | None = None
+    _made_for: Result | None = None
 
     def __init__(self, connection: Connection, echo: bool = False) -> None:
         self._connection: Connection | None = connection
@@ -416,6 +417,12 @@ class Cursor(CursorState, ErrorClasses):
         self._connection = None
         return DONE
 
+    async def close_early(self) -> None:
+        """For cursors: as `close`, but have a statement stopped whose rows are not all there."""
+        if self._connection is not None and self._result is not None:
+            await self._connection.runner.stop_statement(self._result)
+        await self.close()
+
     async def _close(self) -> None:
         try:
             await self._finish_results()
@@ -469,14 +476,16 @@ class Cursor(CursorState, ErrorClasses):
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, Any]:
+        number = self._rows_before + self._rownumber
         row = self.fetchone()
         if isinstance(row, Ready) and row.value is not None:
             return row
-        return self._row_or_stop(row)
+        return self._row_or_stop(row, number)
 
-    async def _row_or_stop(self, coming: Awaitable[Any]) -> Any:
+    async def _row_or_stop(self, coming: Awaitable[Any], number: int) -> Any:
         row = await coming
-        if row is None:
+        # A `row_factory` may make None of a row: then that one was counted.
+        if row is None and self._rows_before + self._rownumber == number:
             raise StopAsyncIteration
         return row
 
@@ -544,11 +553,12 @@ class Cursor(CursorState, ErrorClasses):
         """Note what `_conv_row` needs to know of the columns of this result."""
         factory = self._row_factory
         self._make_row = None if factory is None else factory(self)
+        self._made_for = result
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
         """The rows of a result, or some of them, as they are fetched; perhaps in the same list."""
         make = self._make_row
-        if make is not None:
+        if make is not None and self._made_for is self._result:
             return [make(row) for row in rows]
         return [self._conv_row(row) for row in rows]
 
@@ -650,7 +660,9 @@ class SSCursor(Cursor):
         connection = self._get_db()
         rows = await connection.runner.read_rows(result)
         if rows:
-            if (self._converts_rows or self._row_flags) and not result.exchange.as_dicts:
+            # A `row_factory` that was set since is for the next result.
+            converts = self._converts_rows or self._made_for is result
+            if converts and not result.exchange.as_dicts:
                 rows = self._conv_rows(rows)
             # Values may run any code at their end, which finds the old rows or the new ones.
             last, self._rows = self._rows, rows

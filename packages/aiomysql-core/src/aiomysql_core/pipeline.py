@@ -128,12 +128,17 @@ class Pipeline:
         await connection.make_ready()
         self._runner.stream()  # or says why there is none
         if self._transaction is not None:
-            # What is behind a deadlock is sent already: in autocommit mode it would be committed.
-            if connection.get_transaction_status() and not self._runner.open_blocks():
-                raise err.ProgrammingError(
-                    "a transaction is open already: commit it or roll it back before the pipeline"
-                )
+            is_within_block = bool(self._runner.open_blocks())
             await self._transaction.__aenter__()
+            # What is behind a deadlock is sent already: in autocommit mode it would be committed.
+            if not self._transaction.is_protected or (
+                self._transaction.is_nested and not is_within_block
+            ):
+                await self._transaction.__aexit__(None, None, None)
+                raise err.ProgrammingError(
+                    "a transaction is open already: commit it or roll it back before the pipeline, "
+                    "or have all of it in one block of `connection.transaction()`"
+                )
         self._runner.begin_pipeline()
         self._has_runner = True
         self._driver = asyncio.get_running_loop().create_task(self._drive())

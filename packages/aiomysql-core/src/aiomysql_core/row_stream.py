@@ -41,18 +41,20 @@ class RowStream:
         cursor = self._cursor
         if cursor is None:
             cursor = await self._begin()
-        row = await cursor.fetchone()
-        if row is None:
+        try:
+            return await anext(cursor)
+        except StopAsyncIteration:
             await self.aclose()
-            raise StopAsyncIteration
-        return row
+            raise
 
     async def _begin(self) -> Cursor:
         connection = self._connection
         kinds = [connection.cursorclass]
         if not issubclass(connection.cursorclass, SSCursor):
             kinds = [SSCursor] if connection.cursorclass is Cursor else [*kinds, SSCursor]
-        cursor: Cursor = await connection.cursor(*kinds, row_factory=self._row_factory)
+        # Classic subclasses have a `cursor` that knows of no `row_factory`.
+        options = {} if self._row_factory is None else {"row_factory": self._row_factory}
+        cursor: Cursor = await connection.cursor(*kinds, **options)
         self._cursor = cursor
         await cursor.execute(self._query, self._args)
         return cursor
@@ -62,8 +64,7 @@ class RowStream:
         self._is_over = True
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
-            await self._connection.runner.stop_statement()
-            await cursor.close()
+            await cursor.close_early()
 
     async def __aenter__(self) -> Self:
         if self._cursor is not None or self._is_over:

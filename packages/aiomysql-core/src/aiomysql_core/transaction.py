@@ -3,8 +3,8 @@
 A block does not begin by BEGIN alone: what is run behind a deadlock, or behind a statement that
 commits implicitly, would be committed at once in autocommit mode.  So that mode is off within the
 block, and a savepoint at its beginning tells at the end whether it is still the same transaction:
-whatever ended it has deleted the savepoint.  The server's flags are not asked: proxies leave them
-out.
+whatever ended it has deleted the savepoint.  Whether a transaction is open already is known from
+what this side has run, or else the server is asked, and its flags are not: proxies leave them out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ __all__ = ["Transaction"]
 
 _LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
-#: ER_SP_DOES_NOT_EXIST: there is no such savepoint.
-_NO_SAVEPOINT = 1305
+#: ER_SP_DOES_NOT_EXIST, ER_CANT_CHANGE_TX_CHARACTERISTICS, ER_UNKNOWN_SYSTEM_VARIABLE.
+_NO_SAVEPOINT, _IS_OPEN, _UNKNOWN_VARIABLE = 1305, 1568, 1193
+
+#: How a transaction ends whatever the session's completion_type.
+_COMMIT, _ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
 
 
 class Transaction:
@@ -45,16 +48,18 @@ class Transaction:
         self._begin = f"START TRANSACTION {', '.join(modes)}".rstrip()
         # The savepoint at the beginning; empty before that.
         self._savepoint = ""
-        self._is_nested = False
-        # Whether the session was in autocommit mode, and that mode, as `CommandRunner.autocommit`
-        # has it.
-        self._sets_mode = False
-        self._mode: bool | None = None
+        #: Whether it is a part of a transaction that was open already.
+        self.is_nested = False
+        #: Whether nothing in it is committed by itself, even when its transaction has ended.  It
+        #: may be where that transaction was begun by hand in autocommit mode.
+        self.is_protected = True
+        # The session's autocommit mode before.
+        self._mode = False
         # The session that the block began in, as `CommandRunner.generation` counts.
         self._generation = 0
 
     def __repr__(self) -> str:
-        kind = f"savepoint {self._savepoint}" if self._is_nested else self._begin
+        kind = f"savepoint {self._savepoint}" if self.is_nested else self._begin
         return f"<{type(self).__name__} ({kind}) of {self._connection!r}>"
 
     # -- the block -------------------------------------------------------------------------------
@@ -64,28 +69,30 @@ class Transaction:
             raise err.ProgrammingError("a transaction block is used once")
         connection, runner = self._connection, self._runner
         await connection.make_ready()
-        depth = len(runner.open_blocks())
-        self._is_nested = depth > 0 or connection.get_transaction_status()
-        if self._is_nested and (self._isolation or self._begin != "START TRANSACTION"):
+        blocks = runner.open_blocks()
+        if blocks:
+            self.is_nested, self.is_protected = True, blocks[-1].is_protected
+        else:
+            self.is_nested = not runner.nothing_to_end() and await self._is_open()
+            self._mode = await self._find_mode()
+            self.is_protected = not (self.is_nested and self._mode)
+        if self.is_nested and (self._isolation or self._begin != "START TRANSACTION"):
             raise err.ProgrammingError(
                 "a transaction is open already: isolation, readonly and consistent_snapshot "
                 "are for the outermost block"
             )
         runner.enter_block(self)
-        self._savepoint = f"aiomysql_{depth + 1}"
+        self._savepoint = f"aiomysql_{len(blocks) + 1}"
         self._generation = runner.generation
         try:
-            if self._is_nested:
+            if self.is_nested:
                 await self._run(f"SAVEPOINT {self._savepoint}")
             else:
-                self._sets_mode = connection.get_autocommit()
-                self._mode = True if self._sets_mode else runner.autocommit
-                await self._run(*self._beginning())
-                if self._sets_mode:
-                    runner.autocommit = False
+                await self._run("SET AUTOCOMMIT = 0", *self._beginning())
+                runner.autocommit = False
         except BaseException as error:
             runner.leave_block(self)
-            if not (self._is_nested and isinstance(error, err.MySQLError)):
+            if not (self.is_nested and isinstance(error, err.MySQLError)):
                 connection.close()  # nobody knows what has begun, and in which mode
             raise
         return self
@@ -99,11 +106,13 @@ class Transaction:
         connection, is_lost = self._connection, self._is_lost()
         is_innermost = self._runner.leave_block(self)
         if is_lost:
+            if not (connection.closed or self.is_nested):  # in another session by now
+                await self._undo_rest()
             if exc_type is None:
                 raise err.OperationalError(
                     0,
-                    "the session ended within the transaction block, "
-                    "and the server has rolled it back",
+                    "the session ended within the transaction block: the server has rolled back "
+                    "what was run before that",
                 )
             return
         try:
@@ -122,15 +131,24 @@ class Transaction:
         """Undo what was done in the block.
 
         The block goes on: what follows is committed at its end.  Raises what the server says, and
-        ProgrammingError outside of the block or while a block within it is open.
+        ProgrammingError outside of the block or while a block within it is open; OperationalError
+        when the transaction had ended already, what is open being undone even so.
         """
         if self._is_lost() or self._runner.open_blocks()[-1:] != [self]:
             raise err.ProgrammingError("only the innermost block that is open can be rolled back")
         await self._connection.make_ready()
-        if self._is_nested:
+        ended: err.MySQLError | None = None
+        try:
             await self._run(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
-        else:
-            await self._run("ROLLBACK", *self._beginning())
+        except err.MySQLError as error:
+            ended = self._explained(error)
+        if not self.is_nested and not self._connection.closed:
+            await self._run(_ROLLBACK, *self._beginning())
+        if ended is not None:
+            try:
+                raise ended
+            finally:
+                del ended
 
     # -- its end ---------------------------------------------------------------------------------
 
@@ -141,7 +159,6 @@ class Transaction:
         level = f"SET TRANSACTION ISOLATION LEVEL {self._isolation}"
         return [
             *([level] if self._isolation else []),
-            *(["SET AUTOCOMMIT = 0"] if self._sets_mode else []),
             self._begin,
             f"SAVEPOINT {self._savepoint}",
         ]
@@ -150,21 +167,13 @@ class Transaction:
         release = f"RELEASE SAVEPOINT {self._savepoint}"
         try:
             await self._connection.make_ready()
-            if self._is_nested:
+            if self.is_nested:
                 await self._run(release)
             else:
-                await self._run(release, "COMMIT", *self._mode_before())
+                await self._run(release, _COMMIT, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
         except err.MySQLError as error:
-            failure: err.MySQLError = error
-            if error.args[:1] == (_NO_SAVEPOINT,):
-                failure = err.OperationalError(
-                    0,
-                    "the transaction ended within the block: by a deadlock or the like, or by a "
-                    "statement that commits or rolls back (DDL, BEGIN, LOCK TABLES, commit()); "
-                    "what came after that was rolled back",
-                )
-                failure.__cause__ = error
+            failure = self._explained(error)
             try:
                 await self._undo()
                 raise failure
@@ -178,19 +187,71 @@ class Transaction:
         savepoint = self._savepoint
         try:
             await self._runner.drop_outstanding()
-            if self._is_nested:
+            if self.is_nested:
                 # If it is gone the whole transaction is, and the outer block will find that out.
                 undo = f"ROLLBACK TO SAVEPOINT {savepoint}"
                 await self._run(undo, f"RELEASE SAVEPOINT {savepoint}")
             else:
-                await self._run("ROLLBACK", *self._mode_before())
+                await self._run(_ROLLBACK, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
         except err.MySQLError as error:
-            if not (self._is_nested and error.args[:1] == (_NO_SAVEPOINT,)):
+            if not (self.is_nested and error.args[:1] == (_NO_SAVEPOINT,)):
                 self._connection.close()
 
-    def _mode_before(self) -> list[str]:
-        return ["SET AUTOCOMMIT = 1"] if self._sets_mode else []
+    async def _undo_rest(self) -> None:
+        """Roll back what was run in a session that the block did not begin in."""
+        try:
+            await self._connection.rollback()
+        except err.MySQLError:
+            self._connection.close()
+
+    def _explained(self, error: err.MySQLError) -> err.MySQLError:
+        """The error of a savepoint that is gone, in words; another one as it is."""
+        if error.args[:1] != (_NO_SAVEPOINT,):
+            return error
+        after = "was rolled back, unless the autocommit mode was switched on"
+        if not self.is_protected:
+            after = "was committed statement by statement: begin() was called in autocommit mode"
+        explained = err.OperationalError(
+            0,
+            "the transaction ended within the block: by a deadlock or the like, or by a statement "
+            "that commits or rolls back (DDL, BEGIN, LOCK TABLES, commit()); what came after "
+            f"{after}",
+        )
+        explained.__cause__ = error
+        return explained
+
+    def _mode_before(self) -> str:
+        return f"SET AUTOCOMMIT = {int(self._mode)}"
+
+    # -- what is there before --------------------------------------------------------------------
+
+    async def _is_open(self) -> bool:
+        """Ask the server whether a transaction is open.
+
+        A mode of the next transaction can't be set while one is.  It is set to the session's.
+        """
+        is_mariadb = "mariadb" in self._connection.server_version.lower()
+        name = "tx_read_only" if is_mariadb else "transaction_read_only"
+        try:
+            await self._run(f"SET @@{name} = @@session.{name}")
+        except err.MySQLError as error:
+            if error.args[:1] == (_UNKNOWN_VARIABLE,):  # MySQL before 8
+                return self._connection.get_transaction_status()
+            if error.args[:1] != (_IS_OPEN,):
+                raise
+            return True
+        return False
+
+    async def _find_mode(self) -> bool:
+        """The session's autocommit mode."""
+        if self._runner.autocommit is not None:
+            return self._runner.autocommit
+        rows = await self._runner.fetch(b"SELECT @@autocommit")
+        try:
+            return bool(int(rows[0][0]))
+        except (LookupError, TypeError, ValueError):
+            raise err.InternalError(0, f"the server says @@autocommit is {rows!r}") from None
 
     async def _run(self, *statements: str) -> None:
         await self._connection.run_in_turn(statements)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from aiomysql_core import Connection, ProgrammingError, RowStream, Transaction
+from aiomysql_core import (
+    Connection,
+    InterfaceError,
+    ProgrammingError,
+    RowStream,
+    Transaction,
+)
 
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool
@@ -57,7 +63,7 @@ class PoolRowStream:
         self._query, self._args, self._row_factory = query, args, row_factory
         self._connection: Connection | None = None
         self._rows: RowStream | None = None
-        self._is_over = False
+        self._is_over = self._is_acquiring = False
 
     def __aiter__(self) -> Self:
         return self
@@ -65,32 +71,45 @@ class PoolRowStream:
     async def __anext__(self) -> Any:
         if self._is_over:
             raise StopAsyncIteration
+        if self._is_acquiring:
+            raise InterfaceError(0, "another task is waiting for the next row")
         if self._rows is None:
-            connection = self._connection = await self._pool.acquire()
+            connection = await self._acquire()
             self._rows = connection.iterate(self._query, self._args, row_factory=self._row_factory)
         try:
             return await anext(self._rows)
         except BaseException as error:
             self._is_over = True
-            await self._release(is_whole=isinstance(error, StopAsyncIteration))
+            await self._release(commits=isinstance(error, StopAsyncIteration))
             raise
 
-    async def _release(self, *, is_whole: bool) -> None:
+    async def _acquire(self) -> Connection:
+        self._is_acquiring = True
+        try:
+            connection = self._connection = await self._pool.acquire()
+        finally:
+            self._is_acquiring = False
+        if self._is_over:  # by another task
+            await self._release(commits=False)
+            raise StopAsyncIteration
+        return connection
+
+    async def _release(self, *, commits: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
         try:
-            if is_whole:
-                await connection.commit()
-            elif not connection.idle:
+            if not connection.idle:
                 connection.close()  # sooner than its rest is read
+            elif commits:
+                await connection.commit()
         finally:
             await self._pool.release(connection)
 
     async def aclose(self) -> None:
         """Give the connection back; it is closed when rows of the statement are outstanding."""
         self._is_over = True
-        await self._release(is_whole=False)
+        await self._release(commits=True)
 
     async def __aenter__(self) -> Self:
         if self._rows is not None or self._is_over:
@@ -103,4 +122,5 @@ class PoolRowStream:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        self._is_over = True
+        await self._release(commits=exc_type is None)

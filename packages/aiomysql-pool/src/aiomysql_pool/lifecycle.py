@@ -94,9 +94,12 @@ def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
     """Whether `clean` can make a released connection one that may be acquired again.
 
     Not with rows of a streamed result unread, of which there may be any number, and not if it is
-    another user's: nobody knows the password by which that could be undone.
+    another user's: nobody knows the password by which that could be undone.  Nor within a block of
+    `transaction`, which whoever has it may leave later.
     """
     runner = connection.runner
+    if runner.open_blocks():
+        return False
     if connection.closed or connection.busy or runner.streaming or runner.user_changed:
         return False
     if runner.outstanding:

@@ -558,8 +558,9 @@ class Pool:
         """The rows of a statement, one by one as the server sends them: for `async for`.
 
         query, args, row_factory: as for `aiomysql_core.Connection.iterate`.  The connection is
-        acquired for the first row and released behind the last.  Use it with `async with` if the
-        loop may be left early: then the connection is closed, if rows are still to come.
+        acquired for the first row and released behind the last, with a commit.  Use it with `async
+        with` if the loop may be left early: then, if rows are still to come, the connection is
+        closed and what the statement changed is undone.
         """
         return PoolRowStream(self, query, args, row_factory)
 

@@ -57,8 +57,8 @@ def create_engine(
     other arguments are those of `aiomysql_pool.create_pool`.
 
     Raises TypeError for an option that does not exist and for a data source name in the first place
-    (it is given as `host`), ArgumentError for a `cursorclass` that isn't plain and for a dialect
-    that isn't MySQL's, and what `create_pool` raises.
+    (it is given as `host`), ArgumentError for a `cursorclass` that isn't plain, a `row_factory`
+    and a dialect that isn't MySQL's, and what `create_pool` raises.
     """
     if is_dsn(minsize):  # it is not shown: a password may stand in it
         raise TypeError("option 'minsize' must be an int; a data source name is given as 'host'")
@@ -97,6 +97,8 @@ async def _create_engine(
         raise ArgumentError(
             f"SQLAlchemy engine does not support this cursor class: {cursorclass!r}"
         )
+    if kwargs.get("row_factory") is not None:
+        raise ArgumentError("SQLAlchemy engine makes its rows itself: it takes no 'row_factory'")
     if not isinstance(compiled_cache, (MutableMapping, type(None))):
         kind = type(compiled_cache).__name__
         raise ArgumentError(f"option 'compiled_cache' must be a mutable mapping, not {kind}")

@@ -84,7 +84,7 @@ class CommandRunner(RunnerState):
         self.max_request: int | None = None
         # The blocks of `Connection.transaction` that were not left, the innermost last, each with
         # the generation of its session.
-        self._blocks: list[tuple[int, object]] = []
+        self._blocks: list[tuple[int, Any]] = []
         # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
         #: Whether the session's user is another one than it was opened for, or will be when it is
@@ -163,7 +163,8 @@ class CommandRunner(RunnerState):
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
         # And no pool hands it out as it is, if another user has it.
-        self.transaction_possible = self._chains or self.user_changed
+        # A block that is open is nothing for whoever uses the connection next.
+        self.transaction_possible = self._chains or self.user_changed or bool(self._blocks)
 
     def record_session(self) -> None:
         """Record that the session is new, or was reset."""
@@ -171,7 +172,7 @@ class CommandRunner(RunnerState):
         self.generation += 1
         self.record_mode(None)
 
-    def open_blocks(self) -> list[object]:
+    def open_blocks(self) -> list[Any]:
         """The blocks of `Connection.transaction` in this session, the innermost last."""
         return [block for generation, block in self._blocks if generation == self.generation]
 
@@ -536,12 +537,11 @@ class CommandRunner(RunnerState):
             results.append(self.take(exchange))
             return results
 
-    async def stop_statement(self) -> None:
-        """Have the statement whose rows nobody wants any more stopped, if it can be (option
-        `on_cancel`); otherwise they are dropped before the next one.
+    async def stop_statement(self, result: Result) -> None:
+        """Have the statement stopped whose rows nobody wants any more, if it can be (option
+        `on_cancel`), and if they are not all there.
         """
-        result = self.result
-        if self._kill_client is None or self._busy or result is None or result.complete:
+        if self._kill_client is None or self._busy or result is not self.result or result.complete:
             return
         with _Claim(self):
             self._cancel(self._kill_client)
