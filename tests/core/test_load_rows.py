@@ -260,6 +260,10 @@ async def test_duplicates(loading: Connection, table: str) -> None:
     rows = some(100, "newer")
     assert await loading.load_rows(table, rows, ["id", "v"], on_duplicate="replace") == 100
     assert [row[1] for row in await contents(loading, table)].count("newer") == 100
+    # Counted are the rows that were taken, also those that a later one has replaced.
+    rows[1:1] = [(0, "later"), (0, "newer")]
+    assert await loading.load_rows(table, rows, ["id", "v"], on_duplicate="replace") == 102
+    del rows[1:3]
     for how in ("ignore", "replace"):
         with pytest.raises(DataError):
             await loading.load_rows(table, [*rows, (500, "x" * 30)], ["id", "v"], on_duplicate=how)
@@ -387,6 +391,200 @@ async def test_sessions_of_all_kinds(files: Connection, table: str) -> None:
     await files.query("SET sql_mode = ''")
     assert await files.load_rows(table, [(3, "ü\\\t'", 5.0)], ["id", "v", "d"]) == 1
     assert [row[0] for row in await contents(files, table, "v")] == ["ü\\\t'"] * 2
+
+
+@pytest.mark.parametrize("begins", [False, True])
+async def test_unchecked_sessions(loading: Connection, table: str, begins: bool) -> None:
+    """MariaDB fills an empty table without a look at its keys, and finds duplicates too late."""
+    await loading.query("SET unique_checks = 0, foreign_key_checks = 0")
+    if begins:
+        await loading.begin()
+    rows = [(1, "a"), (2, "b"), (1, "c")]
+    assert await loading.load_rows(table, rows, ["id", "v"], on_duplicate="ignore") == 2
+    await loading.commit()
+    assert list(await contents(loading, table, "id, v")) == [(1, "a"), (2, "b")]
+    with pytest.raises(IntegrityError):
+        await loading.load_rows(table, [(5, "e"), (5, "f")], ["id", "v"])
+    kept = await contents(loading, "dual", "@@unique_checks, @@foreign_key_checks")
+    assert list(kept) == [(0, 0)]
+
+
+@pytest.mark.parametrize("completion", ["RELEASE", "CHAIN"])
+async def test_completion_types(loading: Connection, table: str, completion: str) -> None:
+    """The session goes on, and no transaction is open."""
+    await loading.query(f"SET completion_type = '{completion}'")
+    assert await loading.load_rows(table, some(3), ["id", "v"]) == 3
+    with pytest.raises(IntegrityError):
+        await loading.load_rows(table, some(3), ["id", "v"])
+    assert not loading.get_transaction_status()
+    assert len(await contents(loading, table)) == 3
+
+
+async def test_empty_strings(loading: Connection, server: Server, table: str) -> None:
+    """They are no NULL, not even in MariaDB's mode that takes them for it in statements."""
+    if server.kind != "mariadb":
+        pytest.skip("has no such mode")
+    await loading.query("SET sql_mode = 'EMPTY_STRING_IS_NULL,ANSI_QUOTES'")
+    assert await loading.load_rows(table, [(1, "", b"")], ["id", "v", "b"]) == 1
+    assert list(await contents(loading, table, "v, b")) == [("", b"")]
+    ((mode,),) = await contents(loading, "dual", "@@sql_mode")
+    assert set(mode.split(",")) == {"EMPTY_STRING_IS_NULL", "ANSI_QUOTES"}
+
+
+async def test_file_names_in_other_character_sets(files: Connection, table: str) -> None:
+    """The server would ask for another file than it was told."""
+    for charset in ("utf16", "utf16le", "ucs2", "utf32", "latin1"):
+        RowLoad.told.clear()
+        await files.query(f"SET character_set_filesystem = {charset}")
+        assert await files.load_rows(table, [(1, "a")], ["id", "v"], on_duplicate="replace") == 1
+        assert bool(RowLoad.told) == (charset != "latin1")
+
+
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize(
+    "statement", ["SET SESSION sql", "SET SESSION max", "SAVEPOINT", "LOAD", "RELEASE", "COMMIT"]
+)
+async def test_cancelled_at_any_statement(
+    connect_args: dict[str, Any],
+    table: str,
+    server: Server,
+    statement: str,
+    begins: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The session is as it was, or closed.  Who has begun COMMIT can't know whether it was done."""
+    options = connect_args | {"autocommit": True, "local_infile": True, "on_cancel": "kill"}
+    async with connect(**options) as connection:
+        await connection.query("SET max_error_count = 50")
+        before = await contents(connection, "dual", SETTINGS[7:])
+        if begins:
+            await connection.begin()
+            await connection.query(f"INSERT INTO {table} (id) VALUES (-1)")
+        runner, cancelled = connection.runner, False
+        query = runner.query
+
+        def cancelling(text: bytes, **given: Any) -> Any:
+            nonlocal cancelled
+            if text.startswith(statement.encode()) and not cancelled:
+                cancelled = True
+                asyncio.get_running_loop().call_soon(task.cancel)
+            return query(text, **given)
+
+        monkeypatch.setattr(runner, "query", cancelling)
+        loading = connection.load_rows(table, some(3), ["id", "v"], on_duplicate="ignore")
+        task = asyncio.ensure_future(loading)
+        await asyncio.wait([task])
+        monkeypatch.undo()
+        assert cancelled == task.cancelled()
+        assert cancelled == (statement not in (("COMMIT",) if begins else ("SAVEPOINT", "RELEASE")))
+        if statement == "COMMIT" and not begins:
+            assert connection.closed
+        if connection.closed or not cancelled:
+            return
+        assert await contents(connection, "dual", SETTINGS[7:]) == before
+        assert connection.get_transaction_status() == begins
+        assert len(await contents(connection, table)) == begins
+        if begins:
+            with pytest.raises(OperationalError, match="SAVEPOINT"):
+                await connection.query("RELEASE SAVEPOINT `aiomysql load_rows`")
+
+
+async def test_a_committed_load_is_no_error(
+    loading: Connection,
+    table: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What fails behind the COMMIT closes the connection; within a transaction it is an error, for
+    the rows are lost with that.
+    """
+    query, committed = loading.runner.query, False
+
+    async def failing(text: bytes, **given: Any) -> Any:
+        nonlocal committed
+        committed = committed or text.startswith((b"COMMIT", b"RELEASE"))
+        return await query(b"SET no_such = 1" if text.startswith(b"SET") and committed else text)
+
+    monkeypatch.setattr(loading.runner, "query", failing)
+    with caplog.at_level(logging.WARNING, "aiomysql"):
+        assert await loading.load_rows(table, [(1, "a", 2.5)], ["id", "v", "d"]) == 1
+    assert loading.closed
+    assert any("settings could not be restored" in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("given", [(), (["x"],), (1142, "mine"), (3948,)])
+async def test_database_errors_of_the_source(
+    loading: Connection, table: str, given: tuple[Any, ...]
+) -> None:
+    """They are not taken for the server's."""
+    error = OperationalError(*given)
+
+    def rows() -> Iterator[tuple[int, str]]:
+        yield from some(1000)
+        raise error
+
+    with pytest.raises(OperationalError) as caught:
+        await loading.load_rows(table, rows(), ["id", "v"])
+    assert caught.value is error
+    assert await contents(loading, table) == ()
+
+
+async def test_system_versioning(loading: Connection, server: Server, table: str) -> None:
+    """LOAD DATA REPLACE replaces nothing there."""
+    if server.kind != "mariadb":
+        pytest.skip("has no such tables")
+    await loading.query(f"ALTER TABLE {table} ADD SYSTEM VERSIONING")
+    for how in ("error", "replace", "ignore"):
+        rows = [(1, how), (2, how)] if how == "error" else [(1, how)]
+        count = await loading.load_rows(table, rows, ["id", "v"], on_duplicate=how)
+        assert count == len(rows) - (how == "ignore")
+    assert list(await contents(loading, table, "id, v")) == [(1, "replace"), (2, "error")]
+    versions = await contents(loading, f"{table} FOR SYSTEM_TIME ALL", "COUNT(*)")
+    assert list(versions) == [(3,)]
+
+
+async def test_columns_that_differ_by_rules_of_the_server(
+    loading: Connection, table_name: str
+) -> None:
+    """The Kelvin sign is a K by the rules of Python, and of some servers."""
+    try:
+        await loading.query(f"CREATE TABLE {table_name} (k ENUM('b', '2', '1'), `\u212a` INT)")
+    except OperationalError:  # they are one name
+        pass
+    else:
+        rows = [{"k": 1, "\u212a": 5}, {"k": 3, "\u212a": 6}]
+        assert await loading.load_rows(table_name, rows) == 2
+        assert set(await contents(loading, table_name)) == {("b", 5), ("1", 6)}
+        await loading.query(f"DROP TABLE {table_name}")
+    await loading.query(f"CREATE TABLE {table_name} (`é` INT NOT NULL, b INT)")
+    assert await loading.load_rows(table_name, [(1, 2)], ["É", "B"]) == 1
+    with pytest.raises(MySQLError) as caught:
+        await loading.load_rows(table_name, [(1, 2, 3)], ["É", "B", "é"])
+    assert caught.value.args[0] == 1110
+    assert list(await contents(loading, table_name)) == [(1, 2)]
+
+
+async def test_names_that_look_like_an_engine(files: Connection, table_name: str) -> None:
+    await files.query(
+        f"CREATE TABLE {table_name} (i INT, v TINYINT, `a\n) ENGINE=InnoDB` INT) ENGINE=MyISAM"
+    )
+    with pytest.raises(DataError):
+        await files.load_rows(table_name, [(1, 300, 1)])
+    assert any("MyISAM" in reason for reason in RowLoad.told)
+    assert await contents(files, table_name) == ()
+
+
+async def test_triggers_that_give_null(files: Connection, table: str) -> None:
+    """The error says so, also where the server says nothing to LOAD DATA."""
+    await files.query(
+        f"CREATE TRIGGER {table}_t BEFORE INSERT ON {table} FOR EACH ROW SET NEW.n = NULL"
+    )
+    for how in ("error", "ignore", "replace"):
+        with pytest.raises((IntegrityError, OperationalError)) as caught:
+            await files.load_rows(table, some(3), ["id", "v"], on_duplicate=how)
+        assert caught.value.args[0] == 1048
+    assert await contents(files, table) == ()
+    assert not RowLoad.told
 
 
 async def test_rows_that_can_not_be_written(loading: Connection, table: str) -> None:

@@ -17,35 +17,48 @@ from tests.hostile.test_many import GOOD, check_step, opened, script
 from tests.scripted import error, frames, ok
 
 
+def sized(text: bytes) -> bytes:
+    """A string with its length in front."""
+    length = len(text)
+    return (bytes([length]) if length < 251 else b"\xfc" + length.to_bytes(2, "little")) + text
+
+
 def table(*found: tuple[bytes | None, ...]) -> bytes:
     """A result of these rows."""
-    cells = [
-        b"".join(b"\xfb" if cell is None else bytes([len(cell)]) + cell for cell in row)
-        for row in found
-    ]
+    cells = [b"".join(b"\xfb" if cell is None else sized(cell) for cell in row) for row in found]
     width = len(found[0])
     return frames(bytes([width]), *[column()] * width, EOF, *cells, EOF)
 
 
-SETTINGS = table((b"STRICT_TRANS_TABLES", b"1", b"99", b"30", b"64", b"16777216"))
+def settings(*changed: tuple[int, bytes]) -> bytes:
+    """The session's settings, but for these of them."""
+    cells = [b"STRICT_TRANS_TABLES", b"1", b"99", b"30", b"1", b"64", b"16777216", b"binary"]
+    for number, cell in changed:
+        cells[number] = cell
+    return table(tuple(cells))
+
+
+SETTINGS = settings()
 COLUMNS = table(
     (b"id", b"int", None, b"NO", b"PRI", None, b"", b"insert", b""),
     (b"v", b"varchar(9)", b"utf8mb4_bin", b"YES", b"", None, b"", b"insert", b""),
 )
 CREATED = table((b"t", b"CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB"))
 OK = frames(ok())
+#: More than `int` takes.
+DIGITS = b"9" * 5000
+NOTE, TOLD = table((b"Note", b"1", b"a")), table((b"Warning", b"1265", b"cut"))
 WANTED = frames(b"\xfbrows")
 INFO = "Records: %d  Deleted: %d  Skipped: %d  Warnings: %d"
 
 
 def loaded(*numbers: int, info: str = INFO, warnings: int = 0, status: int = 2) -> bytes:
     text = (info % numbers).encode()
-    return frames(
-        ok(status=status)[:-2] + warnings.to_bytes(2, "little") + bytes([len(text)]) + text, first=4
-    )
+    return frames(ok(status=status)[:-2] + warnings.to_bytes(2, "little") + sized(text), first=4)
 
 
 RIGHT = loaded(2, 0, 0, 0)
+NAMES = ["id", "v"]
 #: Behind the answers to the driver's questions.
 FILE = (WANTED, b"")
 #: The responses, and words of the error, or the rows that are in the table.
@@ -54,10 +67,12 @@ ANSWERS: dict[str, tuple[tuple[bytes, ...], str | int]] = {
     "too few settings": ((table((b"", b"1")),), "settings"),
     "no settings": ((OK,), "settings"),
     "a mode that ends the string": (
-        (table((b"A',x='", b"1", b"9", b"9", b"9", b"9")),),
+        (settings((0, b"A',x='")),),
         "settings",
     ),
-    "a word for a number": ((table((b"A", b"1", b"9", b"nine", b"9", b"9")),), "settings"),
+    "a number without end": ((settings((5, DIGITS)),), "settings"),
+    "requests without end": ((settings((6, DIGITS)),), "settings"),
+    "a word for a number": ((settings((3, b"nine")),), "settings"),
     "an error for settings": ((frames(error(1193, "unknown")),), "unknown"),
     "rows for SET": ((SETTINGS, GOOD), "given rows"),
     "an error for SET": ((SETTINGS, frames(error(1227, "denied"))), "denied"),
@@ -67,7 +82,7 @@ ANSWERS: dict[str, tuple[tuple[bytes, ...], str | int]] = {
         (SETTINGS, OK, COLUMNS, CREATED, *FILE, frames(b"\xfbrows", first=4)),
         "local file",
     ),
-    "no file": ((SETTINGS, OK, COLUMNS, CREATED, OK), "LOAD DATA"),
+    "no file": ((SETTINGS, OK, COLUMNS, CREATED, OK, NOTE), "LOAD DATA"),
     "rows for LOAD DATA": ((SETTINGS, OK, COLUMNS, CREATED, GOOD), "LOAD DATA"),
     "an error at once": ((SETTINGS, OK, COLUMNS, CREATED, frames(error(1064, "no"))), "no"),
     "an error in the file": (
@@ -83,9 +98,8 @@ ANSWERS: dict[str, tuple[tuple[bytes, ...], str | int]] = {
         "twice",
     ),
 }
-NOTE, TOLD = table((b"Note", b"1", b"a")), table((b"Warning", b"1265", b"cut"))
 #: What follows the file.
-ENDS: dict[str, tuple[bytes, tuple[bytes, ...], str]] = {
+ENDS: dict[str, tuple[bytes, tuple[bytes, ...], str | int]] = {
     "too few records": (loaded(1, 0, 0, 0), (), "read 1"),
     "too many records": (loaded(3, 0, 0, 0), (), "read 3"),
     "deleted ones": (loaded(2, 1, 0, 0), (), "deleted 1"),
@@ -94,22 +108,31 @@ ENDS: dict[str, tuple[bytes, tuple[bytes, ...], str]] = {
     "a warning": (loaded(2, 0, 0, 1), (TOLD,), "cut"),
     "a count beside": (loaded(2, 0, 0, 0, warnings=1), (TOLD,), "cut"),
     "a word for a code": (loaded(2, 0, 0, 1), (table((b"W", b"x", b"cut")),), "cut"),
+    "a code without end": (loaded(2, 0, 0, 1), (table((b"W", DIGITS, b"cut")),), "cut"),
+    "one column for warnings": (loaded(2, 0, 0, 1), (table((b"W",)),), "1 columns"),
     "an OK for warnings": (loaded(2, 0, 0, 1), (OK,), "0 rows"),
     "no numbers": (loaded(info="done"), (), "answered"),
-    "no info": (frames(ok(), first=4), (), "answered"),
+    "numbers without end": (loaded(info=INFO % (2, 0, 0, 0) + DIGITS.decode()), (), "answered"),
+    "no info, and a warning": (frames(ok(), first=4), (TOLD,), "cut"),
+    "no info": (frames(ok(), first=4), (NOTE,), "answered"),
     "more to come": (loaded(2, 0, 0, 0, status=2 | MORE), (), "answered|read_timeout|got"),
     "rows for COMMIT": (RIGHT, (GOOD,), "given rows"),
     "an error for COMMIT": (RIGHT, (frames(error(1180, "no commit")),), "no commit"),
-    "an error for the last SET": (RIGHT, (OK, frames(error(1193, "no SET"))), "no SET"),
+    "an error for the last SET": (RIGHT, (OK, frames(error(1193, "no SET"))), 2),
 }
 for _name, (_answer, _more, _words) in ENDS.items():
     ANSWERS[_name] = (SETTINGS, OK, COLUMNS, CREATED, *FILE, _answer, *_more), _words
+ANY = (b"int", None, b"YES", b"", None, b"", b"", b"")
 #: Where the columns can't be understood rows are inserted.
 INSERTED = {
     "an error": frames(error(1142, "denied")),
     "no rows": OK,
     "one cell": table((b"x",)),
     "nothing but NULL": table((None,) * 9),
+    "no name": table((b"", *ANY), (b"v", *ANY)),
+    "no name at all": table((None, *ANY), (b"v", *ANY)),
+    "a name with NUL": table((b"a\0b", *ANY), (b"v", *ANY)),
+    "all generated": table((b"a", b"int", None, b"YES", b"", None, b"VIRTUAL GENERATED", b"", b"")),
 }
 
 
@@ -121,19 +144,22 @@ async def test_answers(name: str) -> None:
 
 @pytest.mark.parametrize("name", INSERTED)
 async def test_columns_that_are_not_told(name: str) -> None:
-    created = () if name != "nothing but NULL" else (CREATED,)
     inserted = frames(ok(affected_rows=2))
-    await meet((SETTINGS, OK, INSERTED[name], *created, inserted, OK, OK), 2)
-    await meet((SETTINGS, OK, INSERTED[name], *created, frames(ok(affected_rows=1))), "inserted 1")
-    await meet((SETTINGS, OK, INSERTED[name], *created, GOOD), "answered an INSERT")
+    for names in (NAMES, None):
+        await meet((SETTINGS, OK, INSERTED[name], inserted, OK, OK), 2, names)
+    inserted = frames(ok(affected_rows=1))
+    await meet((SETTINGS, OK, INSERTED[name], inserted), "inserted 1")
+    await meet((SETTINGS, OK, INSERTED[name], GOOD), "answered an INSERT")
 
 
-async def meet(steps: tuple[bytes, ...], outcome: str | int) -> None:
+async def meet(
+    steps: tuple[bytes, ...], outcome: str | int, names: list[str] | None = NAMES
+) -> None:
     async with playing(script(*steps)) as peer:
         connection = await opened(peer.port, local_infile=True)
         try:
             async with asyncio.timeout(5):
-                loading = connection.load_rows("t", [(1, "a"), (2, "b")], ["id", "v"])
+                loading = connection.load_rows("t", [(1, "a"), (2, "b")], names)
                 if isinstance(outcome, int):
                     assert await loading == outcome
                 else:

@@ -832,7 +832,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         on_duplicate: str = "error",
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Put many rows into a table, all or none; returns how many of them are in it.
+        """Put many rows into a table, all or none; returns how many were taken: all but those that
+        "ignore" has dropped, and also those in whose place "replace" has put a later one.
 
         table: its name, or (database, name); rows: tuples or lists, or dicts, from any
         (asynchronous) iterable, which may not use this connection; columns: their names (default:

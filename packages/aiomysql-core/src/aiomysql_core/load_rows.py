@@ -21,7 +21,7 @@ from aiomysql_core.bulk.batches import TextBatch, insert_batch
 from aiomysql_core.bulk.insert import InsertTemplate
 from aiomysql_core.bulk.load_session import LoadSession, unexpected
 from aiomysql_core.bulk.row_source import RowSource, record_row
-from aiomysql_core.bulk.table_columns import TableColumns, find_columns
+from aiomysql_core.bulk.table_columns import TableColumns, find_columns, folded
 from aiomysql_core.log import logger, warn_of_server
 from aiomysql_protocol.values.file_rows import FILE_TYPES, write_file_rows
 from aiomysql_protocol.wire.packets import error_of
@@ -48,7 +48,12 @@ _FILE = "rows"
 _LOAD = {"error": "", "ignore": " IGNORE", "replace": " REPLACE"}
 _INSERT = {"error": "INSERT", "ignore": "INSERT IGNORE", "replace": "REPLACE"}
 
-_NUMBER = re.compile(rb"\d+")
+_NUMBERS = re.compile(rb"\d+")
+_MOST_DIGITS = 20
+_CODE = re.compile(r"[0-9]{1,5}")
+
+#: Character sets in which the name of a file is not what it is in ASCII.
+_WIDE = ("ucs2", "utf16", "utf32")
 
 #: Called with the number of rows that were written so far.
 Progress = Callable[[int], object]
@@ -90,13 +95,13 @@ class RowLoad:
             return
         if not names:
             raise ValueError("there are no columns")
-        quoted_names = [quoted(name).lower() for name in names]
+        quoted_names = [folded(quoted(name)) for name in names]
         for number, name in enumerate(quoted_names):
             if name in quoted_names[:number]:
                 raise ValueError(f"column {names[number]!r} is named twice")
 
     async def run(self, rows: Iterable[object] | AsyncIterable[object]) -> int:
-        """Load `rows`; returns how many of them are in the table.  See `Connection.load_rows`."""
+        """Load `rows`; returns how many were taken.  See `Connection.load_rows`."""
         connection, session = self._connection, self._session
         await connection.make_ready()
         source = RowSource(rows, connection.runner)
@@ -150,7 +155,7 @@ class RowLoad:
         source.set_columns(self._names, self._most)
         if columns is None or self._names is None:
             return 0
-        found = self._obstacle() or columns.file_kinds(self._names)
+        found = self._obstacle(columns) or columns.file_kinds(self._names)
         if isinstance(found, str):
             self._tell(found)
             return 0
@@ -167,17 +172,14 @@ class RowLoad:
                 self._tell("a value might be stored otherwise by LOAD DATA")
                 break
             taken = source.taken
-            try:
-                result = await self._send_file(statement, source, kinds)
-            except err.MySQLError as error:
-                if error.args[0] not in _NOT_ALLOWED or source.taken != taken:
-                    raise
-                self._tell(f"the server allows no LOAD DATA LOCAL ({error.args[0]})")
+            result = await self._send_file(statement, source, kinds)
+            if isinstance(result, err.MySQLError):
+                self._tell(f"the server allows no LOAD DATA LOCAL ({result.args[0]})")
                 break
             loaded += await self._check_loaded(result, source.taken - taken)
         return loaded
 
-    def _obstacle(self) -> str | None:
+    def _obstacle(self, columns: TableColumns) -> str | None:
         """Why no row can be loaded; None: it can be tried."""
         connection = self._connection
         capabilities = connection.runner.stream().session.capabilities
@@ -187,10 +189,19 @@ class RowLoad:
             return "the connection's character set is not utf8mb4"
         if any(map(connection.current_literals().has_encoder, FILE_TYPES)):
             return "option conv has encoders"
+        if self._session.file_charset.startswith(_WIDE):
+            return f"character_set_filesystem is {self._session.file_charset}"
+        if columns.is_versioned and self._on_duplicate == "replace":
+            return "LOAD DATA replaces nothing in a table with system versioning"
         return None
 
-    async def _send_file(self, statement: bytes, source: RowSource, kinds: bytes) -> Result:
-        runner = self._connection.runner
+    async def _send_file(
+        self, statement: bytes, source: RowSource, kinds: bytes
+    ) -> Result | err.MySQLError:
+        """Run LOAD DATA.  Returns the error of a server that does not allow it; raises others, and
+        what the rows' source raises.
+        """
+        runner, taken = self._connection.runner, source.taken
         lines = self._lines(source, kinds)
         server_error: err.MySQLError | None = None
         async with contextlib.aclosing(lines):
@@ -203,6 +214,8 @@ class RowLoad:
             if failure is not None:
                 raise failure
             if server_error is not None:
+                if source.taken == taken and server_error.args[0] in _NOT_ALLOWED:
+                    return server_error
                 raise server_error
         finally:
             del failure, server_error
@@ -228,14 +241,24 @@ class RowLoad:
     async def _check_loaded(self, result: Result, count: int) -> int:
         """Raise an error unless all rows are in the table as they are, or as it was asked for.
 
-        Returns how many of them are in it.
+        Returns how many of them were not dropped.
         """
+        if not (result.message or result.metadata is not None or result.has_next):
+            # MySQL says no more for NULL that a trigger gives to a column that can't have it.
+            for level, code, message in await self._ask_warnings():
+                if level != "Note":
+                    raise error_of(code, message)
         # "Records: 3  Deleted: 0  Skipped: 1  Warnings: 1", in the server's language, and before it
         # its length in a byte.
-        numbers = [int(number) for number in _NUMBER.findall(result.message[1:])]
-        if result.metadata is not None or result.has_next or len(numbers) != 4:
+        numbers = _NUMBERS.findall(result.message[1:])
+        if (
+            result.metadata is not None
+            or result.has_next
+            or len(numbers) != 4
+            or max(map(len, numbers)) > _MOST_DIGITS
+        ):
             raise unexpected(f"answered LOAD DATA with {result.message[:200]!r}")
-        records, deleted, skipped, warnings = numbers
+        records, deleted, skipped, warnings = map(int, numbers)
         await self._check_warnings(max(warnings, result.warning_count), skipped)
         if records != count or (deleted and self._on_duplicate != "replace"):
             raise unexpected(f"read {records} rows where {count} were sent, and deleted {deleted}")
@@ -245,14 +268,13 @@ class RowLoad:
         """Raise an error for a warning of anything but a duplicate that is to be ignored."""
         if not (warnings or skipped):
             return
-        shown = await self._session.ask("SHOW WARNINGS")
+        shown = await self._ask_warnings()
         duplicates = 0
-        for level, number, message, *_ in shown:
+        for level, code, message in shown:
             if level == "Note":
                 continue
-            code = int(number) if number and number.isascii() and number.isdigit() else 0
             if self._on_duplicate != "ignore" or code not in _DUPLICATE:
-                raise error_of(code, message or "")
+                raise error_of(code, message)
             duplicates += 1
         if duplicates != skipped or warnings > len(shown):
             raise err.DataError(
@@ -260,6 +282,16 @@ class RowLoad:
                 f"{skipped} rows were dropped and {warnings} warnings given, of which the server "
                 f"tells {len(shown)}",
             )
+
+    async def _ask_warnings(self) -> list[tuple[str, int, str]]:
+        """Level, code and message of each warning of the last statement."""
+        shown: list[tuple[str, int, str]] = []
+        for row in await self._session.ask("SHOW WARNINGS"):
+            if len(row) != 3:
+                raise unexpected(f"answered SHOW WARNINGS with {len(row)} columns")
+            level, number, message = (cell or "" for cell in row)
+            shown.append((level, int(number) if _CODE.fullmatch(number) else 0, message))
+        return shown
 
     # -- INSERT ----------------------------------------------------------------------------------
 
@@ -317,7 +349,7 @@ class RowLoad:
         elif self._on_duplicate == "error" and changed != count:
             raise unexpected(f"inserted {changed} of {count} rows")
         elif result.warning_count and connection.get_warnings:
-            for _, _, message, *_ in await self._session.ask("SHOW WARNINGS"):
+            for _, _, message in await self._ask_warnings():
                 warn_of_server(message)
         self._tell_progress(source.taken)
         return changed if self._on_duplicate == "ignore" else count

@@ -17,7 +17,7 @@ from pymysql import err
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
 
-__all__ = ["Transaction"]
+__all__ = ["COMMIT", "ROLLBACK", "Transaction"]
 
 _LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
@@ -25,7 +25,7 @@ _LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABL
 _NO_SAVEPOINT, _IS_OPEN, _UNKNOWN_VARIABLE = 1305, 1568, 1193
 
 #: How a transaction ends whatever the session's completion_type.
-_COMMIT, _ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
+COMMIT, ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
 
 
 class Transaction:
@@ -143,7 +143,7 @@ class Transaction:
         except err.MySQLError as error:
             ended = self._explained(error)
         if not self.is_nested and not self._connection.closed:
-            await self._run(_ROLLBACK, *self._beginning())
+            await self._run(ROLLBACK, *self._beginning())
         if ended is not None:
             try:
                 raise ended
@@ -170,7 +170,7 @@ class Transaction:
             if self.is_nested:
                 await self._run(release)
             else:
-                await self._run(release, _COMMIT, self._mode_before())
+                await self._run(release, COMMIT, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
         except err.MySQLError as error:
             failure = self._explained(error)
@@ -192,7 +192,7 @@ class Transaction:
                 undo = f"ROLLBACK TO SAVEPOINT {savepoint}"
                 await self._run(undo, f"RELEASE SAVEPOINT {savepoint}")
             else:
-                await self._run(_ROLLBACK, self._mode_before())
+                await self._run(ROLLBACK, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
         except err.MySQLError as error:
             if not (self.is_nested and error.args[:1] == (_NO_SAVEPOINT,)):

@@ -9,21 +9,33 @@ from typing import TYPE_CHECKING
 
 from pymysql import err
 
+from aiomysql_core.log import logger
+from aiomysql_core.transaction import COMMIT, ROLLBACK
+
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
 
 _SAVEPOINT = "`aiomysql load_rows`"
 
-_NAMES = ("sql_mode", "sql_notes", "sql_select_limit", "net_read_timeout", "max_error_count")
+#: Numbers that are another meanwhile.
+_NUMBERS = ("sql_notes", "sql_select_limit", "net_read_timeout", "unique_checks", "max_error_count")
 
 #: What is dropped or changed is an error, whatever the user's mode; notes are none, and don't take
-#: the place of warnings; nothing that SHOW gives is cut off; rows may come slowly.
-_SETTINGS = "sql_notes = 0, sql_select_limit = 18446744073709551615, net_read_timeout = 31536000"
+#: the place of warnings; nothing that SHOW gives is cut off; rows may come slowly; and MariaDB does
+#: not look for duplicates only at the end of the transaction, which it then undoes.
+_SETTINGS = (
+    "sql_notes = 0, sql_select_limit = 18446744073709551615, net_read_timeout = 31536000"
+    ", unique_checks = 1"
+)
+
+#: Modes that LOAD DATA does not know of.
+_LEFT_OUT = frozenset({"EMPTY_STRING_IS_NULL"})
 
 #: Warnings that a session keeps, at most.
 _MOST_WARNINGS = 65535
 
 _MODES = re.compile(r"[A-Z0-9_,]*")
+_NUMBER = re.compile(r"[0-9]{1,20}")
 
 #: ER_SP_DOES_NOT_EXIST: there is no such savepoint.
 _NO_SAVEPOINT = 1305
@@ -37,12 +49,16 @@ class LoadSession:
         self._runner = connection.runner
         #: Warnings that the server keeps of one statement, and bytes of its longest request.
         self.most_warnings = self.longest_request = 0
+        #: The character set that the server has for names of files.
+        self.file_charset = ""
         self._autocommit: bool | None = None
         # The settings before.
         self._settings = ""
         # A transaction of its own, or else what lies behind a savepoint of the user's.
         self._is_own = False
-        self._is_begun = self._is_ended = self._has_savepoint = False
+        self._is_begun = self._is_ended = False
+        # A savepoint may be there: it was sent; and it is.
+        self._may_have_savepoint = self._has_savepoint = False
 
     async def ask(self, question: str) -> list[list[str | None]]:
         """The rows that the server answers, as text, whatever the connection converts."""
@@ -59,19 +75,19 @@ class LoadSession:
         """
         connection = self._connection
         self._autocommit = self._runner.autocommit
-        names = ", ".join(f"@@SESSION.{name}" for name in _NAMES)
-        rows = await self.ask(f"SELECT {names}, @@SESSION.max_allowed_packet")
+        names = ("sql_mode", *_NUMBERS, "max_allowed_packet", "character_set_filesystem")
+        rows = await self.ask(f"SELECT {', '.join(f'@@SESSION.{name}' for name in names)}")
         values = [(cell or "").replace("\0", "") for row in rows for cell in row]
         if (
-            len(values) != len(_NAMES) + 1
+            len(values) != len(names)
             or not _MODES.fullmatch(values[0])
-            or not all(value.isascii() and value.isdigit() for value in values[1:])
+            or not all(map(_NUMBER.fullmatch, values[1:-1]))
         ):
             raise err.InternalError(0, "the server did not tell the session's settings")
-        self.longest_request = int(values.pop())
-        modes, *numbers = values
+        modes, *numbers, longest, self.file_charset = values
+        self.longest_request = int(longest)
         self.most_warnings = int(numbers[-1])
-        kept = dict(zip(_NAMES[1:], numbers, strict=True))
+        kept = dict(zip(_NUMBERS, numbers, strict=True))
         del kept["max_error_count"]
         self._settings = f"sql_mode = '{modes}'" + "".join(
             f", {name} = {number}" for name, number in kept.items()
@@ -79,7 +95,8 @@ class LoadSession:
         # By the flags of the answer, so the server has told them just now.
         self._is_own = connection.get_autocommit() and not connection.get_transaction_status()
         self._is_begun = True
-        modes = f"{modes},STRICT_ALL_TABLES".removeprefix(",")
+        strict = [mode for mode in modes.split(",") if mode and mode not in _LEFT_OUT]
+        modes = ",".join([*strict, "STRICT_ALL_TABLES"])
         settings = f"SET SESSION sql_mode = '{modes}', {_SETTINGS}"
         if self._is_own:
             # Not by BEGIN, which would give back tables that are locked.
@@ -87,23 +104,52 @@ class LoadSession:
             self._settings += ", autocommit = 1"
         await self._run(settings)
         if needs_warnings and self.most_warnings != _MOST_WARNINGS:
+            # Who is cancelled meanwhile does not know whether it is set: then it is restored.
+            before = self._settings
+            self._settings += f", max_error_count = {self.most_warnings}"
             try:
                 await self._run(f"SET SESSION max_error_count = {_MOST_WARNINGS}")
             except err.OperationalError:  # not every account may
                 if self._runner.closed:
                     raise
+                self._settings = before
             else:
-                self._settings += f", max_error_count = {self.most_warnings}"
                 self.most_warnings = _MOST_WARNINGS
         if not self._is_own:
-            await self._run(f"SAVEPOINT {_SAVEPOINT}")
+            self._may_have_savepoint = True
+            try:
+                await self._run(f"SAVEPOINT {_SAVEPOINT}")
+            except err.MySQLError:
+                self._may_have_savepoint = False
+                raise
             self._has_savepoint = True
 
     async def end(self) -> None:
-        """Keep what was done: it is committed, if no transaction was open."""
-        await self._run("COMMIT" if self._is_own else f"RELEASE SAVEPOINT {_SAVEPOINT}")
-        self._is_ended = True
-        await self._restore()
+        """Keep what was done: it is committed, if no transaction was open.
+
+        Raises what the server says, then nothing is kept.  What fails behind a COMMIT is no error
+        of the load any more: the connection is closed, and the log is told.
+        """
+        if not self._is_own:
+            await self._run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            self._is_ended = True
+            await self._restore()
+            return
+        self._is_ended = True  # as far as who is cancelled meanwhile can know
+        try:
+            await self._run(COMMIT)
+        except err.MySQLError:
+            self._is_ended = False
+            raise
+        try:
+            await self._restore()
+        except err.MySQLError as error:
+            self._connection.close()
+            logger.warning(
+                "load_rows has committed its rows, and closed the connection: the session's "
+                "settings could not be restored (%r)",
+                error,
+            )
 
     async def undo(self, error: BaseException) -> None:
         """Undo what was done, because of `error`.  Where that can't be, the connection is closed:
@@ -119,8 +165,8 @@ class LoadSession:
             with contextlib.suppress(err.MySQLError):
                 await self._runner.discard_results()
             if self._is_own:
-                await self._run("ROLLBACK")
-            elif self._has_savepoint:
+                await self._run(ROLLBACK)
+            elif self._may_have_savepoint:
                 await self._roll_back_to_savepoint(error)
             await self._restore()
         except Exception as failure:
@@ -134,7 +180,11 @@ class LoadSession:
         try:
             await self._run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
         except err.MySQLError as failure:
-            if failure.args[0] != _NO_SAVEPOINT or not isinstance(error, err.MySQLError):
+            if failure.args[:1] != (_NO_SAVEPOINT,):
+                raise
+            if not self._has_savepoint:  # it was stopped before it was run
+                return
+            if not isinstance(error, err.MySQLError):
                 raise
             # As after a deadlock.
             error.add_note("the server has rolled back the whole transaction")
@@ -152,6 +202,7 @@ class LoadSession:
     async def _run(self, statement: str) -> None:
         result = await self._runner.query(statement.encode())
         if result.metadata is not None or result.has_next:
+            self._connection.close()  # nobody knows what it has done
             raise unexpected("given rows, or several results, for a statement that has none")
 
 

@@ -32,8 +32,12 @@ _KINDS = {
 
 _WORD = re.compile(r"[a-z]+")
 
-#: Of SHOW CREATE TABLE; in comments and strings there are no line ends.
-_ENGINE = re.compile(r"^\) ENGINE=(\w+)", re.MULTILINE)
+#: The end of the columns in SHOW CREATE TABLE.  Names and texts with line ends in them may look
+#: like it, so there may be several, of which one is true.
+_ENGINE = re.compile(r"^\)(?: ENGINE=(\w+))?", re.MULTILINE)
+
+#: Servers compare other letters by rules of their own: by some of them K is the Kelvin sign, too.
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 #: Gives the rows of a statement, as text.
 _Ask = Callable[[str], Awaitable[Sequence[Sequence[str | None]]]]
@@ -60,6 +64,8 @@ class TableColumns(NamedTuple):
 
     columns: Sequence[TableColumn]
     engine: str
+    #: Rows of the past are kept (MariaDB).
+    is_versioned: bool
 
     @property
     def names(self) -> list[str]:
@@ -73,9 +79,9 @@ class TableColumns(NamedTuple):
         if self.engine != "InnoDB":
             # LOAD DATA stores what an INSERT refuses, and is to be undone then.
             return f"it can't be undone in a table of the engine {self.engine}"
-        known = {one.name.lower(): one for one in self.columns}
-        wanted = [name.lower() for name in names]
-        if any(one.is_required and one.name.lower() not in wanted for one in self.columns):
+        known = {folded(one.name): one for one in self.columns}
+        wanted = [folded(name) for name in names]
+        if any(one.is_required and folded(one.name) not in wanted for one in self.columns):
             return "a column without a default has no value"
         found = [known.get(name) for name in wanted]
         # Bytes are bytes only in a file that has no character set.
@@ -92,22 +98,32 @@ async def find_columns(ask: _Ask, table: str) -> TableColumns:
     ValueError for what can't be understood.
     """
     columns = [_column(row) for row in await ask(f"SHOW FULL COLUMNS FROM {table}")]
-    if not columns:
-        raise LookupError("there are none")
+    if all(column.is_generated for column in columns):
+        raise LookupError("there are none that may have values")
     ((_, created, *others),) = await ask(f"SHOW CREATE TABLE {table}")
-    engine = None if others else _ENGINE.search(created or "")  # a view has more
-    return TableColumns(columns, "unknown" if engine is None else engine[1])
+    created = "" if others else created or ""  # a view has more
+    engines = {name or "unknown" for name in _ENGINE.findall(created)}
+    return TableColumns(
+        columns, ", ".join(sorted(engines)) or "unknown", "SYSTEM VERSIONING" in created
+    )
+
+
+def folded(name: str) -> str:
+    """What two names of the same column have in common; other names may be the same column, too."""
+    return name.translate(_LOWER)
 
 
 def _column(row: Sequence[str | None]) -> TableColumn:
     name, type_name, collation, null, _, default, extra, *_ = row
+    if not name or "\0" in name:
+        raise ValueError(f"{name!r} is no name")
     words = (extra or "").upper().split()
     found = _WORD.match((type_name or "").lower())
     kind = NOTHING if found is None else _KINDS.get(found[0], NOTHING)
     is_generated = "GENERATED" in words
     is_nullable = null == "YES"
     return TableColumn(
-        name=name or "",
+        name=name,
         kind=kind if is_nullable else kind.upper(),
         is_converted=kind == TEXT and not (collation or "").startswith("utf8mb4_"),
         is_visible="INVISIBLE" not in words,
