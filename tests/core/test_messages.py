@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from aiomysql_core import (
+    DEFAULT,
     Connection,
     Cursor,
     DictCursor,
@@ -47,6 +48,8 @@ UNFIT: list[tuple[str, Any, type[Exception], str]] = [
     ("SELECT %s", ({"a": 1},), TypeError, "dict can not be used as parameter: .* json.dumps"),
     ("SELECT 1 IN %s", ([],), ProgrammingError, r"1064.*an empty list is written as \(\)"),
     ("SELECT '%s'", ("x",), ProgrammingError, "1064.*a mark stands between quotes"),
+    ("SELECT 1 LIKE '%%%s%%'", ("x",), ProgrammingError, "1064.*as in LIKE %s"),
+    ("SELECT %(a)s", [{"a": 1}], TypeError, "a dict within a list: give the dict itself"),
 ]
 
 unfit = pytest.mark.parametrize(("query", "args", "kind", "words"), UNFIT)
@@ -118,6 +121,7 @@ ROWS: list[tuple[str, list[Any], type[Exception], str]] = [
     ("INSERT INTO {} VALUES (?, ?)", [(1, 2), (1, 3)], TypeError, r"the mark \?, and 2 arguments"),
     ("INSERT INTO {} VALUES (%s, %s)", [(1, 2), (1, Plain())], TypeError, "Plain can not be used"),
     ("INSERT INTO {} VALUES (%s, %s)", [(1, 2), (1, [])], ProgrammingError, "an empty list"),
+    ("INSERT INTO {} VALUES (%(a)s)", [({"a": 1},)], TypeError, "a dict within a tuple: give"),
     ("UPDATE {} SET a = %s WHERE b = %s", [(1, 2), (1,)], TypeError, "2 %s marks, but one"),
     ("UPDATE {} SET a = %s WHERE b = '5%'", [(1,), (2,)], TypeError, "percent sign is written"),
     ("UPDATE {} SET a = %s WHERE b IN %s", [(1, (2,)), (1, [])], ProgrammingError, "an empty list"),
@@ -153,15 +157,21 @@ async def test_prepare(connection: Connection) -> None:
         ("SELECT '100%', %s", "percent sign is written %%"),
         ("SELECT '%s'", "a mark stands for a whole value"),
         ("SELECT :a", r"write each mark as %\(name\)s"),
+        ("SELECT 1 IN %s", "a list for IN can't be prepared"),
     ):
         with pytest.raises(ProgrammingError, match=words):
             await connection.prepare(query)
+    for unfit in (b"SELECT 1", None):
+        with pytest.raises(TypeError, match="a statement must be str to be prepared, not"):
+            await connection.prepare(unfit)  # type: ignore[arg-type]
     async with connection.prepare("SELECT %s, %s") as statement:
         with pytest.raises(TypeError, match="2 %s marks, but one argument"):
             await statement.execute((1,))
     async with connection.prepare("SELECT ?") as statement:
-        with pytest.raises(ProgrammingError, match="prepare it with %s marks"):
+        with pytest.raises(ProgrammingError, match="a list, as for IN, is none: run the statement"):
             await statement.execute(([1],))
+        with pytest.raises(ProgrammingError, match="prepare it with %s marks"):
+            await statement.execute((DEFAULT,))
 
 
 @sizes
