@@ -98,8 +98,9 @@ _DEFAULT_CONV = _DefaultConverters(default_decoders)
 
 #: What is public for other parts of the driver only; and what only classic code calls.
 _NOT_FOR_USERS = frozenset(
-    {"current_literals", "encoder", "escape_args", "local_file_names", "local_files", "make_ready"}
-    | {"max_allowed_packet", "new_query", "runner", "session_charset", "set_up_session"}
+    {"allows_local_files", "current_literals", "encoder", "escape_args", "local_file_names"}
+    | {"local_files", "make_ready", "max_allowed_packet", "new_cursor", "new_query"}
+    | {"record_transaction_end", "run_in_turn", "runner", "session_charset", "set_up_session"}
     | {"statements", *vars(ClassicInternals)}
 ) - frozenset(dir(object))
 
