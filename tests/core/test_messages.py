@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import enum
 import inspect
@@ -12,7 +13,7 @@ import re
 import sys
 import tomllib
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,16 @@ async def unawaited(connection: Connection, args: dict[str, Any]) -> AsyncIterat
     yield "Ready", Ready(5)
 
 
+def enter(found: Any) -> None:
+    with found:
+        pass
+
+
+async def loop(found: Any) -> None:
+    async for _ in found:
+        pass
+
+
 async def test_what_was_not_awaited(connection: Connection, connect_args: dict[str, Any]) -> None:
     async for source, found in unawaited(connection, connect_args):
         words = f"{re.escape(source)}.*to be awaited"
@@ -222,9 +233,17 @@ async def test_what_was_not_awaited(connection: Connection, connect_args: dict[s
             lambda found=found: found[0],
             lambda found=found: [*found],
             lambda found=found: dict(found),
+            lambda found=found: 1 in found,
+            lambda found=found: len(found),
+            lambda found=found: enter(found),
         ):
             with pytest.raises(TypeError, match=words):
                 attempt()
+        with pytest.raises(TypeError, match=words):
+            await loop(found)
+        with pytest.raises(TypeError, match="context manager protocol"):
+            contextlib.ExitStack().enter_context(found)
+        assert found
         with pytest.raises(AttributeError, match=f"{words}.*") as raised:
             found.no_such_thing.at_all()
         assert "'no_such_thing'" in str(raised.value)
@@ -245,6 +264,9 @@ async def test_duck_typing_goes_on(connection: Connection, connect_args: dict[st
         assert not hasattr(found, "__enter__")
         assert inspect.isawaitable(found)
         assert isinstance(found, Awaitable)
+        assert not isinstance(found, Iterable)
+        assert not isinstance(found, contextlib.AbstractContextManager)
+        assert isinstance(found, AwaitableContextManager) is hasattr(type(found), "__aenter__")
         if type(found).__name__ != "PipelinedStatement":
             assert isinstance(found, Coroutine)
             assert asyncio.iscoroutine(found)

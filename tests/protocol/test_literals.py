@@ -269,10 +269,10 @@ class Elements:
 class Proxy:
     """What is behind it says what it is; it has all methods, and they fail where that has none."""
 
-    def __init__(self, value: object) -> None:
-        object.__setattr__(self, "_value", value)
+    def __init__(self, value: Any) -> None:
+        self._value = value
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self._value)
 
@@ -307,10 +307,10 @@ class Proxy:
 class Lazy:
     """A proxy that has only what every value has."""
 
-    def __init__(self, value: object) -> None:
-        object.__setattr__(self, "_value", value)
+    def __init__(self, value: Any) -> None:
+        self._value = value
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self._value)
 

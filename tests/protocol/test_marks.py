@@ -141,7 +141,7 @@ NEAR = "You have an error in your SQL syntax; check the manual near '{}' at line
         ("m", "SELECT '%s' FORM m", (1,), None),
         ("WERE", "UPDATE m SET id='%s' WERE id=%s", (1, "x"), None),
         ("x''", "UPDATE m SET id=%s, a='%s'", (1, "x"), "a mark stands between quotes"),
-        ("y", "`%s` \"%s\" y", ("x", "x"), None),
+        ("y", '`%s` "%s" y', ("x", "x"), None),
         (")", "INSERT INTO m VALUES (%s)", ([],), "which is no value: give None for NULL"),
         (":1", "SELECT :1", None, ":1 is no mark here: write each mark as %s"),
     ],

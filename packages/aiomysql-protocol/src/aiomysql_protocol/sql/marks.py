@@ -236,10 +236,9 @@ def explained_values(error: Exception, query: object, args: object, /) -> Except
 
     error: what making literals of `args` has raised.
     """
-    if type(error) is TypeError and isinstance(query, str) and _is_dict_in_list(args):
-        if _marks(query).names:
-            return TypeError(_DICT_IN_LIST.format(type(args).__name__))
-    return error
+    if type(error) is not TypeError or not isinstance(query, str) or not _is_dict_in_list(args):
+        return error
+    return TypeError(_DICT_IN_LIST.format(type(args).__name__)) if _marks(query).names else error
 
 
 def explained(error: Exception, query: object, args: object, /) -> Exception:
@@ -324,8 +323,8 @@ def explained_by_server(
                     "or give (None,), in which no value is"
                 )
             return (
-                "an empty list is written as (), which is no value: give None for NULL, or the text "
-                "that is to be stored"
+                "an empty list is written as (), which is no value: give None for NULL, or the "
+                "text that is to be stored"
             )
         if mark.string is not None and _has_quotes(value):
             is_alone = mark.string == (mark.start - 1, mark.end + 1)
