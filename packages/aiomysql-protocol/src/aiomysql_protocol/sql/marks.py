@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from numbers import Number
 from typing import Any, NamedTuple
 
 __all__ = ["explained", "explained_by_server", "explained_preparation", "explained_values"]
@@ -282,7 +282,7 @@ def _has_quotes(value: object) -> bool:
     """Whether its literal has."""
     if isinstance(value, (tuple, list, range, set, frozenset)):
         return any(map(_has_quotes, value))
-    return value is not None and not isinstance(value, (int, float, Decimal))
+    return value is not None and not isinstance(value, Number)
 
 
 def explained_by_server(
