@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import enum
 import inspect
@@ -12,13 +13,14 @@ import re
 import sys
 import tomllib
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiomysql_core import (
+    DEFAULT,
     Connection,
     Cursor,
     DictCursor,
@@ -47,6 +49,8 @@ UNFIT: list[tuple[str, Any, type[Exception], str]] = [
     ("SELECT %s", ({"a": 1},), TypeError, "dict can not be used as parameter: .* json.dumps"),
     ("SELECT 1 IN %s", ([],), ProgrammingError, r"1064.*an empty list is written as \(\)"),
     ("SELECT '%s'", ("x",), ProgrammingError, "1064.*a mark stands between quotes"),
+    ("SELECT 1 LIKE '%%%s%%'", ("x",), ProgrammingError, "1064.*as in LIKE %s"),
+    ("SELECT %(a)s", [{"a": 1}], TypeError, "a dict within a list: give the dict itself"),
 ]
 
 unfit = pytest.mark.parametrize(("query", "args", "kind", "words"), UNFIT)
@@ -118,6 +122,7 @@ ROWS: list[tuple[str, list[Any], type[Exception], str]] = [
     ("INSERT INTO {} VALUES (?, ?)", [(1, 2), (1, 3)], TypeError, r"the mark \?, and 2 arguments"),
     ("INSERT INTO {} VALUES (%s, %s)", [(1, 2), (1, Plain())], TypeError, "Plain can not be used"),
     ("INSERT INTO {} VALUES (%s, %s)", [(1, 2), (1, [])], ProgrammingError, "an empty list"),
+    ("INSERT INTO {} VALUES (%(a)s)", [({"a": 1},)], TypeError, "a dict within a tuple: give"),
     ("UPDATE {} SET a = %s WHERE b = %s", [(1, 2), (1,)], TypeError, "2 %s marks, but one"),
     ("UPDATE {} SET a = %s WHERE b = '5%'", [(1,), (2,)], TypeError, "percent sign is written"),
     ("UPDATE {} SET a = %s WHERE b IN %s", [(1, (2,)), (1, [])], ProgrammingError, "an empty list"),
@@ -153,15 +158,21 @@ async def test_prepare(connection: Connection) -> None:
         ("SELECT '100%', %s", "percent sign is written %%"),
         ("SELECT '%s'", "a mark stands for a whole value"),
         ("SELECT :a", r"write each mark as %\(name\)s"),
+        ("SELECT 1 IN %s", "a list for IN can't be prepared"),
     ):
         with pytest.raises(ProgrammingError, match=words):
             await connection.prepare(query)
+    for unfit in (b"SELECT 1", None):
+        with pytest.raises(TypeError, match="a statement must be str to be prepared, not"):
+            await connection.prepare(unfit)  # type: ignore[arg-type]
     async with connection.prepare("SELECT %s, %s") as statement:
         with pytest.raises(TypeError, match="2 %s marks, but one argument"):
             await statement.execute((1,))
     async with connection.prepare("SELECT ?") as statement:
-        with pytest.raises(ProgrammingError, match="prepare it with %s marks"):
+        with pytest.raises(ProgrammingError, match="a list, as for IN, is none: run the statement"):
             await statement.execute(([1],))
+        with pytest.raises(ProgrammingError, match="prepare it with %s marks"):
+            await statement.execute((DEFAULT,))
 
 
 @sizes
@@ -205,6 +216,16 @@ async def unawaited(connection: Connection, args: dict[str, Any]) -> AsyncIterat
     yield "Ready", Ready(5)
 
 
+def enter(found: Any) -> None:
+    with found:
+        pass
+
+
+async def loop(found: Any) -> None:
+    async for _ in found:
+        pass
+
+
 async def test_what_was_not_awaited(connection: Connection, connect_args: dict[str, Any]) -> None:
     async for source, found in unawaited(connection, connect_args):
         words = f"{re.escape(source)}.*to be awaited"
@@ -212,9 +233,17 @@ async def test_what_was_not_awaited(connection: Connection, connect_args: dict[s
             lambda found=found: found[0],
             lambda found=found: [*found],
             lambda found=found: dict(found),
+            lambda found=found: 1 in found,
+            lambda found=found: len(found),
+            lambda found=found: enter(found),
         ):
             with pytest.raises(TypeError, match=words):
                 attempt()
+        with pytest.raises(TypeError, match=words):
+            await loop(found)
+        with pytest.raises(TypeError, match="context manager protocol"):
+            contextlib.ExitStack().enter_context(found)
+        assert found
         with pytest.raises(AttributeError, match=f"{words}.*") as raised:
             found.no_such_thing.at_all()
         assert "'no_such_thing'" in str(raised.value)
@@ -235,6 +264,9 @@ async def test_duck_typing_goes_on(connection: Connection, connect_args: dict[st
         assert not hasattr(found, "__enter__")
         assert inspect.isawaitable(found)
         assert isinstance(found, Awaitable)
+        assert not isinstance(found, Iterable)
+        assert not isinstance(found, contextlib.AbstractContextManager)
+        assert isinstance(found, AwaitableContextManager) is hasattr(type(found), "__aenter__")
         if type(found).__name__ != "PipelinedStatement":
             assert isinstance(found, Coroutine)
             assert asyncio.iscoroutine(found)

@@ -205,7 +205,7 @@ def look(phase, info):
     for found in gc.get_objects():
         if type(found).__name__ in KINDS and phase == "start":
             for name in dir(found):
-                getattr(found, name)
+                getattr(found, name, None)
             found_in_all.add(type(found).__name__)
 
 

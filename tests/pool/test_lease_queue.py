@@ -10,13 +10,14 @@ import gc
 import math
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from aiomysql_core.engine.runner import CommandRunner
-from aiomysql_pool.acquire import PoolFunctions, PyAcquireContext
+from aiomysql_core.waiting.awaitable import AwaitableContextManager
+from aiomysql_pool.acquire import AcquireContext, PoolFunctions, PyAcquireContext
 from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.lease_queue import PyLeaseQueue
 from aiomysql_pool.verdict import Verdict
@@ -115,6 +116,22 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(FakePool, "context_class", module.AcquireContext)
     name: str = request.param
     return name
+
+
+async def test_what_was_not_awaited() -> None:
+    """It says so; and it is of classic aiomysql's class, and no iterable."""
+    found = FakePool(1).acquire()
+    with pytest.raises(TypeError, match="acquire.*`async with`"), found:
+        pass
+    for attempt in (list, len, lambda found: 1 in found):
+        with pytest.raises(TypeError, match=r"acquire\(\).*to be awaited"):
+            attempt(found)
+    # (The C one is not asked for where the package runs without.)
+    if type(found) in (AcquireContext, PyAcquireContext):
+        assert isinstance(found, AwaitableContextManager)
+    assert not isinstance(found, Iterable)
+    assert not hasattr(found, "__enter__")
+    assert found
 
 
 async def waiting(pool: FakePool, count: int = 1) -> list[asyncio.Task[Connection]]:

@@ -9,6 +9,7 @@ import enum
 import fractions
 import ipaddress
 import numbers
+import operator
 import time
 import types
 import uuid
@@ -176,9 +177,6 @@ class Awaited:
     def __await__(self) -> Any:
         yield
 
-    def __str__(self) -> str:
-        return "a text"
-
 
 class Scalar:
     """Like the integers of NumPy, which are no ints."""
@@ -239,6 +237,136 @@ class Money:
 
     def __str__(self) -> str:
         return "it's 5 \\"
+
+
+class NotAvailable:
+    """Like pandas.NA."""
+
+    def __eq__(self, other: object) -> Any:
+        return self
+
+    def __repr__(self) -> str:
+        return "<NA>"
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Elements:
+    """Like an array of NumPy's, which has a text."""
+
+    dtype = types.SimpleNamespace(kind="i")
+
+    def __index__(self) -> int:
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+    def __str__(self) -> str:
+        return "[1 2]"
+
+
+class Proxy:
+    """What is behind it says what it is; it has all methods, and they fail where that has none."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._value, name)
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+    def __index__(self) -> int:
+        return operator.index(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __iter__(self) -> Any:
+        return iter(self._value)
+
+    def __next__(self) -> Any:
+        return next(self._value)
+
+    def __await__(self) -> Any:
+        return self._value.__await__()
+
+    def __call__(self) -> Any:
+        return self._value()
+
+
+class Lazy:
+    """A proxy that has only what every value has."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._value)
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+class Incomparable:
+    """Has a text, which is all that is asked of it."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not here")
+
+    def __str__(self) -> str:
+        return "a text"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Unequal(Incomparable):
+    """The same."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
+class Amount(numbers.Number):
+    """A number that has only a text."""
+
+    def __str__(self) -> str:
+        return "5.00"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Settings(UserDict[str, int]):
+    """A mapping that has a text."""
+
+    def __str__(self) -> str:
+        return ";".join(self)
+
+
+class Steps:
+    """An iterator that has one."""
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> int:
+        raise StopIteration
+
+    def __str__(self) -> str:
+        return "steps"
 
 
 class Point(NamedTuple):
@@ -330,6 +458,22 @@ DELTA = datetime.timedelta
         (Ratio.HALF, "0.5e0"),
         (UserString("a"), "'a'"),
         (ValueError("why"), "'why'"),
+        (Shown(), "'shown'"),
+        (Proxy("s"), "'s'"),
+        (Proxy(5), "5"),
+        (Proxy(0.5), "0.5e0"),
+        (Proxy(True), "1"),
+        (Proxy(b"s"), "'b\\'s\\''"),
+        (Proxy(Decimal("1.50")), "'1.50'"),
+        (Proxy(datetime.datetime(2026, 1, 2)), "'2026-01-02 00:00:00'"),
+        (Lazy(5), "'5'"),
+        (Lazy(False), "0"),
+        (Lazy(Decimal("1.5")), "'1.5'"),
+        (Incomparable(), "'a text'"),
+        (Unequal(), "'a text'"),
+        (Amount(), "'5.00'"),
+        (Settings(a=1), "'a'"),
+        (Steps(), "'steps'"),
         (type("Point3", (tuple,), {"__str__": Text.__str__})((1,)), "(1)"),
     ],
     ids=lambda item: type(item).__name__,
@@ -361,7 +505,6 @@ def test_literal(value: Any, literal: str) -> None:
         ([Colour.RED], TypeError, "Colour can not be used"),
         (Account(1), TypeError, "Account can not be used as parameter: give its fields"),
         (object(), TypeError, "^builtins.object can not be used .*option 'conv'"),
-        (Shown(), TypeError, "Shown can not be used as parameter: give a value of Python's own"),
         (len, TypeError, "builtin_function_or_method can not be used .*give what it makes or"),
         (Account, TypeError, "^builtins.type can not be used as parameter: give what it makes"),
         (lambda: 1, TypeError, "function can not be used as parameter: give what it makes"),
@@ -375,6 +518,11 @@ def test_literal(value: Any, literal: str) -> None:
         (Element("m"), TypeError, "Element can not be used as parameter"),
         (Element("M", (1,)), TypeError, "Element can not be used as parameter"),
         (Missing(), TypeError, "Missing can not be used as parameter.*None for a missing value"),
+        (NotAvailable(), TypeError, "NotAvailable can not be used.*None for a missing value"),
+        (Elements(), TypeError, r"Elements can not be used as parameter.*item\(\)"),
+        (Proxy(None), TypeError, "Proxy can not be used as parameter.*None for a missing value"),
+        (Proxy(object()), TypeError, "Proxy can not be used as parameter"),
+        (types.MappingProxyType({}), TypeError, "mappingproxy can not be used as parameter"),
         (NoTime(2024, 1, 2), TypeError, "NoTime can not be used as parameter.*None for a missing"),
         (NoNumber(), TypeError, "NoNumber can not be used as parameter"),
     ],

@@ -784,6 +784,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         return AwaitableContextManager(self._prepare(query))
 
     async def _prepare(self, query: str) -> PreparedStatement:
+        if not isinstance(query, str):
+            raise TypeError(f"a statement must be str to be prepared, not {type(query).__name__}")
         await self.make_ready()  # which tells how strings in it are read
         statement = self.statements.new_statement(query)
         if statement.parsed is None and "%" in query:
@@ -793,7 +795,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         try:
             await self.statements.prepare(statement)
         except err.MySQLError as error:
-            add_advice(error, query, ())
+            add_advice(error, query, (), prepares=True)
             raise
         return PreparedStatement(self, query, statement)
 
@@ -1110,10 +1112,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         Raises TypeError, ValueError or ProgrammingError for an impossible argument, InterfaceError
         if results are unread, or another task uses the connection, OperationalError if no password
         may be sent by a method that the options name, and what `password` raises if it is a
-        function: nothing is changed by these.  Raises what the server says when it refuses the
-        log-in; after that and any other error, QueryTimeout among them, the connection is closed,
-        because it depends on the server who the user is then.  A pool closes a connection that is
-        released as another user.
+        function: nothing is changed by these, nor by a cancellation or QueryTimeout while that
+        function is asked.  Raises what the server says when it refuses the log-in; after that and
+        any other error, a later QueryTimeout among them, the connection is closed, because it
+        depends on the server who the user is then.  A pool closes a connection that is released as
+        another user.
         """
         await with_timeout(
             self.runner,

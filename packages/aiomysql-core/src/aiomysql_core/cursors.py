@@ -38,7 +38,7 @@ from aiomysql_core.statements import PreparedStatement, add_advice, stale_statem
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
 from aiomysql_protocol.commands.prepared import Execute
-from aiomysql_protocol.sql.marks import explained
+from aiomysql_protocol.sql.marks import explained, explained_values
 from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
@@ -173,7 +173,13 @@ class Cursor(CursorState, ErrorClasses):
         """
         connection = self._get_db()
         if args is not None:
-            literals = connection.escape_args(args)
+            try:
+                literals = connection.escape_args(args)
+            except TypeError as error:
+                found = explained_values(error, query, args)
+                if found is error:
+                    raise
+                raise found from None
             try:
                 query = query % literals
             except (TypeError, ValueError, KeyError) as error:

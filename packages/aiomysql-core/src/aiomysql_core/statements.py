@@ -307,11 +307,13 @@ def stale_statement(exchange: Query, error: err.MySQLError) -> Statement | None:
     return statement if is_stale else None
 
 
-def add_advice(error: err.MySQLError, query: object, args: object) -> bool:
+def add_advice(
+    error: err.MySQLError, query: object, args: object, *, prepares: bool = False
+) -> bool:
     """Add to the server's error what is wrong with marks and arguments; returns whether that is
-    known.
+    known.  prepares: the statement was to be prepared.
     """
-    words = explained_by_server(error.args, query, args)
+    words = explained_by_server(error.args, query, args, prepares=prepares)
     if words is None:
         return False
     number, message = error.args[:2]
@@ -363,9 +365,15 @@ class PreparedStatement:
         Raises ProgrammingError when that can't be, because the marks are the server's.
         """
         if self._statement is None or self._statement.parsed is None:
+            fix = "one has an encoder in option 'conv', say: prepare it with %s marks"
+            values = args if isinstance(args, (tuple, list)) else (args,)
+            if any(isinstance(value, (tuple, list, range, set, frozenset)) for value in values):
+                fix = (
+                    "a list, as for IN, is none: run the statement with a cursor, and %s for the "
+                    "list, or prepare one with a mark for each of its elements"
+                )
             raise err.ProgrammingError(
-                "these values can't be parameters of a prepared statement with ? marks: a list for "
-                "IN, say, or one with an encoder in option 'conv'; prepare it with %s marks"
+                f"these values can't be parameters of a prepared statement with ? marks: {fix}"
             )
         return self.query, () if args is None else args
 

@@ -2,7 +2,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Coroutine
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, NoReturn, Self, final
 
 from aiomysql_core import Connection
 from aiomysql_core.waiting.waiter import Waiter
@@ -77,6 +77,9 @@ class AcquireContext(Coroutine[Any, Any, Connection]):
     def send(self, value: Any, /) -> Any: ...
     def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...
     def close(self) -> None: ...
+    # Only there to be refused.
+    @property
+    def __enter__(self) -> NoReturn: ...
     def __aenter__(self) -> Awaitable[Connection]: ...
     def __aexit__(
         self,

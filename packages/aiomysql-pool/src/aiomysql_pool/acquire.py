@@ -226,10 +226,10 @@ def pass_on(release: Callable[[Connection], object], connection: Connection) -> 
         logger.warning("could not release %r: %r", connection, error)
 
 
-PyAcquireContext = AcquireContext
+# (Registered: the classic class was derived from that.)
+PyAcquireContext = AwaitableContextManager.register(AcquireContext)
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    AcquireContext = _c.AcquireContext
-
+    AcquireContext = AwaitableContextManager.register(_c.AcquireContext)
 
 #: The classic name of what `Pool.acquire` returns.
 PoolAcquireContextManager = AcquireContext

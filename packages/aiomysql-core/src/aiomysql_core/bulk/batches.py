@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from aiomysql_protocol.sql.marks import explained
+from aiomysql_protocol.sql.marks import explained, explained_values
 from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.parameter_rows import ParameterRows
 
@@ -120,7 +120,13 @@ class TextBatch:
                     break
             if rows[start] is None and not self._takes_none:
                 break
-            values = literals.arguments(rows[start])
+            try:
+                values = literals.arguments(rows[start])
+            except TypeError as error:
+                found = explained_values(error, self._row, rows[start])
+                if found is error:
+                    raise
+                raise found from None
             try:
                 text = self._row % values
             except (TypeError, ValueError, KeyError) as error:

@@ -295,9 +295,9 @@ literals_of(StatementEncoder *self, const State *state, PyObject *args)
 }
 
 /* The values could not be written into `marks`: an exception is set, and another one after this if
- * it is known what is wrong. */
+ * the function `name` of marks.py knows what is wrong. */
 static void
-explain(PyObject *marks, PyObject *args)
+explain(const char *name, PyObject *marks, PyObject *args)
 {
     PyObject *error, *function, *explained;
 
@@ -306,7 +306,7 @@ explain(PyObject *marks, PyObject *args)
         return;
     }
     error = take_exception();
-    function = import_name("aiomysql_protocol.sql.marks", "explained");
+    function = import_name("aiomysql_protocol.sql.marks", name);
     if (function != NULL) {
         explained = PyObject_CallFunctionObjArgs(function, error, marks, args, NULL);
         Py_DECREF(function);
@@ -331,13 +331,14 @@ mogrified(StatementEncoder *self, const State *state, const Asked *asked, int co
     }
     literals = literals_of(self, state, asked->args);
     if (literals == NULL) {
+        explain("explained_values", marks, asked->args);
         return NULL;
     }
     text = PyUnicode_CheckExact(marks) ? PyUnicode_Format(marks, literals)
                                        : PyNumber_Remainder(marks, literals);
     Py_DECREF(literals);
     if (text == NULL) {
-        explain(marks, asked->args);
+        explain("explained", marks, asked->args);
     }
     return text;
 }

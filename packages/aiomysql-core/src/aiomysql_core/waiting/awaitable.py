@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from aiomysql_core._accelerator import accelerator
 from aiomysql_core.waiting.ready import Ready
 from aiomysql_core.waiting.unawaited import Unawaited
 
@@ -80,3 +81,7 @@ class AwaitableContextManager(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
         obj, self._obj = self._obj, None
         leaving: Coroutine[Any, Any, Any] = obj.__aexit__(exc_type, exc, traceback)
         return leaving
+
+
+if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    AwaitableContextManager.register(_c.ReadyContext)

@@ -12,8 +12,11 @@ __all__ = [
     "Unawaited",
     "awaiting",
     "describe",
+    "refuse_async_items",
     "refuse_attribute",
+    "refuse_block",
     "refuse_items",
+    "refuse_length",
 ]
 
 T = TypeVar("T")
@@ -75,6 +78,28 @@ def refuse_items(unawaited: object, /) -> NoReturn:
     )
 
 
+def refuse_async_items(unawaited: object, /) -> NoReturn:
+    """Raise TypeError."""
+    raise TypeError(f"{_subject(unawaited)} is not iterable by `async for`: {_advice(unawaited)}")
+
+
+def refuse_length(unawaited: object, /) -> NoReturn:
+    """Raise TypeError."""
+    raise TypeError(f"{_subject(unawaited)} has no length: {_advice(unawaited)}")
+
+
+class _NoBlockError(AttributeError, TypeError):
+    """What `with` raises; and who asks whether there is an `__enter__` is told that there is none.
+
+    For that there is no `__exit__`: what has both is an AbstractContextManager.
+    """
+
+
+def refuse_block(unawaited: object, /) -> NoReturn:
+    """Raise TypeError, which is an AttributeError, too."""
+    raise _NoBlockError(f"{_subject(unawaited)} can't be used with `with`: {_advice(unawaited)}")
+
+
 async def _result(work: Awaitable[T]) -> T:
     return await work
 
@@ -104,3 +129,16 @@ class Unawaited(Awaitable[T], Generic[T]):
         # It is asked by loops, too: what has an `__iter__` would be an Iterable.
         def __getitem__(self, key):
             refuse_items(self)
+
+        def __aiter__(self):
+            refuse_async_items(self)
+
+        def __len__(self):
+            refuse_length(self)
+
+        def __bool__(self):
+            return True
+
+        @property
+        def __enter__(self):
+            refuse_block(self)

@@ -7,10 +7,11 @@ Neither values nor the statement's text are shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from numbers import Number
 from typing import Any, NamedTuple
 
-__all__ = ["explained", "explained_by_server", "explained_preparation"]
+__all__ = ["explained", "explained_by_server", "explained_preparation", "explained_values"]
 
 # (The patterns are compiled where they are needed: importing them costs nothing.)
 
@@ -27,13 +28,25 @@ _NO_MARKS = (
 )
 
 #: Marks of other drivers.
-_FOREIGN = rf"(?sx){_NO_MARKS}|(?P<mark>\?|\$\d+|(?<![:\w@]):[A-Za-z_]\w*)"
+_FOREIGN = rf"(?sx){_NO_MARKS}|(?P<mark>\?|\$\d+|(?<![:\w@]):(?:[A-Za-z_]\w*|\d+))"
 
-#: A mark between quotes, with nothing beside it.
-_QUOTED = r"""(['"`])%(?:\([^()]*\))?s\1"""
+#: What stands before a mark for a list.
+_IN = r"(?i)\bIN\s*\(?\s*\Z"
 
 #: The server's error is about a mark that it was sent.
-_NEAR_MARK = r"(?:near|column) '(%s|%\([^()']*\)s|\?|\$\d+|:[A-Za-z_]\w*)"
+_NEAR_MARK = r"(?:near|column) '(%s|%\([^()']*\)s|\?|\$\d+|:[A-Za-z_]\w*|:\d+)"
+
+_QUOTED_MARK = "a mark stands between quotes: write it without, they are added where needed"
+
+_QUOTED_PATTERN = (
+    "a mark stands within quotes, beside other text: write the mark alone, as in LIKE %s, and give "
+    'the whole text as its value, as in "%x%"'
+)
+
+_DICT_IN_LIST = (
+    "the statement has %(name)s marks, but its arguments are a dict within a {}: give the dict "
+    "itself"
+)
 
 #: ER_PARSE_ERROR and ER_BAD_FIELD_ERROR.
 _SYNTAX, _COLUMN = 1064, 1054
@@ -69,9 +82,66 @@ def _marks(query: str) -> _Marks:
     return _Marks(plain, positional, names, stray)
 
 
+class _Mark(NamedTuple):
+    name: str | None
+    #: Its number among those without a name.
+    number: int
+    start: int
+    end: int
+    #: Where the string in single quotes begins and ends in which it stands; None: in none.
+    string: tuple[int, int] | None
+
+
+def _placed_marks(query: str) -> Iterator[_Mark]:
+    """The marks for values."""
+    strings = (
+        found.span() for found in re.finditer(rf"(?sx){_NO_MARKS}", query) if found[0][0] == "'"
+    )
+    string = next(strings, None)
+    number = 0
+    for found in re.finditer(_FORMAT, query):
+        start, end = found.span()
+        if found["kind"] != "s" or found["form"]:
+            continue
+        while string is not None and string[1] <= start:
+            string = next(strings, None)
+        is_inside = string is not None and string[0] < start
+        yield _Mark(found["name"], number, start, end, string if is_inside else None)
+        number += found["name"] is None
+
+
+def _values_in_place(query: str, args: object) -> Iterator[tuple[object, _Mark]]:
+    """The values for the marks."""
+    if not isinstance(args, (tuple, list, Mapping)):
+        args = (args,)
+    for mark in _placed_marks(query):
+        if isinstance(args, Mapping):
+            if mark.name in args:
+                yield args[mark.name], mark
+        elif mark.name is None and mark.number < len(args):
+            yield args[mark.number], mark
+
+
+def _is_for_list(query: str, mark: _Mark) -> bool:
+    return re.search(_IN, query[max(0, mark.start - 40) : mark.start]) is not None
+
+
+def _is_in_pattern(query: str, position: int) -> bool:
+    """Whether a mark stands within the quotes in which that position is."""
+    return any(
+        mark.string is not None and mark.string[0] < position < mark.string[1]
+        for mark in _placed_marks(query)
+    )
+
+
 def _foreign(query: str) -> str | None:
     """The first mark of another driver's kind."""
     return next((found["mark"] for found in re.finditer(_FOREIGN, query) if found["mark"]), None)
+
+
+def _own_mark(foreign: str) -> str:
+    """What is to be written for a mark of another driver's."""
+    return "%(name)s" if foreign[0] == ":" and not foreign[1:].isdigit() else "%s"
 
 
 def _count(number: int, what: str) -> str:
@@ -85,8 +155,10 @@ def _kind(args: object) -> str:
     return f"an {name}" if name[:1] in "aeiouAEIOU" else f"a {name}"
 
 
-def _stray_words(stray: tuple[str, int]) -> str:
+def _stray_words(query: str, stray: tuple[str, int]) -> str:
     text, start = stray
+    if not text[1:].isalpha() and _is_in_pattern(query, start):
+        return _QUOTED_PATTERN
     what = "no mark" if text != "%" else "an incomplete format"
     return (
         f"the {text[:20]!r} at position {start} of the statement is {what}: marks are %s, whatever "
@@ -94,7 +166,7 @@ def _stray_words(stray: tuple[str, int]) -> str:
     )
 
 
-def _of_mapping(marks: _Marks, args: Mapping[Any, Any]) -> str | None:
+def _of_mapping(query: str, marks: _Marks, args: Mapping[Any, Any]) -> str | None:
     if marks.plain and marks.names:
         return (
             "the statement has %s and %(name)s marks: use one kind, and for %(name)s give its "
@@ -106,7 +178,7 @@ def _of_mapping(marks: _Marks, args: Mapping[Any, Any]) -> str | None:
             "name the marks, %(name)s"
         )
     if marks.stray is not None:
-        return _stray_words(marks.stray)
+        return _stray_words(query, marks.stray)
     missing = [name for name in dict.fromkeys(marks.names) if name not in args]
     if missing:
         asked = ", ".join(f"%({name})s" for name in missing)
@@ -126,12 +198,14 @@ def _of_values(query: str, marks: _Marks, args: object) -> str | None:
                 "the statement has %s and %(name)s marks: use one kind, and for %(name)s give its "
                 "arguments as a dict"
             )
+        if _is_dict_in_list(args):
+            return _DICT_IN_LIST.format(type(args).__name__)
         return (
             f"the statement has %(name)s marks, but its arguments are {_kind(args)}: give a dict, "
             "or use %s marks"
         )
     if marks.stray is not None:
-        return _stray_words(marks.stray)
+        return _stray_words(query, marks.stray)
     count = len(args) if isinstance(args, (tuple, list)) else 1
     if count == marks.plain:
         return None
@@ -140,17 +214,31 @@ def _of_values(query: str, marks: _Marks, args: object) -> str | None:
     words = "not enough arguments" if count < marks.plain else "not all arguments converted"
     foreign = _foreign(query)
     if foreign is not None:
-        other = "%(name)s" if foreign[0] == ":" else "%s"
+        other = _own_mark(foreign)
         found = f"the marks %s and {foreign}" if marks.plain else f"the mark {foreign}"
         return f"{words}: the statement has {found}, and {given}: write each mark as {other}"
     fix = "give one argument for each mark"
-    if not is_many:
+    if not marks.plain:
+        fix = "write %s where a value goes"
+    elif not is_many:
         fix = "give a tuple or list with one value for each mark"
     elif marks.plain == 1 and count > 1:
         fix = "give one argument for each mark; a list for one mark, as in IN %s, goes in a tuple"
-    elif not marks.plain:
-        fix = "write %s where a value goes"
     return f"{words}: the statement has {_count(marks.plain, '%s mark')}, but {given}: {fix}"
+
+
+def _is_dict_in_list(args: object) -> bool:
+    return isinstance(args, (tuple, list)) and len(args) == 1 and isinstance(args[0], Mapping)
+
+
+def explained_values(error: Exception, query: object, args: object, /) -> Exception:
+    """An error of the same class that says what is wrong; `error` itself, if that isn't known.
+
+    error: what making literals of `args` has raised.
+    """
+    if type(error) is not TypeError or not isinstance(query, str) or not _is_dict_in_list(args):
+        return error
+    return TypeError(_DICT_IN_LIST.format(type(args).__name__)) if _marks(query).names else error
 
 
 def explained(error: Exception, query: object, args: object, /) -> Exception:
@@ -162,7 +250,9 @@ def explained(error: Exception, query: object, args: object, /) -> Exception:
         return error
     marks = _marks(query)
     words = (
-        _of_mapping(marks, args) if isinstance(args, Mapping) else _of_values(query, marks, args)
+        _of_mapping(query, marks, args)
+        if isinstance(args, Mapping)
+        else _of_values(query, marks, args)
     )
     return error if words is None else type(error)(words)
 
@@ -175,7 +265,7 @@ def explained_preparation(query: str) -> str:
     if marks.plain and marks.names:
         return "the statement has %s and %(name)s marks: use one kind"
     if marks.stray is not None:
-        return _stray_words(marks.stray)
+        return _stray_words(query, marks.stray)
     return (
         "its marks are not values: a mark stands for a whole value, neither for a name nor within "
         "quotes or a comment, nor for a place in ORDER BY"
@@ -188,34 +278,55 @@ def _is_empty_list(value: object) -> bool:
     )
 
 
-def explained_by_server(error: tuple[Any, ...], query: object, args: object) -> str | None:
+def _has_quotes(value: object) -> bool:
+    """Whether its literal has."""
+    if isinstance(value, (tuple, list, range, set, frozenset)):
+        return any(map(_has_quotes, value))
+    return value is not None and not isinstance(value, Number)
+
+
+def explained_by_server(
+    error: tuple[Any, ...], query: object, args: object, *, prepares: bool = False
+) -> str | None:
     """What is wrong with the marks and arguments of a statement that the server has refused; None:
     nothing that is known.
 
-    error: number and message.
+    error: number and message; prepares: the statement was to be prepared.
     """
     if len(error) < 2 or error[0] not in (_SYNTAX, _COLUMN) or not isinstance(query, str):
         return None
+    if prepares and error[0] == _SYNTAX:
+        # (One without `%` has the server's own marks, which look the same in the message.)
+        if re.search(r"(?i)\bIN\s*(?:\?|%s|%\([^()]*\)s)", query):
+            return (
+                "a list for IN can't be prepared: run the statement with a cursor, and %s for the "
+                "list, or prepare one with a mark for each of its elements"
+            )
+        query = query.replace("?", " ")
     found = re.search(_NEAR_MARK, str(error[1]))
     if found is not None and found[1] in query:
         mark = found[1]
         if mark[0] != "%":
-            other = "%(name)s" if mark[0] == ":" else "%s"
-            return f"{mark} is no mark here: write each mark as {other}, and give its arguments"
+            return (
+                f"{mark} is no mark here: write each mark as {_own_mark(mark)}, and give its "
+                "arguments"
+            )
         if args is None:
             return f"the statement has the mark {mark}, but no arguments were given"
-    if error[0] != _SYNTAX:
+    if error[0] != _SYNTAX or args is None:
         return None
-    values: Iterable[object] = ()
-    if isinstance(args, Mapping):
-        values = args.values()
-    elif isinstance(args, (tuple, list)):
-        values = args
-    if any(_is_empty_list(value) for value in values):
-        return (
-            "an empty list is written as (), which IN can't have: leave the condition out, or "
-            "give (None,), in which no value is"
-        )
-    if args is not None and re.search(_QUOTED, query):
-        return "a mark stands between quotes: write it without, they are added where needed"
+    for value, mark in _values_in_place(query, args):
+        if _is_empty_list(value):
+            if _is_for_list(query, mark):
+                return (
+                    "an empty list is written as (), which IN can't have: leave the condition out, "
+                    "or give (None,), in which no value is"
+                )
+            return (
+                "an empty list is written as (), which is no value: give None for NULL, or the "
+                "text that is to be stored"
+            )
+        if mark.string is not None and _has_quotes(value):
+            is_alone = mark.string == (mark.start - 1, mark.end + 1)
+            return _QUOTED_MARK if is_alone else _QUOTED_PATTERN
     return None

@@ -9,10 +9,12 @@ import datetime
 import math
 import numbers
 import operator
+import re
 import time
 from collections.abc import (
     Awaitable,
     Callable,
+    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -22,7 +24,8 @@ from collections.abc import (
 from dataclasses import is_dataclass
 from decimal import Decimal
 from enum import Enum, Flag
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pymysql.converters import encoders as pymysql_encoders
 from pymysql.err import DataError, ProgrammingError
@@ -51,12 +54,14 @@ _LARGE = 1 << 64
 #: Where the first digit of a number may stand that a literal without exponent can hold.
 _DECIMAL_EXPONENTS = range(-72, _MAX_DIGITS)
 
-#: Types whose str() says nothing of what they hold: given as a parameter, they are a mistake.
+#: Types that are a mistake as a parameter, unless a type of this kind has a `__str__` of its own.
 NEVER_VALUES = (Mapping, MappingView, Iterator, Awaitable)
 
-
 #: What `__str__` is where a type says nothing of its values' text.
-_NO_TEXTS = (object.__str__, Enum.__str__, Flag.__str__)
+_NO_TEXTS = (object.__str__, Enum.__str__, Flag.__str__, MappingProxyType.__str__)
+
+#: What `object.__repr__` gives, and those that are made like it.
+_ADDRESS = r"(?s)<.* at 0x[0-9A-Fa-f]+>"
 
 
 class Default:
@@ -347,38 +352,71 @@ def _never(value: object) -> TypeError:
 
 
 def plain_value(value: object) -> int | float | str:
-    """What a value of a type that has no rule of its own is written as.
+    """What a value of a type that has no rule of its own is written as: its number, or its text.
 
-    Raises TypeError for mappings, iterators and awaitables; for arrays, booleans and complex
-    numbers of numpy's kind; for values that stand for a missing one (NaT); for those that fail to
-    give the number that their type promises; and for those whose type does not say what their text
-    is: it has no ``__str__`` of its own, or that of Enum.
+    Raises TypeError for arrays, booleans and complex numbers of numpy's kind; for values that stand
+    for a missing one; where the text would be an object's address; and where the type has no
+    ``__str__`` of its own (or that of Enum): for mappings, iterators, awaitables and collections,
+    Enum members, functions, classes and dataclasses.  Of others the text is their ``__repr__``.
     """
-    if isinstance(value, NEVER_VALUES):
-        raise _never(value)
+    number = _number(value)
+    if number is not None:
+        return number
+    has_text = _has_text(value)
     try:
-        if isinstance(value, SupportsIndex):
-            return operator.index(value)
-        if isinstance(value, numbers.Real):
-            return float(value)
-        is_readable = (
-            type(value).__str__ not in _NO_TEXTS
-            and not _is_of_an_array(value)
-            and not isinstance(value, numbers.Number)
-        )
-        if is_readable and value == value:
-            return str(value)
+        if has_text and not _is_array_or_missing(value):
+            text = str(value)
+            if re.fullmatch(_ADDRESS, text) is None:
+                return text
     except (TypeError, ValueError) as error:
         raise _unusable(value) from error
     raise _unusable(value)
 
 
-def _is_of_an_array(value: object) -> bool:
-    """Whether it is an array, or an element of one whose text is not what a server reads."""
+def _number(value: object) -> int | float | None:
+    """Its number, if it has one.  A proxy may promise one that it has not: then it has a text."""
+    if hasattr(type(value), "__index__"):
+        try:
+            return operator.index(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            pass
+    # (isinstance() asks a proxy for the type of what is behind it.)
+    if isinstance(value, bool):
+        return int(bool(value))
+    if isinstance(value, numbers.Real):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    return None
+
+
+def _has_text(value: object) -> bool:
+    """Whether its type says what its text is."""
+    kind = type(value)
+    if kind.__str__ not in _NO_TEXTS:
+        return True
+    if isinstance(value, NEVER_VALUES):
+        raise _never(value)
+    says_nothing = isinstance(value, (Enum, Collection, type)) or callable(value)
+    return not says_nothing and kind.__repr__ is not object.__repr__ and not is_dataclass(value)
+
+
+def _is_array_or_missing(value: object) -> bool:
+    """Whether it is an array, an element of one whose text is not what a server reads, a complex
+    number, or what stands for a missing value.
+    """
+    if issubclass(type(value), numbers.Complex) or isinstance(value, (complex, type(None))):
+        return True
     dtype = getattr(value, "dtype", None)
-    return dtype is not None and (
-        getattr(dtype, "kind", "") != "M" or getattr(value, "shape", None) != ()
-    )
+    if dtype is not None:
+        # (NaT is not equal to itself.)
+        is_moment = getattr(dtype, "kind", "") == "M" and getattr(value, "shape", None) == ()
+        return not is_moment or bool(value != value)
+    try:
+        return (value == value) is value  # pandas.NA makes itself of everything
+    except Exception:
+        return False  # it can't be compared, which is no matter
 
 
 def _unusable(value: object) -> TypeError:
@@ -386,7 +424,7 @@ def _unusable(value: object) -> TypeError:
     fix = "a value of Python's own types (item() of a numpy scalar, None for a missing value)"
     if isinstance(value, Enum):
         fix = "its value (.value)"
-    elif isinstance(value, type) or callable(value):
+    elif kind.__str__ in _NO_TEXTS and callable(value):
         fix = "what it makes or returns"
     elif is_dataclass(value):
         fix = "its fields, or a text such as json.dumps() makes"
