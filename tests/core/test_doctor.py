@@ -150,14 +150,23 @@ async def test_what_is_not_verified_is_not_called_so(examine: Run, server: Serve
 
 
 async def test_a_certificate_that_the_password_proves(
-    examine: Run, server: Server, make_user: MakeUser
+    examine: Run, server: Server, make_user: MakeUser, tmp_path: Path
 ) -> None:
     if server.kind != "mariadb" or server.version < (11, 4):
         pytest.skip("only MariaDB 11.4 and later proves its certificate")
     account = make_user("mysql_native_password", PASSWORD)
-    code, _, steps = await examine(dsn_of(server, **account, ssl_mode="VERIFY_CA"))
-    assert code == 0
-    assert steps["TLS"]["verified"] == "by the password"
+    for mode, verified in (
+        ("VERIFY_CA", "by the password"),
+        ("PREFERRED", "by the password"),
+        ("REQUIRED", "no"),
+    ):
+        code, _, steps = await examine(dsn_of(server, **account, ssl_mode=mode))
+        assert code == 0
+        assert steps["TLS"]["verified"] == verified
+    async with TlsProxy(server.host, server.port, own_context(tmp_path)) as proxy:
+        given = dsn_of(server, **account, port=proxy.port, ssl_mode="VERIFY_CA")
+        _, step = await failure(examine, given, "TLS")
+    assert step["subject"] == "CN=in the middle"
 
 
 async def test_over_a_unix_socket(examine: Run, server: Server) -> None:

@@ -106,7 +106,7 @@ def failed_step(error: BaseException, trace: ConnectTrace) -> str:
         return "TLS"
     if trace.session is None or trace.session.greeting is None:
         return "Server"
-    return "Log-in" if trace.channel is None else "Session"
+    return "Session" if trace.is_logged_in else "Log-in"
 
 
 class _Examination:
@@ -372,7 +372,7 @@ class _Examination:
             f"{kind}, version {greeting.server_version}; this is session {greeting.thread_id}",
             f"It offers {', '.join(offered)}.",
         ]
-        if self._trace.channel is not None:
+        if self._trace.is_logged_in:
             facts["capabilities_used"] = used
             lines.append(f"In use are {', '.join(used)}.")
         return Step("Server", lines=lines, facts=facts)
@@ -413,7 +413,7 @@ class _Examination:
         verified = "no"
         if encryption.verifies:
             verified = "authority and name" if encryption.verifies_name else "authority"
-        elif trace.channel is not None and trace.channel.certificate:
+        elif trace.is_logged_in and trace.login is not None and trace.login.is_proven:
             verified = "by the password"
         step.facts["verified"] = verified
         step.lines.append(

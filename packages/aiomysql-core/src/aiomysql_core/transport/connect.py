@@ -150,7 +150,7 @@ async def _open_stream(
         if login.error is not None:
             PendingError.of(login, session).raise_once()
         if trace is not None:
-            trace.logged_in(login)
+            trace.logged_in()
         if resumption is not None:
             resumption.logged_in(stream.extra_info("ssl_object"))
     except BaseException:

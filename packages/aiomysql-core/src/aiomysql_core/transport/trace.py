@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from aiomysql_core.transport.stream import Stream
-from aiomysql_protocol.login.login import Channel, Login
+from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.session import Session
 
 
@@ -41,8 +41,7 @@ class ConnectTrace:
         self.session: Session | None = None
         self.login: Login | None = None
         self.encryption: Encryption | None = None
-        #: What protects the session; None: the log-in has not succeeded.
-        self.channel: Channel | None = None
+        self.is_logged_in = False
 
     def begun(self, session: Session, login: Login) -> None:
         """An attempt begins, perhaps not the first."""
@@ -70,9 +69,9 @@ class ConnectTrace:
                 bool(tls.session_reused),
             )
 
-    def logged_in(self, login: Login) -> None:
+    def logged_in(self) -> None:
         """The server has let the user in."""
-        self.channel = login.channel
+        self.is_logged_in = True
 
 
 #: Who watches what is opened in this context; None: nobody.
