@@ -21,7 +21,9 @@ from tests import scripted
 from tests.servers import DSN_NAME, Server, serving
 from tests.tls_proxy import TlsProxy, own_context
 
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "doctor.md").read_text("utf-8")
 PASSWORD = "gehe1m & wört/"
+PLUGINS = {"mysql_native_password", "caching_sha2_password"}
 
 Run = Callable[..., Any]
 MakeUser = Callable[[str, str], dict[str, Any]]
@@ -204,6 +206,8 @@ async def test_a_dead_port(examine: Run, free_port: int) -> None:
     text, step = await failure(examine, dsn("app", PASSWORD, "127.0.0.1", free_port), "TCP")
     assert step["error"] == 2003
     assert "nobody listens at this port" in text
+    printed = PAGE.partition("```text\n")[2].partition("```")[0]
+    assert words(printed).replace("3307", str(free_port)) == text
 
 
 async def test_several_addresses(
@@ -312,8 +316,7 @@ async def test_something_else(examine: Run) -> None:
 
 
 async def test_a_wrong_password(examine: Run, server: Server, make_user: MakeUser) -> None:
-    plugins = {"mysql_native_password", "caching_sha2_password"}
-    account = make_user(min(server.auth_plugins & plugins), "x")
+    account = make_user(min(server.auth_plugins & PLUGINS), "x")
     account["password"] = PASSWORD
     text, step = await failure(examine, dsn_of(server, **account), "Log-in")
     assert step["error"] == 1045
@@ -323,6 +326,15 @@ async def test_a_wrong_password(examine: Run, server: Server, make_user: MakeUse
 async def test_an_unknown_database(examine: Run, server: Server) -> None:
     _, step = await failure(examine, dsn_of(server, db="no_such_database"), "Log-in")
     assert step["error"] == 1049
+
+
+async def test_a_database_that_others_use(
+    examine: Run, server: Server, make_user: MakeUser
+) -> None:
+    account = make_user(min(server.auth_plugins & PLUGINS), PASSWORD)
+    server.execute(f"REVOKE ALL ON `{server.database}`.* FROM {account['user']}")
+    _, step = await failure(examine, dsn_of(server, **account), "Log-in")
+    assert step["error"] == 1044
 
 
 async def test_a_bad_session(examine: Run, server: Server) -> None:
@@ -430,6 +442,12 @@ async def test_a_table(run: Run, server: Server) -> None:
     )
     code, out, _ = await run("query", dsn_of(server), "SELECT UNHEX('00FF') AS b; SELECT 2 AS c")
     assert (code, out) == (0, "b\n------\n0x00FF\n(1 row)\nc\n-\n2\n(1 row)\n")
+
+
+async def test_the_table_of_the_page(run: Run, server: Server) -> None:
+    sql = "SELECT 42 AS id, 'Ann' AS name UNION ALL SELECT 43, 'Bob'"
+    _, out, _ = await run("query", dsn_of(server), sql)
+    assert f"```text\n{out}```" in PAGE
 
 
 async def test_what_is_changed_is_committed(run: Run, server: Server, table_name: str) -> None:

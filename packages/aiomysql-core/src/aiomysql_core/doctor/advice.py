@@ -26,8 +26,8 @@ ADVICE: Final[dict[str, Advice]] = {
         "use a pool, and make the sum of all maxsize less than that; connect again later",
     ),
     "1044": Advice(
-        "the account may not use this database",
-        "name another one, or have an administrator GRANT the account rights in it",
+        "the account may not use this database, or there is none of this name",
+        "look at the spelling, or have an administrator GRANT the account rights in it",
     ),
     "1045": Advice(
         "user, password or the host that you come from is not accepted; by change_user() as well,"
@@ -42,8 +42,8 @@ ADVICE: Final[dict[str, Advice]] = {
     ),
     "1129": Advice(
         "too many connections from this machine broke off before the log-in (max_connect_errors)",
-        "find what breaks them off, a health check of the port perhaps; then mysqladmin"
-        " flush-hosts on the server lets the machine in again",
+        "find what breaks them off, a health check of the port perhaps; then FLUSH HOSTS"
+        " (MariaDB) or TRUNCATE performance_schema.host_cache (MySQL) lets the machine in again",
     ),
     "1130": Advice(
         "the server has no account at all that may come from this machine",
@@ -118,9 +118,10 @@ ADVICE: Final[dict[str, Advice]] = {
         "look at the options tls_version, ssl_cipher, ssl_cert and ssl_negotiation, and at the"
         " server's tls_version",
     ),
-    "2059": Advice(
-        "the account's method of authentication can't be used; the message says why",
-        "the message names the option that helps, if there is one; or have the account given"
+    "2061": Advice(
+        "the account's method of authentication, or compression, can't be used; the message says"
+        " why",
+        "the message names the option that helps, if there is one; else have the account given"
         " another method",
     ),
 }

@@ -45,6 +45,7 @@ def doctor(dsn: str, *, as_json: bool = False, ask_password: bool = False) -> in
         steps.append(step)
         if not as_json:
             show(step, write)
+            sys.stdout.flush()  # the next one may take its time
 
     async def run() -> int:
         try:

@@ -69,7 +69,6 @@ def writer(stream: TextIO) -> Write:
 
     def write(line: str, color: str) -> None:
         stream.write(f"{line}\n")
-        stream.flush()
 
     return write
 
