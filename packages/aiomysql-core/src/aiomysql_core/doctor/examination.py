@@ -234,7 +234,7 @@ class _Examination:
             try:
                 with socket.socket(family, socket.SOCK_STREAM) as sock:
                     sock.setblocking(False)
-                    async with asyncio.timeout(min(self._limit, _SIDE_LIMIT)):
+                    async with asyncio.timeout(_SIDE_LIMIT):
                         await loop.sock_connect(sock, where)
             except OSError as error:
                 return unreachable(error)
@@ -320,7 +320,7 @@ class _Examination:
         begin = b""
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
-            async with asyncio.timeout(min(self._limit, _SIDE_LIMIT)):
+            async with asyncio.timeout(_SIDE_LIMIT):
                 await loop.sock_connect(sock, peer)
                 await loop.sock_sendall(sock, b"GET / HTTP/1.0\r\n\r\n")
                 begin = await loop.sock_recv(sock, 1 << 10)
