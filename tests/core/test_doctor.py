@@ -315,6 +315,35 @@ async def test_something_else(examine: Run) -> None:
     assert "max_connections sessions" in text
 
 
+async def test_a_server_that_stops_to_answer(examine: Run) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(scripted.frame(scripted.greeting(), 0))
+        await scripted.silent(reader, writer)
+
+    async with scripted.scripted_server(greet) as port:
+        given = dsn("app", PASSWORD, "127.0.0.1", port, connect_timeout=0.5)
+        text, step = await failure(examine, given, "Log-in")
+    assert step["error"] == 2003
+    assert "does not go on" in text
+
+
+async def test_a_server_that_says_the_password(examine: Run) -> None:
+    said = scripted.frame(scripted.error(1045, f"not '{PASSWORD}' {quote(PASSWORD)}"), 0)
+    async with peer(said) as given:
+        text, _ = await failure(examine, given, "Server")
+    assert "not '***' ***" in text
+
+
+async def test_an_option_file(examine: Run, server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "my.cnf"
+    path.write_text(f"[client]\nhost={server.host}\nport={server.port}\nuser=no-one\n", "utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f'password="{PASSWORD}"\n')
+    text, step = await failure(examine, f"mysql:///?read_default_file={path}", "Log-in")
+    assert step["error"] == 1045
+    assert "no-one" in text
+
+
 async def test_a_wrong_password(examine: Run, server: Server, make_user: MakeUser) -> None:
     account = make_user(min(server.auth_plugins & PLUGINS), "x")
     account["password"] = PASSWORD

@@ -10,6 +10,7 @@ import ssl
 from typing import Final, NamedTuple
 
 from aiomysql_core.transport.encryption import verify_code
+from aiomysql_core.transport.trace import ConnectTrace
 
 
 class Advice(NamedTuple):
@@ -82,6 +83,11 @@ ADVICE: Final[dict[str, Advice]] = {
         " hangs",
         "is this the port of MySQL? A proxy that wants TLS first needs ssl_negotiation=direct",
     ),
+    "2003: no more": Advice(
+        "the server has begun to answer and does not go on until connect_timeout is over"
+        " (ConnectTimeout): it is very busy, or waits for something, as init_command may",
+        "look at SHOW PROCESSLIST and the log there",
+    ),
     "2003: otherwise": Advice(
         "no connection could be made; the message says why",
         "where a name has several addresses, all were tried",
@@ -136,24 +142,24 @@ _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAI
 _NO_SOCKET = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTSOCK})
 
 
-def advice_on(error: BaseException, *, connected: bool) -> Advice | None:
-    """What to do about an error of connecting; None: that is not known.
-
-    connected: whether the server's machine took the connection.
-    """
+def advice_on(error: BaseException, trace: ConnectTrace) -> Advice | None:
+    """What to do about an error of connecting; None: that is not known."""
     number = error.args[0] if error.args else None
     cause = error.__cause__
     if number == 2003:
-        return ADVICE[f"2003: {unreachable(cause, connected=connected)}"]
+        if trace.peer is not None and isinstance(cause, TimeoutError):
+            is_greeted = trace.session is not None and trace.session.greeting is not None
+            return ADVICE["2003: no more" if is_greeted else "2003: no greeting"]
+        return ADVICE[f"2003: {unreachable(cause)}"]
     if number == 2026:
         return ADVICE[f"2026: {_tls_failure(error, cause)}"]
     return ADVICE.get(str(number))
 
 
-def unreachable(error: BaseException | None, *, connected: bool = False) -> str:
+def unreachable(error: BaseException | None) -> str:
     """Why an address can't be reached, in the words of the table."""
     if isinstance(error, TimeoutError):
-        return "no greeting" if connected else "no answer"
+        return "no answer"
     if isinstance(error, socket.gaierror):
         return "unknown name"
     if isinstance(error, ConnectionRefusedError):

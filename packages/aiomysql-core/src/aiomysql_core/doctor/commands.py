@@ -92,7 +92,7 @@ def query(dsn: str, statement: str, *, ask_password: bool = False) -> int:
             name = failed_step(error, trace)
             advice = None
             if name != "Session":
-                advice = advice_on(error, connected=trace.peer is not None)
+                advice = advice_on(error, trace)
             step = failed(name, error, secrets, advice)
             write = writer(sys.stderr)
             write(printable(step.lines[0]), "bold red")

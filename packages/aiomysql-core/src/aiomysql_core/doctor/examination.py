@@ -156,12 +156,9 @@ class _Examination:
             async with asyncio.timeout(self._limit):
                 step = await look()
         except (MySQLError, OSError) as error:
-            advice = advice_on(error, connected=True)
+            advice = advice_on(error, self._trace)
             if isinstance(error, TimeoutError):
-                advice = Advice(
-                    "the server has stopped to answer, or is very busy",
-                    "look at SHOW PROCESSLIST and the log there",
-                )
+                advice = ADVICE["2003: no more"]
             step = self._fail(name, error, advice)
         self._report(step)
 
@@ -278,7 +275,7 @@ class _Examination:
     async def _failure(self, name: str, error: Exception, addresses: list[Address]) -> Step:
         """The step of connecting that failed."""
         trace = self._trace
-        step = self._fail(name, error, advice_on(error, connected=trace.peer is not None))
+        step = self._fail(name, error, advice_on(error, trace))
         if name == "TCP" and len(addresses) > 1:
             words = await self._reach(addresses)
             step.facts["reached"] = words
