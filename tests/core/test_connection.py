@@ -34,6 +34,13 @@ async def one(connection: Connection, query: str, args: object = None) -> Any:
         return row[0] if len(row) == 1 else row
 
 
+async def test_closing_can_be_awaited(connect_args: dict[str, Any]) -> None:
+    connection = await connect(**connect_args)
+    await connection.close()
+    assert connection.closed
+    await connection.close()
+
+
 async def test_what_it_says_of_itself(connection: Connection, server: Server) -> None:
     assert connection.host == server.host
     assert connection.port == server.port

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from aiomysql_core import connect, dict_row
 from aiomysql_core.implementation import IMPLEMENTATION
 from benchmarks.point_queries import (
     OPTIONS,
@@ -89,3 +90,23 @@ def test_the_tables_are_of_these_options() -> None:
     for way in PAIRS:
         if name_of(way) in ABOVE:
             assert ABOVE[name_of(way)] > limit(way)
+
+
+async def test_without_a_cursor(connect_args: dict[str, Any]) -> None:
+    """Beside the query: the method, which is resumed once, and what asks for the cursor."""
+    async with connect(**connect_args) as connection:
+
+        async def one(number: int) -> Any:
+            return await connection.fetchone(QUERY, (number,))
+
+        async def many(number: int) -> Any:
+            return await connection.fetchall(QUERY, (number,), row_factory=dict_row)
+
+        async def value(number: int) -> Any:
+            return await connection.fetchval(QUERY, (number,))
+
+        assert await one(7) == (7, "a name")
+        assert await many(7) == [{"id": 7, "name": "a name"}]
+        assert await value(7) == 7
+        assert [await count_frames(ask, 7) for ask in (one, value)] == [FRAMES["plain"] + 3] * 2
+        assert await count_frames(many, 7) <= 15  # a `row_factory` is checked and set

@@ -24,6 +24,9 @@ from pymysql.constants import CLIENT
 from aiomysql_protocol.wire.capabilities import ZSTD_COMPRESSION
 from tests.proxy import Proxy, accepted, asks_for_tls, connected, either, send
 
+# A handshake response has more bytes.
+_RESPONSE = 36
+
 # The size of a full TLS record, its header and what encryption adds left aside.
 _FULL_RECORD = 1 << 14
 # How many bytes are sent one by one before the rest follows whole.
@@ -200,7 +203,7 @@ class _Lane:
             self._runner.encrypted = self._runner.from_the_start or asks_for_tls(
                 data[4 : 4 + int.from_bytes(data[:3], "little")]
             )
-            flags = int.from_bytes(data[4:8], "little")
+            flags = int.from_bytes(data[4:8], "little") if len(data) > _RESPONSE else 0
             self._runner.asks_compression = bool(flags & (CLIENT.COMPRESS | ZSTD_COMPRESSION))
         self._traffic.bytes += len(data)
         start, self._seen = self._seen, self._seen + len(data)

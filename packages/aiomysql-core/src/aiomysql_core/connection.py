@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import (
     AsyncIterable,
+    Awaitable,
     Callable,
     Coroutine,
     Iterable,
@@ -61,7 +62,7 @@ from aiomysql_core.statements import PreparedStatement, StatementCache, add_advi
 from aiomysql_core.transaction import Transaction
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
-from aiomysql_core.waiting.ready import Ready
+from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query, encode_query
@@ -97,8 +98,9 @@ _DEFAULT_CONV = _DefaultConverters(default_decoders)
 
 #: What is public for other parts of the driver only; and what only classic code calls.
 _NOT_FOR_USERS = frozenset(
-    {"current_literals", "encoder", "escape_args", "local_file_names", "local_files", "make_ready"}
-    | {"max_allowed_packet", "new_query", "runner", "session_charset", "set_up_session"}
+    {"allows_local_files", "current_literals", "encoder", "escape_args", "local_file_names"}
+    | {"local_files", "make_ready", "max_allowed_packet", "new_cursor", "new_query"}
+    | {"record_transaction_end", "run_in_turn", "runner", "session_charset", "set_up_session"}
     | {"statements", *vars(ClassicInternals)}
 ) - frozenset(dir(object))
 
@@ -492,13 +494,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
                 raise
             await self._connect()
 
-    def close(self) -> None:
+    def close(self) -> Awaitable[None]:
         """Close at once, without waiting; the server is told if no response is outstanding.
 
         What has come of results that nobody has read is dropped; an error of the server in it is
-        logged.
+        logged.  What is returned can be awaited, and need not be: nothing is to be waited for.
         """
         self.runner.close()
+        return DONE
 
     async def ensure_closed(self) -> None:
         """Say good-bye to the server and wait until it has closed the session.

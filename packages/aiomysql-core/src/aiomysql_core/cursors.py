@@ -77,7 +77,7 @@ class Cursor(CursorState, ErrorClasses):
 
     def __dir__(self) -> list[str]:
         """The names that are for users, as editors complete them; others are there as well."""
-        return sorted(set(super().__dir__()) - {"accept"})
+        return sorted(set(super().__dir__()) - {"accept", "close_early"})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._connection!r} rowcount={self._rowcount}>"

@@ -384,7 +384,7 @@ def _compression(given: str | list[str] | tuple[str, ...] | None) -> tuple[str, 
             except ImportError:
                 raise NotSupportedError(
                     f"option 'compression': {name!r} needs Python 3.14 or the package "
-                    "backports.zstd (pip install 'aiomysql[zstd]')"
+                    "backports.zstd (pip install backports.zstd, or the extra 'zstd')"
                 ) from None
         elif name != UNCOMPRESSED:
             known = ", ".join(map(repr, (*ALGORITHMS, UNCOMPRESSED)))

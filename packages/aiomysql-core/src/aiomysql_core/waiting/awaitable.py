@@ -37,8 +37,12 @@ class AwaitableContextManager(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
         error = typ if val is None else val
         if tb is not None and isinstance(error, BaseException):
             error = error.with_traceback(tb)
+        running = self._running()
         try:
-            return self._running().throw(error)
+            return running.throw(error)
+        except BaseException:
+            running.close()  # it may not have begun, for what is no exception
+            raise
         finally:
             del error, typ, val, tb  # the error that comes back holds this frame
 
