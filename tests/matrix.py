@@ -62,6 +62,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_connect_errors.py": Spread.PAIRS,
         "core/test_connection.py": Spread.PAIRS,
         "core/test_cursors.py": Spread.PAIRS,
+        "core/test_doctor.py": Spread.ONE_SERVER,
         "core/test_execute.py": Spread.PAIRS,
         "core/test_executemany.py": Spread.PAIRS,
         "core/test_expired_passwords.py": Spread.PAIRS,

@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "sqlalchemy": "SQLAlchemy",
     "cryptography": "cryptography",
     "backports": "backports.zstd",
+    "rich": "rich",
 } | {layer.package: layer.folder for layer in LAYERS}
 
 #: What is in the standard library of later interpreters.

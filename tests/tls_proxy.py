@@ -26,8 +26,11 @@ from tests.proxy import Proxy, accepted, asks_for_tls, connected, either, pass_o
 Change = Callable[[bytes], bytes]
 
 
-def own_context(folder: Path, *names: str) -> ssl.SSLContext:
-    """A server's context with a new self-signed certificate, which has these names."""
+def own_context(folder: Path, *names: str, days: int = 1) -> ssl.SSLContext:
+    """A server's context with a new self-signed certificate, which has these names.
+
+    days: how long it is valid; it has expired if that is less than zero.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "in the middle")])
     now = dt.datetime.now(dt.UTC)
@@ -37,8 +40,8 @@ def own_context(folder: Path, *names: str) -> ssl.SSLContext:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=30))
+        .not_valid_after(now + dt.timedelta(days=days))
     )
     if names:
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiomysql_core import Connection, Cursor, OperationalError, connect
+from aiomysql_core.doctor.advice import ADVICE
 from tests.servers import Server
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 
 
 @contextlib.contextmanager
@@ -113,3 +118,18 @@ async def test_a_limit_of_the_server(server: Server, connection: Connection) -> 
     with error(number):
         await connection.query(sql)
     await connection.query("SELECT 1")
+
+
+def test_the_doctor_says_the_same() -> None:
+    section = PAGE.read_text("utf-8").partition("## While connecting\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    plain = [[re.sub(r"\[(.*?)\]\(.*?\)|`", r"\1", cell) for cell in row] for row in rows[2:]]
+    assert plain == [[key, *advice] for key, advice in ADVICE.items()]
+
+
+async def test_a_blocked_machine(server: Server, connection: Connection) -> None:
+    """How it is let in again."""
+    statement = "FLUSH HOSTS"
+    if server.kind == "mysql":
+        statement = "TRUNCATE performance_schema.host_cache"
+    await connection.query(statement)

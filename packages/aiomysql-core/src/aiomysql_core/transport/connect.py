@@ -25,6 +25,7 @@ from aiomysql_core.transport.encryption import (
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.transport.tls_sessions import TlsResumption
+from aiomysql_core.transport.trace import watching
 from aiomysql_core.transport.transport_stream import TransportStream
 from aiomysql_protocol.login.certificate_proof import sends_proof
 from aiomysql_protocol.login.login import Login, LoginOptions
@@ -124,21 +125,32 @@ async def _open_stream(
 ) -> Stream:
     """One attempt to do what `open_stream` does."""
     session.start(login)
+    trace = watching.get()
+    if trace is not None:
+        trace.begun(session, login)
     try:
         sock = options.sock or await _connected_socket(options, loop, address)
+        if trace is not None:
+            trace.connected(sock)
         stream = await _stream_on(options, session, loop, sock, resumption)
     except BaseException:
         session.connection_lost()  # it and the exchange refer to each other
         raise
     try:
+        if trace is not None:
+            trace.encrypted(stream)
         while not login.done:
             await stream.wait(login)
             if login.tls_wanted and not login.done:
                 stream = await encrypt(options, stream, resumption)
+                if trace is not None:
+                    trace.encrypted(stream)
                 login.tls_started(unverified_certificate(stream))
                 stream.flush()
         if login.error is not None:
             PendingError.of(login, session).raise_once()
+        if trace is not None:
+            trace.logged_in()
         if resumption is not None:
             resumption.logged_in(stream.extra_info("ssl_object"))
     except BaseException:

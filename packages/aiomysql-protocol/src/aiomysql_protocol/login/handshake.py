@@ -20,7 +20,7 @@ from aiomysql_protocol.wire.capabilities import REQUIRED
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.primitives import PayloadReader, lenenc_bytes, lenenc_integer
 
-__all__ = ["Greeting"]
+__all__ = ["MULTI_FACTOR", "Greeting"]
 
 #: The client can go on with a second and third factor (CLIENT_MULTI_FACTOR_AUTHENTICATION).
 MULTI_FACTOR = 1 << 28

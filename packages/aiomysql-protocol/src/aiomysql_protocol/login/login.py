@@ -280,6 +280,8 @@ class Login(Exchange):
         self._certificate: bytes | None = None
         #: Whether the password has to prove the server's certificate.
         self.proof_required = proof_required
+        #: Whether it has.
+        self.is_proven = False
         #: Whether the log-in failed because the certificate was not proven.
         self.is_unproven = False
         self._plan: _Plan | None = None
@@ -506,6 +508,7 @@ class Login(Exchange):
                 raise self._failed(error) from error
         if is_proven(message, password_hash, self.session.greeting.nonce, certificate):
             self._certificate = None
+            self.is_proven = True
             return
         if is_proof(message) and (password_hash or self.proof_required):
             raise self._unproven(

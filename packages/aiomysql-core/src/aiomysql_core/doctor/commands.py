@@ -1,0 +1,157 @@
+"""The commands themselves: what they print, and what they exit with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TextIO
+
+from pymysql.err import MySQLError, NotSupportedError, ProgrammingError
+
+from aiomysql_core.doctor.advice import advice_on
+from aiomysql_core.doctor.examination import examine, failed, failed_step
+from aiomysql_core.doctor.output import Secrets, Step, printable, show, writer
+from aiomysql_core.doctor.query import print_rows
+from aiomysql_core.options.dsn import is_dsn, parse_dsn
+from aiomysql_core.transport.trace import ConnectTrace, watching
+
+__all__ = ["doctor", "query"]
+
+#: What the commands exit with.
+SUCCESS = 0
+FAILURE = 1
+BAD_USAGE = 2
+INTERRUPTED = 130
+
+_HOW = "mysql://user:password@host:3306/database?option=value"
+
+
+def doctor(dsn: str, *, as_json: bool = False, ask_password: bool = False) -> int:
+    """Say on standard output what works of a connection; returns the exit code.
+
+    as_json: as one JSON object, else in words.  ask_password: on the terminal.
+    """
+    steps: list[Step] = []
+    write = writer(sys.stdout)
+
+    def report(step: Step) -> None:
+        steps.append(step)
+        if not as_json:
+            show(step, write)
+            sys.stdout.flush()  # the next one may take its time
+
+    async def run() -> int:
+        try:
+            options = _options(dsn, ask_password=ask_password)
+            return SUCCESS if await examine(options, report) else FAILURE
+        except _BAD_OPTION as error:
+            step = failed("Options", error, Secrets({}), None)
+            step.remedy = f"write the data source name as {_HOW}"
+            report(step)
+            return BAD_USAGE
+
+    code = _run(run)
+    if as_json and code != INTERRUPTED:
+        ranks = [step.status for step in steps]
+        worst = next((one for one in ("failed", "warning") if one in ranks), "ok")
+        said = {"status": worst, "steps": [step.as_dict() for step in steps]}
+        return _run(lambda: _print(json.dumps(said, indent=2), code))
+    return code
+
+
+async def _print(text: str, code: int) -> int:
+    sys.stdout.write(f"{text}\n")
+    return code
+
+
+def query(dsn: str, statement: str, *, ask_password: bool = False) -> int:
+    """Print the rows of a statement on standard output; returns the exit code.
+
+    Errors and the server's warnings go to standard error.
+    """
+
+    async def run() -> int:
+        secrets = Secrets({})
+        trace = ConnectTrace()
+        token = watching.set(trace)
+        try:
+            with _warnings_in_words(sys.stderr):
+                options = _options(dsn, ask_password=ask_password)
+                secrets = Secrets(options)
+                await print_rows(options, statement, writer(sys.stdout))
+        except BrokenPipeError:
+            raise
+        except (MySQLError, OSError, *_BAD_OPTION) as error:
+            name = failed_step(error, trace)
+            advice = None
+            if name != "Session":
+                advice = advice_on(error, trace)
+            step = failed(name, error, secrets, advice)
+            write = writer(sys.stderr)
+            write(printable(step.lines[0]), "bold red")
+            if advice is not None:
+                write(f"Likely cause: {advice.cause}.", "")
+                write(f"What to do: {advice.remedy}.", "")
+            is_usage = isinstance(error, _BAD_OPTION) and trace.session is None
+            return BAD_USAGE if is_usage else FAILURE
+        finally:
+            watching.reset(token)
+        return SUCCESS
+
+    return _run(run)
+
+
+_BAD_OPTION = (TypeError, ValueError, NotSupportedError, ProgrammingError)
+
+
+def _options(dsn: str, *, ask_password: bool) -> dict[str, Any]:
+    """The keywords of connect().  Raises ValueError."""
+    if not is_dsn(dsn):
+        raise ValueError("this is no data source name")
+    options = parse_dsn(dsn)
+    if ask_password:
+        options["password"] = getpass.getpass("Password: ")
+    return options
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = asyncio.run(work())
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads has seen enough; Python would complain when it flushes at the end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    return code
+
+
+@contextlib.contextmanager
+def _warnings_in_words(stream: TextIO) -> Iterator[None]:
+    """Within this, warnings are lines on `stream`."""
+
+    def say(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        stream.write(f"warning: {printable(str(message))}\n")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = say
+        yield
