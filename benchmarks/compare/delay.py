@@ -9,13 +9,15 @@ how many bytes pass each way in a second, or 0.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import queue
+import select
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,6 +51,93 @@ def delaying(
         yield int(process.stdout.readline())
 
 
+class _Way:
+    """One direction of a connection."""
+
+    def __init__(
+        self, source: socket.socket, target: socket.socket, seconds: float, rate: float
+    ) -> None:
+        self.source, self.target = source, target
+        self._seconds, self._rate = seconds, rate
+        self._size = min(_CHUNK, int(rate * _RATED_CHUNK) + 1) if rate else _CHUNK
+        # When each chunk is due; an empty one is the end.
+        self._chunks: deque[tuple[float, bytes]] = deque()
+        # What is due, and was not taken by the system yet.
+        self._unsent = b""
+        # When the line has sent what came before.
+        self._free = 0.0
+        self._has_all = False
+        #: Whether the end has passed.
+        self.is_over = False
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether there is room for what comes; behind the last chunk the sender has to wait."""
+        return not self._has_all and len(self._chunks) < _CHUNKS
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the target does not take more for now."""
+        return bool(self._unsent)
+
+    @property
+    def due(self) -> float:
+        """When there is something to be sent."""
+        return self._chunks[0][0] if self._chunks and not self._unsent else math.inf
+
+    def receive(self) -> None:
+        """Take what has come."""
+        try:
+            chunk = self.source.recv(self._size)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        self._has_all = not chunk
+        now = time.monotonic()
+        self._free = max(self._free, now) + (len(chunk) / self._rate if self._rate else 0)
+        self._chunks.append((self._free + self._seconds, chunk))
+
+    def send(self) -> None:
+        """Send what is due."""
+        parts, now = [self._unsent], time.monotonic()
+        while self._chunks and self._chunks[0][0] <= now and not self.is_over:
+            chunk = self._chunks.popleft()[1]
+            parts.append(chunk)
+            self.is_over = not chunk
+        data = b"".join(parts)
+        # Who is gone needs nothing more.
+        try:
+            self._unsent = data[self.target.send(data) :] if data else b""
+        except BlockingIOError:
+            self._unsent = data
+        except OSError:
+            self._unsent = b""
+        if self.is_over and not self._unsent:
+            with contextlib.suppress(OSError):
+                self.target.shutdown(socket.SHUT_WR)
+
+
+def _carry(client: socket.socket, server: socket.socket, seconds: float, rate: float) -> None:
+    """Carry one connection, both ways in one thread: two would wake each other for each chunk."""
+    for end in (client, server):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end.setblocking(False)
+    ways = [_Way(client, server, seconds, rate), _Way(server, client, seconds, rate)]
+    with client, server:
+        while not all(way.is_over and not way.is_held_up for way in ways):
+            reading = [way.source for way in ways if way.takes_more]
+            writing = [way.target for way in ways if way.is_held_up]
+            due = min(way.due for way in ways)
+            wait = None if math.isinf(due) else max(0.0, due - time.monotonic())
+            readable, writable, _ = select.select(reading, writing, [], wait)
+            for way in ways:
+                if way.source in readable:
+                    way.receive()
+                if way.target in writable or way.due <= time.monotonic():
+                    way.send()
+
+
 def _serve(listener: socket.socket, address: tuple[str, int], seconds: float, rate: float) -> None:
     while True:
         client, _ = listener.accept()
@@ -57,53 +146,7 @@ def _serve(listener: socket.socket, address: tuple[str, int], seconds: float, ra
         except OSError:
             client.close()
             continue
-        for end in (client, server):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for source, target in ((client, server), (server, client)):
-            chunks: queue.Queue[tuple[float, bytes]] = queue.Queue(_CHUNKS)
-            _start(_receive, source, chunks, seconds, rate)
-            _start(_send, target, chunks)
-
-
-def _receive(
-    source: socket.socket,
-    chunks: queue.Queue[tuple[float, bytes]],
-    seconds: float,
-    rate: float,
-) -> None:
-    size = min(_CHUNK, int(rate * _RATED_CHUNK) + 1) if rate else _CHUNK
-    chunk = b"-"
-    free = 0.0  # when the line has sent what came before
-    while chunk:
-        try:
-            chunk = source.recv(size)
-        except OSError:
-            chunk = b""
-        free = max(free, time.monotonic()) + (len(chunk) / rate if rate else 0)
-        chunks.put((free + seconds, chunk))
-
-
-def _send(target: socket.socket, chunks: queue.Queue[tuple[float, bytes]]) -> None:
-    """Send each chunk when it is due; an empty one is the end."""
-    held: tuple[float, bytes] | None = None
-    chunk = b"-"
-    while chunk:
-        due, chunk = held or chunks.get()
-        held = None
-        time.sleep(max(0.0, due - time.monotonic()))
-        parts = [chunk]
-        # What else is due by now goes along, so that many small chunks don't wait for this program.
-        with contextlib.suppress(queue.Empty):
-            while chunk and held is None:
-                held = chunks.get_nowait()
-                if held[0] <= time.monotonic():
-                    chunk, held = held[1], None
-                    parts.append(chunk)
-        # Who is gone needs nothing more, but the other thread must not wait for room.
-        with contextlib.suppress(OSError):
-            target.sendall(b"".join(parts))
-            if not chunk:
-                target.shutdown(socket.SHUT_WR)
+        _start(_carry, client, server, seconds, rate)
 
 
 def _start(function: Callable[..., None], *arguments: object) -> None:
