@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -235,19 +235,26 @@ async def test_cancelled(
 async def test_a_session_that_is_lost(
     connection: Connection, server: Server, table: str, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(OperationalError, match="session ended within"):
+    changes: list[Callable[[], Awaitable[None]]] = [
+        lambda: connection.reset(),
+        lambda: connection.change_user("root"),
+        lambda: connection.autocommit(True),
+    ]
+    for change in changes:
         async with connection.transaction():
             await add(connection, table, 1)
-            await connection.reset()
-            await add(connection, table, 2)
-            await connection.rollback()
-    assert ids(server, table) == ([2] if options["autocommit"] else [])
+            with pytest.raises(ProgrammingError, match="within a transaction block"):
+                await change()
+        await connection.execute(f"DELETE FROM {table}")
+        await connection.commit()
     await check_mode(connection, options)
     with pytest.raises(MySQLError):
         async with connection.transaction():
             await add(connection, table, 3)
             server.execute(f"KILL {connection.thread_id()}")
-            await add(connection, table, 4)
+            with pytest.raises(MySQLError):
+                await add(connection, table, 4)
+            await connection.ping()  # which opens no other session there
     assert connection.closed
     await connection.ping()
     async with connection.transaction():
@@ -401,17 +408,48 @@ async def test_a_transaction_that_no_flag_tells_of(
 
 
 @MODES
-async def test_another_session_within(
+@pytest.mark.parametrize("how", ["returned", "raised", "rolled back", "cancelled"])
+async def test_a_transaction_around_it_ends_within(
+    connection: Connection, server: Server, table: str, options: dict[str, Any], how: str
+) -> None:
+    """Whoever began that is told, and nothing that came after is left to be committed."""
+    if options["autocommit"]:
+        await connection.begin()
+    await add(connection, table, 1)
+
+    async def work() -> None:
+        async with connection.transaction() as block:
+            await connection.query("ROLLBACK")  # as a deadlock would
+            await connection.query("SET AUTOCOMMIT = 0")
+            await add(connection, table, 2)
+            if how == "raised":
+                raise LookupError
+            if how == "rolled back":
+                await block.rollback()
+            if how == "cancelled":
+                raise asyncio.CancelledError
+
+    kind = asyncio.CancelledError if how == "cancelled" else OperationalError
+    with pytest.raises(kind, match=None if how == "cancelled" else "ended within the block"):
+        await work()
+    if how == "cancelled":
+        assert connection.closed
+    else:
+        await connection.commit()
+    assert ids(server, table) == []
+
+
+@MODES
+async def test_an_error_says_that_a_part_was_committed(
     connection: Connection, server: Server, table: str, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(LookupError) as caught:
         async with connection.transaction():
             await add(connection, table, 1)
-            await connection.reset()
-            await add(connection, table, 2)
-            raise ZeroDivisionError
-    await connection.commit()
-    assert ids(server, table) == ([2] if options["autocommit"] else [])
+            await connection.execute(f"ALTER TABLE {table} ADD w INT")
+            raise LookupError
+    assert "ended within the block" in caught.value.__notes__[0]
+    assert ids(server, table) == [1]
     await check_mode(connection, options)
 
 

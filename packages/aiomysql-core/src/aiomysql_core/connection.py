@@ -480,8 +480,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """Ask the server for a sign of life.
 
         reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
-        may not be reopened.
+        may not be reopened, nor within a block of `transaction`.
         """
+        if self.runner.open_blocks():  # what is run behind it would not be of their transaction
+            reconnect = False
         if not self.runner.opened:
             if not reconnect:
                 raise err.Error("Already closed")
@@ -1009,10 +1011,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         mode = bool(value)
         runner = self.runner
-        if runner.open_blocks():
-            raise err.ProgrammingError(
-                "the autocommit mode can't be changed within a transaction block"
-            )
+        runner.check_no_block("the autocommit mode")
         if runner.outstanding:
             await runner.discard_results()
         if runner.autocommit is not mode:
@@ -1078,7 +1077,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         again.  Raises OperationalError 1047 on MySQL before 5.7.3 and MariaDB before 10.2.4; after
         any error of its own the connection is closed, because it is unknown what the session is
         like.  The server's error in results that nobody has read is raised in the end.
+        ProgrammingError is raised within a block of `transaction`.
         """
+        self.runner.check_no_block("the session")
         unread = await self.runner.drop_outstanding()
         self.runner.check_free()
         reset = Command(_COM_RESET_CONNECTION)
@@ -1136,6 +1137,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         options = self._options.with_user(user, password, db, factor_passwords)
         options.charset, options.collation, *_ = self._given
         await runner.wait_cancelled()
+        runner.check_no_block("the user")
         runner.check_at_rest()
         secret = await options.ask_password()
         runner.check_at_rest()  # it may have been used meanwhile

@@ -50,6 +50,8 @@ class Transaction:
         self._savepoint = ""
         #: Whether it is a part of a transaction that was open already.
         self.is_nested = False
+        # Whether that one was begun without a block.
+        self._is_by_hand = False
         #: Whether nothing in it is committed by itself, even when its transaction has ended.  It
         #: may be where that transaction was begun by hand in autocommit mode.
         self.is_protected = True
@@ -74,6 +76,7 @@ class Transaction:
             self.is_nested, self.is_protected = True, blocks[-1].is_protected
         else:
             self.is_nested = not runner.nothing_to_end() and await self._is_open()
+            self._is_by_hand = self.is_nested
             self._mode = await self._find_mode()
             self.is_protected = not (self.is_nested and self._mode)
         if self.is_nested and (self._isolation or self._begin != "START TRANSACTION"):
@@ -106,8 +109,7 @@ class Transaction:
         connection, is_lost = self._connection, self._is_lost()
         is_innermost = self._runner.leave_block(self)
         if is_lost:
-            if not (connection.closed or self.is_nested):  # in another session by now
-                await self._undo_rest()
+            connection.close()  # if it is another session by now
             if exc_type is None:
                 raise err.OperationalError(
                     0,
@@ -121,7 +123,7 @@ class Transaction:
             if exc_type is None:
                 await self._commit()
             else:
-                await self._undo()
+                await self._leave(exc_val)
         except BaseException as error:
             if not isinstance(error, err.MySQLError) or not is_innermost:
                 connection.close()  # whatever was to be undone: so it is
@@ -142,8 +144,11 @@ class Transaction:
             await self._run(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
         except err.MySQLError as error:
             ended = self._explained(error)
-        if not self.is_nested and not self._connection.closed:
-            await self._run(ROLLBACK, *self._beginning())
+        if not self._connection.closed:
+            if not self.is_nested:
+                await self._run(ROLLBACK, *self._beginning())
+            elif ended is not None and self._is_by_hand:  # no block around it will do that
+                await self._run(ROLLBACK, f"SAVEPOINT {self._savepoint}")
         if ended is not None:
             try:
                 raise ended
@@ -180,30 +185,53 @@ class Transaction:
             finally:
                 del failure, error
 
-    async def _undo(self) -> None:
-        """Roll the block back; what fails then is of no interest to who left it with an error."""
-        if self._connection.closed:
+    async def _leave(self, reason: BaseException | None) -> None:
+        """Roll the block back, which was left for `reason`, if that is known.
+
+        If its transaction had ended, whoever began that by hand is told by OperationalError, and
+        all others by a note.
+        """
+        ended = await self._undo()
+        if ended is None:
             return
+        if not self._is_by_hand:
+            if reason is not None:
+                reason.add_note(str(ended.args[-1]))
+        elif reason is None or isinstance(reason, Exception):
+            try:
+                raise ended from reason
+            finally:
+                del ended, reason
+        else:  # a cancellation, say, stays one; and nothing more is committed
+            self._connection.close()
+
+    async def _undo(self) -> err.MySQLError | None:
+        """Roll the block back; returns the error that tells that its transaction had ended before.
+
+        Whatever else fails closes the connection, which undoes all.
+        """
+        ended: err.MySQLError | None = None
         savepoint = self._savepoint
         try:
+            if self._connection.closed:
+                return None
             await self._runner.drop_outstanding()
-            if self.is_nested:
-                # If it is gone the whole transaction is, and the outer block will find that out.
+            try:
                 undo = f"ROLLBACK TO SAVEPOINT {savepoint}"
                 await self._run(undo, f"RELEASE SAVEPOINT {savepoint}")
-            else:
+            except err.MySQLError as error:
+                if error.args[:1] != (_NO_SAVEPOINT,):
+                    raise
+                ended = self._explained(error)
+            if not self.is_nested:
                 await self._run(ROLLBACK, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
-        except err.MySQLError as error:
-            if not (self.is_nested and error.args[:1] == (_NO_SAVEPOINT,)):
-                self._connection.close()
-
-    async def _undo_rest(self) -> None:
-        """Roll back what was run in a session that the block did not begin in."""
-        try:
-            await self._connection.rollback()
+            elif ended is not None and self._is_by_hand:
+                await self._run(ROLLBACK)
+            # Or else the block around it will find the same.
         except err.MySQLError:
             self._connection.close()
+        return ended
 
     def _explained(self, error: err.MySQLError) -> err.MySQLError:
         """The error of a savepoint that is gone, in words; another one as it is."""

@@ -226,10 +226,13 @@ def pass_on(release: Callable[[Connection], object], connection: Connection) -> 
         logger.warning("could not release %r: %r", connection, error)
 
 
-# (Registered: the classic class was derived from that.)
-PyAcquireContext = AwaitableContextManager.register(AcquireContext)
+PyAcquireContext = AcquireContext
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
-    AcquireContext = AwaitableContextManager.register(_c.AcquireContext)
+    AcquireContext = _c.AcquireContext
+
+# The classic class was derived from that.
+AwaitableContextManager.register(PyAcquireContext)
+AwaitableContextManager.register(AcquireContext)
 
 #: The classic name of what `Pool.acquire` returns.
 PoolAcquireContextManager = AcquireContext

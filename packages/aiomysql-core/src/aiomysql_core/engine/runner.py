@@ -176,6 +176,13 @@ class CommandRunner(RunnerState):
         """The blocks of `Connection.transaction` in this session, the innermost last."""
         return [block for generation, block in self._blocks if generation == self.generation]
 
+    def check_no_block(self, what: str) -> None:
+        """Raise ProgrammingError within a block of `Connection.transaction`, where `what` can't be
+        done.
+        """
+        if self.open_blocks():
+            raise err.ProgrammingError(f"{what} can't be changed within a transaction block")
+
     def enter_block(self, block: object) -> None:
         """A block begins; those of sessions before are over."""
         self._blocks = [(self.generation, one) for one in (*self.open_blocks(), block)]
