@@ -47,9 +47,11 @@ def doctor(dsn: str, *, as_json: bool = False, ask_password: bool = False) -> in
             show(step, write)
             sys.stdout.flush()  # the next one may take its time
 
+    password = _asked_password() if ask_password else None
+
     async def run() -> int:
         try:
-            options = _options(dsn, ask_password=ask_password)
+            options = _options(dsn, password)
             return SUCCESS if await examine(options, report) else FAILURE
         except _BAD_OPTION as error:
             step = failed("Options", error, Secrets({}), None)
@@ -76,15 +78,16 @@ def query(dsn: str, statement: str, *, ask_password: bool = False) -> int:
 
     Errors and the server's warnings go to standard error.
     """
+    password = _asked_password() if ask_password else None
 
     async def run() -> int:
         secrets = Secrets({})
         trace = ConnectTrace()
         token = watching.set(trace)
         try:
-            with _warnings_in_words(sys.stderr):
-                options = _options(dsn, ask_password=ask_password)
-                secrets = Secrets(options)
+            options = _options(dsn, password)
+            secrets = Secrets(options)
+            with _warnings_in_words(sys.stderr, secrets):
                 await print_rows(options, statement, writer(sys.stdout))
         except BrokenPipeError:
             raise
@@ -111,13 +114,30 @@ def query(dsn: str, statement: str, *, ask_password: bool = False) -> int:
 _BAD_OPTION = (TypeError, ValueError, NotSupportedError, ProgrammingError)
 
 
-def _options(dsn: str, *, ask_password: bool) -> dict[str, Any]:
-    """The keywords of connect().  Raises ValueError."""
+def _asked_password() -> str:
+    """What is typed on the terminal; not within the event loop, which would hold Ctrl-C up.
+
+    Raises SystemExit where there is nobody to ask.
+    """
+    try:
+        return getpass.getpass("Password: ")
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except (AttributeError, EOFError, OSError):  # the first without standard input
+        sys.stderr.write("no password could be read\n")
+        raise SystemExit(BAD_USAGE) from None
+
+
+def _options(dsn: str, password: str | None) -> dict[str, Any]:
+    """The keywords of connect().  Raises ValueError.
+
+    password: instead of the data source name's; None: that one.
+    """
     if not is_dsn(dsn):
         raise ValueError("this is no data source name")
     options = parse_dsn(dsn)
-    if ask_password:
-        options["password"] = getpass.getpass("Password: ")
+    if password is not None:
+        options["password"] = password
     return options
 
 
@@ -138,7 +158,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 @contextlib.contextmanager
-def _warnings_in_words(stream: TextIO) -> Iterator[None]:
+def _warnings_in_words(stream: TextIO, secrets: Secrets) -> Iterator[None]:
     """Within this, warnings are lines on `stream`."""
 
     def say(
@@ -149,7 +169,7 @@ def _warnings_in_words(stream: TextIO) -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        stream.write(f"warning: {printable(str(message))}\n")
+        stream.write(f"warning: {printable(secrets.hide(str(message)))}\n")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

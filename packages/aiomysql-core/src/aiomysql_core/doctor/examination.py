@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from pymysql.constants import CLIENT
-from pymysql.err import MySQLError
+from pymysql.err import InternalError, MySQLError
 
 from aiomysql_core.connection import Connection
 from aiomysql_core.doctor.advice import ADVICE, Advice, advice_on, unreachable
@@ -160,6 +160,9 @@ class _Examination:
             if isinstance(error, TimeoutError):
                 advice = ADVICE["2003: no more"]
             step = self._fail(name, error, advice)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            odd = InternalError(0, f"the server's answer is of no use: {error}")
+            step = self._fail(name, odd, None)
         self._report(step)
 
     # -- names and addresses ---------------------------------------------------------------------
