@@ -63,7 +63,12 @@ from aiomysql_core.transaction import Transaction
 from aiomysql_core.transport.connect import open_stream
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
-from aiomysql_core.waiting.timeouts import ConnectTimeout, Deadline, check_timeout, with_timeout
+from aiomysql_core.waiting.timeouts import (
+    ConnectTimeout,
+    Deadline,
+    with_timeout,
+    within_timeout_argument,
+)
 from aiomysql_protocol.commands.exchange import Command
 from aiomysql_protocol.commands.query import Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
@@ -603,8 +608,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         All as in `Cursor.execute`, by a new cursor that is closed after it: rows are dropped.
         """
         if timeout is not None:
-            check_timeout("argument 'timeout'", timeout)
-            return await with_timeout(self.runner, self.execute(query, args), timeout)
+            return await within_timeout_argument(self.runner, self.execute(query, args), timeout)
         async with self.cursor() as cursor:
             return await cursor.execute(query, args)
 
@@ -633,9 +637,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         what makes the rows, as for `cursor`.
         """
         if timeout is not None:
-            check_timeout("argument 'timeout'", timeout)
             work = self.fetchall(query, args, row_factory=row_factory)
-            return await with_timeout(self.runner, work, timeout)
+            return await within_timeout_argument(self.runner, work, timeout)
         async with self._cursor_for(row_factory) as cursor:
             await cursor.execute(query, args)
             rows: Sequence[Any] = await cursor.fetchall()
@@ -651,9 +654,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     ) -> Any:
         """As `fetchall`: the first row; None when there is none."""
         if timeout is not None:
-            check_timeout("argument 'timeout'", timeout)
             work = self.fetchone(query, args, row_factory=row_factory)
-            return await with_timeout(self.runner, work, timeout)
+            return await within_timeout_argument(self.runner, work, timeout)
         async with self._cursor_for(row_factory) as cursor:
             await cursor.execute(query, args)
             return await cursor.fetchone()
@@ -667,8 +669,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     ) -> Any:
         """As `fetchall`: the first value of the first row; None when there is no row."""
         if timeout is not None:
-            check_timeout("argument 'timeout'", timeout)
-            return await with_timeout(self.runner, self.fetchval(query, args), timeout)
+            return await within_timeout_argument(self.runner, self.fetchval(query, args), timeout)
         # Only where there is another one: the cursors of some are tuples whatever is asked for.
         factory = None if self.row_factory is None or self.cursorclass._converts_rows else tuple_row
         async with self._cursor_for(factory) as cursor:
@@ -733,8 +734,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         for `Cursor.execute`.
         """
         if timeout is not None:
-            check_timeout("argument 'timeout'", timeout)
-            return await with_timeout(self.runner, self.query(sql, unbuffered), timeout)
+            return await within_timeout_argument(self.runner, self.query(sql, unbuffered), timeout)
         if self.session_charset.in_doubt and self.session_charset.matters_to(sql):
             await self.session_charset.refresh()
         files, source = origin_of(sql)

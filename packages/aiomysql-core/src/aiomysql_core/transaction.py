@@ -17,12 +17,12 @@ from pymysql import err
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
 
-__all__ = ["COMMIT", "ROLLBACK", "Transaction"]
+__all__ = ["COMMIT", "NO_SAVEPOINT", "ROLLBACK", "Transaction"]
 
 _LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 #: ER_SP_DOES_NOT_EXIST, ER_CANT_CHANGE_TX_CHARACTERISTICS, ER_UNKNOWN_SYSTEM_VARIABLE.
-_NO_SAVEPOINT, _IS_OPEN, _UNKNOWN_VARIABLE = 1305, 1568, 1193
+NO_SAVEPOINT, _IS_OPEN, _UNKNOWN_VARIABLE = 1305, 1568, 1193
 
 #: How a transaction ends whatever the session's completion_type.
 COMMIT, ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
@@ -220,7 +220,7 @@ class Transaction:
                 undo = f"ROLLBACK TO SAVEPOINT {savepoint}"
                 await self._run(undo, f"RELEASE SAVEPOINT {savepoint}")
             except err.MySQLError as error:
-                if error.args[:1] != (_NO_SAVEPOINT,):
+                if error.args[:1] != (NO_SAVEPOINT,):
                     raise
                 ended = self._explained(error)
             if not self.is_nested:
@@ -235,7 +235,7 @@ class Transaction:
 
     def _explained(self, error: err.MySQLError) -> err.MySQLError:
         """The error of a savepoint that is gone, in words; another one as it is."""
-        if error.args[:1] != (_NO_SAVEPOINT,):
+        if error.args[:1] != (NO_SAVEPOINT,):
             return error
         after = "was rolled back, unless the autocommit mode was switched on"
         if not self.is_protected:

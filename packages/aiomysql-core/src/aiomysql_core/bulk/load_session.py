@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pymysql import err
 
 from aiomysql_core.log import logger
-from aiomysql_core.transaction import COMMIT, ROLLBACK
+from aiomysql_core.transaction import COMMIT, NO_SAVEPOINT, ROLLBACK
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
@@ -36,9 +36,6 @@ _MOST_WARNINGS = 65535
 
 _MODES = re.compile(r"[A-Z0-9_,]*")
 _NUMBER = re.compile(r"[0-9]{1,20}")
-
-#: ER_SP_DOES_NOT_EXIST: there is no such savepoint.
-_NO_SAVEPOINT = 1305
 
 
 class LoadSession:
@@ -180,7 +177,7 @@ class LoadSession:
         try:
             await self._run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
         except err.MySQLError as failure:
-            if failure.args[:1] != (_NO_SAVEPOINT,):
+            if failure.args[:1] != (NO_SAVEPOINT,):
                 raise
             if not self._has_savepoint:  # it was stopped before it was run
                 return

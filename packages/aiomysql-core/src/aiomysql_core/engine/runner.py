@@ -162,8 +162,7 @@ class CommandRunner(RunnerState):
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
-        # And no pool hands it out as it is, if another user has it.
-        # A block that is open is nothing for whoever uses the connection next.
+        # Nor is it for whoever uses the connection next if another user has it, or a block is open.
         self.transaction_possible = self._chains or self.user_changed or bool(self._blocks)
 
     def record_session(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from pymysql.constants import CR
@@ -124,6 +124,21 @@ async def with_timeout(
         raise timed_out(runner, seconds, what) from None
     finally:
         del deadline  # it holds the task, a task holds its error, and that holds this frame
+
+
+async def within_timeout_argument(
+    runner: _Runner, work: Coroutine[Any, Any, T], seconds: float
+) -> T:
+    """As `with_timeout`, for the argument `timeout` of a method.
+
+    Raises TypeError or ValueError unless it is a time above 0; `work` is not begun then.
+    """
+    try:
+        check_timeout("argument 'timeout'", seconds)
+    except BaseException:
+        work.close()
+        raise
+    return await with_timeout(runner, work, seconds)
 
 
 def timed_out(runner: _Runner, seconds: float, what: str = "argument 'timeout'") -> QueryTimeout:
