@@ -336,7 +336,7 @@ class Cursor(CursorState, ErrorClasses):
         source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes.  Returns
         the number of rows loaded; raises what `Connection.load_local` raises.
         """
-        connection = self._get_db()
+        connection = self._current_db()
         self._warn_of_unread()
         await self._give_up_results(connection)
         await connection.make_ready()
@@ -361,7 +361,7 @@ class Cursor(CursorState, ErrorClasses):
         """
         if timeout is not None:
             return await self._with_timeout(self.callproc(procname, args), timeout)
-        connection = self._get_db()
+        connection = self._current_db()
         if self._echo:
             logger.info("CALL %s", procname)
             logger.info("%r", args)
@@ -401,6 +401,8 @@ class Cursor(CursorState, ErrorClasses):
         """Go on to the next result of a statement of a pipeline, which has come with the others."""
         exchange = result.exchange
         if not exchange.done or not exchange.results:
+            if result.has_next:
+                self._current_db()  # says if it was dropped because the connection was released
             return None
         self._clear_result()
         self.accept(connection, exchange.results.pop(0))
@@ -430,8 +432,10 @@ class Cursor(CursorState, ErrorClasses):
         await self.close()
 
     async def _close(self) -> None:
+        connection = self._get_db()
         try:
-            await self._finish_results()
+            if connection.runner.is_current(self._handovers):
+                await self._finish_results()
         finally:
             self._connection = None
 
@@ -502,6 +506,12 @@ class Cursor(CursorState, ErrorClasses):
             raise err.ProgrammingError("Cursor closed")
         return self._connection
 
+    def _current_db(self) -> Connection:
+        """The same, to send something: raises InterfaceError if it has changed hands."""
+        connection = self._get_db()
+        connection.runner.check_handovers(self._handovers, "this cursor")
+        return connection
+
     def _check_executed(self) -> None:
         if not self._executed:
             raise err.ProgrammingError("execute() first, and await it")
@@ -533,6 +543,7 @@ class Cursor(CursorState, ErrorClasses):
         self, connection: Connection, query: str | bytes | bytearray
     ) -> None:
         """Run a statement by `Connection.query`, which is another's."""
+        connection = self._current_db()
         await self._give_up_results(connection)
         encoding = connection.encoding
         self._last_executed = (

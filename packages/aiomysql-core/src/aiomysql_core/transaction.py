@@ -41,6 +41,7 @@ class Transaction:
         """As for `Connection.transaction`."""
         self._connection = connection
         self._runner = connection.runner
+        self._handovers = connection.runner.handovers
         self._isolation = _level(isolation)
         modes = ["WITH CONSISTENT SNAPSHOT"] if consistent_snapshot else []
         if readonly:
@@ -70,6 +71,7 @@ class Transaction:
         if self._savepoint:
             raise err.ProgrammingError("a transaction block is used once")
         connection, runner = self._connection, self._runner
+        runner.check_handovers(self._handovers, "this transaction block")
         await connection.make_ready()
         blocks = runner.open_blocks()
         if blocks:

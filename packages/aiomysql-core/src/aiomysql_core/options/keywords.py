@@ -173,6 +173,7 @@ OF_SESSION: Final[Mapping[str, Keyword]] = {
     "skip_idle_commits": Keyword((bool,), parse_boolean),
     "sql_mode": Keyword((str, int), str, None),
     "use_unicode": _flag(True),
+    "warn_uncommitted": Keyword((bool,), parse_boolean),
 }
 
 #: What is known of each keyword of connect() that something has to be known of.

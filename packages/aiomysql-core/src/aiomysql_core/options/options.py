@@ -472,6 +472,7 @@ class SessionOptions(NamedTuple):
     skip_idle_commits: bool
     sql_mode: str | int | None
     use_unicode: bool
+    warn_uncommitted: bool
 
 
 #: The values of the session's options that were checked last, and what they stand for.

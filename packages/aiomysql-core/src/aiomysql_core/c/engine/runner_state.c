@@ -331,6 +331,30 @@ nothing_to_end(PyObject *module, PyObject *runner)
 }
 
 PyObject *
+hand_over(PyObject *module, PyObject *runner)
+{
+    const State *state = PyModule_GetState(module);
+
+    if (PyObject_TypeCheck(runner, state->runner_state_type)) {
+        ((RunnerState *)runner)->handovers++;
+    }
+    return nothing_to_end(module, runner);
+}
+
+int
+check_handovers(const RunnerState *self, const State *state, long long number, const char *what)
+{
+    PyObject *checked;
+
+    if (number == self->handovers || number == 0) {
+        return 0;
+    }
+    checked = PyObject_CallMethod((PyObject *)self, "check_handovers", "Ls", number, what);
+    Py_XDECREF(checked);
+    return checked == NULL ? -1 : 0;
+}
+
+PyObject *
 wake_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     State *state = PyModule_GetState(module);
@@ -415,6 +439,7 @@ static PyMemberDef RunnerState_members[] = {
     RUNNER_OBJECTS(X)
 #undef X
     {"generation", T_LONGLONG, offsetof(RunnerState, generation), 0, NULL},
+    {"handovers", T_LONGLONG, offsetof(RunnerState, handovers), 0, NULL},
     {"_busy", T_BOOL, offsetof(RunnerState, _busy), 0, NULL},
     {"transaction_possible", T_BOOL, offsetof(RunnerState, transaction_possible), 0, NULL},
     {"no_backslash_escapes", T_BOOL, offsetof(RunnerState, no_backslash_escapes), 0, NULL},
