@@ -461,22 +461,30 @@ async def test_cancelled_at_any_statement(
             await connection.begin()
             await connection.query(f"INSERT INTO {table} (id) VALUES (-1)")
         runner, cancelled = connection.runner, False
-        query = runner.query
+        query, run_in_turn = runner.query, connection.run_in_turn
 
-        def cancelling(text: bytes, **given: Any) -> Any:
+        def cancel_at(*texts: str) -> None:
             nonlocal cancelled
-            if text.startswith(statement.encode()) and not cancelled:
+            if not cancelled and any(text.startswith(statement) for text in texts):
                 cancelled = True
                 asyncio.get_running_loop().call_soon(task.cancel)
+
+        def querying(text: bytes, **given: Any) -> Any:
+            cancel_at(text.decode())
             return query(text, **given)
 
-        monkeypatch.setattr(runner, "query", cancelling)
+        def running(statements: list[str]) -> Any:
+            cancel_at(*statements)
+            return run_in_turn(statements)
+
+        monkeypatch.setattr(runner, "query", querying)
+        monkeypatch.setattr(connection, "run_in_turn", running)
         loading = connection.load_rows(table, some(3), ["id", "v"], on_duplicate="ignore")
         task = asyncio.ensure_future(loading)
         await asyncio.wait([task])
         monkeypatch.undo()
         assert cancelled == task.cancelled()
-        assert cancelled == (statement not in (("COMMIT",) if begins else ("SAVEPOINT", "RELEASE")))
+        assert cancelled == (statement != "COMMIT" or not begins)
         if statement == "COMMIT" and not begins:
             assert connection.closed
         if connection.closed or not cancelled:
@@ -486,30 +494,28 @@ async def test_cancelled_at_any_statement(
         assert len(await contents(connection, table)) == begins
         if begins:
             with pytest.raises(OperationalError, match="SAVEPOINT"):
-                await connection.query("RELEASE SAVEPOINT `aiomysql load_rows`")
+                await connection.query("RELEASE SAVEPOINT aiomysql_1")
 
 
-async def test_a_committed_load_is_no_error(
-    loading: Connection,
-    table: str,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_settings_that_are_not_restored(
+    loading: Connection, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What fails behind the COMMIT closes the connection; within a transaction it is an error, for
-    the rows are lost with that.
-    """
-    query, committed = loading.runner.query, False
+    """Nothing is loaded then: they are restored before the COMMIT."""
+    query, loaded = loading.runner.query, False
 
     async def failing(text: bytes, **given: Any) -> Any:
-        nonlocal committed
-        committed = committed or text.startswith((b"COMMIT", b"RELEASE"))
-        return await query(b"SET no_such = 1" if text.startswith(b"SET") and committed else text)
+        nonlocal loaded
+        if text.startswith(b"SET SESSION") and loaded:
+            return await query(b"SET no_such = 1")
+        loaded = loaded or not text.startswith(b"SET")
+        return await query(text, **given)
 
     monkeypatch.setattr(loading.runner, "query", failing)
-    with caplog.at_level(logging.WARNING, "aiomysql"):
-        assert await loading.load_rows(table, [(1, "a", 2.5)], ["id", "v", "d"]) == 1
+    with pytest.raises(OperationalError, match="no_such"):
+        await loading.load_rows(table, [(1, "a", 2.5)], ["id", "v", "d"])
     assert loading.closed
-    assert any("settings could not be restored" in record.message for record in caplog.records)
+    await loading.ping()
+    assert await contents(loading, table) == ()
 
 
 @pytest.mark.parametrize("given", [(), (["x"],), (1142, "mine"), (3948,)])

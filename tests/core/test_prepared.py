@@ -523,6 +523,30 @@ async def test_too_many_statements_on_the_server(
         assert (await status(connection))["execute"] == 4
 
 
+async def test_the_last_statement_may_be_another(
+    connect_args: dict[str, Any], server: Server, table_name: str
+) -> None:
+    """Why an execution isn't sent along with its PREPARE, by the id for the last statement: when
+    that is refused for being one too many, MariaDB takes the one before, and stores the values.
+    """
+    if server.kind != "mariadb":
+        pytest.skip("has no such id")
+    server.execute(f"CREATE TABLE {table_name} (id INT)")
+    ((before,),) = server.execute("SELECT @@max_prepared_stmt_count")
+    async with connect(**connect_args, autocommit=True) as connection:
+        statement = await connection.prepare(f"INSERT INTO {table_name} VALUES (?)")
+        server.execute("SET GLOBAL max_prepared_stmt_count = 0")
+        try:
+            with pytest.raises(OperationalError, match="1461"):
+                await connection.prepare(f"DELETE FROM {table_name} WHERE id = ?")
+        finally:
+            server.execute(f"SET GLOBAL max_prepared_stmt_count = {before}")
+        payload = b"\x17\xff\xff\xff\xff\0\1\0\0\0" + b"\0\1\x03\0" + (7).to_bytes(4, "little")
+        await connection.runner.run(Command(payload[0], payload[1:]))
+        await statement.close()
+    assert server.execute(f"SELECT id FROM {table_name}") == [(7,)]
+
+
 @pytest.mark.parametrize("code", [1317, 1205])
 async def test_interrupted_while_it_is_prepared(code: int) -> None:
     """Then the statement is not run as text: it was to end."""

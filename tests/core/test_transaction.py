@@ -518,7 +518,82 @@ async def test_tracers_see_its_statements(
     monkeypatch.setattr(Connection, "query", traced)
     async with connection.transaction():
         await add(connection, table, 1)
-    assert seen[0] == "SET AUTOCOMMIT = 0"
-    assert seen[1:3] == ["START TRANSACTION", "SAVEPOINT aiomysql_1"]
+    assert seen[:2] == ["SET AUTOCOMMIT = 0", "SAVEPOINT aiomysql_1"]
     commit = "COMMIT AND NO CHAIN NO RELEASE"
     assert seen[-3:] == ["RELEASE SAVEPOINT aiomysql_1", commit, "SET AUTOCOMMIT = 1"]
+
+
+@pytest.mark.parametrize("options", [{"autocommit": True}])
+async def test_locked_tables(
+    connection: Connection, connect_args: dict[str, Any], server: Server, table: str
+) -> None:
+    """A block does not give them back."""
+    await connection.query(f"LOCK TABLES {table} WRITE")
+    async with connection.transaction():
+        await add(connection, table, 1)
+    async with connect(**connect_args) as other:
+        await other.query("SET lock_wait_timeout = 1")
+        with pytest.raises(OperationalError, match="ock wait timeout"):
+            await other.fetchall(f"SELECT * FROM {table}")
+    await connection.query("UNLOCK TABLES")
+    assert ids(server, table) == [1]
+
+
+@pytest.mark.parametrize("options", [{"autocommit": True}])
+async def test_a_deadlock_around_it_begun_by_hand(
+    connection: Connection, connect_args: dict[str, Any], server: Server, table: str
+) -> None:
+    """Whoever tries again after a deadlock is told of it by its own number."""
+    server.execute(f"INSERT INTO {table} VALUES (1, 0), (2, 0), (3, 0), (4, 0)")
+    update = f"UPDATE {table} SET v = v + 1 WHERE id = %s"
+    async with connect(**connect_args) as other:
+        await other.begin()
+        for number in (2, 3, 4):
+            await other.execute(update, (number,))
+        await connection.begin()
+        await connection.execute(update, (1,))
+        waiting = asyncio.ensure_future(other.execute(update, (1,)))
+        await asyncio.sleep(0.1)
+        with pytest.raises(OperationalError) as caught:
+            async with connection.transaction():
+                await connection.execute(update, (2,))
+        assert caught.value.args[0] == 1213
+        assert "ended within the block" in caught.value.__notes__[0]
+        await waiting
+        await other.rollback()
+
+
+@pytest.mark.parametrize("options", [{"autocommit": True}])
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, GeneratorExit])
+async def test_left_when_nothing_can_be_run(
+    connection: Connection, server: Server, table: str, reason: type[BaseException]
+) -> None:
+    """A coroutine that is thrown away can't wait: the server rolls back."""
+    with pytest.raises(reason):
+        async with connection.transaction():
+            await add(connection, table, 1)
+            raise reason
+    assert connection.closed
+    assert ids(server, table) == []
+
+
+@pytest.mark.parametrize("options", [{"autocommit": True}])
+async def test_committed_and_the_mode_is_not_restored(
+    connection: Connection,
+    server: Server,
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is committed is no error."""
+    run_in_turn = connection.run_in_turn
+
+    async def failing(statements: tuple[str, ...]) -> None:
+        await run_in_turn(["SET no_such = 1" if "= 1" in text else text for text in statements])
+
+    monkeypatch.setattr(connection, "run_in_turn", failing)
+    async with connection.transaction():
+        await add(connection, table, 1)
+    assert connection.closed
+    assert ids(server, table) == [1]
+    assert any("mode could not be restored" in record.message for record in caplog.records)

@@ -45,6 +45,10 @@ COLUMNS = table(
 )
 CREATED = table((b"t", b"CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB"))
 OK = frames(ok())
+#: The mode, if it is asked for; what begins and ends the transaction.
+MODE = table((b"1",))
+BEGUN = frames(ok(status=MORE), ok())
+ENDED = frames(ok(status=MORE), ok(status=MORE), ok())
 #: More than `int` takes.
 DIGITS = b"9" * 5000
 NOTE, TOLD = table((b"Note", b"1", b"a")), table((b"Warning", b"1265", b"cut"))
@@ -63,7 +67,7 @@ NAMES = ["id", "v"]
 FILE = (WANTED, b"")
 #: The responses, and words of the error, or the rows that are in the table.
 ANSWERS: dict[str, tuple[tuple[bytes, ...], str | int]] = {
-    "as it should be": ((SETTINGS, OK, COLUMNS, CREATED, *FILE, RIGHT, OK, OK), 2),
+    "as it should be": ((SETTINGS, OK, COLUMNS, CREATED, *FILE, RIGHT, OK, ENDED), 2),
     "too few settings": ((table((b"", b"1")),), "settings"),
     "no settings": ((OK,), "settings"),
     "a mode that ends the string": (
@@ -91,7 +95,7 @@ ANSWERS: dict[str, tuple[tuple[bytes, ...], str | int]] = {
     ),
     "an answer too early": (
         (SETTINGS, OK, COLUMNS, CREATED, WANTED, RIGHT),
-        "got 4|did not wait|gone away",
+        "got 4|did not wait|gone away|session ended",
     ),
     "an error for the file": (
         (SETTINGS, OK, COLUMNS, CREATED, *FILE, frames(error(1062, "twice"), first=4)),
@@ -116,9 +120,19 @@ ENDS: dict[str, tuple[bytes, tuple[bytes, ...], str | int]] = {
     "no info, and a warning": (frames(ok(), first=4), (TOLD,), "cut"),
     "no info": (frames(ok(), first=4), (NOTE,), "answered"),
     "more to come": (loaded(2, 0, 0, 0, status=2 | MORE), (), "answered|read_timeout|got"),
-    "rows for COMMIT": (RIGHT, (GOOD,), "given rows"),
-    "an error for COMMIT": (RIGHT, (frames(error(1180, "no commit")),), "no commit"),
-    "an error for the last SET": (RIGHT, (OK, frames(error(1193, "no SET"))), 2),
+    "rows for the settings": (RIGHT, (GOOD,), "given rows"),
+    "an error for the settings": (RIGHT, (frames(error(1193, "no SET")),), "no SET"),
+    "rows for COMMIT": (RIGHT, (OK, GOOD), "answered"),
+    "an error for COMMIT": (
+        RIGHT,
+        (OK, frames(ok(status=MORE), error(1180, "no commit"))),
+        "no commit",
+    ),
+    "an error for the mode": (
+        RIGHT,
+        (OK, frames(ok(status=MORE), ok(status=MORE), error(1193, "no SET"))),
+        2,
+    ),
 }
 for _name, (_answer, _more, _words) in ENDS.items():
     ANSWERS[_name] = (SETTINGS, OK, COLUMNS, CREATED, *FILE, _answer, *_more), _words
@@ -146,7 +160,7 @@ async def test_answers(name: str) -> None:
 async def test_columns_that_are_not_told(name: str) -> None:
     inserted = frames(ok(affected_rows=2))
     for names in (NAMES, None):
-        await meet((SETTINGS, OK, INSERTED[name], inserted, OK, OK), 2, names)
+        await meet((SETTINGS, OK, INSERTED[name], inserted, OK, ENDED), 2, names)
     inserted = frames(ok(affected_rows=1))
     await meet((SETTINGS, OK, INSERTED[name], inserted), "inserted 1")
     await meet((SETTINGS, OK, INSERTED[name], GOOD), "answered an INSERT")
@@ -155,7 +169,7 @@ async def test_columns_that_are_not_told(name: str) -> None:
 async def meet(
     steps: tuple[bytes, ...], outcome: str | int, names: list[str] | None = NAMES
 ) -> None:
-    async with playing(script(*steps)) as peer:
+    async with playing(script(MODE, BEGUN, *steps)) as peer:
         connection = await opened(peer.port, local_infile=True)
         try:
             async with asyncio.timeout(5):

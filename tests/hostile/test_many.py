@@ -366,7 +366,7 @@ async def pipelined(connection: Connection, *queries: str, transaction: bool = F
 @pytest.mark.parametrize("commit", [REFUSED, b"", frames(b""), frame(DONE, 5), frames(ok()), GOOD])
 async def test_a_commit_that_fails(commit: bytes) -> None:
     """All statements were run, and yet it is no success; nothing is left open."""
-    begun = frames(ok(status=MORE), ok(status=MORE), ok(status=0))
+    begun = frames(ok(status=MORE), ok(status=0))
     mode = frames(b"\x01", column(), EOF, b"\x011", EOF)
     two = frames(ok(status=MORE), ok())
     answers = [mode, begun, A, B, commit, two, two, GOOD]

@@ -60,7 +60,8 @@ async def test_released_without_a_commit(
         await pool.release(connection)
     with told(1):
         async with contextlib.AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(pool.acquire())
+            context: Any = pool.acquire()
+            connection = await stack.enter_async_context(context)
             await connection.execute(insert)
     connection = await pool.acquire()
     await connection.execute(insert)
@@ -114,9 +115,9 @@ async def test_nothing_to_tell(make_pool: MakePool, table: str) -> None:
 
 
 @pytest.fixture
-async def lent(make_pool: MakePool) -> AsyncIterator[Any]:
+async def lent(make_pool: MakePool) -> Any:
     """A pool of one connection, which is autocommitting."""
-    yield await make_pool(minsize=1, maxsize=1, autocommit=True)
+    return await make_pool(minsize=1, maxsize=1, autocommit=True)
 
 
 @contextlib.contextmanager

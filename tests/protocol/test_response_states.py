@@ -660,7 +660,8 @@ def test_changes_that_are_not_committed(
         prepared.is_row_change = prepared.is_simple and is_row_change(text, 0)
         exchange = Execute(prepared, NO_PARAMETERS)
     conversation.feed(exchange, [frames(*response, sequence_id=1)])
-    assert exchange.done and session.error is None
+    assert exchange.done
+    assert session.error is None
     assert session.uncommitted == after
     assert session.has_uncommitted_changes == (after == CHANGES)
     session.forget_changes()
@@ -689,5 +690,6 @@ def test_rows_that_were_found(way: str) -> None:
     conversation = Conversation(way, capabilities=DEPRECATE_EOF | CLIENT.FOUND_ROWS)
     for changed, after in ((0, NO_CHANGES), (1, CHANGES), (0, CHANGES)):
         message = b"Rows matched: 1  Changed: %d  Warnings: 0" % changed
-        conversation.feed(Query(b"UPDATE t SET a = 1"), [frames(status_ok(1, OPEN, message), sequence_id=1)])
+        response = frames(status_ok(1, OPEN, message), sequence_id=1)
+        conversation.feed(Query(b"UPDATE t SET a = 1"), [response])
         assert conversation.session.uncommitted == after

@@ -105,7 +105,8 @@ _DEFAULT_CONV = _DefaultConverters(default_decoders)
 #: What is public for other parts of the driver only; and what only classic code calls.
 _NOT_FOR_USERS = frozenset(
     {"allows_local_files", "current_literals", "encoder", "escape_args", "local_file_names"}
-    | {"local_files", "loses_changes", "make_ready", "max_allowed_packet", "new_cursor", "new_query"}
+    | {"local_files", "loses_changes", "make_ready", "max_allowed_packet", "new_cursor"}
+    | {"new_query"}
     | {"record_transaction_end", "run_in_turn", "runner", "session_charset", "set_up_session"}
     | {"statements", *vars(ClassicInternals)}
 ) - frozenset(dir(object))
@@ -1012,25 +1013,31 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     async def run_in_turn(self, statements: Sequence[str]) -> None:
         """For cursors: run statements of a transaction block, up to the first that fails.
 
-        They are one text, where the session takes that.  Raises InternalError when the server has
-        not said of each that it was run.
+        They are one text, where the session takes that.  An error has the number of its statement
+        as attribute `statement_index`.  Raises InternalError when the server has not said of each
+        that it was run.
         """
         runner = self.runner
-        method: object = self.query
-        if type(method) is not MethodType or method.__func__ is not self._own_query:
-            for statement in statements:  # subclasses and tracers see each
-                await self.query(statement)
-            return
-        is_joined = runner.stream().session.capabilities & CLIENT.MULTI_STATEMENTS
         answered = 0
-        for text in ["; ".join(statements)] if is_joined else statements:
-            exchange = encode_query(text.encode(), None, False, False)
-            await runner.begin(exchange)
-            result = runner.take(exchange)
-            answered += result.metadata is None
-            while result.has_next:
-                result = await runner.next_result()
+        try:
+            method: object = self.query
+            if type(method) is not MethodType or method.__func__ is not self._own_query:
+                for statement in statements:  # subclasses and tracers see each
+                    await self.query(statement)
+                    answered += 1
+                return
+            is_joined = runner.stream().session.capabilities & CLIENT.MULTI_STATEMENTS
+            for text in ["; ".join(statements)] if is_joined else statements:
+                exchange = encode_query(text.encode(), None, False, False)
+                await runner.begin(exchange)
+                result = runner.take(exchange)
                 answered += result.metadata is None
+                while result.has_next:
+                    result = await runner.next_result()
+                    answered += result.metadata is None
+        except err.MySQLError as error:
+            error.statement_index = answered  # type: ignore[attr-defined]
+            raise
         if answered != len(statements):
             raise err.InternalError(0, f"the server has answered {answered} of {statements}")
 

@@ -80,7 +80,7 @@ class RowLoad:
         if isinstance(columns, (str, bytes)):
             raise TypeError("argument 'columns' must be a list of names, not one name")
         self._connection = connection
-        self._session = LoadSession(connection)
+        self._session = LoadSession(connection, needs_warnings=on_duplicate == "ignore")
         self._table = ".".join(map(quoted, [table] if isinstance(table, str) else table))
         self._names = None if columns is None else list(columns)
         self._check_names()
@@ -113,14 +113,12 @@ class RowLoad:
                 self._names = list(first)
                 self._check_names()
             try:
-                await session.begin(needs_warnings=self._on_duplicate == "ignore")
-                loaded = await self._load(source, await self._find_columns())
-                loaded += await self._insert(source)
-                await session.end()
-            except BaseException as error:
-                if isinstance(error, Exception) and not hasattr(error, "row_index"):
+                async with session:
+                    loaded = await self._load(source, await self._find_columns())
+                    loaded += await self._insert(source)
+            except Exception as error:
+                if not hasattr(error, "row_index"):
                     record_row(error, None)
-                await session.undo(error)
                 raise
             return loaded
 

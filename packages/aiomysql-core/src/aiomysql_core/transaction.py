@@ -9,23 +9,29 @@ what this side has run, or else the server is asked, and its flags are not: prox
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pymysql import err
 
+from aiomysql_core.log import logger
+
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
 
-__all__ = ["COMMIT", "NO_SAVEPOINT", "ROLLBACK", "Transaction"]
+__all__ = ["Transaction", "may_go_on"]
 
 _LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 #: ER_SP_DOES_NOT_EXIST, ER_CANT_CHANGE_TX_CHARACTERISTICS, ER_UNKNOWN_SYSTEM_VARIABLE.
-NO_SAVEPOINT, _IS_OPEN, _UNKNOWN_VARIABLE = 1305, 1568, 1193
+_NO_SAVEPOINT, _IS_OPEN, _UNKNOWN_VARIABLE = 1305, 1568, 1193
+
+#: ER_LOCK_DEADLOCK: whoever gets this error is told by it that the transaction has ended.
+_DEADLOCK = 1213
 
 #: How a transaction ends whatever the session's completion_type.
-COMMIT, ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
+_COMMIT, _ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
 
 
 class Transaction:
@@ -37,16 +43,29 @@ class Transaction:
         isolation: str | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,
+        *,
+        commits: bool = True,
     ) -> None:
-        """As for `Connection.transaction`."""
+        """As for `Connection.transaction`.
+
+        commits: False: without autocommit mode it is a part of the transaction that is open or
+        would begin by its first statement, and that is left open.
+        """
         self._connection = connection
         self._runner = connection.runner
         self._handovers = connection.runner.handovers
-        self._isolation = _level(isolation)
+        self._commits = commits
+        level = _level(isolation)
         modes = ["WITH CONSISTENT SNAPSHOT"] if consistent_snapshot else []
         if readonly:
             modes.append("READ ONLY")
-        self._begin = f"START TRANSACTION {', '.join(modes)}".rstrip()
+        # What the transaction is begun with.  A plain one is begun by its first statement, so that
+        # tables that are locked remain so.
+        self._begin: list[str] = []
+        if level:
+            self._begin.append(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        if level or modes:
+            self._begin.append(f"START TRANSACTION {', '.join(modes)}".rstrip())
         # The savepoint at the beginning; empty before that.
         self._savepoint = ""
         #: Whether it is a part of a transaction that was open already.
@@ -62,7 +81,7 @@ class Transaction:
         self._generation = 0
 
     def __repr__(self) -> str:
-        kind = f"savepoint {self._savepoint}" if self.is_nested else self._begin
+        kind = f"savepoint {self._savepoint}" if self.is_nested else "; ".join(self._begin)
         return f"<{type(self).__name__} ({kind}) of {self._connection!r}>"
 
     # -- the block -------------------------------------------------------------------------------
@@ -77,11 +96,11 @@ class Transaction:
         if blocks:
             self.is_nested, self.is_protected = True, blocks[-1].is_protected
         else:
-            self.is_nested = not runner.nothing_to_end() and await self._is_open()
-            self._is_by_hand = self.is_nested
+            is_open = not runner.nothing_to_end() and await self._is_open()
             self._mode = await self._find_mode()
+            self.is_nested = self._is_by_hand = is_open or not (self._commits or self._mode)
             self.is_protected = not (self.is_nested and self._mode)
-        if self.is_nested and (self._isolation or self._begin != "START TRANSACTION"):
+        if self.is_nested and self._begin:
             raise err.ProgrammingError(
                 "a transaction is open already: isolation, readonly and consistent_snapshot "
                 "are for the outermost block"
@@ -110,7 +129,7 @@ class Transaction:
     ) -> None:
         connection, is_lost = self._connection, self._is_lost()
         is_innermost = self._runner.leave_block(self)
-        if is_lost:
+        if is_lost or not may_go_on(exc_val):
             connection.close()  # if it is another session by now
             if exc_type is None:
                 raise err.OperationalError(
@@ -148,9 +167,9 @@ class Transaction:
             ended = self._explained(error)
         if not self._connection.closed:
             if not self.is_nested:
-                await self._run(ROLLBACK, *self._beginning())
+                await self._run(_ROLLBACK, *self._beginning())
             elif ended is not None and self._is_by_hand:  # no block around it will do that
-                await self._run(ROLLBACK, f"SAVEPOINT {self._savepoint}")
+                await self._run(_ROLLBACK, f"SAVEPOINT {self._savepoint}")
         if ended is not None:
             try:
                 raise ended
@@ -163,23 +182,26 @@ class Transaction:
         return self._connection.closed or self._runner.generation != self._generation
 
     def _beginning(self) -> list[str]:
-        level = f"SET TRANSACTION ISOLATION LEVEL {self._isolation}"
-        return [
-            *([level] if self._isolation else []),
-            self._begin,
-            f"SAVEPOINT {self._savepoint}",
-        ]
+        return [*self._begin, f"SAVEPOINT {self._savepoint}"]
 
     async def _commit(self) -> None:
-        release = f"RELEASE SAVEPOINT {self._savepoint}"
+        statements = [f"RELEASE SAVEPOINT {self._savepoint}"]
+        if not self.is_nested:
+            statements += [_COMMIT, self._mode_before()]
         try:
             await self._connection.make_ready()
-            if self.is_nested:
-                await self._run(release)
-            else:
-                await self._run(release, COMMIT, self._mode_before())
+            await self._run(*statements)
+            if not self.is_nested:
                 self._connection.record_transaction_end(self._mode)
         except err.MySQLError as error:
+            if getattr(error, "statement_index", 0) == 2:  # so it is committed
+                self._connection.close()
+                logger.warning(
+                    "a transaction block is committed, and its connection closed: the autocommit "
+                    "mode could not be restored (%r)",
+                    error,
+                )
+                return
             failure = self._explained(error)
             try:
                 await self._undo()
@@ -191,12 +213,13 @@ class Transaction:
         """Roll the block back, which was left for `reason`, if that is known.
 
         If its transaction had ended, whoever began that by hand is told by OperationalError, and
-        all others by a note.
+        all others by a note, as is who is told of a deadlock.
         """
         ended = await self._undo()
         if ended is None:
             return
-        if not self._is_by_hand:
+        is_deadlock = isinstance(reason, err.MySQLError) and reason.args[:1] == (_DEADLOCK,)
+        if not self._is_by_hand or is_deadlock:
             if reason is not None:
                 reason.add_note(str(ended.args[-1]))
         elif reason is None or isinstance(reason, Exception):
@@ -222,14 +245,14 @@ class Transaction:
                 undo = f"ROLLBACK TO SAVEPOINT {savepoint}"
                 await self._run(undo, f"RELEASE SAVEPOINT {savepoint}")
             except err.MySQLError as error:
-                if error.args[:1] != (NO_SAVEPOINT,):
+                if error.args[:1] != (_NO_SAVEPOINT,):
                     raise
                 ended = self._explained(error)
             if not self.is_nested:
-                await self._run(ROLLBACK, self._mode_before())
+                await self._run(_ROLLBACK, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
             elif ended is not None and self._is_by_hand:
-                await self._run(ROLLBACK)
+                await self._run(_ROLLBACK)
             # Or else the block around it will find the same.
         except err.MySQLError:
             self._connection.close()
@@ -237,7 +260,7 @@ class Transaction:
 
     def _explained(self, error: err.MySQLError) -> err.MySQLError:
         """The error of a savepoint that is gone, in words; another one as it is."""
-        if error.args[:1] != (NO_SAVEPOINT,):
+        if error.args[:1] != (_NO_SAVEPOINT,):
             return error
         after = "was rolled back, unless the autocommit mode was switched on"
         if not self.is_protected:
@@ -285,6 +308,13 @@ class Transaction:
 
     async def _run(self, *statements: str) -> None:
         await self._connection.run_in_turn(statements)
+
+
+def may_go_on(error: BaseException | None) -> bool:
+    """Whether something can be run before a block is left for `error`: not if the program ends, or
+    the coroutine is thrown away.
+    """
+    return error is None or isinstance(error, (Exception, asyncio.CancelledError))
 
 
 def _level(isolation: str | None) -> str | None:

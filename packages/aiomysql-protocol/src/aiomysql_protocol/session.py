@@ -233,9 +233,16 @@ class Session(SessionState):
             self.fail(error)
 
     def _fail_reading(self, error: BaseException) -> None:
+        """Break the session for what reading has raised.  What is no Exception is raised again."""
+        if isinstance(error, MySQLError):
+            # Its frames would hold this session, which is to hold the error.
+            self.fail(error.with_traceback(None))
+            return
         failure = InternalError(CR.CR_UNKNOWN_ERROR, f"can't read the server's response: {error!r}")
         failure.__cause__ = error
         self.fail(failure)
+        if not isinstance(error, Exception):
+            raise error
 
     def fail(self, error: BaseException) -> None:
         """Break the session: every open exchange ends with `error`."""
@@ -270,13 +277,8 @@ class Session(SessionState):
                 if sequence_id is not None and self.exchanges:
                     self._check_compressed(self.exchanges[0], sequence_id, piece)
                 self._read_inflated(piece)
-        except MySQLError as error:
-            self.fail(error.with_traceback(None))
-        except Exception as error:
-            self._fail_reading(error)
         except BaseException as error:
             self._fail_reading(error)
-            raise
         return end
 
     def _check_compressed(self, exchange: Exchange, sequence_id: int, data: bytes) -> None:

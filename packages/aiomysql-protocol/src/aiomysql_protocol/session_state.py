@@ -9,8 +9,6 @@ from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pymysql.err import MySQLError
-
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.response import read_response
 from aiomysql_protocol.wire.capabilities import MAX_FRAME
@@ -131,14 +129,8 @@ class SessionState:
                 if stop == position:
                     return position
                 position = stop
-        except MySQLError as error:
-            # Its frames would hold this session, which is to hold the error.
-            self.fail(error.with_traceback(None))
-        except Exception as error:
-            self._fail_reading(error)
         except BaseException as error:
             self._fail_reading(error)
-            raise
         return end
 
 

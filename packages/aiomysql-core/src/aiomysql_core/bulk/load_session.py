@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from pymysql import err
 
-from aiomysql_core.log import logger
-from aiomysql_core.transaction import COMMIT, NO_SAVEPOINT, ROLLBACK
+from aiomysql_core.transaction import Transaction, may_go_on
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
-
-_SAVEPOINT = "`aiomysql load_rows`"
 
 #: Numbers that are another meanwhile.
 _NUMBERS = ("sql_notes", "sql_select_limit", "net_read_timeout", "unique_checks", "max_error_count")
@@ -39,23 +35,22 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 
 
 class LoadSession:
-    """Has what is done between `begin` and `end` be done whole or, by `undo`, not at all."""
+    """Used by `async with`: a transaction block under settings that are for loading rows."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, needs_warnings: bool) -> None:
+        """needs_warnings: all of a statement's are to be kept, as far as the account may."""
         self._connection = connection
         self._runner = connection.runner
+        self._needs_warnings = needs_warnings
+        self._transaction = Transaction(connection, commits=False)
         #: Warnings that the server keeps of one statement, and bytes of its longest request.
         self.most_warnings = self.longest_request = 0
         #: The character set that the server has for names of files.
         self.file_charset = ""
-        self._autocommit: bool | None = None
-        # The settings before.
+        # The settings before; empty until they are another.
         self._settings = ""
-        # A transaction of its own, or else what lies behind a savepoint of the user's.
-        self._is_own = False
-        self._is_begun = self._is_ended = False
-        # A savepoint may be there: it was sent; and it is.
-        self._may_have_savepoint = self._has_savepoint = False
+        # The autocommit mode within, which none of the settings changes; None: it is not known.
+        self._mode: bool | None = None
 
     async def ask(self, question: str) -> list[list[str | None]]:
         """The rows that the server answers, as text, whatever the connection converts."""
@@ -66,12 +61,35 @@ class LoadSession:
             for row in rows
         ]
 
-    async def begin(self, *, needs_warnings: bool) -> None:
-        """Set the session, and begin; needs_warnings: all of a statement's are to be kept, as far
-        as the account may have that.
-        """
-        connection = self._connection
-        self._autocommit = self._runner.autocommit
+    async def __aenter__(self) -> Self:
+        await self._transaction.__aenter__()
+        try:
+            await self._set()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if self._settings and may_go_on(exc_val) and not self._connection.closed:
+            try:
+                await self._restore()
+            except BaseException as failure:
+                self._connection.close()  # then the server undoes what was done
+                await self._transaction.__aexit__(type(failure), failure, failure.__traceback__)
+                if exc_val is None or not isinstance(failure, Exception):
+                    raise
+                exc_val.add_note(f"the connection was closed: {failure!r}")
+                return
+        await self._transaction.__aexit__(exc_type, exc_val, exc_tb)
+
+    async def _set(self) -> None:
+        self._mode = self._runner.autocommit
         names = ("sql_mode", *_NUMBERS, "max_allowed_packet", "character_set_filesystem")
         rows = await self.ask(f"SELECT {', '.join(f'@@SESSION.{name}' for name in names)}")
         values = [(cell or "").replace("\0", "") for row in rows for cell in row]
@@ -89,18 +107,10 @@ class LoadSession:
         self._settings = f"sql_mode = '{modes}'" + "".join(
             f", {name} = {number}" for name, number in kept.items()
         )
-        # By the flags of the answer, so the server has told them just now.
-        self._is_own = connection.get_autocommit() and not connection.get_transaction_status()
-        self._is_begun = True
         strict = [mode for mode in modes.split(",") if mode and mode not in _LEFT_OUT]
         modes = ",".join([*strict, "STRICT_ALL_TABLES"])
-        settings = f"SET SESSION sql_mode = '{modes}', {_SETTINGS}"
-        if self._is_own:
-            # Not by BEGIN, which would give back tables that are locked.
-            settings += ", autocommit = 0"
-            self._settings += ", autocommit = 1"
-        await self._run(settings)
-        if needs_warnings and self.most_warnings != _MOST_WARNINGS:
+        await self._run(f"SET SESSION sql_mode = '{modes}', {_SETTINGS}")
+        if self._needs_warnings and self.most_warnings != _MOST_WARNINGS:
             # Who is cancelled meanwhile does not know whether it is set: then it is restored.
             before = self._settings
             self._settings += f", max_error_count = {self.most_warnings}"
@@ -112,89 +122,12 @@ class LoadSession:
                 self._settings = before
             else:
                 self.most_warnings = _MOST_WARNINGS
-        if not self._is_own:
-            self._may_have_savepoint = True
-            try:
-                await self._run(f"SAVEPOINT {_SAVEPOINT}")
-            except err.MySQLError:
-                self._may_have_savepoint = False
-                raise
-            self._has_savepoint = True
-
-    async def end(self) -> None:
-        """Keep what was done: it is committed, if no transaction was open.
-
-        Raises what the server says, then nothing is kept.  What fails behind a COMMIT is no error
-        of the load any more: the connection is closed, and the log is told.
-        """
-        if not self._is_own:
-            await self._run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
-            self._is_ended = True
-            await self._restore()
-            return
-        self._is_ended = True  # as far as who is cancelled meanwhile can know
-        try:
-            await self._run(COMMIT)
-        except err.MySQLError:
-            self._is_ended = False
-            raise
-        try:
-            await self._restore()
-        except err.MySQLError as error:
-            self._connection.close()
-            logger.warning(
-                "load_rows has committed its rows, and closed the connection: the session's "
-                "settings could not be restored (%r)",
-                error,
-            )
-
-    async def undo(self, error: BaseException) -> None:
-        """Undo what was done, because of `error`.  Where that can't be, the connection is closed:
-        then the server does it.
-        """
-        connection = self._connection
-        if connection.closed or not self._is_begun:
-            return
-        if self._is_ended or not isinstance(error, (Exception, asyncio.CancelledError)):
-            connection.close()
-            return
-        try:
-            with contextlib.suppress(err.MySQLError):
-                await self._runner.discard_results()
-            if self._is_own:
-                await self._run(ROLLBACK)
-            elif self._may_have_savepoint:
-                await self._roll_back_to_savepoint(error)
-            await self._restore()
-        except Exception as failure:
-            connection.close()
-            error.add_note(f"the load could not be undone, the connection was closed: {failure!r}")
-        except BaseException:
-            connection.close()
-            raise
-
-    async def _roll_back_to_savepoint(self, error: BaseException) -> None:
-        try:
-            await self._run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        except err.MySQLError as failure:
-            if failure.args[:1] != (NO_SAVEPOINT,):
-                raise
-            if not self._has_savepoint:  # it was stopped before it was run
-                return
-            if not isinstance(error, err.MySQLError):
-                raise
-            # As after a deadlock.
-            error.add_note("the server has rolled back the whole transaction")
-        else:
-            await self._run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        self._runner.autocommit = self._mode
 
     async def _restore(self) -> None:
-        runner = self._runner
+        await self._runner.drop_outstanding()
         await self._run(f"SET SESSION {self._settings}")
-        if self._is_own:
-            runner.record_mode(self._autocommit)
-        else:
-            runner.autocommit = self._autocommit
+        self._runner.autocommit = self._mode
 
     async def _run(self, statement: str) -> None:
         result = await self._runner.query(statement.encode())

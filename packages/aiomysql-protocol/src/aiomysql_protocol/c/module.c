@@ -65,7 +65,6 @@ static const struct {
     {offsetof(State, ok_type), "aiomysql_protocol.wire.packets", "Ok"},
     {offsetof(State, parse_ok), "aiomysql_protocol.wire.packets", "parse_ok"},
     {offsetof(State, decimal_type), "decimal", "Decimal"},
-    {offsetof(State, mysql_error), "pymysql.err", "MySQLError"},
 };
 
 /* -1: an exception is set. */
@@ -128,7 +127,7 @@ module_exec(PyObject *module)
     X(decoder_type) X(binary_decoder_type) X(payload_type) X(exchange_state_type)                  \
     X(result_state_type) X(session_state_type) X(checked_plans) X(general_reader)                  \
     X(checked_binary_plans) X(general_binary_reader) X(malformed) X(malformed_packet)              \
-    X(mysql_error) X(decimal) X(decimal_type) X(ok_type) X(no_ok) X(parse_ok) X(deque_append)      \
+    X(decimal) X(decimal_type) X(ok_type) X(no_ok) X(parse_ok) X(deque_append)      \
     X(deque_popleft) X(general_execution) X(null)
 
 static int

@@ -32,7 +32,7 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
     X(_fail_reading) X(_receive_compressed) X(_receive_payload) X(_receive_unasked)                \
-    X(data_to_send) X(fail) X(for_binary)                                                          \
+    X(data_to_send) X(for_binary)                                                                  \
     X(prefixes) X(record_metadata) X(start) X(uncommitted_after)
 
 typedef struct {
@@ -56,7 +56,6 @@ typedef struct {
     PyObject *general_binary_reader;
     PyObject *malformed;
     PyObject *malformed_packet; /* the class of what `malformed` makes */
-    PyObject *mysql_error;      /* pymysql.err.MySQLError */
     PyObject *decimal; /* makes an exact Decimal of a str that holds nothing but a number */
     PyObject *decimal_type;
     PyObject *ok_type;       /* packets.Ok */

@@ -223,19 +223,9 @@ read_next(State *state, SessionState *self, PyObject *buffer, Py_ssize_t *positi
 static int
 end_session(const State *state, SessionState *self)
 {
-    PyObject *error = take_exception(), *done;
-    int is_mysql_error = PyErr_GivenExceptionMatches(error, state->mysql_error);
+    PyObject *error = take_exception();
+    PyObject *done = PyObject_CallMethodOneArg((PyObject *)self, state->names._fail_reading, error);
 
-    if (is_mysql_error) {
-        (void)PyException_SetTraceback(error, Py_None); /* its frames would hold this session */
-    }
-    done = PyObject_CallMethodOneArg(
-        (PyObject *)self, is_mysql_error ? state->names.fail : state->names._fail_reading, error);
-    if (done != NULL && !PyErr_GivenExceptionMatches(error, PyExc_Exception)) {
-        Py_DECREF(done);
-        set_exception(error);
-        return -1;
-    }
     Py_DECREF(error);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
