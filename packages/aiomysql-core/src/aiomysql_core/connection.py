@@ -106,9 +106,8 @@ _DEFAULT_CONV = _DefaultConverters(default_decoders)
 _NOT_FOR_USERS = frozenset(
     {"allows_local_files", "current_literals", "encoder", "escape_args", "local_file_names"}
     | {"local_files", "loses_changes", "make_ready", "max_allowed_packet", "new_cursor"}
-    | {"new_query"}
-    | {"record_transaction_end", "run_in_turn", "runner", "session_charset", "set_up_session"}
-    | {"statements", *vars(ClassicInternals)}
+    | {"new_query", "record_transaction_end", "run_in_turn", "runner", "session_charset"}
+    | {"set_up_session", "statements", *vars(ClassicInternals)}
 ) - frozenset(dir(object))
 
 
