@@ -595,7 +595,7 @@ encode_asked(StatementEncoder *self, State *state, Asked *asked)
         Py_DECREF(statement);
         return NULL;
     }
-    if (check_handovers(self->runner, state, slot_number(SLOT(state, statement, statement_handovers)),
+    if (check_handovers(self->runner, slot_number(SLOT(state, statement, statement_handovers)),
                         "this prepared statement") < 0) {
         Py_DECREF(statement);
         return NULL;
@@ -629,7 +629,7 @@ encode(StatementEncoder *self, PyObject *cursor, PyObject *query, PyObject *args
         PyErr_SetString(PyExc_RuntimeError, "the garbage collector was here");
         return NULL;
     }
-    if (check_handovers(self->runner, state, ((CursorState *)cursor)->_handovers, "this cursor") < 0) {
+    if (check_handovers(self->runner, ((CursorState *)cursor)->_handovers, "this cursor") < 0) {
         return NULL;
     }
     asked = (Asked){(CursorState *)cursor, ((CursorState *)cursor)->_connection, query, args,

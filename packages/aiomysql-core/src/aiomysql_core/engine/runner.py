@@ -191,11 +191,10 @@ class CommandRunner(RunnerState):
         """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
-            for word in _SPECIAL.findall(exchange.request):
-                if word.upper() == b"TEMPORARY":
-                    self._has_temporary_tables = True
-                else:
-                    self._chains = True
+            if _SPECIAL.search(exchange.request):
+                words = {word.upper() for word in _SPECIAL.findall(exchange.request)}
+                self._chains |= b"COMPLETION_TYPE" in words
+                self._has_temporary_tables |= b"TEMPORARY" in words
         if not self.autocommit:
             self.transaction_possible = True
 

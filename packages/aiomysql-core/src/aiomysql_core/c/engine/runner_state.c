@@ -342,7 +342,7 @@ hand_over(PyObject *module, PyObject *runner)
 }
 
 int
-check_handovers(const RunnerState *self, const State *state, long long number, const char *what)
+check_handovers(const RunnerState *self, long long number, const char *what)
 {
     PyObject *checked;
 

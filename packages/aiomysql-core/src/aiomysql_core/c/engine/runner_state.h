@@ -29,8 +29,7 @@ int has_outstanding(RunnerState *self, State *state);
 
 /* Check that what was made when there were `number` handovers may still send something.  -1: an
  * exception is set. */
-int check_handovers(const RunnerState *self, const State *state, long long number,
-                    const char *what);
+int check_handovers(const RunnerState *self, long long number, const char *what);
 
 /* hand_over(runner) -> bool */
 PyObject *hand_over(PyObject *module, PyObject *runner);
