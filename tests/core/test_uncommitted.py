@@ -338,6 +338,10 @@ async def test_not_after_an_exception(
         await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
     await connection.execute(f"INSERT INTO {table} VALUES (2, 1)")
     await connection.reset()
+    await connection.execute(delete)
+    with pytest.raises(OperationalError):
+        await connection.select_db("no_such_database")
+    await connection.reset()
     # In another transaction than that.
     with pytest.raises(IntegrityError):
         await connection.execute(f"INSERT INTO {table} VALUES (-1, 1)")

@@ -51,7 +51,11 @@ _T = TypeVar("_T")
 
 
 class Cursor(CursorState, ErrorClasses):
-    """Runs statements and holds the rows of one result.  Made by `Connection.cursor`."""
+    """Runs statements and holds the rows of one result.  Made by `Connection.cursor`.
+
+    When its connection goes back to a pool, it keeps its rows, and what sends something raises
+    InterfaceError.
+    """
 
     #: Bytes of the longest statement that `executemany` builds.
     max_stmt_length = 1024000

@@ -35,7 +35,7 @@ _PASSED = (
     "aiomysql_sa.",
     "aiomysql.",
     "asyncio.",
-    "contextlib",
+    "contextlib.",
 )
 
 
@@ -77,7 +77,9 @@ def warn_caller(message: str, category: type[Warning], place: Place | None = Non
         )
         return
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PASSED):
+    while frame.f_back is not None:
+        if not f"{frame.f_globals.get('__name__')}.".startswith(_PASSED):
+            break
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level + 1)
 
