@@ -125,7 +125,7 @@ def test_hand_over(name: str) -> None:
     with pytest.raises(InterfaceError, match="this is of before"):
         runner.check_handovers(1, "this")
     with pytest.raises((TypeError, AttributeError)):
-        hand_over(object())  # type: ignore[arg-type]
+        hand_over(object())
     runner.handovers = 1 << 40
     assert runner.handovers == 1 << 40
 

@@ -301,8 +301,9 @@ session_has_to_end(const State *state, PyObject *session)
     return (PyLong_AsUnsignedLongMask(status) & state->maybe_in_transaction) != 0;
 }
 
-PyObject *
-nothing_to_end(PyObject *module, PyObject *runner)
+/* What nothing_to_end returns, after `handovers` more. */
+static PyObject *
+nothing_to_end_after(PyObject *module, PyObject *runner, int handovers)
 {
     State *state = PyModule_GetState(module);
     RunnerState *self = (RunnerState *)runner;
@@ -316,6 +317,7 @@ nothing_to_end(PyObject *module, PyObject *runner)
         PyErr_SetString(PyExc_TypeError, "nothing_to_end takes a RunnerState");
         return NULL;
     }
+    self->handovers += handovers;
     session = self->session;
     if (is_none(session) || self->_busy || self->transaction_possible) {
         Py_RETURN_FALSE;
@@ -331,14 +333,15 @@ nothing_to_end(PyObject *module, PyObject *runner)
 }
 
 PyObject *
+nothing_to_end(PyObject *module, PyObject *runner)
+{
+    return nothing_to_end_after(module, runner, 0);
+}
+
+PyObject *
 hand_over(PyObject *module, PyObject *runner)
 {
-    const State *state = PyModule_GetState(module);
-
-    if (PyObject_TypeCheck(runner, state->runner_state_type)) {
-        ((RunnerState *)runner)->handovers++;
-    }
-    return nothing_to_end(module, runner);
+    return nothing_to_end_after(module, runner, 1);
 }
 
 int
