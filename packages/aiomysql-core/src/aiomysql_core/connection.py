@@ -9,6 +9,7 @@ import itertools
 import os
 import socket
 import sys
+import time
 import warnings
 from collections.abc import (
     AsyncIterable,
@@ -53,7 +54,7 @@ from aiomysql_core.options.options import (
     find_session_options,
 )
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
-from aiomysql_core.options.time_zone import add_zone_advice
+from aiomysql_core.options.time_zone import add_zone_advice, zones_differ
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.row_stream import RowStream
@@ -71,7 +72,7 @@ from aiomysql_core.waiting.timeouts import (
     with_timeout,
     within_timeout_argument,
 )
-from aiomysql_protocol.commands.exchange import Command
+from aiomysql_protocol.commands.exchange import Command, Exchange
 from aiomysql_protocol.commands.query import Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.change_user import ChangeUser
@@ -455,9 +456,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         settings += in_zone
         runner = self.runner
         statements = self._sets(settings)
-        further = []
+        further: list[Exchange] = []
         if db is not None:
             further = [Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))]
+        comparison: Query | None = None
+        if zone is not None and not zone.is_fixed:
+            question = zone.comparison(time.gmtime().tm_year)
+            comparison = Query(encode_statement(question, self.encoding))
+            further.append(comparison)
         ok: Ok | None
         try:
             if commands or further or len(statements) > 1:
@@ -469,6 +475,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         except err.MySQLError as error:
             add_zone_advice(error, zone)
             raise
+        if zone is not None and comparison is not None and not comparison.results[0].rows:
+            raise zones_differ(zone)
         assert ok is not None
         self.session_charset.mark_known()
         # Of all responses to statements this is the one whose flag is believed: after a routine

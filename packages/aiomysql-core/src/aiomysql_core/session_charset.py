@@ -29,8 +29,8 @@ from aiomysql_core.statements import StatementCache
 from aiomysql_protocol.rows.metadata import ColumnCache, Converter
 from aiomysql_protocol.sql.character_sets import (
     changes_charset_within,
-    ignores_charset,
     changes_zone_within,
+    ignores_charset,
     may_change_charset,
     may_change_zone,
     sets_names_to,
@@ -98,7 +98,8 @@ class SessionCharset:
         reader: ref[_Reader],
     ) -> None:
         """options: those of the connection, changed as the character set is; charset: the one to
-        begin with; literals: the connection's, with the zone to begin with; reader: the connection, which uses this, so that it always is there then.
+        begin with; literals: the connection's, with the zone to begin with; reader: the connection,
+        which uses this, so that it always is there then.
         """
         self._runner = runner
         self._statements = statements
@@ -155,15 +156,22 @@ class SessionCharset:
         self._statements.use_zone(zone)
 
     def _follow_zone(self) -> None:
-        """Go by the zone that the server tells.  Raises ProgrammingError for one that can't be."""
-        try:
-            zone = find_zone(self._told_zone)
-        except ValueError:
+        """Go by the zone that the server tells: an offset, or the one that was given.
+
+        Raises ProgrammingError for another, of which the server may have other rules.
+        """
+        given = self._given_zone
+        assert given is not None
+        zone: SessionZone | None = given
+        if self._told_zone.lower() != given.name.lower():
+            zone = None
+            with contextlib.suppress(ValueError):
+                zone = find_zone(self._told_zone)
+        if zone is None or not (zone is given or zone.is_fixed):
             raise ProgrammingError(
-                f"a statement has changed the session's time zone to {self._told_zone!r}, in which "
-                "TIMESTAMPs can't be read as moments, which option 'time_zone' asks for: set it to "
-                f"{self._given_zone and self._given_zone.name!r} again"
-            ) from None
+                f"a statement has changed the session's time zone to {self._told_zone!r}, which "
+                f"can't be followed: set it to an offset, or to {given.name!r} again"
+            )
         self._use_zone(zone)
         self._runner.stream().session.columns = self.columns()
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime
 import re
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
-from pymysql.err import MySQLError
+from pymysql.err import MySQLError, OperationalError
 
 from aiomysql_protocol.values.session_zone import SessionZone
-
-__all__ = ["add_zone_advice", "find_zone"]
 
 _OFFSET = re.compile(r"([+-])([0-9]{1,2}):([0-9]{2})")
 _NAME = re.compile(r"[A-Za-z][\w+/-]*", re.ASCII)
@@ -46,7 +44,7 @@ def find_zone(given: str | datetime.tzinfo) -> SessionZone:
             f"zoneinfo.ZoneInfo, not {type(given).__name__}"
         )
     if given.key is None:  # type: ignore[attr-defined]
-        _refuse("can't be a zoneinfo.ZoneInfo without a key: give it by its name")
+        raise _wrong("can't be a zoneinfo.ZoneInfo without a key: give it by its name")
     return _named(given.key, given)  # type: ignore[attr-defined]
 
 
@@ -64,6 +62,16 @@ def add_zone_advice(error: MySQLError, zone: SessionZone | None) -> None:
     error.args = (number, f"{message} (option 'time_zone': {advice})")
 
 
+def zones_differ(zone: SessionZone) -> OperationalError:
+    """The error for a server with other rules for the zone than Python."""
+    return OperationalError(
+        _UNKNOWN_TIME_ZONE,
+        f"option 'time_zone': the server and Python have different rules for {zone.name}, so one "
+        "of them is out of date: load newer tables there (mysql_tzinfo_to_sql, from files of "
+        "zic -b fat), or update tzdata here, or give 'UTC'",
+    )
+
+
 def _named(name: str, zone: datetime.tzinfo | None) -> SessionZone:
     lowered = name.lower()
     if lowered in _UTC:
@@ -72,18 +80,18 @@ def _named(name: str, zone: datetime.tzinfo | None) -> SessionZone:
     if zone is None and (match := _OFFSET.fullmatch(name)):
         sign, hours, minutes = match.groups()
         if int(minutes) > 59:
-            _refuse(f"can't be {name!r}: an hour has 60 minutes")
+            raise _wrong(f"can't be {name!r}: an hour has 60 minutes")
         offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
         return _fixed(_timezone(-offset if sign == "-" else offset))
     if lowered in _OF_A_MACHINE:
-        _refuse(
+        raise _wrong(
             f"can't be {name!r}, which is another zone on each machine: give its name, like "
             "'Europe/Berlin', or 'UTC'"
         )
     if lowered.startswith(_WITH_LEAP_SECONDS):
-        _refuse(f"can't be a zone with leap seconds: leave out {name[: len(_WITH_LEAP_SECONDS)]!r}")
+        raise _wrong(f"can't be {name!r}, with leap seconds: leave out {_WITH_LEAP_SECONDS!r}")
     if not _NAME.fullmatch(name):
-        _refuse(
+        raise _wrong(
             f"can't be {name!r}: give 'UTC', an offset like '+02:00' or '-05:30', or a name like "
             "'Europe/Berlin'"
         )
@@ -94,13 +102,13 @@ def _timezone(offset: datetime.timedelta) -> datetime.timezone:
     try:
         return datetime.timezone(offset)
     except ValueError:
-        _refuse_offset()
+        raise _wrong_offset() from None
 
 
 def _fixed(zone: datetime.timezone) -> SessionZone:
     offset = zone.utcoffset(None)
     if not _LEAST <= offset <= _MOST or offset % datetime.timedelta(minutes=1):
-        _refuse_offset()
+        raise _wrong_offset()
     sign = "-" if offset < datetime.timedelta() else "+"
     hours, minutes = divmod(abs(offset) // datetime.timedelta(minutes=1), 60)
     if not offset:
@@ -111,21 +119,23 @@ def _fixed(zone: datetime.timezone) -> SessionZone:
 def _from_database(name: str) -> datetime.tzinfo:
     import zoneinfo  # not for everybody who imports this
 
+    why = "which is no time zone that Python knows"
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        pass
-    if zoneinfo.available_timezones():
-        _refuse(f"can't be {name!r}, which is no time zone that Python knows")
-    _refuse(
-        f"can't be {name!r}: this machine has no database of time zones; install the package "
-        "tzdata, or give 'UTC' or an offset like '+02:00'"
-    )
+        try:
+            zoneinfo.ZoneInfo("Etc/UTC")
+        except zoneinfo.ZoneInfoNotFoundError:
+            why = (
+                "because this machine has no database of time zones: install the package tzdata, "
+                "or give 'UTC' or an offset like '+02:00'"
+            )
+    raise _wrong(f"can't be {name!r}, {why}")
 
 
-def _refuse_offset() -> NoReturn:
-    _refuse("must be from -13:59 to +14:00 as an offset, in whole minutes")
+def _wrong_offset() -> ValueError:
+    return _wrong("must be from -13:59 to +14:00 as an offset, in whole minutes")
 
 
-def _refuse(why: str) -> NoReturn:
-    raise ValueError(f"option 'time_zone' {why}")
+def _wrong(why: str) -> ValueError:
+    return ValueError(f"option 'time_zone' {why}")

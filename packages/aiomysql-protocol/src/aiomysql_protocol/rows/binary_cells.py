@@ -193,10 +193,9 @@ def fast_binary_reader(plan: BinaryPlan) -> Reader:
         return fast_reader(plan.cell)
     if kind in (CellKind.DATETIME, CellKind.TIMESTAMP) and plan.type_code in _DATETIMES:
         return _datetime_reader(plan)
-    if plan.decimals >= _FRACTION_DIGITS:
-        if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
-            return _read_timedelta
     if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
+        if plan.decimals >= _FRACTION_DIGITS:
+            return _read_timedelta
         return lambda raw: _read_timedelta(_shown(raw, 8))
     if kind is CellKind.DATE and plan.type_code in _DATES:
         return _read_date

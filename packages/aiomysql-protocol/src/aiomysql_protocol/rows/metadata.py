@@ -256,10 +256,11 @@ class ColumnCache:
             kind = CellKind.BYTES if encoding is None else CellKind.TEXT
             return CellPlan(kind, encoding, None, column.name)
         kind = _KNOWN_CONVERTERS.get(converter, CellKind.CONVERT)
-        zone = self._zone
-        if zone is None or kind is not CellKind.DATETIME or column.type_code != FIELD_TYPE.TIMESTAMP:
-            return CellPlan(kind, encoding, converter, column.name)
-        return CellPlan(CellKind.TIMESTAMP, encoding, converter, column.name, zone)
+        zone = None
+        if kind is CellKind.DATETIME and column.type_code == FIELD_TYPE.TIMESTAMP:
+            zone = self._zone
+            kind = kind if zone is None else CellKind.TIMESTAMP
+        return CellPlan(kind, encoding, converter, column.name, zone)
 
 
 def _keys(columns: Sequence[Column]) -> tuple[str, ...]:

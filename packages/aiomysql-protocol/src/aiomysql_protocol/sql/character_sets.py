@@ -78,9 +78,7 @@ def changes_zone_within(statement: bytes) -> bool:
     first, *others = statement.rstrip(b"; \t\r\n").split(b";")
     if _SET_STATEMENT.match(first) is not None and _ZONE_WORD.search(first) is not None:
         return True
-    return any(
-        _SETS_ZONE.match(part) is not None for part in (first, *others[:-1]) if others
-    )
+    return any(_SETS_ZONE.match(part) is not None for part in (first, *others[:-1]) if others)
 
 
 def ignores_charset(statement: bytes) -> bool:

@@ -67,9 +67,9 @@ def write_file_rows(
 ) -> tuple[bytes, int]:
     """Lines for the rows from number `start` on, until there are `size` bytes of them.
 
-    kinds: of each column, in the order of the rows' values; zone: as for Literals.  Returns them, and the number of the
-    first row that it leaves to the caller: because there is enough, because it is no tuple or list
-    of the right length, or because of a value in it.
+    kinds: of each column, in the order of the rows' values; zone: as for Literals.  Returns them,
+    and the number of the first row that it leaves to the caller: because there is enough, because
+    it is no tuple or list of the right length, or because of a value in it.
     """
     lines: list[bytes] = []
     while start < len(rows) and size > 0:

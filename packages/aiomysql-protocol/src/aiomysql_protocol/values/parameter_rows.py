@@ -29,10 +29,10 @@ def write_parameter_rows(
     """The rows from number `start` on: their bytes, at most `room`, and the types of the values.
 
     types: those of the rows before, two bytes for each parameter; NULL where none is known.  as_is:
-    of the writer.  Returns bytes, types, and the number of the first row that it leaves to the caller: because
-    there is no room, because it is no tuple or list of the right length, or because a value in it
-    is of another type than those before, or an unusual one.  In Python it leaves all of them: it
-    would be no quicker.
+    of the writer.  Returns bytes, types, and the number of the first row that it leaves to the
+    caller: because there is no room, because it is no tuple or list of the right length, or because
+    a value in it is of another type than those before, or an unusual one.  In Python it leaves all
+    of them: it would be no quicker.
     """
     return b"", types, start
 

@@ -3,8 +3,9 @@
 The server gives and takes a TIMESTAMP as the session's clock shows it, without an offset.  What a
 clock shows twice, when summer time ends, can't be told apart there, so it is refused either way.
 
-The servers' tables of zones end with the year 2037, and what holds then holds for them from then
-on; Python goes on with the rules.  Where the two differ it is refused as well.
+The rules are in the server's tables and in Python's, and one of them may be old: `comparison` asks
+for some moments.  The servers' tables of zones end with the year 2037, and what holds then holds
+for them from then on; Python goes on with the rules.  Where the two differ it is refused as well.
 
 MySQL: "MySQL Server Time Zone Support".
 """
@@ -50,6 +51,21 @@ class SessionZone:
     def is_fixed(self) -> bool:
         """Whether its offset from UTC never changes."""
         return self._offset is not None
+
+    def comparison(self, year: int) -> str:
+        """A statement that gives a row if the server's clock shows the same as Python's, this year,
+        which `year` is, in the years around it, and in the last year of the servers' tables.
+        """
+        conditions = []
+        for moment in (
+            datetime.datetime(at, month, 1, 12, tzinfo=datetime.UTC)
+            for at in sorted({*range(max(year - 1, 1971), min(year + 2, _LAST_YEAR)), _LAST_YEAR})
+            for month in (1, 7)
+        ):
+            wall = moment.astimezone(self.tzinfo).replace(tzinfo=None)
+            utc = moment.replace(tzinfo=None)
+            conditions.append(f"CONVERT_TZ('{utc}', '+00:00', '{self.name}') = '{wall}'")
+        return f"SELECT 1 FROM DUAL WHERE {' AND '.join(conditions)}"
 
     def wall_time(self, value: datetime.datetime) -> datetime.datetime:
         """What the session's clock shows at an aware `value`; a naive one is returned as it is.

@@ -319,7 +319,8 @@ write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     int done;
 
     if ((nargs != 7 && nargs != 8) || !PyBytes_Check(args[6])) {
-        PyErr_SetString(PyExc_TypeError, "write_rows takes 7 or 8 arguments, the seventh bytes");
+        PyErr_SetString(PyExc_TypeError, "write_rows takes 7 arguments, the last one bytes, and "
+                                         "perhaps as_is");
         return NULL;
     }
     batch.pieces = args[0];
