@@ -361,6 +361,20 @@ async def test_a_later_set(connect_args: dict[str, Any], table: str, zones: None
         # A column of that name is none of its business.
         await connection.query("CREATE TEMPORARY TABLE people (time_zone TEXT)")
         await connection.query("UPDATE people SET time_zone = 'a'; UPDATE people SET time_zone = 1")
+        # What a procedure sets remains.
+        await connection.query(f"CREATE PROCEDURE p_{table}() SET time_zone = '-09:00'")
+        try:
+            await connection.query(f"CALL p_{table}()")
+            read_there = await connection.fetchval(f"SELECT at FROM {table}")
+        finally:
+            await connection.query(f"DROP PROCEDURE p_{table}")
+        assert (read_there, read_there.utcoffset()) == (SUMMER, -9 * HOUR)
+        # So it is in pipelines.
+        async with connection.pipeline() as pipeline:
+            pipeline.execute("SET time_zone = '+03:00'")
+            pipeline.execute(insert, (30, SUMMER))
+            later = pipeline.execute(f"SELECT at FROM {table} WHERE at = %s", (SUMMER,))
+        assert {row[0] for row in await (await later).fetchall()} == {SUMMER}
     async with connect(**connect_args) as connection:  # without the option nobody looks
         await connection.query("SET time_zone = SYSTEM")
         assert await session_zone(connection) == "SYSTEM"

@@ -204,6 +204,8 @@ def test_timestamps_are_read(prepared: bool, count: int) -> None:
         assert (value, value.tzinfo) == (SUMMER.replace(tzinfo=zone.tzinfo), zone.tzinfo)
         assert others == [value] * (count - 1)
         assert read(cache, FIELD_TYPE.DATETIME, [SUMMER], prepared) == [SUMMER]
+    cache = ColumnCache("utf8", converters.decoders, zone=UTC, use_unicode=False)
+    assert read(cache, FIELD_TYPE.TIMESTAMP, [SUMMER], prepared) == [aware(datetime.UTC)]
     own = {**converters.decoders, FIELD_TYPE.TIMESTAMP: str.upper}
     cache = ColumnCache("utf8", own, zone=UTC)
     assert read(cache, FIELD_TYPE.TIMESTAMP, [SUMMER], prepared) == [str(SUMMER)]

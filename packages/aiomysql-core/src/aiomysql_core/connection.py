@@ -253,8 +253,14 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._options = options = find_options(given)
         session_options = find_session_options(
             (
-                *(autocommit, echo, get_warnings, init_command, skip_idle_commits, sql_mode),
-                *(time_zone, use_unicode),
+                autocommit,
+                echo,
+                get_warnings,
+                init_command,
+                skip_idle_commits,
+                sql_mode,
+                time_zone,
+                use_unicode,
             )
         )
         if conv is _DEFAULT_CONV or conv is default_decoders:
@@ -451,9 +457,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
-        zone = self.session_charset.zone
-        in_zone = [] if zone is None else [f"time_zone = '{zone.name}'"]
-        settings += in_zone
+        zone = self._literals.zone
+        if zone is not None:
+            settings.append(f"time_zone = '{zone.name}'")
         runner = self.runner
         statements = self._sets(settings)
         further: list[Exchange] = []
@@ -491,8 +497,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             await self.query(self.init_command)
             await self.commit()
             changed = not await self.session_charset.is_unchanged()
-            in_zone *= not self.session_charset.zone_is_known
-            for statement in self._sets(settings[:1] * changed + in_zone + autocommit):
+            settings = settings[:1] * changed
+            if zone is not None and not self.session_charset.zone_is_known:
+                settings.append(f"time_zone = '{zone.name}'")
+            for statement in self._sets(settings + autocommit):
                 await runner.query(statement)
             self.session_charset.mark_known()
         runner.record_mode(self.autocommit_mode)

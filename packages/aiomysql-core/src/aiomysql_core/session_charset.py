@@ -133,7 +133,10 @@ class SessionCharset:
         """A new cache of result metadata, for text in this character set."""
         reader = self._connection()
         return ColumnCache(
-            *(reader.encoding, reader.decoders), use_unicode=reader.use_unicode, zone=self.zone
+            reader.encoding,
+            reader.decoders,
+            use_unicode=reader.use_unicode,
+            zone=self._literals.zone,
         )
 
     @property

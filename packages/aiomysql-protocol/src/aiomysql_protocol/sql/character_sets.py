@@ -63,12 +63,14 @@ def changes_charset_within(statement: bytes, charset: Charset) -> bool:
 
 
 def may_change_zone(statement: bytes) -> bool:
-    """Whether this text may change the session's time zone: as `may_change_charset`."""
-    return (
-        not is_simple_statement(statement, 0)
-        and _SET.search(statement) is not None
-        and _ZONE_WORD.search(statement) is not None
-    )
+    """Whether this text may change the session's time zone: as `may_change_charset`, or by CALL,
+    because what a procedure sets of it remains.
+    """
+    if is_simple_statement(statement, 0):
+        return False
+    if _CALL.search(statement) is not None:
+        return True
+    return _SET.search(statement) is not None and _ZONE_WORD.search(statement) is not None
 
 
 def changes_zone_within(statement: bytes) -> bool:
@@ -98,6 +100,7 @@ _SET = re.compile(
     rb"(?<![A-Z_])(?:SET\b(?<!CHARACTER.SET)(?<!CHAR.SET)|EXECUTE\b)", re.IGNORECASE | re.DOTALL
 )
 _CHARSET_WORD = re.compile(rb"NAMES|CHAR|COLLATION_CONNECTION|SQL_MODE|EXECUTE", re.IGNORECASE)
+_CALL = re.compile(rb"(?<![A-Z_])CALL\b", re.IGNORECASE)
 _ZONE_WORD = re.compile(rb"TIME_ZONE|EXECUTE", re.IGNORECASE)
 _SET_STATEMENT = re.compile(rb"\s*SET\s+STATEMENT\b", re.IGNORECASE)
 _SETS_ZONE = re.compile(rb"\s*SET\s.*TIME_ZONE", re.IGNORECASE | re.DOTALL)
