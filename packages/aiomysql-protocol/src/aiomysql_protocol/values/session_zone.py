@@ -77,18 +77,20 @@ class SessionZone:
         offset = value.utcoffset()
         if offset is None:
             return value
-        # A plain one, whatever a subclass makes of sums.
-        naive = datetime.datetime(
-            *(value.year, value.month, value.day),
-            *(value.hour, value.minute, value.second, value.microsecond),
-        )
+        moment = value
         try:
-            moment = naive - offset
-            if self._offset is not None:
-                return moment + self._offset
-            local = self.tzinfo.fromutc(moment.replace(tzinfo=self.tzinfo))
+            if type(value) is not datetime.datetime:
+                # A plain one, whatever a subclass makes of sums.
+                naive = datetime.datetime(
+                    *(value.year, value.month, value.day),
+                    *(value.hour, value.minute, value.second, value.microsecond),
+                )
+                moment = (naive - offset).replace(tzinfo=datetime.UTC)
+            local = moment.astimezone(self.tzinfo)
         except OverflowError:
             raise DataError(f"{value!s} is out of range in time zone {self.name}") from None
+        if self._offset is not None:
+            return local
         wall = local.replace(tzinfo=None, fold=0)
         try:
             self.localize(wall)
