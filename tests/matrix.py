@@ -79,6 +79,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_reset.py": Spread.PAIRS,
         "core/test_round_trips.py": Spread.PAIRS,
         "core/test_rows.py": Spread.PAIRS,
+        "core/test_time_zone.py": Spread.PAIRS,
         "core/test_timeouts.py": Spread.PAIRS,
         "core/test_tls_negotiation.py": Spread.PAIRS,
         "core/test_tls_stream.py": Spread.PAIRS,

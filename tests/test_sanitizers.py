@@ -24,7 +24,7 @@ TESTS = Path(__file__).parent
 PROTOCOL_TESTED_BY = [
     *("test_row_values.py", "test_rows.py", "test_rows_random.py", "test_binary_rows.py"),
     *("test_responses.py", "test_literals.py", "test_parameters.py"),
-    *("test_parameter_rows.py", "test_file_rows.py"),
+    *("test_parameter_rows.py", "test_file_rows.py", "test_session_zone.py"),
     *("test_payloads.py", "test_requests.py", "test_dealloc.py"),
 ]
 #: In few runs, because an interpreter takes long to start under the sanitizers.

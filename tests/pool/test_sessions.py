@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,21 @@ async def test_full_reset(make_pool: MakePool, server: Server, table_name: str) 
         with pytest.raises(second.ProgrammingError):
             await second.query("SELECT * FROM temporary_one")
     assert server.execute(f"SELECT * FROM {table_name}") == []
+
+
+@pytest.mark.parametrize(("reset", "hours"), [("full", 2), (None, -3)])
+async def test_time_zones(make_pool: MakePool, reset: str | None, hours: int) -> None:
+    """The one that was asked for again, or the one before's; the values are right in either."""
+    pool = await make_pool(maxsize=1, reset_session=reset, time_zone="+02:00", autocommit=True)
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    async with pool.acquire() as first:
+        await first.query("SET time_zone = '-03:00'")
+    async with pool.acquire() as second:
+        assert second is first
+        await second.query("CREATE TEMPORARY TABLE behind_it (at TIMESTAMP)")
+        await second.execute("INSERT INTO behind_it VALUES (%s)", (now,))
+        at = await second.fetchval("SELECT at FROM behind_it")
+        assert (at, at.utcoffset()) == (now, datetime.timedelta(hours=hours))
 
 
 async def test_without_a_reset_the_session_stays(make_pool: MakePool) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,7 @@ from aiomysql_protocol.rows import text as rows
 from aiomysql_protocol.rows.binary_cells import FIXED_SIZES, BinaryPlan
 from aiomysql_protocol.rows.cells import CellKind, CellPlan
 from aiomysql_protocol.rows.text import RowDecoder
+from aiomysql_protocol.values.session_zone import SessionZone
 
 C_MODULE = "aiomysql_protocol._speedups"
 
@@ -85,13 +87,19 @@ def drain_implementation(name: str) -> DrainRows:
     return found
 
 
+#: The zone of TIMESTAMPs: one with rules.
+BERLIN = SessionZone("Europe/Berlin", ZoneInfo("Europe/Berlin"), None)
+
+
 def plan(
     kind: CellKind,
     encoding: str | None = "utf8",
     converter: Callable[[Any], Any] | None = None,
     name: str = "col",
+    zone: SessionZone = BERLIN,
 ) -> CellPlan:
-    return CellPlan(kind, encoding, converter, name)
+    in_zone = zone if kind is CellKind.TIMESTAMP else None
+    return CellPlan(kind, encoding, converter, name, in_zone)
 
 
 def length(number: int, width: int | None = None) -> bytes:

@@ -135,6 +135,8 @@ def ok_payload(
 
 
 END = ok_payload(header=0xFE, status=34, warnings=1)
+#: Bytes of its frame.
+LAST = 4 + len(END)
 
 
 #: Those of the columns of PLANS.
@@ -358,15 +360,45 @@ def test_metadata_of_a_later_result(read: Reader, before: int) -> None:
 
 
 def test_a_value_that_fails(read: Reader) -> None:
-    """The rows before it have come; what follows is left to be dropped."""
+    """The rows before it have come; those that follow are dropped."""
     for decoder in IMPLEMENTATIONS:
         known = text_prefix(decoder)
         for cells in ([b"one", b"a"], [b"1", b"\xff"]):
             data = whole(known, [payload(b"1", b"a"), payload(*cells)])
             found = read([known], data, 0, len(data))
-            assert found == Found(len(known.raw), 4, known.metadata, [(1, "a")], None)
+            assert found == Found(len(data) - LAST, 6, known.metadata, [(1, "a")], None)
             assert read.exchange.result is not None
             assert isinstance(read.exchange.result.error, Error)
+
+
+def test_rows_that_nobody_wants(read: Reader) -> None:
+    """They are passed over, whatever is in them, up to what may be no row, wherever bytes end."""
+    known = text_prefix("python")
+    rows = [payload(b"1", b"a"), b"\xfd\xff\xff", b"\0" * 300, payload(b"2", b"b")]
+    data = whole(known, rows)
+    lengths = [4 + len(row) for row in rows]
+    ends = list(itertools.accumulate(lengths, initial=len(known.raw)))[1:]
+    first = ends[0]
+
+    def after_discarding(data: bytes, end: int) -> tuple[int, int]:
+        """The position then, and the number of frames that were passed over."""
+        found = read([known], data, 0, first)
+        assert found == Found(first, 5, known.metadata, [(1, "a")], None)
+        read.exchange.discard()
+        position = read.read(read.session, bytearray(data), first, end)
+        assert read.exchange.result is not None
+        assert (read.exchange.result.rows, read.exchange.results) == ([], [])
+        return position, read.exchange.sequence_id - 5
+
+    for end in range(first, len(data) - LAST + 4):
+        passed = [stop for stop in ends if stop <= end]
+        assert after_discarding(data, end) == (passed[-1], len(passed) - 1)
+    for other in (b"", b"\xff\x15\x04#28000no", b"\xfe" * 9):
+        changed = whole(known, [*rows[:2], other])
+        assert after_discarding(changed, len(changed)) == (ends[1], 1)
+    out_of_order = bytearray(data)
+    out_of_order[ends[1] + 3] += 1
+    assert after_discarding(bytes(out_of_order), len(data)) == (ends[1], 1)
 
 
 def test_a_malformed_row(read: Reader) -> None:
@@ -397,7 +429,7 @@ def test_an_error_that_is_no_error_of_the_response(read: Reader) -> None:
         known = prefix(Raising(error), b"d")
         data = whole(known, [payload(b"1")])
         found = read([known], data, 0, len(data))
-        assert found == Found(len(known.raw), 3, known.metadata, [], None)
+        assert found == Found(len(data) - LAST, 4, known.metadata, [], None)
         assert read.exchange.result is not None
         assert read.exchange.result.error is error
 
@@ -417,7 +449,7 @@ def test_no_position_is_believed(read: Reader) -> None:
         known = prefix(Astray(position), b"d")
         data = whole(known, [payload(b"1")])
         found = read([known], data, 0, len(data))
-        assert found == Found(len(known.raw), 3, known.metadata, [], None)
+        assert found == Found(len(data) - LAST, 4, known.metadata, [], None)
         assert read.exchange.result is not None
         assert isinstance(read.exchange.result.error, ValueError)
 

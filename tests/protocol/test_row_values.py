@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,7 @@ from pymysql.err import DataError
 from aiomysql_protocol.rows.cells import CellKind
 from aiomysql_protocol.rows.text import PyTextRowDecoder
 
-from .row_bytes import MakeDecoder, decode_all, frames, payload, plan
+from .row_bytes import BERLIN, MakeDecoder, decode_all, frames, payload, plan
 
 KIND = CellKind
 
@@ -91,6 +92,10 @@ DEFAULTS = {
     KIND.DATE: (decoders[FIELD_TYPE.DATE], DATES),
     KIND.TIMEDELTA: (decoders[FIELD_TYPE.TIME], TIMES),
 }
+
+
+def in_berlin(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=BERLIN.tzinfo)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +253,7 @@ def test_values_of_many_rows(make: MakeDecoder, kind: CellKind, distinct: int) -
         if kind in (KIND.TEXT, KIND.BYTES):
             # Alike but for their middles and lengths.
             return f"{number % 3}{'same' * 5}{number}{'same' * (number % 3 * 5)}"
-        if kind is KIND.DATETIME:
+        if kind in (KIND.DATETIME, KIND.TIMESTAMP):
             return f"20{number % 90 + 10}-01-{number % 28 + 1:02} 00:00:{number % 60:02}"
         if kind is KIND.DATE:
             return f"{number + 1:04}-01-01"
@@ -256,7 +261,11 @@ def test_values_of_many_rows(make: MakeDecoder, kind: CellKind, distinct: int) -
             return f"{number % 24:02}:{number % 60:02}:00"
         return str(number)
 
-    convert = DEFAULTS[kind][0] if kind in DEFAULTS else str if kind is KIND.TEXT else str.encode
+    convert: Callable[[str], Any] = str if kind is KIND.TEXT else str.encode
+    if kind in DEFAULTS:
+        convert = DEFAULTS[kind][0]
+    if kind is KIND.TIMESTAMP:
+        convert = in_berlin
     texts = [None if i % 7 == 0 else text(i) for i in range(5000)]
     data = frames(*(payload(None if t is None else t.encode()) for t in texts))
     rows, position = decode_all(make([plan(kind)]), data)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymysql.err import DataError
 
-from aiomysql_protocol.rows.cells import CellKind
+from aiomysql_protocol.rows.cells import CellKind, CellPlan
 from aiomysql_protocol.wire.errors import MalformedPacket
 
 from .row_bytes import (
@@ -311,8 +311,10 @@ def test_incomplete_plans(make: MakeDecoder) -> None:
         make([plan(KIND.CONVERT, name="b")])
     with pytest.raises(LookupError, match="no-such-codec"):
         make([plan(KIND.TEXT, "no-such-codec")])
-    with pytest.raises(ValueError, match="9"):
-        make([plan(9)])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'c': TIMESTAMP needs a zone"):
+        make([CellPlan(KIND.TIMESTAMP, None, None, "c")])
+    with pytest.raises(ValueError, match="10"):
+        make([plan(10)])  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         make(None)  # type: ignore[arg-type]
 

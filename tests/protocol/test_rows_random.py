@@ -18,7 +18,7 @@ from pymysql.err import DataError
 from aiomysql_protocol.rows.cells import CellKind, CellPlan, general_reader
 from aiomysql_protocol.rows.text import PyTextRowDecoder, RowDecoder
 
-from .row_bytes import decode_all, frames, implementation, length, need_c, payload, plan
+from .row_bytes import BERLIN, decode_all, frames, implementation, length, need_c, payload, plan
 
 KIND = CellKind
 ENCODINGS = ["utf8", "cp1252", "ascii", "latin1", "gbk"]
@@ -30,6 +30,7 @@ CONVERTERS: dict[CellKind, Callable[[str], Any]] = {
     KIND.DATETIME: decoders[FIELD_TYPE.DATETIME],
     KIND.DATE: decoders[FIELD_TYPE.DATE],
     KIND.TIMEDELTA: decoders[FIELD_TYPE.TIME],
+    KIND.TIMESTAMP: lambda text: decoders[FIELD_TYPE.DATETIME](text).replace(tzinfo=BERLIN.tzinfo),
 }
 
 
@@ -53,6 +54,8 @@ TEXTS: dict[CellKind, st.SearchStrategy[str]] = {
     KIND.DATETIME: st.datetimes().map(lambda value: value.isoformat(" ")),
     KIND.DATE: st.dates().map(str),
     KIND.TIMEDELTA: st.timedeltas(-MAXIMUM, MAXIMUM).map(time_text),
+    # In January no clock was ever changed.
+    KIND.TIMESTAMP: st.datetimes().map(lambda value: value.replace(month=1).isoformat(" ")),
 }
 
 
@@ -121,6 +124,11 @@ SAMPLES: dict[CellKind, list[bytes]] = {
     KIND.DATE: [b"2024-02-29", b"2023-02-29", b"0000-00-00"],
     KIND.TIMEDELTA: [b"12:34:56", b"-838:59:59.999999", b"00:00:00.5"],
     KIND.CONVERT: [b"one", b"trouble", b"\xff"],
+    KIND.TIMESTAMP: [
+        *(b"2026-10-25 01:59:59.999999", b"2026-10-25 02:00:00", b"2026-03-29 03:00:00"),
+        *(b"2026-03-29 02:59:59", b"2037-07-01 00:00:00", b"2040-07-01 00:00:00"),
+        *(b"0000-00-00 00:00:00", b"2024-02-30 12:34:56.5"),
+    ],
 }
 
 

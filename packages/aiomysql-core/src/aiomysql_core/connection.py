@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import itertools
 import os
 import socket
 import sys
+import time
 import warnings
 from collections.abc import (
     AsyncIterable,
@@ -53,6 +55,7 @@ from aiomysql_core.options.options import (
     find_session_options,
 )
 from aiomysql_core.options.signatures import running_loop, takes_parameters_of
+from aiomysql_core.options.time_zone import add_zone_advice, zones_differ
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.row_stream import RowStream
@@ -70,7 +73,7 @@ from aiomysql_core.waiting.timeouts import (
     with_timeout,
     within_timeout_argument,
 )
-from aiomysql_protocol.commands.exchange import Command
+from aiomysql_protocol.commands.exchange import Command, Exchange
 from aiomysql_protocol.commands.query import Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.change_user import ChangeUser
@@ -184,6 +187,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         ssl_session_reuse: bool = True,
         tls_version: str | None = None,
         row_factory: RowFactory[Any] | None = None,
+        time_zone: str | datetime.tzinfo | None = None,
         warn_uncommitted: bool = True,
     ) -> None:
         """Take the options of `connect`, but open nothing yet.
@@ -257,6 +261,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
                 init_command,
                 skip_idle_commits,
                 sql_mode,
+                time_zone,
                 use_unicode,
                 warn_uncommitted,
             )
@@ -307,14 +312,18 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
-        self.statements = StatementCache(self.runner, options.stmt_cache_size, found.encoding, conv)
-        self._literals = Literals(conv)
+        zone = session_options.time_zone
+        self.statements = StatementCache(
+            self.runner, options.stmt_cache_size, found.encoding, conv, zone
+        )
+        self._literals = Literals(conv, zone)
         #: For cursors: the character set that statements are written and results are read in.
         self.session_charset = SessionCharset(
             self.runner,
             self.statements,
             options,
             found,
+            self._literals,
             reader=ref(self),
         )
         #: For cursors: what makes the exchanges of their statements.
@@ -453,18 +462,32 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
+        zone = self._literals.zone
+        if zone is not None:
+            settings.append(f"time_zone = '{zone.name}'")
         runner = self.runner
         statements = self._sets(settings)
-        further = []
+        further: list[Exchange] = []
         if db is not None:
             further = [Command(COMMAND.COM_INIT_DB, encode_statement(db, self.encoding))]
+        comparison: Query | None = None
+        if zone is not None and not zone.is_fixed:
+            question = zone.comparison(time.gmtime().tm_year)
+            comparison = Query(encode_statement(question, self.encoding))
+            further.append(comparison)
         ok: Ok | None
-        if commands or further or len(statements) > 1:
-            sets = [Command(COMMAND.COM_QUERY, statement) for statement in statements]
-            await runner.run(*commands, *sets, *further)
-            ok = sets[-1].ok
-        else:  # as all statements go, which is quicker
-            ok = (await runner.query(statements[0])).ok
+        try:
+            if commands or further or len(statements) > 1:
+                sets = [Command(COMMAND.COM_QUERY, statement) for statement in statements]
+                await runner.run(*commands, *sets, *further)
+                ok = sets[-1].ok
+            else:  # as all statements go, which is quicker
+                ok = (await runner.query(statements[0])).ok
+        except err.MySQLError as error:
+            add_zone_advice(error, zone)
+            raise
+        if zone is not None and comparison is not None and not comparison.results[0].rows:
+            raise zones_differ(zone)
         assert ok is not None
         self.session_charset.mark_known()
         # Of all responses to statements this is the one whose flag is believed: after a routine
@@ -479,7 +502,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             await self.query(self.init_command)
             await self.commit()
             changed = not await self.session_charset.is_unchanged()
-            for statement in self._sets(settings[:1] * changed + autocommit):
+            settings = settings[:1] * changed
+            if zone is not None and not self.session_charset.zone_is_known:
+                settings.append(f"time_zone = '{zone.name}'")
+            for statement in self._sets(settings + autocommit):
                 await runner.query(statement)
             self.session_charset.mark_known()
         runner.record_mode(self.autocommit_mode)
@@ -1211,6 +1237,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         options, charset, runner = self._options, self.session_charset, self.runner
         options.charset, options.collation, db, self.autocommit_mode = self._given
         charset.use(options.find_charset())
+        charset.forget_zone()
         runner.record_session()
         self.statements.session_reset(self.encoding)
         runner.stream().session.columns = charset.columns()
@@ -1468,6 +1495,10 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     - autocommit: the session's autocommit mode; None leaves the server's default.
     - sql_mode: names of modes with commas between, or an expression of SQL that gives them
       (DEFAULT, a number).
+    - time_zone: "UTC", an offset ("+02:00"), the name of a zone ("Europe/Berlin"), a
+      datetime.timezone or a zoneinfo.ZoneInfo: it is the session's, TIMESTAMPs come as aware
+      datetimes of it, and aware datetimes are converted to it.  None: the server's; all that comes
+      is naive, and the zone of a value is dropped.
     - init_command: a statement, run on connecting and after a reset.
     - local_infile: allow LOAD DATA LOCAL INFILE.
     - compression: "zlib", "zstd" or several, the better first: what goes either way is compressed

@@ -163,9 +163,9 @@ class RowLoad:
             f" CHARACTER SET {charset} FIELDS TERMINATED BY X'09' ENCLOSED BY '' ESCAPED BY X'5C'"
             f" LINES TERMINATED BY X'0A' ({', '.join(map(quoted, self._names))})"
         ).encode(self._connection.encoding)
-        loaded = 0
+        loaded, zone = 0, self._connection.current_literals().zone
         while await source.fill():
-            _, stop = write_file_rows(source.rows, source.at, 1, kinds)
+            _, stop = write_file_rows(source.rows, source.at, 1, kinds, zone)
             if stop == source.at:
                 self._tell("a value might be stored otherwise by LOAD DATA")
                 break
@@ -222,12 +222,13 @@ class RowLoad:
     async def _lines(self, source: RowSource, kinds: bytes) -> AsyncGenerator[bytes, None]:
         """The bytes of the file.  An error ends it, and is raised when the server has answered."""
         most, before = self._most, source.taken
+        zone = self._connection.current_literals().zone
         try:
             while await source.fill():
                 written, ready = source.taken - before, len(source.rows) - source.at
                 if most is not None and written > 0 and written + ready > most:
                     return
-                piece, stop = write_file_rows(source.rows, source.at, _PIECE, kinds)
+                piece, stop = write_file_rows(source.rows, source.at, _PIECE, kinds, zone)
                 if stop == source.at:
                     return
                 source.at = stop

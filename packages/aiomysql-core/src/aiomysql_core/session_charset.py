@@ -7,6 +7,8 @@ The server's flag for backslashes is read once, after the SET with which a sessi
 `Connection._set_up_session`).  Statements that are not simple are looked at for SET and EXECUTE
 anywhere in them.
 
+So it is with the session's time zone, where option `time_zone` gives one.
+
 An `init_command` may change all of it: the server is asked after that, and the autocommit mode is
 set after it.
 """
@@ -22,14 +24,19 @@ from pymysql.err import InternalError, ProgrammingError
 
 from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.options.options import Options
+from aiomysql_core.options.time_zone import find_zone
 from aiomysql_core.statements import StatementCache
 from aiomysql_protocol.rows.metadata import ColumnCache, Converter
 from aiomysql_protocol.sql.character_sets import (
     changes_charset_within,
+    changes_zone_within,
     ignores_charset,
     may_change_charset,
+    may_change_zone,
     sets_names_to,
 )
+from aiomysql_protocol.values.literals import Literals
+from aiomysql_protocol.values.session_zone import SessionZone
 from aiomysql_protocol.wire.charsets import Charset, find_charset, reported_charset
 
 #: What the session reads literals in, turns them into, and gives text in; and how it reads them.
@@ -37,6 +44,7 @@ _ASK = (
     b"SELECT @@character_set_client, @@character_set_connection, @@character_set_results,"
     b" @@sql_mode"
 )
+_ASK_WITH_ZONE = _ASK + b", @@time_zone"
 
 
 class _Reader(Protocol):
@@ -62,14 +70,19 @@ class _SetUp(Enum):
 
 
 class SessionCharset:
-    """What one connection knows of its session's character set, and of backslashes in strings."""
+    """What one connection knows of its session's character set, of backslashes in strings, and of
+    its time zone.
+    """
 
     __slots__ = (
+        "_given_zone",
+        "_literals",
         "_options",
         "_reader",
         "_runner",
         "_set_up",
         "_statements",
+        "_told_zone",
         "charset",
         "encoding",
     )
@@ -80,16 +93,21 @@ class SessionCharset:
         statements: StatementCache,
         options: Options,
         charset: Charset,
+        literals: Literals,
         *,
         reader: ref[_Reader],
     ) -> None:
         """options: those of the connection, changed as the character set is; charset: the one to
-        begin with; reader: the connection, which uses this, so that it always is there then.
+        begin with; literals: the connection's, with the zone to begin with; reader: the connection,
+        which uses this, so that it always is there then.
         """
         self._runner = runner
         self._statements = statements
         self._options = options
         self._reader = reader
+        self._literals = literals
+        self._given_zone = literals.zone
+        self._told_zone = ""  # by the server
         self._set_up = _SetUp.DONE
         self.use(charset)
 
@@ -114,7 +132,51 @@ class SessionCharset:
     def columns(self) -> ColumnCache:
         """A new cache of result metadata, for text in this character set."""
         reader = self._connection()
-        return ColumnCache(reader.encoding, reader.decoders, use_unicode=reader.use_unicode)
+        return ColumnCache(
+            reader.encoding,
+            reader.decoders,
+            use_unicode=reader.use_unicode,
+            zone=self._literals.zone,
+        )
+
+    @property
+    def zone(self) -> SessionZone | None:
+        """The session's time zone, if the connection was given one."""
+        return self._literals.zone
+
+    @property
+    def zone_is_known(self) -> bool:
+        """Whether the session has the time zone that this side goes by, when it was asked last."""
+        return self.zone is None or self._told_zone.lower() == self.zone.name.lower()
+
+    def forget_zone(self) -> None:
+        """The session is about to be as good as new, with the zone that was given."""
+        if self.zone is not self._given_zone:
+            self._use_zone(self._given_zone)
+
+    def _use_zone(self, zone: SessionZone | None) -> None:
+        self._literals.zone = zone
+        self._statements.use_zone(zone)
+
+    def _follow_zone(self) -> None:
+        """Go by the zone that the server tells: an offset, or the one that was given.
+
+        Raises ProgrammingError for another, of which the server may have other rules.
+        """
+        given = self._given_zone
+        assert given is not None
+        zone: SessionZone | None = given
+        if self._told_zone.lower() != given.name.lower():
+            zone = None
+            with contextlib.suppress(ValueError):
+                zone = find_zone(self._told_zone)
+        if zone is None or not (zone is given or zone.is_fixed):
+            raise ProgrammingError(
+                f"a statement has changed the session's time zone to {self._told_zone!r}, which "
+                f"can't be followed: set it to an offset, or to {given.name!r} again"
+            )
+        self._use_zone(zone)
+        self._runner.stream().session.columns = self.columns()
 
     def use(self, charset: Charset) -> None:
         """Go by `charset`, of a session that is new or as good as new."""
@@ -182,6 +244,14 @@ class SessionCharset:
                 "the statement changes the character set or sql_mode for values behind it in the "
                 "same text: run that SET by itself"
             )
+        if self.zone is not None:
+            if changes_zone_within(statement):
+                raise ProgrammingError(
+                    "the statement changes the session's time zone within itself, in which "
+                    "TIMESTAMPs can't be read: run SET time_zone by itself"
+                )
+            if may_change_zone(statement):
+                self.mark_unknown()
         # A session that could not be set up may be ready for it once this is run.
         if not self.is_set_up or (
             may_change_charset(statement) and not sets_names_to(statement, self.charset)
@@ -210,6 +280,8 @@ class SessionCharset:
             await self._connection().set_up_session()
             return
         found = await self._ask()
+        if not self.zone_is_known:
+            self._follow_zone()
         name = _common(found)
         if name == self.charset.server_name:
             self.mark_known()
@@ -232,13 +304,17 @@ class SessionCharset:
         """The names of the session's character sets: of statements, of literals and, if text is
         decoded, of results.  Also finds out about NO_BACKSLASH_ESCAPES.
         """
-        rows = await self._runner.fetch_bytes(_ASK)
-        if len(rows) != 1 or len(rows[0]) != 4:
+        zones = self.zone is not None
+        rows = await self._runner.fetch_bytes(_ASK_WITH_ZONE if zones else _ASK)
+        if len(rows) != 1 or len(rows[0]) != 4 + zones:
             raise InternalError(0, "the server did not tell the session's character sets")
         # Results in UTF-16 or UTF-32 are these names with NULs between.
-        *charsets, modes = [
+        told = [
             None if cell is None else cell.replace(b"\0", b"").decode("latin-1") for cell in rows[0]
         ]
+        if zones:
+            self._told_zone = told.pop() or ""
+        *charsets, modes = told
         self._runner.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in (modes or "").split(",")
         decodes = self._connection().use_unicode
         return tuple(

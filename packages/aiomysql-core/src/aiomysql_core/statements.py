@@ -23,6 +23,7 @@ from aiomysql_protocol.sql.placeholders import ParsedStatement, convert
 from aiomysql_protocol.sql.statements import is_simple_statement
 from aiomysql_protocol.values.literals import encode_statement
 from aiomysql_protocol.values.parameters import NeedsTextError, ParameterWriter
+from aiomysql_protocol.values.session_zone import SessionZone
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
@@ -141,18 +142,25 @@ class StatementCache:
         "_to_close",
         "_used",
         "_writer",
+        "_zone",
         "size",
     )
 
     def __init__(
-        self, runner: CommandRunner, size: int, encoding: str, conv: Mapping[Any, Any] | None
+        self,
+        runner: CommandRunner,
+        size: int,
+        encoding: str,
+        conv: Mapping[Any, Any] | None,
+        zone: SessionZone | None = None,
     ) -> None:
         """runner: the connection's; size: how many statements of cursors are kept (0: none);
-        encoding: the connection's codec; conv: as for `connect`.
+        encoding: the connection's codec; conv: as for `connect`; zone: the session's.
         """
         self._runner = runner
         self.size = size
         self._conv = conv
+        self._zone = zone
         self._encoding = encoding
         self._writer: ParameterWriter | None = None
         self._cached: dict[str, Statement] = {}  # always this one
@@ -173,6 +181,11 @@ class StatementCache:
         if encoding is not None:
             self._encoding = encoding
             self._writer = None
+
+    def use_zone(self, zone: SessionZone | None) -> None:
+        """The session has that time zone now."""
+        self._zone = zone
+        self._writer = None
 
     def session_reset(self, encoding: str) -> None:
         """The session is as good as new: it has no statements."""
@@ -219,7 +232,7 @@ class StatementCache:
     def writer(self) -> ParameterWriter:
         """What writes the values of parameters."""
         if self._writer is None:
-            self._writer = ParameterWriter(self._encoding, self._conv)
+            self._writer = ParameterWriter(self._encoding, self._conv, self._zone)
         return self._writer
 
     def new_statement(self, query: str, *, cached: bool = False) -> Statement:

@@ -50,6 +50,12 @@ ADVICE: Final[dict[str, Advice]] = {
         "the server has no account at all that may come from this machine",
         "have an administrator create one: 'user'@'host', with the host that the message names",
     ),
+    "1298": Advice(
+        "the server does not know the zone of option time_zone, or has other rules for it than"
+        " Python",
+        "give UTC or an offset that the server has; or have its tables of zones loaded with"
+        " mysql_tzinfo_to_sql, and the package tzdata updated here",
+    ),
     "1862": Advice(
         "the password has expired",
         "log in with client_flag=CLIENT.HANDLE_EXPIRED_PASSWORDS and change it",

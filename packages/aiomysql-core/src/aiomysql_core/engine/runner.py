@@ -412,7 +412,7 @@ class CommandRunner(RunnerState):
             await asyncio.wait([self._cancellation.task])
 
     async def run(self, *exchanges: Exchange) -> None:
-        """Run commands that have no results, at least one, which go out at once.
+        """Run commands, at least one, which go out at once; what results they have is in them.
 
         Raises the error of the first that fails; nobody waits for those behind it, which were sent,
         too.  Raises InterfaceError when another task uses the runner.

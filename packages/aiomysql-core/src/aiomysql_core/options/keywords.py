@@ -7,6 +7,7 @@ or false, because settings files and environments give "false", which is true in
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import socket
@@ -172,6 +173,7 @@ OF_SESSION: Final[Mapping[str, Keyword]] = {
     "init_command": Keyword((str, bytes), str, None),
     "skip_idle_commits": Keyword((bool,), parse_boolean),
     "sql_mode": Keyword((str, int), str, None),
+    "time_zone": Keyword((str, datetime.tzinfo), str, None),
     "use_unicode": _flag(True),
     "warn_uncommitted": Keyword((bool,), parse_boolean),
 }

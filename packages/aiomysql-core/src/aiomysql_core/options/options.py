@@ -22,10 +22,12 @@ from aiomysql_core._accelerator import accelerator
 from aiomysql_core._version import __version__
 from aiomysql_core.options.keywords import OF_OPTIONS, OF_SESSION, TLS_KEYWORDS, check_value
 from aiomysql_core.options.tcp import TcpOptions
+from aiomysql_core.options.time_zone import find_zone
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_core.waiting.timeouts import check_timeout
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.login import LoginOptions
+from aiomysql_protocol.values.session_zone import SessionZone
 from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD, STMT_BULK_OPERATIONS, UNSUPPORTED
 from aiomysql_protocol.wire.charsets import Charset, find_charset
 from aiomysql_protocol.wire.compression import ALGORITHMS, UNCOMPRESSED, algorithm
@@ -471,6 +473,7 @@ class SessionOptions(NamedTuple):
     init_command: str | bytes | None
     skip_idle_commits: bool
     sql_mode: str | int | None
+    time_zone: SessionZone | None
     use_unicode: bool
     warn_uncommitted: bool
 
@@ -488,12 +491,13 @@ def find_session_options(given: tuple[Any, ...]) -> SessionOptions:
         last, found = _last_session[0]
         if same_items(given, last):
             return found
-    found = SessionOptions(
-        *(
-            check_value(name, value, OF_SESSION[name])
-            for name, value in zip(SessionOptions._fields, given, strict=True)
-        )
-    )
+    values = {
+        name: check_value(name, value, OF_SESSION[name])
+        for name, value in zip(SessionOptions._fields, given, strict=True)
+    }
+    if values["time_zone"] is not None:
+        values["time_zone"] = find_zone(values["time_zone"])
+    found = SessionOptions(**values)
     for name in ("init_command", "sql_mode"):
         text = getattr(found, name)
         if isinstance(text, str):

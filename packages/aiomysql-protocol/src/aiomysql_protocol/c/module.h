@@ -25,7 +25,7 @@ unused_datetime(void)
 #define SLOTS(X)                                                                                   \
     X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)    \
     X(prepared, parameter_count) X(prepared, is_row_change) X(prepared, is_simple)                 \
-    X(writer, is_usual)
+    X(writer, as_is) X(writer, is_usual)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 

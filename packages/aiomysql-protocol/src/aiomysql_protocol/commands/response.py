@@ -156,7 +156,7 @@ def _read_rows(
     result = exchange.result
     assert result is not None
     if exchange.discarding or result.skipped or result.error is not None:
-        return position
+        return _skip_rows(exchange, buffer, position, end)
     metadata = result.metadata
     assert metadata is not None
     # In a list of its own: a converter, or a finalizer, may take the result's rows meanwhile.
@@ -198,6 +198,24 @@ def _read_rows(
     ):
         return stop
     return _read_ok(session, exchange, buffer, stop, end)
+
+
+def _skip_rows(exchange: Query, buffer: bytearray, position: int, end: int) -> int:
+    """Pass over rows that nobody wants."""
+    sequence_id = exchange.sequence_id
+    while end - position > _HEADER:
+        length = unpack_header(buffer, position)[0] - (sequence_id << 24)
+        stop = position + _HEADER + length
+        if (
+            not 0 < length < _FULL_FRAME
+            or stop > end
+            or buffer[position + _HEADER] >= EOF_HEADER  # or an ERR packet
+        ):
+            break
+        position = stop
+        sequence_id = (sequence_id + 1) & 0xFF
+    exchange.sequence_id = sequence_id
+    return position
 
 
 def _add_rows(exchange: Query, result: Result, rows: list[object]) -> bool:

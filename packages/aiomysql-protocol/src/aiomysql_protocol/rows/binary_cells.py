@@ -150,6 +150,17 @@ def _read_datetime(raw: bytes) -> datetime.datetime:
     return datetime.datetime(*(_DATE(raw) if len(raw) == 4 else _MICROSECONDS(raw)))
 
 
+def _datetime_reader(plan: BinaryPlan) -> Reader:
+    # Digits that the column does not show are left to the general reader.
+    read: Reader = _read_datetime
+    if plan.decimals < _FRACTION_DIGITS:
+        read = lambda raw: _read_datetime(_shown(raw, 7))  # noqa: E731
+    if plan.cell.kind is CellKind.DATETIME or plan.cell.zone is None:
+        return read
+    localize = plan.cell.zone.localize
+    return lambda raw: localize(read(raw))
+
+
 def _read_date(raw: bytes) -> datetime.date:
     return datetime.date(*_DATE(raw))
 
@@ -180,15 +191,11 @@ def fast_binary_reader(plan: BinaryPlan) -> Reader:
     renderer = _RENDERERS.get(plan.type_code)
     if renderer is None:
         return fast_reader(plan.cell)
-    if plan.decimals >= _FRACTION_DIGITS:
-        if kind is CellKind.DATETIME and plan.type_code in _DATETIMES:
-            return _read_datetime
-        if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
-            return _read_timedelta
-    # Digits that the column does not show are left to the general reader.
-    if kind is CellKind.DATETIME and plan.type_code in _DATETIMES:
-        return lambda raw: _read_datetime(_shown(raw, 7))
+    if kind in (CellKind.DATETIME, CellKind.TIMESTAMP) and plan.type_code in _DATETIMES:
+        return _datetime_reader(plan)
     if kind is CellKind.TIMEDELTA and plan.type_code == FIELD_TYPE.TIME:
+        if plan.decimals >= _FRACTION_DIGITS:
+            return _read_timedelta
         return lambda raw: _read_timedelta(_shown(raw, 8))
     if kind is CellKind.DATE and plan.type_code in _DATES:
         return _read_date

@@ -31,7 +31,8 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from pymysql.err import DataError
 
-from aiomysql_protocol.wire.errors import unreadable_cell
+from aiomysql_protocol.values.session_zone import SessionZone
+from aiomysql_protocol.wire.errors import uncertain_cell, unreadable_cell
 
 __all__ = ["CellKind", "CellPlan"]
 
@@ -56,6 +57,7 @@ class CellKind(enum.IntEnum):
     DATE = 6
     TIMEDELTA = 7
     CONVERT = 8
+    TIMESTAMP = 9
 
 
 class CellPlan(NamedTuple):
@@ -63,13 +65,15 @@ class CellPlan(NamedTuple):
 
     `encoding` is a Python codec's name: needed for TEXT; for CONVERT it says that the converter
     takes str, None that it takes bytes; the other kinds ignore it. `converter` is needed for
-    CONVERT and ignored otherwise. `name` is the column's name, for messages.
+    CONVERT and ignored otherwise. `name` is the column's name, for messages. `zone` is needed for
+    TIMESTAMP: a datetime of that zone.
     """
 
     kind: CellKind
     encoding: str | None
     converter: Callable[[Any], Any] | None
     name: str
+    zone: SessionZone | None = None
 
 
 def checked_plans(plans: Sequence[CellPlan]) -> tuple[CellPlan, ...]:
@@ -80,6 +84,8 @@ def checked_plans(plans: Sequence[CellPlan]) -> tuple[CellPlan, ...]:
             raise ValueError(f"Column {plan.name!r}: TEXT needs an encoding")
         if plan.kind is CellKind.CONVERT and plan.converter is None:
             raise ValueError(f"Column {plan.name!r}: CONVERT needs a converter")
+        if plan.kind is CellKind.TIMESTAMP and not isinstance(plan.zone, SessionZone):
+            raise ValueError(f"Column {plan.name!r}: TIMESTAMP needs a zone")
         if plan.encoding is not None:
             codecs.lookup(plan.encoding)
     return checked
@@ -163,6 +169,9 @@ def fast_reader(plan: CellPlan) -> Reader:
         if codecs.lookup(plan.encoding).name == "utf-8":
             return bytes.decode
         return methodcaller("decode", plan.encoding)
+    if plan.kind is CellKind.TIMESTAMP and plan.zone is not None:
+        localize = plan.zone.localize
+        return lambda raw: localize(_datetime(raw))
     return _FAST_READERS.get(plan.kind, bytes)
 
 
@@ -175,6 +184,8 @@ def _exact_reader(plan: CellPlan) -> Reader:
         return lambda raw: float(raw.decode("ascii"))
     if plan.kind is CellKind.DECIMAL:
         return lambda raw: Decimal(raw.decode("ascii"))
+    if plan.kind is CellKind.TIMESTAMP:
+        return _datetime
     return fast_reader(plan)
 
 
@@ -200,6 +211,17 @@ def general_reader(plan: CellPlan) -> Reader:
         except UNREADABLE as exc:
             raise _unreadable(plan, raw) from exc
 
+    if plan.kind is CellKind.TIMESTAMP and plan.zone is not None:
+        localize = plan.zone.localize
+
+        def read_moment(raw: bytes) -> Any:
+            value = read(raw)
+            try:
+                return localize(value)
+            except ValueError as exc:
+                raise uncertain_cell(plan.name, exc) from None
+
+        return read_moment
     if plan.kind is not CellKind.CONVERT or converter is None:
         return read
     return lambda raw: converter(read(raw))
@@ -214,6 +236,8 @@ def column_reader(plan: CellPlan) -> Callable[[list[bytes | None]], Sequence[Any
     read_all = _COLUMN_READERS.get(plan.kind)
     if read is bytes.decode:
         read_all = _texts
+    elif plan.kind is CellKind.TIMESTAMP and plan.zone is not None:
+        read_all = partial(_moments, plan.zone)
     elif read_all is None:
         read_all = partial(_each, read)
 
@@ -269,6 +293,10 @@ def _datetimes(cells: Sequence[bytes]) -> list[datetime.datetime]:
     if " 24:" in text:
         raise ValueError("see _datetime")
     return list(map(_from_iso, text.split("\0")))
+
+
+def _moments(zone: SessionZone, cells: Sequence[bytes]) -> list[datetime.datetime]:
+    return list(map(zone.localize, _datetimes(cells)))
 
 
 def _dates(cells: Sequence[bytes]) -> list[datetime.date]:

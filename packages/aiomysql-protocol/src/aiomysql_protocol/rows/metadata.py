@@ -17,6 +17,7 @@ from aiomysql_protocol.rows.binary import BinaryRowDecoder
 from aiomysql_protocol.rows.binary_cells import FIXED_SIZES, WIDEST_NUMBER, BinaryPlan
 from aiomysql_protocol.rows.cells import CellKind, CellPlan
 from aiomysql_protocol.rows.text import RowDecoder, TextRowDecoder
+from aiomysql_protocol.values.session_zone import SessionZone
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION, reading_codec
 from aiomysql_protocol.wire.errors import malformed
 from aiomysql_protocol.wire.framing import LARGE_FRAME, frames
@@ -138,13 +139,16 @@ class ColumnCache:
         *,
         use_unicode: bool = True,
         binary: bool = False,
+        zone: SessionZone | None = None,
     ) -> None:
         """`encoding`: the connection's codec; `decoders`: field type -> converter of a cell's str
-        or bytes; `use_unicode=False` leaves text as bytes; `binary`: the rows are binary.
+        or bytes; `use_unicode=False` leaves text as bytes; `binary`: the rows are binary;
+        `zone`: that of TIMESTAMPs, None: they have none.
         """
         self._encoding = reading_codec(encoding)
         self._decoders = decoders
         self._use_unicode = use_unicode
+        self._zone = zone
         self._known: dict[tuple[bytes, ...], ResultMetadata] = {}
         self._columns_known = 0  # in all of them
         #: The metadata that is matched as it stands in the stream, the newest first.
@@ -155,7 +159,10 @@ class ColumnCache:
     def for_binary(self) -> ColumnCache:
         """The cache with the same settings for binary rows."""
         return ColumnCache(
-            self._encoding, self._decoders, use_unicode=self._use_unicode, binary=True
+            *(self._encoding, self._decoders),
+            use_unicode=self._use_unicode,
+            binary=True,
+            zone=self._zone,
         )
 
     def compile(self, definitions: Sequence[bytes]) -> ResultMetadata:
@@ -249,7 +256,11 @@ class ColumnCache:
             kind = CellKind.BYTES if encoding is None else CellKind.TEXT
             return CellPlan(kind, encoding, None, column.name)
         kind = _KNOWN_CONVERTERS.get(converter, CellKind.CONVERT)
-        return CellPlan(kind, encoding, converter, column.name)
+        zone = None
+        if kind is CellKind.DATETIME and column.type_code == FIELD_TYPE.TIMESTAMP:
+            zone = self._zone
+            kind = kind if zone is None else CellKind.TIMESTAMP
+        return CellPlan(kind, encoding, converter, column.name, zone)
 
 
 def _keys(columns: Sequence[Column]) -> tuple[str, ...]:

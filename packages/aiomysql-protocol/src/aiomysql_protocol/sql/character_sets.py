@@ -1,4 +1,4 @@
-"""What statements may do to the session's character set, by their text.
+"""What statements may do to the session's character set and time zone, by their text.
 
 MySQL: "Connection Character Sets and Collations".
 """
@@ -13,8 +13,10 @@ from aiomysql_protocol.wire.charsets import Charset
 __all__ = [
     "ASKS_BEFORE",
     "changes_charset_within",
+    "changes_zone_within",
     "ignores_charset",
     "may_change_charset",
+    "may_change_zone",
     "sets_names_to",
 ]
 
@@ -60,6 +62,27 @@ def changes_charset_within(statement: bytes, charset: Charset) -> bool:
     )
 
 
+def may_change_zone(statement: bytes) -> bool:
+    """Whether this text may change the session's time zone: as `may_change_charset`, or by CALL,
+    because what a procedure sets of it remains.
+    """
+    if is_simple_statement(statement, 0):
+        return False
+    if _CALL.search(statement) is not None:
+        return True
+    return _SET.search(statement) is not None and _ZONE_WORD.search(statement) is not None
+
+
+def changes_zone_within(statement: bytes) -> bool:
+    """Whether it does so for a statement in the same text."""
+    if not may_change_zone(statement):
+        return False
+    first, *others = statement.rstrip(b"; \t\r\n").split(b";")
+    if _SET_STATEMENT.match(first) is not None and _ZONE_WORD.search(first) is not None:
+        return True
+    return any(_SETS_ZONE.match(part) is not None for part in (first, *others[:-1]) if others)
+
+
 def ignores_charset(statement: bytes) -> bool:
     """Whether this is one statement that means the same in every character set and gives no rows,
     or one about the statement before, of which a question in between would leave nothing.
@@ -77,6 +100,10 @@ _SET = re.compile(
     rb"(?<![A-Z_])(?:SET\b(?<!CHARACTER.SET)(?<!CHAR.SET)|EXECUTE\b)", re.IGNORECASE | re.DOTALL
 )
 _CHARSET_WORD = re.compile(rb"NAMES|CHAR|COLLATION_CONNECTION|SQL_MODE|EXECUTE", re.IGNORECASE)
+_CALL = re.compile(rb"(?<![A-Z_])CALL\b", re.IGNORECASE)
+_ZONE_WORD = re.compile(rb"TIME_ZONE|EXECUTE", re.IGNORECASE)
+_SET_STATEMENT = re.compile(rb"\s*SET\s+STATEMENT\b", re.IGNORECASE)
+_SETS_ZONE = re.compile(rb"\s*SET\s.*TIME_ZONE", re.IGNORECASE | re.DOTALL)
 _SET_NAMES = re.compile(
     rb"""\s*SET\s+NAMES\s+(['"]?)(\w+)\1(?:\s+COLLATE\s+(['"]?)\w+\3)?\s*;?\s*""", re.IGNORECASE
 )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.values.literals import Literals
+from aiomysql_protocol.values.session_zone import SessionZone
 
 __all__ = [
     "BYTES",
@@ -62,17 +63,17 @@ _literals = Literals()
 
 
 def write_file_rows(
-    rows: Sequence[object], start: int, size: int, kinds: bytes, /
+    rows: Sequence[object], start: int, size: int, kinds: bytes, zone: SessionZone | None = None, /
 ) -> tuple[bytes, int]:
     """Lines for the rows from number `start` on, until there are `size` bytes of them.
 
-    kinds: of each column, in the order of the rows' values.  Returns them, and the number of the
-    first row that it leaves to the caller: because there is enough, because it is no tuple or list
-    of the right length, or because of a value in it.
+    kinds: of each column, in the order of the rows' values; zone: as for Literals.  Returns them,
+    and the number of the first row that it leaves to the caller: because there is enough, because
+    it is no tuple or list of the right length, or because of a value in it.
     """
     lines: list[bytes] = []
     while start < len(rows) and size > 0:
-        line = _line(rows[start], kinds)
+        line = _line(rows[start], kinds, zone)
         if line is None:
             break
         lines.append(line)
@@ -81,7 +82,7 @@ def write_file_rows(
     return b"".join(lines), start
 
 
-def _line(row: object, kinds: bytes) -> bytes | None:
+def _line(row: object, kinds: bytes, zone: SessionZone | None) -> bytes | None:
     if not isinstance(row, (tuple, list)):
         return None
     values = [*row]
@@ -89,6 +90,11 @@ def _line(row: object, kinds: bytes) -> bytes | None:
         return None
     fields: list[bytes] = []
     for value, kind in zip(values, kinds, strict=True):
+        if zone is not None and type(value) is datetime.datetime:
+            try:
+                value = zone.wall_time(value)
+            except Exception:
+                return None
         field = _field(value, chr(kind))
         if field is None:
             return None

@@ -31,6 +31,7 @@ from pymysql.converters import encoders as pymysql_encoders
 from pymysql.err import DataError, ProgrammingError
 
 from aiomysql_protocol._accelerator import accelerator
+from aiomysql_protocol.values.session_zone import SessionZone
 
 __all__ = [
     "DEFAULT",
@@ -130,10 +131,12 @@ def write_rows(
     no_backslash_escapes: bool,
     other: Callable[[Any], str],
     separator: bytes,
+    as_is: object = None,
     /,
 ) -> tuple[bytes, int]:
     """The rows from number `start` on in UTF-8, with `separator` between: the literals of each
-    between `pieces`.  `other`: as for `literals`.
+    between `pieces`.  `other`: as for `literals`; `as_is`: see `SessionZone`, None: the zones of
+    values are dropped.
 
     Returns them, at most `room` bytes, and the number of the first row that it leaves to the
     caller: because there is no room, because it is no tuple or list of the right length, or because
@@ -145,12 +148,16 @@ def write_rows(
 class Literals:
     """Writes literals for one session."""
 
-    __slots__ = ("_custom", "_mapping", "no_backslash_escapes")
+    __slots__ = ("_custom", "_mapping", "no_backslash_escapes", "zone")
 
-    def __init__(self, encoders: Mapping[Any, Any] | None = None) -> None:
+    def __init__(
+        self, encoders: Mapping[Any, Any] | None = None, zone: SessionZone | None = None
+    ) -> None:
         """`encoders`: type -> encoder(value, mapping); entries that are PyMySQL's own defaults, and
         those whose key is not a type, are passed over, so that a whole `conv` mapping may be given.
         """
+        #: What aware datetimes are converted to; None: their zones are dropped.
+        self.zone = zone
         #: Whether the session's sql_mode has NO_BACKSLASH_ESCAPES; kept up to date by the caller.
         self.no_backslash_escapes = False
         self._custom = custom_encoders(encoders) if encoders else {}
@@ -166,10 +173,11 @@ class Literals:
         method resolution order that has one (so members of IntEnum and StrEnum are written as
         numbers and strings).  Any other value is written as an integer if it has ``__index__``, as
         a float if it is a numbers.Real, else as the string that its ``__str__`` gives.  An empty
-        tuple or list is ``()``; a time zone is not written.
+        tuple or list is ``()``; an offset is not written: without a `zone` it is dropped.
 
         Raises TypeError for what `plain_value` refuses, ProgrammingError for NaN, infinity and
-        empty sets, DataError for integers of more than 81 digits.
+        empty sets, DataError for integers of more than 81 digits, and what `SessionZone.wall_time`
+        raises.
         """
         kind = type(value)
         if self._custom:
@@ -221,7 +229,8 @@ class Literals:
         if self._custom:
             return b"", start
         return write_rows(
-            pieces, args, start, room, self.no_backslash_escapes, self.literal, separator
+            *(pieces, args, start, room, self.no_backslash_escapes, self.literal, separator),
+            None if self.zone is None else self.zone.as_is,
         )
 
     def quoted(self, value: str) -> str:
@@ -299,7 +308,9 @@ def _string(literals: Literals, value: str) -> str:
     return literals.quoted(str.__str__(value))
 
 
-def _datetime(_: Literals, value: datetime.datetime) -> str:
+def _datetime(literals: Literals, value: datetime.datetime) -> str:
+    if literals.zone is not None:
+        value = literals.zone.wall_time(value)
     try:
         return f"'{_date_text(value)} {_time_text(value)}'"
     except ValueError as error:  # pandas.NaT is a datetime without numbers

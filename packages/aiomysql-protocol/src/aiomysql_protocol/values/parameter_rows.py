@@ -24,15 +24,15 @@ _IS_DEFAULT = b"\2"
 
 
 def write_parameter_rows(
-    rows: Sequence[object], start: int, room: int, types: bytes, /
+    rows: Sequence[object], start: int, room: int, types: bytes, as_is: object = None, /
 ) -> tuple[bytes, bytes, int]:
     """The rows from number `start` on: their bytes, at most `room`, and the types of the values.
 
-    types: those of the rows before, two bytes for each parameter; NULL where none is known.
-    Returns bytes, types, and the number of the first row that it leaves to the caller: because
-    there is no room, because it is no tuple or list of the right length, or because a value in it
-    is of another type than those before, or an unusual one.  In Python it leaves all of them: it
-    would be no quicker.
+    types: those of the rows before, two bytes for each parameter; NULL where none is known.  as_is:
+    of the writer.  Returns bytes, types, and the number of the first row that it leaves to the
+    caller: because there is no room, because it is no tuple or list of the right length, or because
+    a value in it is of another type than those before, or an unusual one.  In Python it leaves all
+    of them: it would be no quicker.
     """
     return b"", types, start
 
@@ -71,7 +71,7 @@ class ParameterRows:
             if self._writer.is_usual:
                 before = start
                 data, self.types, start = write_parameter_rows(
-                    rows, start, room - self.size, self.types
+                    rows, start, room - self.size, self.types, self._writer.as_is
                 )
                 self._append(data, start - before)
                 if start >= len(rows):

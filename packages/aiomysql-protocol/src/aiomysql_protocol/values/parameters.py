@@ -32,6 +32,7 @@ from aiomysql_protocol.values.literals import (
     encode_statement,
     plain_value,
 )
+from aiomysql_protocol.values.session_zone import SessionZone
 from aiomysql_protocol.wire.charsets import BINARY_COLLATION
 from aiomysql_protocol.wire.primitives import lenenc_bytes
 
@@ -144,9 +145,11 @@ class Parameters(NamedTuple):
 NO_PARAMETERS = Parameters(0, b"", b"", b"")
 
 
-def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, bytes] | None:
+def pack_parameters(
+    values: Sequence[object], as_is: object = None, /
+) -> tuple[int, bytes, bytes, bytes] | None:
     """The items of Parameters for values of the usual types, with text in UTF-8; None for others:
-    then `ParameterWriter` writes them.  So it does with all in Python.
+    then `ParameterWriter` writes them.  So it does with all in Python.  as_is: of the writer.
     """
     return None
 
@@ -154,13 +157,21 @@ def pack_parameters(values: Sequence[object], /) -> tuple[int, bytes, bytes, byt
 class ParameterWriter:
     """Writes parameters for one session."""
 
-    __slots__ = ("_custom", "_encoding", "_literals", "is_usual")
+    __slots__ = ("_custom", "_encoding", "_literals", "as_is", "is_usual")
 
-    def __init__(self, encoding: str, encoders: Mapping[Any, Any] | None = None) -> None:
-        """`encoding`: the connection's codec; `encoders`: as for Literals."""
+    def __init__(
+        self,
+        encoding: str,
+        encoders: Mapping[Any, Any] | None = None,
+        zone: SessionZone | None = None,
+    ) -> None:
+        """`encoding`: the connection's codec; `encoders`, `zone`: as for Literals."""
         self._encoding = encoding
         self._custom = custom_encoders(encoders) if encoders else {}
-        self._literals = Literals()
+        self._literals = Literals(zone=zone)
+        #: The `tzinfo` of datetimes that are written as they stand, as naive ones are; None: all
+        #: are.
+        self.as_is = None if zone is None else zone.as_is
         #: Text is in UTF-8, and the user has no encoders.
         self.is_usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
@@ -172,7 +183,7 @@ class ParameterWriter:
         connection's character set; else what ``Literals.literal`` raises.
         """
         if self.is_usual:
-            packed = pack_parameters(values)
+            packed = pack_parameters(values, self.as_is)
             if packed is not None:
                 return Parameters(*packed)
         nulls = 0

@@ -23,6 +23,11 @@ def malformed(what: str) -> MalformedPacket:
     return MalformedPacket(CR.CR_MALFORMED_PACKET, f"Malformed packet: {what}")
 
 
+def uncertain_cell(column: str, reason: ValueError) -> DataError:
+    """The error for a date that is read and is no certain moment; `reason` says why."""
+    return DataError(CR.CR_UNKNOWN_ERROR, f"Column {column!r}: {reason}")
+
+
 def unreadable_cell(column: str, wanted: str, raw: bytes) -> DataError:
     """The error for a well-framed value that cannot be read as its column's type.
 

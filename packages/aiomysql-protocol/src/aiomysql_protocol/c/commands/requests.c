@@ -106,7 +106,7 @@ encode_query(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 /* The request that executes `prepared` with `values`, a tuple.  NULL without an exception: some of
  * them are not of the usual types, or not of those accepted last. */
 static PyObject *
-execution_request(const State *state, PyObject *prepared, PyObject *values)
+execution_request(const State *state, PyObject *writer, PyObject *prepared, PyObject *values)
 {
     PyObject *head = SLOT(state, prepared, prepared_head);
     PyObject *accepted = SLOT(state, prepared, prepared_accepted_last);
@@ -120,7 +120,7 @@ execution_request(const State *state, PyObject *prepared, PyObject *values)
         PyLong_AsSsize_t(wanted) != count) {
         return NULL;
     }
-    size = parameters_size(state, values);
+    size = parameters_size(state, values, SLOT(state, writer, writer_as_is));
     if (size < 0 || size >= FULL_FRAME || count >= FULL_FRAME / 4) {
         return NULL;
     }
@@ -183,7 +183,7 @@ encode_execution(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     if (PyTuple_CheckExact(args[2]) && SLOT(state, args[0], writer_is_usual) == Py_True) {
-        request = execution_request(state, args[1], args[2]);
+        request = execution_request(state, args[0], args[1], args[2]);
         if (request != NULL) {
             return (PyObject *)new_execution(state, args[1], request, streamed, as_dicts);
         }

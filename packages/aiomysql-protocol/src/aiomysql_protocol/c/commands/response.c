@@ -550,7 +550,7 @@ end_decoding(Reading *self, ResultState *result, PyObject *rows)
     }
     if (status) {
         Py_XSETREF(result->error, Py_NewRef(error));
-        status = self->exchange->streamed == Py_True ? notify(self) : 0;
+        status = self->exchange->streamed == Py_True && notify(self) < 0 ? -1 : 1;
     }
     Py_DECREF(error);
     return status;
@@ -612,6 +612,28 @@ read_row_frames(Reading *self, ResultState *result, PyObject *metadata)
     return status;
 }
 
+/* Pass over rows that nobody wants. */
+static int
+skip_rows(Reading *self)
+{
+    const unsigned char *pos = hold(self), *end, *payload;
+    Py_ssize_t length, before = self->position;
+    int sequence_id = self->exchange->sequence_id;
+
+    if (pos == NULL) {
+        return -1;
+    }
+    end = pos + (self->end - self->position);
+    while ((payload = frame_payload(pos, end, (unsigned)sequence_id, &length)) != NULL &&
+           length > 0 && *payload < PACKET_EOF) {
+        sequence_id = (sequence_id + 1) & 0xFF;
+        self->position += payload + length - pos;
+        pos = payload + length;
+    }
+    self->exchange->sequence_id = sequence_id;
+    return self->position > before;
+}
+
 static int
 read_in_rows(Reading *self)
 {
@@ -628,7 +650,10 @@ read_in_rows(Reading *self)
         PyErr_SetString(PyExc_TypeError, "a result without metadata has no rows");
         status = -1;
     }
-    else if (!is_unwanted(self->exchange, result) && result->error == Py_None) {
+    else if (is_unwanted(self->exchange, result) || result->error != Py_None) {
+        status = skip_rows(self);
+    }
+    else {
         Py_INCREF(metadata);
         status = read_row_frames(self, result, metadata);
         Py_DECREF(metadata);

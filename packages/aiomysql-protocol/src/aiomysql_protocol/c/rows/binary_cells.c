@@ -202,9 +202,9 @@ read_real(const State *Py_UNUSED(state), const Column *column, const char *bytes
     return PyFloat_FromDouble(value);
 }
 
-static PyObject *
-read_binary_datetime(const State *state, const Column *column, const char *bytes,
-                     Py_ssize_t length)
+static inline PyObject *
+datetime_of_bytes(const State *state, const Column *column, const char *bytes, Py_ssize_t length,
+                  PyObject *tzinfo)
 {
     PyDateTime_CAPI *api = state->datetime;
     const unsigned char *part = (const unsigned char *)bytes;
@@ -227,8 +227,22 @@ read_binary_datetime(const State *state, const Column *column, const char *bytes
         return NULL;
     }
     return unless_out_of_range(api->DateTime_FromDateAndTime(
-        (int)load_2(bytes), part[2], part[3], hour, minute, second, (int)microsecond, Py_None,
+        (int)load_2(bytes), part[2], part[3], hour, minute, second, (int)microsecond, tzinfo,
         api->DateTimeType));
+}
+
+static PyObject *
+read_binary_datetime(const State *state, const Column *column, const char *bytes,
+                     Py_ssize_t length)
+{
+    return datetime_of_bytes(state, column, bytes, length, Py_None);
+}
+
+static PyObject *
+read_binary_timestamp(const State *state, const Column *column, const char *bytes,
+                      Py_ssize_t length)
+{
+    return localized(column, datetime_of_bytes(state, column, bytes, length, column->tzinfo));
 }
 
 static PyObject *
@@ -284,6 +298,9 @@ binary_reader(const Column *column, long type_code, int is_unsigned)
         return column->decimals >= NOT_FIXED ? read_double : read_real;
     case TYPE_DATETIME:
     case TYPE_TIMESTAMP:
+        if (column->kind == KIND_TIMESTAMP) {
+            return read_binary_timestamp;
+        }
         return column->kind == KIND_DATETIME ? read_binary_datetime : read_rendered;
     case TYPE_DATE:
     case TYPE_NEWDATE:

@@ -15,6 +15,7 @@ enum {
     KIND_DATE,
     KIND_TIMEDELTA,
     KIND_CONVERT,
+    KIND_TIMESTAMP,
     KINDS
 };
 
@@ -35,6 +36,8 @@ struct Column {
     const char *encoding; /* owned by the plan */
     PyObject *converter;  /* owned by the plan */
     PyObject *general;    /* reads what `read` does not know */
+    PyObject *tzinfo;     /* of a TIMESTAMP's values, while `localize` is NULL; or NULL */
+    PyObject *localize;   /* makes them aware where the zone has rules; or NULL */
     int never_repeated;   /* not worth, or not fit, for sharing values that have the same bytes */
     int calls_without;    /* that it rests before sharing is tried again: see row_reader.c */
     /* Of binary rows; in text rows all zero. */
@@ -70,6 +73,17 @@ unless_out_of_range(PyObject *result)
         PyErr_Clear();
     }
     return result;
+}
+
+/* A TIMESTAMP's value, naive where the zone has rules, as the column has it; takes over the
+ * reference.  NULL without an exception: it is left to the general reader. */
+static inline PyObject *
+localized(const Column *column, PyObject *value)
+{
+    if (value != NULL && column->localize != NULL) {
+        Py_SETREF(value, PyObject_CallOneArg(column->localize, value));
+    }
+    return unless_out_of_range(value);
 }
 
 #endif

@@ -88,6 +88,8 @@ Decoder_traverse(Decoder *self, visitproc visit, void *arg)
     Py_VISIT(self->plans);
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Py_VISIT(self->columns[i].general);
+        Py_VISIT(self->columns[i].tzinfo);
+        Py_VISIT(self->columns[i].localize);
     }
     return 0;
 }
@@ -101,6 +103,8 @@ Decoder_clear(Decoder *self)
     self->count = 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_CLEAR(self->columns[i].general);
+        Py_CLEAR(self->columns[i].tzinfo);
+        Py_CLEAR(self->columns[i].localize);
     }
     Py_CLEAR(self->plans);
     return 0;
@@ -137,6 +141,29 @@ classify_encoding(const char *encoding)
     return OTHER_ENCODING;
 }
 
+/* What the datetimes of a column get from `zone`, a SessionZone.  -1: an exception is set. */
+static int
+set_zone(Column *column, PyObject *zone)
+{
+    PyObject *is_fixed = PyObject_GetAttrString(zone, "is_fixed");
+
+    if (is_fixed == NULL) {
+        return -1;
+    }
+    Py_DECREF(is_fixed);
+    if (is_fixed == Py_True) {
+        column->tzinfo = PyObject_GetAttrString(zone, "tzinfo");
+    }
+    else {
+        column->tzinfo = Py_NewRef(Py_None);
+        column->localize = PyObject_GetAttrString(zone, "localize");
+        if (column->localize == NULL) {
+            return -1;
+        }
+    }
+    return column->tzinfo == NULL ? -1 : 0;
+}
+
 /* `plan` is a CellPlan that checked_plans() made. */
 static int
 set_cell(Column *column, PyObject *plan)
@@ -157,6 +184,9 @@ set_cell(Column *column, PyObject *plan)
     }
     column->converter = PyTuple_GET_ITEM(plan, 2);
     column->never_repeated = column->kind == KIND_CONVERT || column->kind == KIND_INT;
+    if (column->kind == KIND_TIMESTAMP) {
+        return set_zone(column, PyTuple_GET_ITEM(plan, 4));
+    }
     return 0;
 }
 
@@ -221,9 +251,10 @@ new_decoder(PyTypeObject *type, PyObject *args, PyObject *kwargs, int binary)
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    for (; self->count < count; self->count++) {
-        PyObject *plan = PyTuple_GET_ITEM(self->plans, self->count);
-        Column *column = &self->columns[self->count];
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *plan = PyTuple_GET_ITEM(self->plans, i);
+        Column *column = &self->columns[i];
+        self->count = i + 1; /* what it has by then is given back */
         if ((binary ? set_binary_column : set_text_column)(state, column, plan) < 0) {
             Py_DECREF(self);
             return NULL;

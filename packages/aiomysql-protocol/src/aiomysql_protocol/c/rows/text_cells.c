@@ -397,9 +397,8 @@ read_months(const char *text, int *year, int *month)
     return *year > 0 && *month > 0;
 }
 
-static PyObject *
-read_datetime(const State *state, const Column *Py_UNUSED(column), const char *text,
-              Py_ssize_t length)
+static inline PyObject *
+datetime_of_text(const State *state, const char *text, Py_ssize_t length, PyObject *tzinfo)
 {
     PyDateTime_CAPI *api = state->datetime;
     uint64_t pairs;
@@ -412,7 +411,20 @@ read_datetime(const State *state, const Column *Py_UNUSED(column), const char *t
     }
     return unless_out_of_range(api->DateTime_FromDateAndTime(
         year, month, pair_at(pairs, 5), clock.hour, clock.minute, clock.second, clock.microsecond,
-        Py_None, api->DateTimeType));
+        tzinfo, api->DateTimeType));
+}
+
+static PyObject *
+read_datetime(const State *state, const Column *Py_UNUSED(column), const char *text,
+              Py_ssize_t length)
+{
+    return datetime_of_text(state, text, length, Py_None);
+}
+
+static PyObject *
+read_timestamp(const State *state, const Column *column, const char *text, Py_ssize_t length)
+{
+    return localized(column, datetime_of_text(state, text, length, column->tzinfo));
 }
 
 static PyObject *
@@ -492,6 +504,7 @@ text_reader(const Column *column)
         [KIND_DATE] = read_date,
         [KIND_TIMEDELTA] = read_timedelta,
         [KIND_CONVERT] = read_converted,
+        [KIND_TIMESTAMP] = read_timestamp,
     };
 
     return readers[column->kind];

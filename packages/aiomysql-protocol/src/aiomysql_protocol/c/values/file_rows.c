@@ -24,6 +24,8 @@ typedef struct {
     Py_ssize_t at;     /* the row to come */
     const char *kinds; /* of the columns */
     Py_ssize_t count;  /* of the columns */
+    PyObject *zone;    /* a SessionZone, or NULL */
+    PyObject *as_is;   /* of the zone */
 } Rows;
 
 /* With what ends fields and rows escaped, and what escapes. */
@@ -160,9 +162,33 @@ append_delta(Text *text, PyObject *value)
                        (int[]){seconds / 60 % 60, seconds % 60, microseconds});
 }
 
+/* An aware datetime, as the session's clock shows it. */
+static int
+append_zoned(const State *state, Text *text, const Rows *rows, PyObject *value)
+{
+    PyObject *wall = PyObject_CallMethod(rows->zone, "wall_time", "O", value);
+    int done = LEFT;
+
+    if (wall == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            return FAILED;
+        }
+        PyErr_Clear(); /* who writes it in another way will see it */
+        return LEFT;
+    }
+    if (Py_IS_TYPE(wall, state->datetime->DateTimeType)) {
+        char buffer[TEMPORAL_SIZE];
+        char *end = put_temporal(state, buffer, wall);
+
+        done = append(text, buffer + 1, end - buffer - 1);
+    }
+    Py_DECREF(wall);
+    return done;
+}
+
 /* What is a date, a time or both. */
 static int
-append_moment(const State *state, Text *text, char kind, PyObject *value)
+append_moment(const State *state, Text *text, const Rows *rows, char kind, PyObject *value)
 {
     const PyDateTime_CAPI *datetime = state->datetime;
 
@@ -172,8 +198,12 @@ append_moment(const State *state, Text *text, char kind, PyObject *value)
     if (kind == DATETIME &&
         (Py_IS_TYPE(value, datetime->DateTimeType) || Py_IS_TYPE(value, datetime->DateType))) {
         /* The text, with its length before it. */
-        char buffer[TEMPORAL_SIZE];
-        char *end = put_temporal(state, buffer, value);
+        char buffer[TEMPORAL_SIZE], *end;
+
+        if (Py_IS_TYPE(value, datetime->DateTimeType) && !is_written_as_it_is(value, rows->as_is)) {
+            return append_zoned(state, text, rows, value);
+        }
+        end = put_temporal(state, buffer, value);
 
         return append(text, buffer + 1, end - buffer - 1);
     }
@@ -189,9 +219,10 @@ append_moment(const State *state, Text *text, char kind, PyObject *value)
     return LEFT;
 }
 
-/* Runs no code but that of the values' types, which are exact ones of Python's. */
+/* Runs no code but that of the values' types, which are exact ones of Python's, and with a zone that
+ * of the values' zones. */
 static int
-append_field(const State *state, Text *text, char column, PyObject *value)
+append_field(const State *state, Text *text, const Rows *rows, char column, PyObject *value)
 {
     char kind = (char)(column & ~NULLABLE);
 
@@ -217,7 +248,7 @@ append_field(const State *state, Text *text, char column, PyObject *value)
     if ((PyObject *)Py_TYPE(value) == state->decimal_type) {
         return kind == DECIMAL ? append_decimal(text, value) : LEFT;
     }
-    return append_moment(state, text, kind, value);
+    return append_moment(state, text, rows, kind, value);
 }
 
 /* Appends the row at rows->at.  Returns LEFT, with `text` as it was, at the end as well. */
@@ -250,7 +281,7 @@ append_next_row(const State *state, Text *text, const Rows *rows)
     for (Py_ssize_t i = 0; i < rows->count && done == WRITTEN; i++) {
         done = i == 0 ? WRITTEN : append(text, FIELD_END, 1);
         if (done == WRITTEN) {
-            done = append_field(state, text, rows->kinds[i], PyTuple_GET_ITEM(values, i));
+            done = append_field(state, text, rows, rows->kinds[i], PyTuple_GET_ITEM(values, i));
         }
     }
     Py_DECREF(values);
@@ -273,8 +304,9 @@ write_file_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Rows rows;
     int done = LEFT;
 
-    if (nargs != 4 || !PyBytes_Check(args[3])) {
-        PyErr_SetString(PyExc_TypeError, "write_file_rows takes rows, start, size and bytes");
+    if ((nargs != 4 && nargs != 5) || !PyBytes_Check(args[3])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "write_file_rows takes rows, start, size, bytes and perhaps a zone");
         return NULL;
     }
     rows.rows = args[0];
@@ -288,6 +320,11 @@ write_file_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_ValueError, "start must not be negative");
         return NULL;
     }
+    rows.zone = nargs == 5 && args[4] != Py_None ? args[4] : NULL;
+    rows.as_is = NULL;
+    if (rows.zone != NULL && (rows.as_is = PyObject_GetAttrString(rows.zone, "as_is")) == NULL) {
+        return NULL;
+    }
     while (text.length < size && (done = append_next_row(state, &text, &rows)) == WRITTEN) {
         rows.at++;
     }
@@ -295,5 +332,6 @@ write_file_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         result = Py_BuildValue("y#n", text.data == NULL ? "" : text.data, text.length, rows.at);
     }
     PyMem_Free(text.data);
+    Py_XDECREF(rows.as_is);
     return result;
 }

@@ -5,7 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* write_file_rows(rows, start, size, kinds) -> (bytes, end) */
+/* write_file_rows(rows, start, size, kinds, zone=None) -> (bytes, end) */
 PyObject *write_file_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
 #endif

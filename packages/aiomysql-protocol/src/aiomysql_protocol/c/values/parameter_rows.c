@@ -15,13 +15,14 @@ typedef struct {
     unsigned char *types; /* two bytes for each parameter; TYPE_NULL: it is not decided yet */
     unsigned char *tried; /* the same, with those of the row under way */
     Py_ssize_t count;     /* of the parameters */
+    PyObject *as_is;      /* see parameters.h */
 } Rows;
 
 /* The bytes that the row takes; -1, with no exception, for what is left to Python. */
 static Py_ssize_t
-row_size(const State *state, PyObject *values)
+row_size(const State *state, PyObject *values, PyObject *as_is)
 {
-    Py_ssize_t size = parameters_size(state, values), count = PyTuple_GET_SIZE(values);
+    Py_ssize_t size = parameters_size(state, values, as_is), count = PyTuple_GET_SIZE(values);
 
     return size < 0 || size > PY_SSIZE_T_MAX - count ? -1 : size + count;
 }
@@ -65,8 +66,8 @@ write_row(const State *state, Rows *rows, PyObject *row, Py_ssize_t room)
     if (values == NULL) {
         return FAILED;
     }
-    if (PyTuple_GET_SIZE(values) == rows->count && (size = row_size(state, values)) >= 0 &&
-        size <= room - rows->text.length) {
+    if (PyTuple_GET_SIZE(values) == rows->count &&
+        (size = row_size(state, values, rows->as_is)) >= 0 && size <= room - rows->text.length) {
         char *to = reserve(&rows->text, size);
         if (to == NULL) {
             done = FAILED;
@@ -103,13 +104,14 @@ PyObject *
 write_parameter_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyModule_GetState(module);
-    Rows rows = {{NULL, 0, 0}, NULL, NULL, 0};
+    Rows rows = {{NULL, 0, 0}, NULL, NULL, 0, nargs == 5 ? args[4] : NULL};
     Py_ssize_t at, room, length;
     PyObject *result = NULL;
     int done;
 
-    if (nargs != 4 || !PyBytes_Check(args[3])) {
-        PyErr_SetString(PyExc_TypeError, "write_parameter_rows takes rows, start, room and bytes");
+    if ((nargs != 4 && nargs != 5) || !PyBytes_Check(args[3])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "write_parameter_rows takes rows, start, room, bytes and perhaps as_is");
         return NULL;
     }
     if (((at = PyNumber_AsSsize_t(args[1], PyExc_ValueError)) == -1 && PyErr_Occurred()) ||

@@ -5,7 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* write_parameter_rows(rows, start, room, types) -> (bytes, types, end) */
+/* write_parameter_rows(rows, start, room, types, as_is=None) -> (bytes, types, end) */
 PyObject *write_parameter_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
 #endif

@@ -30,7 +30,7 @@ parameter_bytes(PyObject *value, Py_ssize_t *length)
 
 /* The bytes that `value` takes; -1 for what is left to Python. */
 static Py_ssize_t
-parameter_size(const State *state, PyObject *value)
+parameter_size(const State *state, PyObject *value, PyObject *as_is)
 {
     Py_ssize_t length;
 
@@ -48,6 +48,9 @@ parameter_size(const State *state, PyObject *value)
     }
     if (state->datetime != NULL && Py_TYPE(value) == state->datetime->DateTimeType) {
         int fraction = PyDateTime_DATE_GET_MICROSECOND(value) != 0;
+        if (!is_written_as_it_is(value, as_is)) {
+            return -1;
+        }
         return 1 + DATETIME_LENGTH + (fraction ? FRACTION_LENGTH : 0);
     }
     if (state->datetime != NULL && Py_TYPE(value) == state->datetime->DateType) {
@@ -151,12 +154,12 @@ put_parameter(const State *state, char *to, PyObject *value, unsigned char *type
 }
 
 Py_ssize_t
-parameters_size(const State *state, PyObject *values)
+parameters_size(const State *state, PyObject *values, PyObject *as_is)
 {
     Py_ssize_t size = 0;
 
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++) {
-        Py_ssize_t more = parameter_size(state, PyTuple_GET_ITEM(values, i));
+        Py_ssize_t more = parameter_size(state, PyTuple_GET_ITEM(values, i), as_is);
         if (more < 0 || size > PY_SSIZE_T_MAX - more) {
             return -1;
         }
@@ -189,19 +192,24 @@ put_parameters(const State *state, PyObject *values, char *bitmap, char *types, 
 }
 
 PyObject *
-pack_parameters(PyObject *module, PyObject *argument)
+pack_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyModule_GetState(module);
     PyObject *nulls, *types, *raw, *result = NULL;
     Py_ssize_t count, size;
+    PyObject *values;
 
+    if (nargs != 1 && nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "pack_parameters takes values, and as_is perhaps");
+        return NULL;
+    }
     /* A tuple, which can't change meanwhile. */
-    PyObject *values = tuple_of(argument);
+    values = tuple_of(args[0]);
     if (values == NULL) {
         return NULL;
     }
     count = PyTuple_GET_SIZE(values);
-    size = parameters_size(state, values);
+    size = parameters_size(state, values, nargs == 2 ? args[1] : NULL);
     if (size < 0) {
         Py_DECREF(values);
         Py_RETURN_NONE;

@@ -18,6 +18,7 @@ typedef struct {
     int no_backslash_escapes;
     PyObject *other;
     PyObject *separator; /* bytes */
+    PyObject *as_is;     /* see parameters.h */
 } Batch;
 
 static int
@@ -223,8 +224,10 @@ append_literal(const State *state, Text *text, const Batch *batch, PyObject *val
     else if ((PyObject *)Py_TYPE(value) == state->decimal_type) {
         done = append_decimal(text, value);
     }
-    else if (state->datetime != NULL && (Py_TYPE(value) == state->datetime->DateTimeType ||
-                                         Py_TYPE(value) == state->datetime->DateType)) {
+    else if (state->datetime != NULL &&
+             (Py_TYPE(value) == state->datetime->DateType ||
+              (Py_TYPE(value) == state->datetime->DateTimeType &&
+               is_written_as_it_is(value, batch->as_is)))) {
         return append_temporal(state, text, value);
     }
     return done == LEFT ? append_other(text, value, batch->other) : done;
@@ -315,14 +318,16 @@ write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Batch batch;
     int done;
 
-    if (nargs != 7 || !PyBytes_Check(args[6])) {
-        PyErr_SetString(PyExc_TypeError, "write_rows takes 7 arguments, the last one bytes");
+    if ((nargs != 7 && nargs != 8) || !PyBytes_Check(args[6])) {
+        PyErr_SetString(PyExc_TypeError, "write_rows takes 7 arguments, the last one bytes, and "
+                                         "perhaps as_is");
         return NULL;
     }
     batch.pieces = args[0];
     batch.rows = args[1];
     batch.other = args[5];
     batch.separator = args[6];
+    batch.as_is = nargs == 8 ? args[7] : NULL;
     if (check_pieces(batch.pieces) < 0 ||
         ((batch.at = PyNumber_AsSsize_t(args[2], PyExc_ValueError)) == -1 && PyErr_Occurred()) ||
         ((batch.room = PyNumber_AsSsize_t(args[3], PyExc_ValueError)) == -1 &&

@@ -16,7 +16,7 @@ int append_float(Text *text, double number, int exponent);
 /* An exact Decimal. */
 int append_decimal(Text *text, PyObject *value);
 
-/* write_rows(pieces, rows, start, room, no_backslash_escapes, other, separator)
+/* write_rows(pieces, rows, start, room, no_backslash_escapes, other, separator, as_is=None)
  * -> (bytes, end)  */
 PyObject *write_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
