@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine
 from benchmarks import checkouts
 
 _QUERY = "SELECT id, name FROM revisions WHERE id = %s"
+_UPDATE = "UPDATE revisions SET name = %s WHERE id = %s"
 
 _COUNTING = (*checkouts.COUNTING, "--callgrind-out-file=/dev/null")
 
@@ -49,6 +50,16 @@ async def _text(dsn: str, count: int) -> None:
 
 async def _prepared(dsn: str, count: int) -> None:
     await _points(dsn, count, stmt_cache_size=10)
+
+
+async def _updates(dsn: str, count: int) -> None:
+    import aiomysql
+
+    async with aiomysql.create_pool(dsn, minsize=1) as pool:
+        for number in range(count):
+            async with pool.acquire() as connection, connection.cursor() as cursor:
+                await cursor.execute(_UPDATE, (f"name {number}", number % 100))
+                await connection.commit()
 
 
 async def _contended_points(dsn: str, count: int) -> None:
@@ -121,6 +132,7 @@ _WORKLOADS: dict[str, tuple[Callable[[str, int], Coroutine[None, None, None]], t
     "pooled points, text": (_text, _RUNS),
     "pooled points, prepared": (_prepared, _RUNS),
     "pooled points, 20 tasks, 5 connections": (_contended_points, _RUNS),
+    "pooled updates, committed": (_updates, _RUNS),
     "leases": (_leases, _LEASE_RUNS),
     "leases, max_lifetime and ping_after": (_aged_leases, _LEASE_RUNS),
     "leases, 20 tasks, 5 connections": (_contended_leases, _LEASE_RUNS),

@@ -34,6 +34,9 @@ from aiomysql_protocol.wire.capabilities import STMT_BULK_OPERATIONS
 from tests import scripted
 from tests.servers import Server
 
+# What they write is not to stay.
+pytestmark = pytest.mark.filterwarnings("ignore::aiomysql_core.UncommittedWarning")
+
 #: More than are sent one by one.
 MANY = 40
 

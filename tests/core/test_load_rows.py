@@ -454,7 +454,7 @@ async def test_cancelled_at_any_statement(
 ) -> None:
     """The session is as it was, or closed.  Who has begun COMMIT can't know whether it was done."""
     options = connect_args | {"autocommit": True, "local_infile": True, "on_cancel": "kill"}
-    async with connect(**options) as connection:
+    async with connect(**options, warn_uncommitted=False) as connection:
         await connection.query("SET max_error_count = 50")
         before = await contents(connection, "dual", SETTINGS[7:])
         if begins:

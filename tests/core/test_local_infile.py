@@ -33,7 +33,8 @@ DATA = b"".join(b"%d\tname %d\n" % (n, n) for n in range(ROWS))
 
 @pytest.fixture
 async def loading(connect_args: dict[str, Any], table_name: str) -> Any:
-    async with connect(**connect_args, local_infile=True) as connection:
+    options = {"local_infile": True, "warn_uncommitted": False}
+    async with connect(**connect_args | options) as connection:
         await connection.query(f"CREATE TABLE {table_name} (id INT PRIMARY KEY, v VARCHAR(40))")
         yield connection
 

@@ -18,7 +18,12 @@ from pymysql.err import InterfaceError, OperationalError
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core.engine.runner import CommandRunner
-from aiomysql_core.engine.runner_state import PyRunnerState, py_nothing_to_end, py_wake_next
+from aiomysql_core.engine.runner_state import (
+    PyRunnerState,
+    py_hand_over,
+    py_nothing_to_end,
+    py_wake_next,
+)
 from aiomysql_core.transport.socket_stream import SocketStream
 from aiomysql_core.transport.stream_state import StreamState
 from aiomysql_core.waiting.timeouts import QueryTimeout
@@ -65,8 +70,10 @@ class FinishedFuture:
 
 #: The C twin reads slots that the classes of the Python implementation have not.
 TWINS: dict[str, Callable[[Any], bool]] = {"python": py_nothing_to_end}
+HAND_OVERS: dict[str, Callable[[Any], bool]] = {"python": py_hand_over}
 if (_c := accelerator()) is not None:
     TWINS["c"] = _c.nothing_to_end
+    HAND_OVERS["c"] = _c.hand_over
 WAKERS: dict[str, Callable[[Any, Any], None]] = {"python": py_wake_next}
 if _c is not None:
     WAKERS["c"] = _c.wake_next
@@ -102,6 +109,25 @@ def test_nothing_to_end(
     assert nothing_to_end(runner) is rests
     runner.session = None
     assert nothing_to_end(runner) is False
+
+
+@pytest.mark.parametrize("name", HAND_OVERS)
+def test_hand_over(name: str) -> None:
+    hand_over = HAND_OVERS[name]
+    runner = new_runner()
+    assert runner.handovers == 0
+    assert hand_over(runner) is True
+    runner.transaction_possible = True
+    assert hand_over(runner) is False
+    assert runner.handovers == 2
+    runner.check_handovers(2, "this")
+    runner.check_handovers(0, "this")
+    with pytest.raises(InterfaceError, match="this is of before"):
+        runner.check_handovers(1, "this")
+    with pytest.raises((TypeError, AttributeError)):
+        hand_over(object())
+    runner.handovers = 1 << 40
+    assert runner.handovers == 1 << 40
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,10 @@ async def test_a_statement_that_is_too_long(server: Server, connect_args: dict[s
 async def test_waiting_for_a_lock(connect_args: dict[str, Any], table: str) -> None:
     """The transaction is still open."""
     options = {**connect_args, "init_command": "SET innodb_lock_wait_timeout = 1"}
-    async with connect(**connect_args) as holder, connect(**options) as connection:
+    async with (
+        connect(**connect_args, warn_uncommitted=False) as holder,
+        connect(**options) as connection,
+    ):
         await holder.query(f"UPDATE {table} SET n = 1 WHERE id = 1")
         cursor = await connection.cursor()
         await cursor.execute(f"UPDATE {table} SET n = 5 WHERE id = 2")

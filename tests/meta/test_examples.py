@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 import aiomysql
+from aiomysql import UncommittedWarning
 from aiomysql.sa import create_engine
 from tests.servers import Server
 
@@ -47,11 +48,13 @@ async def test_sqlalchemy_example(
     loop = asyncio.get_running_loop()
     with pytest.warns(DeprecationWarning, match="'loop'"):
         engine = await create_engine(**connect_args, loop=loop)
-    async with engine.acquire() as conn:
-        await conn.execute(tbl.insert().values(val="abc"))
-        await conn.execute(tbl.insert().values(val="xyz"))
-        async for row in conn.execute(tbl.select()):
-            print(row.id, row.val)
+    # It has neither autocommit mode nor a transaction.
+    with pytest.warns(UncommittedWarning):
+        async with engine.acquire() as conn:
+            await conn.execute(tbl.insert().values(val="abc"))
+            await conn.execute(tbl.insert().values(val="xyz"))
+            async for row in conn.execute(tbl.select()):
+                print(row.id, row.val)
     engine.close()
     await engine.wait_closed()
     assert capsys.readouterr().out == "1 abc\n2 xyz\n"

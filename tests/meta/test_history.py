@@ -220,7 +220,7 @@ async def test_the_client_flag_alone_loads_no_file(
                 await cursor.execute(statement)
         assert await value(connection, f"SELECT COUNT(*) FROM {table_name}") == 0
     async with (
-        aiomysql.connect(**connect_args, local_infile=True) as connection,
+        aiomysql.connect(**connect_args, local_infile=True, autocommit=True) as connection,
         connection.cursor() as cursor,
     ):
         assert await cursor.execute(statement) == 1

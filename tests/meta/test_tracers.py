@@ -311,7 +311,8 @@ async def test_what_the_greeting_said(connect_args: dict[str, Any]) -> None:
 
 
 async def test_the_last_statement(connect_args: dict[str, Any], table_name: str) -> None:
-    async with aiomysql.connect(**connect_args) as connection, connection.cursor() as cursor:
+    options = {**connect_args, "autocommit": True}
+    async with aiomysql.connect(**options) as connection, connection.cursor() as cursor:
         await cursor.execute("SELECT %s", ("ä",))
         assert cursor._last_executed == "SELECT 'ä'".encode()
         await cursor.execute(f"CREATE TABLE {table_name} (a INT)")

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from aiomysql_core import Connection, InterfaceError, OperationalError, SSCursor
+from aiomysql_core import (
+    Connection,
+    InterfaceError,
+    OperationalError,
+    SSCursor,
+    UncommittedWarning,
+)
 from aiomysql_pool import Pool, create_pool
 from tests.pool.conftest import MakePool, alive, driver_tasks, one, thread_ids, wait_until
 from tests.servers import Server
@@ -188,7 +194,8 @@ async def test_release_in_a_transaction_closes(
         await cursor.execute(f"INSERT INTO {table_name} VALUES (1)")
     waiting = asyncio.ensure_future(pool.acquire())
     await asyncio.sleep(0)
-    pool.release(connection)
+    with pytest.warns(UncommittedWarning):
+        pool.release(connection)
     assert connection.closed
     assert pool._used == {other}
     async with asyncio.timeout(3):
@@ -208,7 +215,8 @@ async def test_transaction_is_rolled_back_on_release(
     async with connection.cursor() as cursor:
         await cursor.execute(f"INSERT INTO {table_name} VALUES (1)")
     assert connection.get_transaction_status()
-    released = pool.release(connection)
+    with pytest.warns(UncommittedWarning):
+        released = pool.release(connection)
     assert (pool.size, pool.freesize, len(pool._used)) == (1, 0, 0)
     await released
     assert (pool.size, pool.freesize) == (1, 1)

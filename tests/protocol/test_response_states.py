@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from pymysql.constants import FIELD_TYPE, SERVER_STATUS
+from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import decoders
 from pymysql.err import OperationalError
 
 from aiomysql_protocol.commands.exchange import Exchange
+from aiomysql_protocol.commands.exchange_state import CHANGES, CHANGES_UNKNOWN, NO_CHANGES
 from aiomysql_protocol.commands.prepared import Execute, ServerStatement
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session import Session
+from aiomysql_protocol.sql.statements import is_row_change, is_simple_statement
 from aiomysql_protocol.values.parameters import NO_PARAMETERS
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from tests.protocol.readers import IMPLEMENTATIONS, WAYS, Read, feed, receiver
@@ -611,3 +613,83 @@ def test_no_frame_of_python_is_entered(name: str, streamed: bool) -> None:
         assert entered(read) == ["read"]
         assert exchange.done
         assert session.idle
+
+
+def status_ok(affected: int, status: int, message: bytes = b"") -> bytes:
+    return bytes([0, affected, 0]) + status.to_bytes(2, "little") + b"\0\0" + message
+
+
+OPEN = SERVER_STATUS.SERVER_STATUS_IN_TRANS
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("prepares", [False, True])
+@pytest.mark.parametrize(
+    ("before", "text", "response", "after"),
+    [
+        (NO_CHANGES, b"INSERT", [status_ok(1, OPEN)], CHANGES),
+        (NO_CHANGES, b"insert", [status_ok(0, OPEN)], NO_CHANGES),
+        (NO_CHANGES, b"INSERT", [status_ok(1, 0)], NO_CHANGES),
+        (NO_CHANGES, b"CALL p()", [status_ok(1, OPEN)], NO_CHANGES),
+        (NO_CHANGES, b"SELECT 1 INTO @a", [status_ok(1, OPEN)], NO_CHANGES),
+        (NO_CHANGES, b"LOAD DATA INFILE 'a' INTO TABLE t", [status_ok(1, OPEN)], CHANGES),
+        (NO_CHANGES, b"UPDATE", [b"\2", *COLUMNS, END], NO_CHANGES),
+        (CHANGES, b"UPDATE", [status_ok(1, OPEN)], CHANGES),
+        (CHANGES, b"SELECT 1", [status_ok(0, OPEN)], CHANGES),
+        (CHANGES, b"SAVEPOINT a", [status_ok(0, OPEN)], CHANGES),
+        (CHANGES, b"ROLLBACK TO a", [status_ok(0, OPEN)], NO_CHANGES),
+        (CHANGES, b"COMMIT", [status_ok(0, 0)], NO_CHANGES),
+        (CHANGES, b"UPDATE", [ERROR], CHANGES_UNKNOWN),
+        (CHANGES, b"UPDATE", [status_ok(1, OPEN | MORE), ERROR], CHANGES_UNKNOWN),
+        (CHANGES_UNKNOWN, b"UPDATE", [status_ok(1, OPEN)], CHANGES_UNKNOWN),
+        (CHANGES_UNKNOWN, b"ROLLBACK TO a", [status_ok(0, OPEN)], CHANGES_UNKNOWN),
+        (CHANGES_UNKNOWN, b"ROLLBACK", [status_ok(0, 0)], NO_CHANGES),
+    ],
+)
+def test_changes_that_are_not_committed(
+    way: str, prepares: bool, before: int, text: bytes, response: list[bytes], after: int
+) -> None:
+    conversation = Conversation(way)
+    session = conversation.session
+    session.server_status = OPEN if before else 0
+    session.uncommitted = before
+    exchange = Query(text)
+    if prepares:
+        prepared = ServerStatement(1, 0, 0, 0, request=b"\x16" + text)
+        prepared.is_simple = is_simple_statement(text, 0)
+        prepared.is_row_change = prepared.is_simple and is_row_change(text, 0)
+        exchange = Execute(prepared, NO_PARAMETERS)
+    conversation.feed(exchange, [frames(*response, sequence_id=1)])
+    assert exchange.done
+    assert session.error is None
+    assert session.uncommitted == after
+    assert session.has_uncommitted_changes == (after == CHANGES)
+    session.forget_changes()
+    assert session.uncommitted == CHANGES_UNKNOWN
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_that_were_changed(way: str) -> None:
+    """INSERT with RETURNING has no number of them."""
+    end = END[:3] + OPEN.to_bytes(2, "little") + END[5:]
+    for text, rows, after in (
+        (b"INSERT INTO t VALUES (1) RETURNING n, s", TEXT_ROWS, CHANGES),
+        (b"INSERT IGNORE INTO t VALUES (1) RETURNING n, s", [], NO_CHANGES),
+        (b"SELECT n, s FROM t", TEXT_ROWS, NO_CHANGES),
+    ):
+        conversation = Conversation(way)
+        for _ in range(2):  # with metadata that is known the second time
+            conversation.session.uncommitted = NO_CHANGES
+            response = frames(b"\2", *COLUMNS, *rows, end, sequence_id=1)
+            conversation.feed(Query(text), [response])
+            assert conversation.session.uncommitted == after
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_that_were_found(way: str) -> None:
+    conversation = Conversation(way, capabilities=DEPRECATE_EOF | CLIENT.FOUND_ROWS)
+    for changed, after in ((0, NO_CHANGES), (1, CHANGES), (0, CHANGES)):
+        message = b"Rows matched: 1  Changed: %d  Warnings: 0" % changed
+        response = frames(status_ok(1, OPEN, message), sequence_id=1)
+        conversation.feed(Query(b"UPDATE t SET a = 1"), [response])
+        assert conversation.session.uncommitted == after

@@ -104,6 +104,32 @@ UNCLEAR = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (b"INSERT INTO t VALUES (1)", True),
+        (b" /* of the app */ (delete FROM t)", True),
+        (b"-- words\nUPDATE t SET a = 1", True),
+        (b"REPLACE", True),
+        (b"SELECT 'INSERT'", False),
+        (b"INSERTS", False),
+        (b"DELETE_1", False),
+        (b"UPDATE$", False),
+        (b"REPLACE\xe9", False),
+        (b"/*! INSERT INTO t VALUES (1) */", False),
+        (b"WITH c AS (SELECT 1) DELETE FROM t", False),
+        (b"", False),
+    ],
+)
+def test_row_changes(implementation: str, statement: bytes, expected: bool) -> None:
+    is_row_change = part(implementation, statements, "is_row_change")
+    assert is_row_change(statement, 0) is expected
+    assert is_row_change(b"\x03" + statement, 1) is expected
+    assert is_row_change(b"BEGIN" + statement, 5) is expected
+    assert is_row_change(statement, len(statement)) is False
+    assert is_row_change(statement, len(statement) + 1) is False
+
+
 @pytest.mark.parametrize("statement", SIMPLE)
 def test_simple(implementation: str, statement: bytes) -> None:
     is_simple = part(implementation, statements, "is_simple_statement")

@@ -32,6 +32,7 @@ from aiomysql_core.cursors import (
     SSCursor,
     SSDictCursor,
 )
+from aiomysql_core.log import UncommittedWarning
 from aiomysql_core.row_stream import RowStream
 from aiomysql_core.rows import (
     RowFactory,
@@ -70,6 +71,7 @@ __all__ = [
     "SSCursor",
     "SSDictCursor",
     "Transaction",
+    "UncommittedWarning",
     "Warning",
     "__version__",
     "class_row",

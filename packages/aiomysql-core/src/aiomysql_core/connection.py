@@ -44,6 +44,7 @@ from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.load_rows import RowLoad
+from aiomysql_core.log import is_told_otherwise, warn_of_lost_changes
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import KEYWORDS, check_value, without_aliases
 from aiomysql_core.options.option_files import apply_option_file
@@ -107,9 +108,9 @@ _DEFAULT_CONV = _DefaultConverters(default_decoders)
 #: What is public for other parts of the driver only; and what only classic code calls.
 _NOT_FOR_USERS = frozenset(
     {"allows_local_files", "current_literals", "encoder", "escape_args", "local_file_names"}
-    | {"local_files", "make_ready", "max_allowed_packet", "new_cursor", "new_query"}
-    | {"record_transaction_end", "run_in_turn", "runner", "session_charset", "set_up_session"}
-    | {"statements", *vars(ClassicInternals)}
+    | {"local_files", "loses_changes", "make_ready", "max_allowed_packet", "new_cursor"}
+    | {"new_query", "record_transaction_end", "run_in_turn", "runner", "session_charset"}
+    | {"set_up_session", "statements", *vars(ClassicInternals)}
 ) - frozenset(dir(object))
 
 
@@ -187,6 +188,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         tls_version: str | None = None,
         row_factory: RowFactory[Any] | None = None,
         time_zone: str | datetime.tzinfo | None = None,
+        warn_uncommitted: bool = True,
     ) -> None:
         """Take the options of `connect`, but open nothing yet.
 
@@ -261,6 +263,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
                 sql_mode,
                 time_zone,
                 use_unicode,
+                warn_uncommitted,
             )
         )
         if conv is _DEFAULT_CONV or conv is default_decoders:
@@ -288,6 +291,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
         #: Whether text is decoded to str.
         self.use_unicode = session_options.use_unicode
+        #: Whether a warning is issued when changes are lost that were not committed.
+        self.warn_uncommitted = session_options.warn_uncommitted
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
         if conv is None:
@@ -540,8 +545,13 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
         What has come of results that nobody has read is dropped; an error of the server in it is
         logged.  What is returned can be awaited, and need not be: nothing is to be waited for.
+        Warns of changes that are not committed (option `warn_uncommitted`), as all do that lose
+        them.
         """
+        loses_changes = self.loses_changes()
         self.runner.close()
+        if loses_changes:  # after that: the warning may be an error
+            warn_of_lost_changes("closed")
         return DONE
 
     async def ensure_closed(self) -> None:
@@ -550,7 +560,22 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         Returns after two seconds at most.  Does nothing when the connection is closed already.
         The server's error in results that nobody has read is raised after that.
         """
+        loses_changes = self.loses_changes()
         await self.runner.quit()
+        if loses_changes:
+            warn_of_lost_changes("closed")
+
+    def loses_changes(self) -> bool:
+        """For cursors: whether what is about to be done loses changes that were not committed, and
+        the program is to be warned of that, once.
+        """
+        runner = self.runner
+        session = runner.session
+        if session is None or not session.has_uncommitted_changes:
+            return False
+        lost = self.warn_uncommitted and runner.has_lost_changes and not is_told_otherwise()
+        runner.forget_changes()
+        return lost
 
     async def __aenter__(self) -> Self:
         return self
@@ -562,6 +587,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         exc_tb: TracebackType | None,
     ) -> None:
         if exc_type is not None:
+            self.runner.forget_changes()
             self.close()
         else:
             await self.ensure_closed()
@@ -571,6 +597,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         if runner is None or runner.closed or sys.is_finalizing():
             return
         message = f"Unclosed connection {self!r}"
+        if self.warn_uncommitted and runner.has_lost_changes:
+            message += ", with changes that are not committed: they are lost"
         runner.abort()
         warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
@@ -824,6 +852,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             raise TypeError(f"a statement must be str to be prepared, not {type(query).__name__}")
         await self.make_ready()  # which tells how strings in it are read
         statement = self.statements.new_statement(query)
+        statement.handovers = self.runner.handovers
         if statement.parsed is None and "%" in query:
             raise err.ProgrammingError(
                 f"the statement can't be prepared: {explained_preparation(query)}"
@@ -1122,6 +1151,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self.runner.check_no_block("the session")
         unread = await self.runner.drop_outstanding()
         self.runner.check_free()
+        loses_changes = self.loses_changes()
         reset = Command(_COM_RESET_CONNECTION)
         try:
             db = self._forget_session()
@@ -1134,6 +1164,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             self.close()
             raise
         unread.raise_once()
+        if loses_changes:
+            warn_of_lost_changes("reset")
 
     async def change_user(
         self,
@@ -1184,6 +1216,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         session = runner.stream().session
         login = options.login(options.find_charset(), secret)
         exchange = ChangeUser(login, session, self._channel)
+        loses_changes = self.loses_changes()
         try:
             await runner.run(exchange)
             runner.user_changed = True
@@ -1196,6 +1229,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         except BaseException:
             self.close()
             raise
+        if loses_changes:
+            warn_of_lost_changes("given to another user")
 
     def _forget_session(self) -> str | None:
         """The session is as good as new, or is about to be; returns the database to be chosen."""
@@ -1485,6 +1520,8 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     - conv: field type -> converter of a cell, and type -> encoder of a parameter.
     - use_unicode: False leaves text as bytes.
     - get_warnings: ask for a statement's warnings and issue them.
+    - warn_uncommitted: warn (UncommittedWarning) when the connection is closed, reset or given back
+      to a pool and rows were changed that were not committed.
     - echo: log statements.
     - loop: ignored, deprecated.
 

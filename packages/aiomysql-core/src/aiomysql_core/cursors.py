@@ -51,7 +51,11 @@ _T = TypeVar("_T")
 
 
 class Cursor(CursorState, ErrorClasses):
-    """Runs statements and holds the rows of one result.  Made by `Connection.cursor`."""
+    """Runs statements and holds the rows of one result.  Made by `Connection.cursor`.
+
+    When its connection goes back to a pool, it keeps its rows, and what sends something raises
+    InterfaceError.
+    """
 
     #: Bytes of the longest statement that `executemany` builds.
     max_stmt_length = 1024000
@@ -336,7 +340,7 @@ class Cursor(CursorState, ErrorClasses):
         source: bytes, a binary file object, or a (perhaps asynchronous) iterable of bytes.  Returns
         the number of rows loaded; raises what `Connection.load_local` raises.
         """
-        connection = self._get_db()
+        connection = self._current_db()
         self._warn_of_unread()
         await self._give_up_results(connection)
         await connection.make_ready()
@@ -361,7 +365,7 @@ class Cursor(CursorState, ErrorClasses):
         """
         if timeout is not None:
             return await self._with_timeout(self.callproc(procname, args), timeout)
-        connection = self._get_db()
+        connection = self._current_db()
         if self._echo:
             logger.info("CALL %s", procname)
             logger.info("%r", args)
@@ -401,6 +405,8 @@ class Cursor(CursorState, ErrorClasses):
         """Go on to the next result of a statement of a pipeline, which has come with the others."""
         exchange = result.exchange
         if not exchange.done or not exchange.results:
+            if result.has_next:
+                self._current_db()  # says if it was dropped because the connection was released
             return None
         self._clear_result()
         self.accept(connection, exchange.results.pop(0))
@@ -430,8 +436,10 @@ class Cursor(CursorState, ErrorClasses):
         await self.close()
 
     async def _close(self) -> None:
+        connection = self._get_db()
         try:
-            await self._finish_results()
+            if connection.runner.is_current(self._handovers):
+                await self._finish_results()
         finally:
             self._connection = None
 
@@ -502,6 +510,12 @@ class Cursor(CursorState, ErrorClasses):
             raise err.ProgrammingError("Cursor closed")
         return self._connection
 
+    def _current_db(self) -> Connection:
+        """The same, to send something: raises InterfaceError if it has changed hands."""
+        connection = self._get_db()
+        connection.runner.check_handovers(self._handovers, "this cursor")
+        return connection
+
     def _check_executed(self) -> None:
         if not self._executed:
             raise err.ProgrammingError("execute() first, and await it")
@@ -533,6 +547,7 @@ class Cursor(CursorState, ErrorClasses):
         self, connection: Connection, query: str | bytes | bytearray
     ) -> None:
         """Run a statement by `Connection.query`, which is another's."""
+        connection = self._current_db()
         await self._give_up_results(connection)
         encoding = connection.encoding
         self._last_executed = (

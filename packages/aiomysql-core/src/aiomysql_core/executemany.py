@@ -123,7 +123,7 @@ class ManyRows:
 
     async def _choose(self, count: int) -> None:
         """Decide how the next `count` rows are sent."""
-        self._connection = connection = self._cursor._get_db()
+        self._connection = connection = self._cursor._current_db()
         query = self._query
         self._batch = None
         self._is_one_statement = self._is_counted = False
@@ -297,6 +297,7 @@ class ManyRows:
         batch = self._batch
         if batch is None or not batch.count:
             return
+        self._cursor._current_db()  # what gave the rows may have released it
         count = batch.count
         if isinstance(batch, BulkBatch):
             if not await self._run_bulk(batch, count):

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import warnings
+from asyncio import _get_running_loop as running_loop  # None where none runs
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any
 
 from pymysql import err
 
+__all__ = [
+    "Place",
+    "UncommittedWarning",
+    "asked_at",
+    "is_told_otherwise",
+    "logger",
+    "warn_caller",
+    "warn_of_lost_changes",
+    "warn_of_server",
+]
+
 #: Its name is the one classic aiomysql uses.
 logger = logging.getLogger("aiomysql")
 
-_OURS = ("aiomysql_protocol.", "aiomysql_core.", "aiomysql_pool.", "aiomysql_sa.", "aiomysql.")
+#: Modules that a warning is not about: ours, and what stands between them and the program.
+_PASSED = (
+    "aiomysql_protocol.",
+    "aiomysql_core.",
+    "aiomysql_pool.",
+    "aiomysql_sa.",
+    "aiomysql.",
+    "asyncio.",
+    "contextlib.",
+)
+
+
+class UncommittedWarning(UserWarning):
+    """Rows were changed in a transaction, and what was done then loses that: see option
+    `warn_uncommitted`.
+    """
 
 
 #: A line of a program: code, the index of an instruction in it, and the module's names.  (To find
@@ -49,7 +77,9 @@ def warn_caller(message: str, category: type[Warning], place: Place | None = Non
         )
         return
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
+    while frame.f_back is not None:
+        if not f"{frame.f_globals.get('__name__')}.".startswith(_PASSED):
+            break
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level + 1)
 
@@ -59,3 +89,25 @@ def warn_of_server(message: object) -> None:
     if isinstance(message, bytes):
         message = message.decode("utf-8", "replace")
     warn_caller(str(message), err.Warning)
+
+
+def warn_of_lost_changes(deed: str) -> None:
+    """Warn the program that changes were not committed; deed: what it did to the connection."""
+    # The same text for all: so it comes once for each place.
+    warn_caller(
+        f"a connection was {deed} with changes that are not committed: they are lost; "
+        "`await connection.commit()` keeps them, and so do the option autocommit=True and "
+        "`async with connection.transaction()`",
+        UncommittedWarning,
+    )
+
+
+def is_told_otherwise() -> bool:
+    """Whether an exception is being handled, or the task was cancelled: nobody needs to be told
+    that work is given up.
+    """
+    if sys.exception() is not None:
+        return True
+    loop = running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
+    return task is not None and task.cancelling() > 0

@@ -99,6 +99,7 @@ class Pipeline:
     def __init__(self, connection: Connection, transaction: bool) -> None:
         self._connection = connection
         self._runner = connection.runner
+        self._handovers = connection.runner.handovers
         self._transaction = Transaction(connection) if transaction else None
         #: Statements that are not sent yet, and those that are not answered.
         self._waiting: deque[PipelinedStatement] = deque()
@@ -125,6 +126,7 @@ class Pipeline:
         if self._driver is not None:
             raise err.ProgrammingError("a pipeline is used once")
         connection = self._connection
+        self._runner.check_handovers(self._handovers, "this pipeline")
         await connection.make_ready()
         self._runner.stream()  # or says why there is none
         if self._transaction is not None:

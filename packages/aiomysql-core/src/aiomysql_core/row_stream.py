@@ -27,6 +27,7 @@ class RowStream:
     ) -> None:
         """As for `Connection.iterate`."""
         self._connection = connection
+        self._handovers = connection.runner.handovers
         self._query, self._args = query, args
         self._row_factory = row_factory
         self._cursor: Cursor | None = None
@@ -49,6 +50,7 @@ class RowStream:
 
     async def _begin(self) -> Cursor:
         connection = self._connection
+        connection.runner.check_handovers(self._handovers, "this iterator")
         kinds = [connection.cursorclass]
         if not issubclass(connection.cursorclass, SSCursor):
             kinds = [SSCursor] if connection.cursorclass is Cursor else [*kinds, SSCursor]

@@ -53,15 +53,19 @@ class StatementEncoder:
         A tuple: it goes as text, and `Cursor._query` or `Connection.query` is another's: text and
         origin, to be run by the former.  None: something stands in the way, which
         `Cursor._make_ready` removes.  Nothing was done then.  Raises what `Cursor.execute` raises
-        for arguments that do not fit.
+        for arguments that do not fit, and InterfaceError for a cursor or prepared statement of who
+        had the connection before.
         """
         connection = cursor._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
+        self._check_user(cursor)
         if self._has_obstacle(query, args):
             return None
         statement = self._statements.statement_for(connection, query, args)
         if statement is not None:
+            if statement.handovers != self._runner.handovers:
+                self._runner.check_handovers(statement.handovers, "this prepared statement")
             if not self._statements.is_current(statement):
                 return None
             exchange = self._encode_execution(cursor, statement, args)
@@ -86,9 +90,15 @@ class StatementEncoder:
         connection = cursor._connection
         if connection is None:
             raise err.ProgrammingError("Cursor closed")
+        self._check_user(cursor)
         if self._has_obstacle(text, None):
             return None
         return self._encode_text(cursor, connection, *self._text(cursor, connection, text, None))
+
+    def _check_user(self, cursor: Cursor) -> None:
+        """Raise InterfaceError for a cursor of who had the connection before."""
+        if cursor._handovers != self._runner.handovers:
+            self._runner.check_handovers(cursor._handovers, "this cursor")
 
     def _has_obstacle(self, query: object, args: object) -> bool:
         runner = self._runner

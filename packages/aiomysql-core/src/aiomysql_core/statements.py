@@ -68,6 +68,7 @@ class Statement:
         "counts",
         "encoded",
         "generation",
+        "handovers",
         "parsed",
         "positional",
         "prepared",
@@ -102,6 +103,8 @@ class Statement:
         #: nothing.
         self.prepared: ServerStatement | None = None
         self.generation = 0
+        #: As `CursorState._handovers`.
+        self.handovers = 0
 
     def values(self, args: Any) -> Sequence[Any] | None:
         """The values of its parameters for a cursor's arguments; None: it must go as text."""

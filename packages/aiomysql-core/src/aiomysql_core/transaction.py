@@ -53,6 +53,7 @@ class Transaction:
         """
         self._connection = connection
         self._runner = connection.runner
+        self._handovers = connection.runner.handovers
         self._commits = commits
         level = _level(isolation)
         modes = ["WITH CONSISTENT SNAPSHOT"] if consistent_snapshot else []
@@ -89,6 +90,7 @@ class Transaction:
         if self._savepoint:
             raise err.ProgrammingError("a transaction block is used once")
         connection, runner = self._connection, self._runner
+        runner.check_handovers(self._handovers, "this transaction block")
         await connection.make_ready()
         blocks = runner.open_blocks()
         if blocks:

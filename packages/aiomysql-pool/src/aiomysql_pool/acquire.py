@@ -128,6 +128,8 @@ class AcquireContext(Unawaited[Connection], Coroutine[Any, Any, Connection]):
         verdict = self._leases.try_release(connection)
         if verdict is LENDABLE:
             return DONE
+        if exc_type is not None:  # it tells that work was given up: no warning needs to
+            connection.runner.forget_changes()
         return self._functions.release(self._pool, connection, verdict)
 
     def send(self, value: Any, /) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from aiomysql_core import Connection
-from aiomysql_core.engine.runner_state import nothing_to_end, wake_next
+from aiomysql_core.engine.runner_state import hand_over, wake_next
 from aiomysql_core.waiting.waiter import Waiter, done_future
 from aiomysql_pool._accelerator import accelerator
 from aiomysql_pool.holder import ConnectionHolder
@@ -137,7 +137,7 @@ class LeaseQueue:
     def examine_available(self, holder: ConnectionHolder, now: float) -> Verdict:
         """LENDABLE, LOST, EXPIRED, PING or CHECK; now: of time.monotonic, as all times here."""
         runner = holder.runner
-        if not (nothing_to_end(runner) or runner.is_reusable):
+        if not (hand_over(runner) or runner.is_reusable):
             return Verdict.LOST
         if now >= holder.expires_at or now - holder.opened_at > self.max_age:
             return Verdict.EXPIRED
@@ -151,7 +151,7 @@ class LeaseQueue:
         """
         runner = holder.runner
         has_left = not self.is_open and self.holders.get(holder.key) is not holder
-        if has_left or not (nothing_to_end(runner) or runner.is_reusable):
+        if has_left or not (hand_over(runner) or runner.is_reusable):
             return Verdict.LOST
         return self._examine_use(holder, now)
 
@@ -164,7 +164,7 @@ class LeaseQueue:
 
     def examine_released(self, holder: ConnectionHolder, now: float) -> Verdict:
         """LENDABLE, UNCLEAN, or why it can't be kept."""
-        if self.resets_sessions or not nothing_to_end(holder.runner):
+        if not hand_over(holder.runner) or self.resets_sessions:
             return Verdict.UNCLEAN
         return self.examine_kept(holder, now)
 

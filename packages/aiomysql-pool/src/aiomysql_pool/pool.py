@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, overload
 
 from aiomysql_core import Connection, InterfaceError, OperationalError, RowFactory, connect
-from aiomysql_core.log import logger, warn_caller
+from aiomysql_core.log import logger, warn_caller, warn_of_lost_changes
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
@@ -744,8 +744,9 @@ class Pool:
         reset of the session, if one is due, is over.  A closed connection leaves the pool, and so
         does one with rows of a streamed result unread, or, without `reset_session`, in a
         transaction.  Other results that nobody has read are read and dropped before; an error of
-        the server in them is logged.  Raises InterfaceError for a connection that isn't acquired,
-        and in a forked process.
+        the server in them is logged.  Changes that were not committed are lost, with a warning
+        (option `warn_uncommitted` of `connect`).  Cursors of the connection send nothing any more.
+        Raises InterfaceError for a connection that isn't acquired, and in a forked process.
         """
         verdict = self._leases.try_release(conn)
         return self._done if verdict is LENDABLE else self._release(conn, verdict)
@@ -761,6 +762,15 @@ class Pool:
             self._forget_terminated(conn)
             return self._done
         holder, connection = found
+        loses_changes = connection.loses_changes()
+        is_over = self._take_back(holder, connection, verdict)
+        if loses_changes:  # after that: the warning may be an error
+            warn_of_lost_changes("given back to its pool")
+        return is_over
+
+    def _take_back(
+        self, holder: ConnectionHolder, connection: Connection, verdict: Verdict
+    ) -> Awaitable[None]:
         holder.connection = connection
         holder.acquired_where = ""
         holder.never_acquired = False
@@ -990,6 +1000,7 @@ class Pool:
             if connection is None:
                 continue  # available, or garbage-collected: the pool is about to be told
             shutdown.terminated[holder.key] = holder
+            connection.runner.forget_changes()  # whose caller is not the one that is here
             if not gently or connection.busy or not connection.idle:
                 connection.close()
             self._remove(connection, "close")

@@ -26,6 +26,7 @@ from pymysql.constants import CR, SERVER_STATUS
 from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
 
 from aiomysql_protocol.commands.exchange import Exchange
+from aiomysql_protocol.commands.exchange_state import CHANGES, CHANGES_UNKNOWN, NO_CHANGES
 from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session_state import SessionState
@@ -65,6 +66,7 @@ class Session(SessionState):
         self.greeting: Greeting | None = None
         self.capabilities = 0
         self.server_status = 0
+        self.uncommitted = NO_CHANGES
         self.error = None
         self.exchanges = deque()
         self._assembler = PayloadAssembler(max_payload)
@@ -120,15 +122,28 @@ class Session(SessionState):
             raise InterfaceError(0, "Not connected")
         return self.greeting
 
+    @property
+    def has_uncommitted_changes(self) -> bool:
+        """Whether rows are known to have been changed in a transaction that is still open."""
+        return self.uncommitted == CHANGES
+
+    def forget_changes(self) -> None:
+        """Let nothing be known of changes, until a transaction has ended."""
+        self.uncommitted = CHANGES_UNKNOWN
+
     def record_status(self, ok: Ok) -> Ok:
         """Remember the status flags of an OK packet (for exchanges); returns it."""
         self.server_status = ok.server_status
+        if not self.in_transaction:
+            self.uncommitted = NO_CHANGES
         return ok
 
     def mark_transaction_unknown(self) -> None:
         """A statement failed (for exchanges): ERR packets have no status flags, yet it may have
         opened a transaction.
         """
+        if self.in_transaction:
+            self.uncommitted = CHANGES_UNKNOWN
         self.server_status |= _IN_DOUBT
 
     def copy_error(self, error: BaseException) -> BaseException:

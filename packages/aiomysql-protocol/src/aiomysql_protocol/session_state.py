@@ -31,6 +31,7 @@ class SessionState:
         "error",
         "exchanges",
         "server_status",
+        "uncommitted",
     )
 
     #: Compiler of column sets; may be replaced while no exchange is open.
@@ -42,6 +43,10 @@ class SessionState:
     #: The last status flags (pymysql.constants.SERVER_STATUS); above them, see
     #: `mark_transaction_unknown`.
     server_status: int
+
+    #: What is known of rows that were changed in the open transaction: one of those of
+    #: ``exchange_state``.  Nothing is decided by it: a program is warned, or is not.
+    uncommitted: int
 
     #: Why the session is broken; None while it works.
     error: BaseException | None

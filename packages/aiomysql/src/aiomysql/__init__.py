@@ -36,6 +36,7 @@ from aiomysql_core import (
     QueryTimeout,
     RowFactory,
     Transaction,
+    UncommittedWarning,
     Warning,  # noqa: A004  (PEP 249 names it so)
     class_row,
     dict_row,
@@ -78,6 +79,7 @@ __all__ = [
     "SSDictCursor",
     "TooManyWaiters",
     "Transaction",
+    "UncommittedWarning",
     "Warning",
     "__version__",
     "class_row",

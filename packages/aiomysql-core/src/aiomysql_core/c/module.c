@@ -227,6 +227,7 @@ same_items(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 
 static PyMethodDef module_methods[] = {
     {"new_cursor", METHOD(new_cursor), METH_FASTCALL, "See cursor_state.new_cursor."},
+    {"hand_over", hand_over, METH_O, "See runner_state.hand_over."},
     {"nothing_to_end", nothing_to_end, METH_O, "See runner_state.nothing_to_end."},
     {"wake_next", METHOD(wake_next), METH_FASTCALL, "See runner_state.wake_next."},
     {"same_items", METHOD(same_items), METH_FASTCALL, "See options.same_items."},

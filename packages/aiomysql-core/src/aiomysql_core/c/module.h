@@ -22,7 +22,7 @@
     X(statements, _cached) X(statements, _conv) X(statements, _used) X(statements, _writer)        \
     X(statements, size)                                                                            \
     X(statement, changes_meaning) X(statement, encoded) X(statement, generation)                   \
-    X(statement, parsed) X(statement, positional) X(statement, prepared) X(statement, used)        \
+    X(statement, handovers) X(statement, parsed) X(statement, positional) X(statement, prepared) X(statement, used)        \
     X(charset, encoding)                                                                           \
     X(session, error) X(session, exchanges) X(session, server_status)                              \
     X(exchange, as_dicts) X(exchange, done) X(exchange, error) X(exchange, has_progress)           \

@@ -595,6 +595,11 @@ encode_asked(StatementEncoder *self, State *state, Asked *asked)
         Py_DECREF(statement);
         return NULL;
     }
+    if (check_handovers(self->runner, slot_number(SLOT(state, statement, statement_handovers)),
+                        "this prepared statement") < 0) {
+        Py_DECREF(statement);
+        return NULL;
+    }
     exchange = is_current(self, state, statement) ? execution(self, state, asked, statement) : NULL;
     if (exchange == NULL) {
         Py_DECREF(statement);
@@ -622,6 +627,9 @@ encode(StatementEncoder *self, PyObject *cursor, PyObject *query, PyObject *args
     }
     if (self->runner == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the garbage collector was here");
+        return NULL;
+    }
+    if (check_handovers(self->runner, ((CursorState *)cursor)->_handovers, "this cursor") < 0) {
         return NULL;
     }
     asked = (Asked){(CursorState *)cursor, ((CursorState *)cursor)->_connection, query, args,

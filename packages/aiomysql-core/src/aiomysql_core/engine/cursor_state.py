@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from aiomysql_core._accelerator import accelerator
+from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_protocol.rows.text import drain_rows
@@ -44,6 +45,9 @@ class CursorState:
     _connection: Connection | None = None
     _echo: bool = False
 
+    #: `CommandRunner.handovers` when it was made; 0: it may always be used.
+    _handovers: int = 0
+
     #: Flags of `compat.hooks.CursorHook` that a `row_factory` adds to those of the class.
     _row_flags: int = 0
 
@@ -52,6 +56,14 @@ class CursorState:
     #: look like (None: those its text names), and its text before values were written into it.
     #: None: no values were.
     _origin: tuple[LocalFiles | None, str | None] | None = None
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, connection=None, *args, **kwargs):
+            self = super().__new__(cls)
+            if isinstance(connection, ConnectionState):
+                self._handovers = connection.runner.handovers
+            return self
 
     def fetchone(self) -> Coroutine[Any, Any, Any]:
         """The next row, or None at the end.

@@ -50,7 +50,8 @@ _QUIT_TIMEOUT = 2.0
 _MANY_RESULTS = 64
 _MOMENT = 0.001
 
-_COMPLETION_TYPE = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
+#: What statements that are not simple may do to all transactions that follow.
+_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY)\b", re.IGNORECASE)
 
 
 class CommandRunner(RunnerState):
@@ -87,6 +88,8 @@ class CommandRunner(RunnerState):
         self._blocks: list[tuple[int, Any]] = []
         # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
         self._chains = False
+        # Whether the session may have temporary tables: rows of theirs are lost in any case.
+        self._has_temporary_tables = False
         #: Whether the session's user is another one than it was opened for, or will be when it is
         #: opened again.
         self.user_changed = False
@@ -150,12 +153,48 @@ class CommandRunner(RunnerState):
         """
         return nothing_to_end(self)
 
+    @property
+    def has_lost_changes(self) -> bool:
+        """Whether rows are known to have been changed that are not committed, so that what ends the
+        session, or rolls back, loses that.
+        """
+        session, stream = self.session, self._stream
+        return (
+            session is not None
+            and session.has_uncommitted_changes
+            and session.error is None
+            and stream is not None
+            and not (stream.closed or stream.from_parent_process)
+            and not (self._busy or self.outstanding or self._has_temporary_tables)
+            and not self.open_blocks()  # which tell of it
+        )
+
+    def forget_changes(self) -> None:
+        """What was changed and not committed is given up: nobody needs to be warned of it."""
+        if self.session is not None:
+            self.session.forget_changes()
+
+    def is_current(self, number: int) -> bool:
+        """Whether what was made when there were so many handovers may still send something."""
+        return number in (0, self.handovers)
+
+    def check_handovers(self, number: int, what: str) -> None:
+        """Raise InterfaceError if the connection has changed hands since there were so many
+        handovers, at which `what` was made.
+        """
+        if not self.is_current(number):
+            raise err.InterfaceError(
+                0, f"the connection went back to the pool, and {what} is of before: make a new one"
+            )
+
     def record_statement(self, exchange: Exchange) -> None:
         """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
-            if _COMPLETION_TYPE.search(exchange.request):
-                self._chains = True
+            if _SPECIAL.search(exchange.request):
+                words = {word.upper() for word in _SPECIAL.findall(exchange.request)}
+                self._chains |= b"COMPLETION_TYPE" in words
+                self._has_temporary_tables |= b"TEMPORARY" in words
         if not self.autocommit:
             self.transaction_possible = True
 
@@ -167,7 +206,7 @@ class CommandRunner(RunnerState):
 
     def record_session(self) -> None:
         """Record that the session is new, or was reset."""
-        self._chains = False
+        self._chains = self._has_temporary_tables = False
         self.generation += 1
         self.record_mode(None)
 
@@ -760,6 +799,7 @@ class CommandRunner(RunnerState):
             return False
         if self._unwanted is not None:
             return False  # these statements are another's: they are not to be killed half-way
+        stream.session.forget_changes()
         self._give_up_result("its reader was cancelled")
         self._busy = not stream.session.idle
         if self._busy:

@@ -21,7 +21,7 @@ from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.session import MAYBE_IN_TRANSACTION, Session
 from aiomysql_protocol.wire.packets import MORE_RESULTS
 
-__all__ = ["RunnerState", "nothing_to_end", "wake_next"]
+__all__ = ["RunnerState", "hand_over", "nothing_to_end", "wake_next"]
 
 
 class RunnerState:
@@ -59,6 +59,9 @@ class RunnerState:
         self.charset_in_doubt = False
         #: Counts the sessions and their resets: what was prepared before is gone.
         self.generation = 0
+        #: Counts how often the connection has changed hands (`hand_over`): cursors and the like
+        #: that were made before send nothing any more.  Those of 0 are nobody's.
+        self.handovers = 0
         #: Rows changed or found by the last statement that succeeded.
         self.affected_rows = 0
 
@@ -154,6 +157,15 @@ def nothing_to_end(runner: RunnerState, /) -> bool:
     )
 
 
+def hand_over(runner: RunnerState, /) -> bool:
+    """For pools: the connection goes from one user to another, or to nobody.
+
+    Returns what `nothing_to_end` says.
+    """
+    runner.handovers += 1
+    return nothing_to_end(runner)
+
+
 def wake_next(runner: RunnerState, waiter: Waiter, /) -> None:
     """Fire the waiter of the task that is to use the runner next: see `Stream.wake_next`."""
     stream = runner._stream
@@ -164,9 +176,11 @@ def wake_next(runner: RunnerState, waiter: Waiter, /) -> None:
 
 
 PyRunnerState = RunnerState
+py_hand_over = hand_over
 py_nothing_to_end = nothing_to_end
 py_wake_next = wake_next
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
     RunnerState = _c.RunnerState
+    hand_over = _c.hand_over
     nothing_to_end = _c.nothing_to_end
     wake_next = _c.wake_next

@@ -175,6 +175,7 @@ OF_SESSION: Final[Mapping[str, Keyword]] = {
     "sql_mode": Keyword((str, int), str, None),
     "time_zone": Keyword((str, datetime.tzinfo), str, None),
     "use_unicode": _flag(True),
+    "warn_uncommitted": Keyword((bool,), parse_boolean),
 }
 
 #: What is known of each keyword of connect() that something has to be known of.

@@ -475,6 +475,7 @@ class SessionOptions(NamedTuple):
     sql_mode: str | int | None
     time_zone: SessionZone | None
     use_unicode: bool
+    warn_uncommitted: bool
 
 
 #: The values of the session's options that were checked last, and what they stand for.

@@ -493,8 +493,22 @@ AcquireContext_aenter(AcquireContext *self, PyObject *Py_UNUSED(ignored))
     return steps;
 }
 
+/* An exception tells that work was given up: no warning needs to.  -1: an exception is set. */
+static int
+forget_changes(const State *state, PyObject *connection)
+{
+    PyObject *runner = PyObject_GetAttr(connection, state->names.runner), *done = NULL;
+
+    if (runner != NULL) {
+        done = PyObject_CallMethodNoArgs(runner, state->names.forget_changes);
+        Py_DECREF(runner);
+    }
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 static PyObject *
-AcquireContext_aexit(AcquireContext *self, PyObject *const *Py_UNUSED(args), Py_ssize_t nargs)
+AcquireContext_aexit(AcquireContext *self, PyObject *const *args, Py_ssize_t nargs)
 {
     const State *state = PyType_GetModuleState(Py_TYPE(self));
     PyObject *connection = self->connection, *done = NULL;
@@ -513,7 +527,7 @@ AcquireContext_aexit(AcquireContext *self, PyObject *const *Py_UNUSED(args), Py_
     if (verdict == LENDABLE) {
         done = Py_NewRef(state->done);
     }
-    else if (verdict != FAILED) {
+    else if (verdict != FAILED && (args[0] == Py_None || forget_changes(state, connection) == 0)) {
         done = call_release(state, self, connection, verdict);
     }
     Py_DECREF(connection);

@@ -349,11 +349,11 @@ read_needed_clock(const State *state, LeaseQueue *self, PyObject *holder, double
 
 /* The functions below return FAILED when an exception is set. */
 
-/* LENDABLE or UNCLEAN: a transaction may be open, or more than that. */
+/* It changes hands.  LENDABLE or UNCLEAN: a transaction may be open, or more than that. */
 static Verdict
-examine_rest(const State *state, PyObject *runner)
+hand_over(const State *state, PyObject *runner)
 {
-    int rests = to_truth(PyObject_CallOneArg(state->nothing_to_end, runner));
+    int rests = to_truth(PyObject_CallOneArg(state->hand_over, runner));
 
     return rests < 0 ? FAILED : rests ? LENDABLE : UNCLEAN;
 }
@@ -363,7 +363,7 @@ static Verdict
 examine_lent(const State *state, LeaseQueue *self, PyObject *holder, double now, int ages)
 {
     PyObject *runner = get_slot(&SLOT(state, holder, holder_runner), "runner");
-    Verdict verdict = runner == NULL ? FAILED : examine_rest(state, runner);
+    Verdict verdict = runner == NULL ? FAILED : hand_over(state, runner);
     double expires_at, opened_at, last_usage;
     int truth;
 
@@ -450,15 +450,16 @@ static Verdict
 examine_released(const State *state, LeaseQueue *self, PyObject *holder, double now)
 {
     PyObject *runner = get_slot(&SLOT(state, holder, holder_runner), "runner");
-    Verdict verdict = UNCLEAN;
+    Verdict verdict;
 
     if (runner == NULL) {
         return FAILED;
     }
-    if (!self->resets_sessions) {
-        verdict = examine_rest(state, runner);
-    }
+    verdict = hand_over(state, runner);
     Py_DECREF(runner);
+    if (verdict == LENDABLE && self->resets_sessions) {
+        return UNCLEAN;
+    }
     return verdict == LENDABLE ? examine_kept(state, self, holder, now) : verdict;
 }
 

@@ -20,7 +20,7 @@ static const struct {
     const char *module;
     const char *name;
 } imports[] = {
-    {offsetof(State, nothing_to_end), "aiomysql_core.engine.runner_state", "nothing_to_end"},
+    {offsetof(State, hand_over), "aiomysql_core.engine.runner_state", "hand_over"},
     {offsetof(State, wake_next), "aiomysql_core.engine.runner_state", "wake_next"},
     {offsetof(State, waiter_type), "aiomysql_core.waiting.waiter", "Waiter"},
     {offsetof(State, done_future), "aiomysql_core.waiting.waiter", "done_future"},
@@ -96,7 +96,7 @@ module_exec(PyObject *module)
 
 #define STATE_OBJECTS(X)                                                                           \
     X(running_loop.get) X(running_loop.current_tasks) X(acquire_context_type) X(lease_queue_type)  \
-    X(pool_waiter_type) X(nothing_to_end) X(wake_next) X(waiter_type) X(done_future) X(done)       \
+    X(pool_waiter_type) X(hand_over) X(wake_next) X(waiter_type) X(done_future) X(done)       \
     X(cancelled_error) X(deque_type) X(monotonic) X(current_task)
 
 static int

@@ -27,7 +27,8 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
 /* Attributes and methods, each interned once per module. */
 #define NAMES(X)                                                                                   \
-    X(arm) X(armed) X(close) X(fire) X(is_reusable) X(last_usage) X(throw) X(value)
+    X(arm) X(armed) X(close) X(fire) X(forget_changes) X(is_reusable) X(last_usage)         \
+    X(runner) X(throw) X(value)
 
 typedef struct {
 #define X(name) PyObject *name;
@@ -59,7 +60,7 @@ typedef struct {
     PyTypeObject *acquire_context_type;
     PyTypeObject *lease_queue_type;
     PyTypeObject *pool_waiter_type;
-    PyObject *nothing_to_end; /* of aiomysql_core, as the next four */
+    PyObject *hand_over; /* of aiomysql_core, as the next four */
     PyObject *wake_next;
     PyObject *waiter_type;
     PyObject *done_future;

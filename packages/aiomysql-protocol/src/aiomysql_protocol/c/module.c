@@ -172,6 +172,7 @@ static PyMethodDef module_methods[] = {
      "See parameters.pack_parameters."},
     {"read_greeting", read_greeting, METH_O, "See handshake.read_greeting."},
     {"whole_payload", METHOD(whole_payload), METH_FASTCALL, "See payloads.whole_payload."},
+    {"is_row_change", METHOD(is_row_change), METH_FASTCALL, "See statements.is_row_change."},
     {"is_simple_statement", METHOD(is_simple_statement), METH_FASTCALL,
      "See statements.is_simple_statement."},
     {"write_file_rows", METHOD(write_file_rows), METH_FASTCALL,

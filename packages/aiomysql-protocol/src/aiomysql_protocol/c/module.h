@@ -24,8 +24,8 @@ unused_datetime(void)
 
 #define SLOTS(X)                                                                                   \
     X(prepared, accepted_last) X(prepared, prefixes) X(prepared, compiled_by) X(prepared, head)    \
-    X(prepared, parameter_count) X(prepared, is_simple) X(writer, as_is)       \
-    X(writer, is_usual)
+    X(prepared, parameter_count) X(prepared, is_row_change) X(prepared, is_simple)                 \
+    X(writer, as_is) X(writer, is_usual)
 
 DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 
@@ -33,7 +33,7 @@ DECLARE_SLOTS(SLOT_OWNERS, SLOTS);
 #define NAMES(X)                                                                                   \
     X(_fail_reading) X(_receive_compressed) X(_receive_payload) X(_receive_unasked)                \
     X(data_to_send) X(for_binary)                                                                  \
-    X(prefixes) X(record_metadata) X(start)
+    X(prefixes) X(record_metadata) X(start) X(uncommitted_after)
 
 typedef struct {
 #define X(name) PyObject *name;

@@ -344,6 +344,7 @@ static PyMemberDef SessionState_members[] = {
     MEMBER(exchanges, T_OBJECT_EX),
     MEMBER(server_status, T_OBJECT_EX),
     MEMBER(capabilities, T_ULONGLONG),
+    MEMBER(uncommitted, T_INT),
     {"compressed", T_BOOL, offsetof(SessionState, compressed), 0, NULL},
     {"_gathering", T_BOOL, offsetof(SessionState, gathering), 0, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -14,9 +14,12 @@ typedef struct {
     PyObject *exchanges;
     PyObject *server_status;
     unsigned long long capabilities;
+    int uncommitted; /* one of the following */
     char compressed; /* all that goes either way */
     char gathering; /* a payload, of which the first bytes were consumed */
 } SessionState;
+
+enum { NO_CHANGES, CHANGES, CHANGES_UNKNOWN };
 
 extern PyType_Spec SessionState_spec;
 

@@ -62,6 +62,8 @@ class Exchange(ExchangeState, ABC):
         self.done = True
         if error is not None and self.error is None:
             self.error = error
+            if self.session is not None and self.session.in_transaction:
+                self.session.forget_changes()  # an error tells that work is given up
         self.notify()
 
     def discard(self) -> None:

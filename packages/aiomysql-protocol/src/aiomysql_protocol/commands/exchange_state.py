@@ -24,6 +24,12 @@ PAYLOADS = 0
 RESPONSE = 1
 ROWS = 2
 
+#: `SessionState.uncommitted`: nothing is known to have been changed; rows were; nobody knows any
+#: more, before the transaction has ended.
+NO_CHANGES = 0
+CHANGES = 1
+CHANGES_UNKNOWN = 2
+
 
 class ExchangeState:
     """See `exchange.Exchange`, and `query.Query` for those of statements."""

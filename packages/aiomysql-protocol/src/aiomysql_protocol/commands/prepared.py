@@ -22,7 +22,7 @@ from aiomysql_protocol.commands.exchange import Command, Exchange
 from aiomysql_protocol.commands.query import Query
 from aiomysql_protocol.rows.metadata import ColumnCache, MetadataPrefix, ResultMetadata, check_size
 from aiomysql_protocol.sql.parameter_places import Place
-from aiomysql_protocol.sql.statements import is_simple_statement
+from aiomysql_protocol.sql.statements import is_row_change, is_simple_statement
 from aiomysql_protocol.values.parameters import (
     ACCEPTED_DATES,
     ACCEPTED_TIMES,
@@ -78,6 +78,12 @@ class ServerStatement:
 
     #: Whether it is simple, see ``statements.is_simple_statement``.
     is_simple: bool = field(default=False, compare=False, repr=False)
+
+    #: Whether it is one, and an INSERT or the like, see ``statements.is_row_change``.
+    is_row_change: bool = field(default=False, compare=False, repr=False)
+
+    #: The request by which it was prepared: a byte, and its text.
+    request: bytes = field(default=b"", compare=False, repr=False)
 
     #: What `read_response` matches then: that frame, in the metadata's place.
     prefixes: list[MetadataPrefix] | None = field(default=None, compare=False, repr=False)
@@ -219,7 +225,9 @@ class Prepare(Exchange):
         # Servers before MySQL 4.1 end here.
         warning_count = reader.integer(2) if reader.remaining else 0
         self._prepared = ServerStatement(statement_id, parameter_count, column_count, warning_count)
-        self._prepared.is_simple = is_simple_statement(self.request, 1)
+        self._prepared.request = self.request
+        self._prepared.is_simple = is_simple = is_simple_statement(self.request, 1)
+        self._prepared.is_row_change = is_simple and is_row_change(self.request, 1)
         self._blocks = [count for count in (column_count, parameter_count) if count]
         self._next_block()
 
@@ -292,6 +300,10 @@ class Execute(Query):
     def columns(self) -> ColumnCache:
         assert self.session is not None
         return self.session.columns.for_binary
+
+    @property
+    def text_request(self) -> bytes:
+        return self.own_prepared.request
 
     def known_columns(self, count: int) -> ResultMetadata:
         prepared, columns = self.own_prepared, self.columns

@@ -9,12 +9,20 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from pymysql.constants import CR
+from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 
 from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Exchange
-from aiomysql_protocol.commands.exchange_state import PAYLOADS, RESPONSE, ROWS, ResultState
+from aiomysql_protocol.commands.exchange_state import (
+    CHANGES,
+    CHANGES_UNKNOWN,
+    NO_CHANGES,
+    PAYLOADS,
+    RESPONSE,
+    ROWS,
+    ResultState,
+)
 from aiomysql_protocol.rows.metadata import (
     Column,
     ColumnCache,
@@ -22,12 +30,18 @@ from aiomysql_protocol.rows.metadata import (
     ResultMetadata,
     check_size,
 )
-from aiomysql_protocol.sql.statements import is_simple_statement
+from aiomysql_protocol.sql.statements import (
+    changes_rows,
+    is_row_change,
+    is_simple_statement,
+    may_undo_changes,
+)
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.wire.errors import MalformedPacket, malformed
 from aiomysql_protocol.wire.packets import (
     EOF_HEADER,
     ERR_HEADER,
+    IN_TRANSACTION,
     LOCAL_INFILE_HEADER,
     OK_HEADER,
     Ok,
@@ -140,6 +154,10 @@ class Query(Exchange):
     _definitions: list[bytes]
     _size: int = 0  # their bytes
 
+    # What `changes_rows` and `may_undo_changes` say of its statement; None: they were not asked.
+    _changes_rows: bool | None = None
+    _may_undo: bool | None = None
+
     def __init__(
         self,
         statement: bytes,
@@ -251,7 +269,7 @@ class Query(Exchange):
     def _receive_response(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
         if payload[0] == OK_HEADER:
-            self._end_result(self.session.record_status(parse_ok(payload)))
+            self._record_ok(parse_ok(payload))
         elif payload[0] == LOCAL_INFILE_HEADER:
             self._receive_file_request(bytes(payload[1:]))
         else:
@@ -344,7 +362,7 @@ class Query(Exchange):
         # more.  A shorter one that is no EOF packet is malformed.
         if payload[0] == EOF_HEADER and len(payload) < 0xFFFFFF:
             parse = parse_ok if self.session.capabilities & DEPRECATE_EOF else parse_eof
-            self._end_result(self.session.record_status(parse(payload)))
+            self._record_ok(parse(payload))
             return
         result = self._reading()
         if self.discarding or result.unwanted:
@@ -376,6 +394,48 @@ class Query(Exchange):
         if result.error is None:
             result.error = error
         self._end_result(Ok())
+
+    def _record_ok(self, ok: Ok) -> None:
+        """An OK packet, or what stands for it, has ended a result."""
+        session = self.session
+        assert session is not None
+        changes = self.uncommitted_after(self._reading(), ok)
+        session.record_status(ok)
+        session.uncommitted = changes
+        self._end_result(ok)
+
+    def uncommitted_after(self, result: Result, ok: Ok, /) -> int:
+        """What `SessionState.uncommitted` is after this OK packet, which ends `result`.
+
+        A number of affected rows is no proof: a SELECT that reads into variables has one, too.  And
+        a transaction may be open after a statement that has ended the one before.
+        """
+        session = self.session
+        assert session is not None
+        if not ok.server_status & IN_TRANSACTION:
+            return NO_CHANGES
+        before = session.uncommitted
+        affected = ok.affected_rows
+        if before == CHANGES_UNKNOWN or (before == CHANGES and affected):
+            return before
+        if before == CHANGES:
+            if not self.is_simple and self._may_undo is None:
+                self._may_undo = may_undo_changes(self.text_request, 1)
+            return NO_CHANGES if self._may_undo else before
+        if affected:
+            if session.capabilities & CLIENT.FOUND_ROWS and b"Changed: 0 " in ok.message:
+                return before  # it counts rows found
+            if self._changes_rows is None:
+                self._changes_rows = changes_rows(self.text_request, 1, self.is_simple)
+            return CHANGES if self._changes_rows else before
+        # The rows of an INSERT with RETURNING are those it has changed.
+        returning = result.metadata is not None and result.rows and self.is_simple
+        return CHANGES if returning and is_row_change(self.text_request, 1) else before
+
+    @property
+    def text_request(self) -> bytes:
+        """A request with the statement's text behind its first byte."""
+        return self.request
 
     def _end_result(self, ok: Ok) -> None:
         """A result is complete; without more to follow the exchange is done."""

@@ -16,13 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
-from aiomysql_protocol.commands.exchange_state import RESPONSE, ROWS
+from aiomysql_protocol.commands.exchange_state import NO_CHANGES, RESPONSE, ROWS
 from aiomysql_protocol.commands.query import NO_OK, Result
 from aiomysql_protocol.rows.text import unpack_header
 from aiomysql_protocol.wire.capabilities import CACHE_METADATA, DEPRECATE_EOF
 from aiomysql_protocol.wire.errors import MalformedPacket
 from aiomysql_protocol.wire.packets import (
     EOF_HEADER,
+    IN_TRANSACTION,
     MORE_RESULTS,
     OK_HEADER,
     parse_ok,
@@ -242,10 +243,14 @@ def _read_ok(
     payload = bytes(buffer[start:stop])
     ok = parse_short_ok(payload) if length == 7 else parse_ok(payload)
     result = exchange.result or _new_result(exchange)
+    changes = NO_CHANGES
+    if ok.server_status & IN_TRANSACTION:
+        changes = exchange.uncommitted_after(result, ok)
     if exchange.done or session.error is not None or exchange.reading != reading:
         return position
     exchange.sequence_id = (sequence_id + 1) & 0xFF
     session.server_status = ok.server_status
+    session.uncommitted = changes
     result.ok = ok
     result.complete = True
     if not exchange.announced:  # `_announce`, written out

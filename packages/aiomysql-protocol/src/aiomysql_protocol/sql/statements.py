@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
 
-__all__ = ["first_word", "is_simple_statement"]
+__all__ = [
+    "changes_rows",
+    "first_word",
+    "is_row_change",
+    "is_simple_statement",
+    "may_undo_changes",
+]
 
 #: Comments that the server doesn't execute, and that are no hints; and parentheses.
 _GAP = rb"(?>[\s(]++|/\*(?![!M+])(?>(?:(?!\*/).)*)\*/|(?:--(?=\s)|\#)[^\n]*+\n)*+"
@@ -22,6 +28,22 @@ _SIMPLE = re.compile(
 )
 _FIRST_WORD = re.compile(_GAP + rb"([A-Za-z]++)(?![\w$\x80-\xff])", re.DOTALL)
 _END = re.compile(rb";\s*+")
+
+_ROW_CHANGE = re.compile(
+    _GAP + rb"(?:INSERT|REPLACE|UPDATE|DELETE)(?![\w$\x80-\xff])", re.IGNORECASE | re.DOTALL
+)
+_CHANGES = re.compile(rb"\b(?:INSERT|REPLACE|UPDATE|DELETE|LOAD)\b", re.IGNORECASE)
+
+#: What gives a number of affected rows, and perhaps has changed none that outlives the session: a
+#: procedure that reads into a variable, for one.  What INTO is for in statements that change rows
+#: is a name.
+_MAY_ONLY_READ = re.compile(
+    rb"\b(?:CALL|CREATE|EXECUTE)\b|\bINTO\b(?!\s+(?!OUTFILE\b|DUMPFILE\b)[\w`\x80-\xff])",
+    re.IGNORECASE,
+)
+
+#: What ends a transaction and may begin another one at once, or undoes a part of it.
+_ENDS = re.compile(rb"\b(?:BEGIN|COMMIT|EXECUTE|LOCK|ROLLBACK|START|XA)\b", re.IGNORECASE)
 
 #: A statement whose semicolons stand in quotes, but for one at its end; without comments and, out
 #: of quotes, without bytes that are the second of a character perhaps.  Backslashes within quotes
@@ -66,6 +88,34 @@ def first_word(statement: str) -> str:
     return "" if found is None else found[1].decode().upper()
 
 
+def is_row_change(statement: bytes, start: int, /) -> bool:
+    """Whether the first word of statement[start:] is INSERT, REPLACE, UPDATE or DELETE."""
+    return _ROW_CHANGE.match(statement, start) is not None
+
+
+def changes_rows(statement: bytes, start: int, is_simple: bool) -> bool:
+    """Whether statement[start:], after which the server tells a number of affected rows, has
+    changed rows for certain.
+
+    is_simple: as `is_simple_statement` says.
+    """
+    if is_simple and is_row_change(statement, start):
+        return True
+    return (
+        _MAY_ONLY_READ.search(statement, start) is None
+        and _CHANGES.search(statement, start) is not None
+    )
+
+
+def may_undo_changes(statement: bytes, start: int) -> bool:
+    """Whether statement[start:], which is not simple, may have committed or undone what was changed
+    before, although a transaction is open after it.
+    """
+    return _ENDS.search(statement, start) is not None
+
+
+py_is_row_change = is_row_change
 py_is_simple_statement = is_simple_statement
 if not TYPE_CHECKING and (_c := accelerator()) is not None:
+    is_row_change = _c.is_row_change
     is_simple_statement = _c.is_simple_statement

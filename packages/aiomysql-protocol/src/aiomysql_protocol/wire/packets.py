@@ -66,6 +66,9 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
 #: The flag by which `Ok.more_results` is true.
 MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 
+#: The flag by which a transaction is open.
+IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
+
 #: `parse_ok` for packets of seven bytes: one ends nearly every result set, and few are different.
 parse_short_ok = lru_cache(maxsize=256)(parse_ok)
 

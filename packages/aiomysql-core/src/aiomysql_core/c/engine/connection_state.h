@@ -10,7 +10,8 @@
     X(_last_command) X(_last_greeting) X(_literals) X(_loop) X(_opening) X(_options)               \
     X(_server_auth_plugin)                                                                         \
     X(autocommit_mode) X(cursorclass) X(decoders) X(get_warnings) X(host_info) X(init_command)     \
-    X(row_factory) X(skip_idle_commits) X(sql_mode) X(use_unicode)
+    X(row_factory) X(skip_idle_commits) X(sql_mode) X(use_unicode)                \
+    X(warn_uncommitted)
 
 /* Those of them that are for cursors. */
 #define CONNECTION_PARTS(X) X(encoder) X(runner) X(session_charset) X(statements)

@@ -2,15 +2,31 @@
 
 #include "compat/hooks.h"
 #include "dealloc.h"
+#include "engine/connection_state.h"
+#include "engine/runner_state.h"
 #include "waiting/ready.h"
 
 #include <stddef.h>
 
+void
+record_handovers(CursorState *self, PyObject *connection)
+{
+    PyObject *runner;
+
+    if (PyObject_TypeCheck(connection, self->state->connection_state_type)) {
+        runner = ((ConnectionState *)connection)->runner;
+        if (runner != NULL && PyObject_TypeCheck(runner, self->state->runner_state_type)) {
+            self->_handovers = ((RunnerState *)runner)->handovers;
+        }
+    }
+}
+
 PyObject *
-CursorState_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+CursorState_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     State *state = state_of_type(type);
     CursorState *self = state == NULL ? NULL : (CursorState *)type->tp_alloc(type, 0);
+    PyObject *connection;
 
     if (self != NULL) {
         self->state = state;
@@ -20,6 +36,12 @@ CursorState_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUS
         Py_SETREF(self->_rowcount, PyLong_FromLong(-1));
         Py_SETREF(self->_echo, Py_NewRef(Py_False));
         self->_arraysize = 1;
+        connection = args != NULL && PyTuple_GET_SIZE(args) > 0
+                         ? PyTuple_GET_ITEM(args, 0)
+                         : kwargs == NULL ? NULL : PyDict_GetItemString(kwargs, "connection");
+        if (connection != NULL) {
+            record_handovers(self, connection);
+        }
     }
     return (PyObject *)self;
 }
@@ -439,6 +461,7 @@ static PyMemberDef CursorState_members[] = {
     {"_rownumber", T_PYSSIZET, offsetof(CursorState, _rownumber), 0, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(CursorState, own), READONLY, NULL},
     {"_rows_before", T_PYSSIZET, offsetof(CursorState, _rows_before), 0, NULL},
+    {"_handovers", T_LONGLONG, offsetof(CursorState, _handovers), 0, NULL},
     {"_row_flags", T_INT, offsetof(CursorState, _row_flags), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

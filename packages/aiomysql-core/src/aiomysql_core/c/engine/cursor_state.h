@@ -21,6 +21,7 @@ typedef struct {
     Py_ssize_t _arraysize;
     Py_ssize_t _rownumber;
     Py_ssize_t _rows_before;
+    long long _handovers; /* the runner's when it was made */
     int _row_flags; /* CURSOR_CONVERTS_ROWS or CURSOR_DICT_ROWS, by a `row_factory` */
     PyObject *own; /* the attributes that others have set, a dict; or NULL */
 } CursorState;
@@ -28,6 +29,9 @@ typedef struct {
 extern PyType_Spec CursorState_spec;
 
 PyObject *CursorState_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* Note how often `connection`, which the cursor is of, has changed hands. */
+void record_handovers(CursorState *self, PyObject *connection);
 
 /* Let the last result go, as `_forget_result` does; flags: of the cursor (compat/hooks.h).  -1: an
  * exception is set. */

@@ -301,8 +301,9 @@ session_has_to_end(const State *state, PyObject *session)
     return (PyLong_AsUnsignedLongMask(status) & state->maybe_in_transaction) != 0;
 }
 
-PyObject *
-nothing_to_end(PyObject *module, PyObject *runner)
+/* What nothing_to_end returns, after `handovers` more. */
+static PyObject *
+nothing_to_end_after(PyObject *module, PyObject *runner, int handovers)
 {
     State *state = PyModule_GetState(module);
     RunnerState *self = (RunnerState *)runner;
@@ -316,6 +317,7 @@ nothing_to_end(PyObject *module, PyObject *runner)
         PyErr_SetString(PyExc_TypeError, "nothing_to_end takes a RunnerState");
         return NULL;
     }
+    self->handovers += handovers;
     session = self->session;
     if (is_none(session) || self->_busy || self->transaction_possible) {
         Py_RETURN_FALSE;
@@ -328,6 +330,31 @@ nothing_to_end(PyObject *module, PyObject *runner)
     has_to_end = session_has_to_end(state, session);
     Py_DECREF(session);
     return has_to_end < 0 ? NULL : PyBool_FromLong(!has_to_end);
+}
+
+PyObject *
+nothing_to_end(PyObject *module, PyObject *runner)
+{
+    return nothing_to_end_after(module, runner, 0);
+}
+
+PyObject *
+hand_over(PyObject *module, PyObject *runner)
+{
+    return nothing_to_end_after(module, runner, 1);
+}
+
+int
+check_handovers(const RunnerState *self, long long number, const char *what)
+{
+    PyObject *checked;
+
+    if (number == self->handovers || number == 0) {
+        return 0;
+    }
+    checked = PyObject_CallMethod((PyObject *)self, "check_handovers", "Ls", number, what);
+    Py_XDECREF(checked);
+    return checked == NULL ? -1 : 0;
 }
 
 PyObject *
@@ -415,6 +442,7 @@ static PyMemberDef RunnerState_members[] = {
     RUNNER_OBJECTS(X)
 #undef X
     {"generation", T_LONGLONG, offsetof(RunnerState, generation), 0, NULL},
+    {"handovers", T_LONGLONG, offsetof(RunnerState, handovers), 0, NULL},
     {"_busy", T_BOOL, offsetof(RunnerState, _busy), 0, NULL},
     {"transaction_possible", T_BOOL, offsetof(RunnerState, transaction_possible), 0, NULL},
     {"no_backslash_escapes", T_BOOL, offsetof(RunnerState, no_backslash_escapes), 0, NULL},

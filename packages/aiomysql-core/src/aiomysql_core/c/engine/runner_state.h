@@ -15,6 +15,7 @@ typedef struct {
     RUNNER_OBJECTS(X)
 #undef X
     long long generation;
+    long long handovers;
     char _busy;
     char transaction_possible;
     char no_backslash_escapes;
@@ -25,6 +26,13 @@ extern PyType_Spec RunnerState_spec;
 
 /* Whether something of the last statement's response may be unread.  -1: an exception is set. */
 int has_outstanding(RunnerState *self, State *state);
+
+/* Check that what was made when there were `number` handovers may still send something.  -1: an
+ * exception is set. */
+int check_handovers(const RunnerState *self, long long number, const char *what);
+
+/* hand_over(runner) -> bool */
+PyObject *hand_over(PyObject *module, PyObject *runner);
 
 /* nothing_to_end(runner) -> bool */
 PyObject *nothing_to_end(PyObject *module, PyObject *runner);

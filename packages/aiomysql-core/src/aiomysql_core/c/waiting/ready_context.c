@@ -62,6 +62,7 @@ new_cursor(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         if (cursor != NULL) {
             Py_XSETREF(((CursorState *)cursor)->_connection, Py_NewRef(args[1]));
             Py_XSETREF(((CursorState *)cursor)->_echo, PyBool_FromLong(echoes));
+            record_handovers((CursorState *)cursor, args[1]);
         }
     }
     else {

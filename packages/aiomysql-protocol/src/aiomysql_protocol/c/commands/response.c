@@ -2,6 +2,7 @@
 
 #include "exceptions.h"
 #include "rows/decoder.h"
+#include "sql/statements.h"
 #include "wire/frame.h"
 #include "wire/packets.h"
 
@@ -10,6 +11,7 @@ enum { PREFIX_RAW, PREFIX_FRAMES, PREFIX_METADATA, PREFIX_FIELDS };
 enum { METADATA_DECODER = 2, METADATA_KEYS, METADATA_FIELDS = 5 };
 
 /* Capabilities. */
+#define FOUND_ROWS (1ULL << 1)
 #define DEPRECATE_EOF (1ULL << 24)
 #define CACHE_METADATA (1ULL << 36)
 
@@ -140,6 +142,66 @@ notify(Reading *self)
     return done == NULL ? -1 : 0;
 }
 
+/* Whether the statement of `exchange` is one INSERT, REPLACE, UPDATE or DELETE. */
+static int
+is_row_change_of(const State *state, const ExchangeState *exchange)
+{
+    PyObject *request = exchange->request, *prepared = exchange->own_prepared;
+
+    if (exchange->is_simple != Py_True) {
+        return 0;
+    }
+    if (exchange->binary == Py_True) {
+        return prepared != NULL && IS_OWNED(state, prepared, prepared) &&
+               SLOT(state, prepared, prepared_is_row_change) == Py_True;
+    }
+    return request != NULL && PyBytes_Check(request) && PyBytes_GET_SIZE(request) > 1 &&
+           is_row_change_text(PyBytes_AS_STRING(request) + 1, PyBytes_GET_SIZE(request) - 1);
+}
+
+/* What Query.uncommitted_after says; it is asked where that is not to be seen at once.  -1: an
+ * exception is set. */
+static int
+uncommitted_after(Reading *self, ResultState *result, PyObject *ok)
+{
+    const ExchangeState *exchange = self->exchange;
+    int before = self->session->uncommitted, affected;
+    long changes;
+    PyObject *found;
+
+    if (!(PyLong_AsLong(PyTuple_GET_ITEM(ok, OK_SERVER_STATUS)) & IN_TRANSACTION)) {
+        return NO_CHANGES;
+    }
+    affected = PyObject_IsTrue(PyTuple_GET_ITEM(ok, OK_AFFECTED_ROWS));
+    if (affected < 0 || before == CHANGES_UNKNOWN || (before == CHANGES && affected)) {
+        return affected < 0 ? -1 : before;
+    }
+    if (before == CHANGES && exchange->is_simple == Py_True) {
+        return before;
+    }
+    if (before == NO_CHANGES && !affected) {
+        int has_rows = result->rows != NULL && PyList_Check(result->rows) &&
+                       PyList_GET_SIZE(result->rows) > 0;
+        return has_rows && is_row_change_of(self->state, exchange) ? CHANGES : NO_CHANGES;
+    }
+    if (before == NO_CHANGES && !(self->session->capabilities & FOUND_ROWS) &&
+        is_row_change_of(self->state, exchange)) {
+        return CHANGES;
+    }
+    release(self);
+    PyObject *args[3] = {(PyObject *)exchange, (PyObject *)result, ok};
+    found = PyObject_VectorcallMethod(self->state->names.uncommitted_after, args, 3, NULL);
+    changes = found == NULL ? -1 : PyLong_AsLong(found);
+    Py_XDECREF(found);
+    if (changes < NO_CHANGES || changes > CHANGES_UNKNOWN) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "unknown changes");
+        }
+        return -1;
+    }
+    return (int)changes;
+}
+
 /* `ok` has ended `result`.  -1: an exception is set. */
 static int
 end_result(Reading *self, ResultState *result, PyObject *ok)
@@ -182,7 +244,7 @@ static int
 read_end(Reading *self, const unsigned char *payload, Py_ssize_t length)
 {
     ExchangeState *exchange = self->exchange;
-    int reading = exchange->reading, sequence_id = exchange->sequence_id, status;
+    int reading = exchange->reading, sequence_id = exchange->sequence_id, status, changes;
     ResultState *result;
     PyObject *ok = NULL;
 
@@ -191,12 +253,15 @@ read_end(Reading *self, const unsigned char *payload, Py_ssize_t length)
         ok = PyObject_CallFunction(self->state->parse_ok, "y#", payload, length);
     }
     result = ok == NULL ? NULL : result_under_way(self->state, exchange);
-    if (result == NULL) {
+    changes = result == NULL ? -1 : uncommitted_after(self, result, ok);
+    if (changes < 0) {
+        Py_XDECREF(result);
         Py_XDECREF(ok);
         return -1;
     }
     status = is_due(self->session, exchange) && exchange->reading == reading;
     if (status) {
+        self->session->uncommitted = changes;
         self->position += FRAME_HEADER + length;
         exchange->sequence_id = (sequence_id + 1) & 0xFF;
         status = end_result(self, result, ok) < 0 ? -1 : 1;

@@ -7,6 +7,7 @@ enum { LONGEST_FIRST_WORD = 8 };
 static const char *const simple_words[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE",
                                            "WITH",   "SHOW",   "DO",     "VALUES", "TABLE",
                                            "EXPLAIN", "DESC",  "DESCRIBE", NULL};
+static const char *const row_changes[] = {"INSERT", "REPLACE", "UPDATE", "DELETE", NULL};
 
 static inline int
 is_sql_space(unsigned char byte)
@@ -90,9 +91,9 @@ is_one_statement(const char *at, const char *end, int escaping)
     return 1;
 }
 
-/* Where the first word ends, if it is one of the words; NULL: it is another one. */
+/* Where the first word ends, if it is one of `words`; NULL: it is another one. */
 static const char *
-behind_simple_word(const char *at, const char *end)
+behind_first_word(const char *const *words, const char *at, const char *end)
 {
     char word[LONGEST_FIRST_WORD + 1];
     int length = 0;
@@ -111,8 +112,8 @@ behind_simple_word(const char *at, const char *end)
             return NULL;
         }
     }
-    for (const char *const *simple = simple_words; *simple != NULL; simple++) {
-        if (strcmp(word, *simple) == 0) {
+    for (; *words != NULL; words++) {
+        if (strcmp(word, *words) == 0) {
             return at;
         }
     }
@@ -120,9 +121,15 @@ behind_simple_word(const char *at, const char *end)
 }
 
 int
+is_row_change_text(const char *text, Py_ssize_t size)
+{
+    return behind_first_word(row_changes, text, text + size) != NULL;
+}
+
+int
 is_simple_text(const char *text, Py_ssize_t size)
 {
-    const char *end = text + size, *at = behind_simple_word(text, end), *semicolon;
+    const char *end = text + size, *at = behind_first_word(simple_words, text, end), *semicolon;
 
     if (at == NULL) {
         return 0;
@@ -160,4 +167,24 @@ is_simple_statement(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
         Py_RETURN_FALSE;
     }
     return PyBool_FromLong(is_simple_text(text + start, size - start));
+}
+
+PyObject *
+is_row_change(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_ssize_t start, size;
+
+    if (nargs != 2 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "is_row_change takes a statement and a position");
+        return NULL;
+    }
+    start = PyLong_AsSsize_t(args[1]);
+    if (start == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    size = PyBytes_GET_SIZE(args[0]);
+    if (start < 0 || start > size) {
+        Py_RETURN_FALSE;
+    }
+    return PyBool_FromLong(is_row_change_text(PyBytes_AS_STRING(args[0]) + start, size - start));
 }

@@ -11,7 +11,7 @@ enum { PACKET_OK = 0x00, PACKET_EOF = 0xFE };
 enum { OK_AFFECTED_ROWS, OK_INSERT_ID, OK_SERVER_STATUS, OK_WARNING_COUNT, OK_INFO, OK_ITEMS };
 
 /* Status flags. */
-enum { MORE_RESULTS = 0x0008 };
+enum { IN_TRANSACTION = 0x0001, MORE_RESULTS = 0x0008 };
 
 /* The packets.Ok in a payload, whose first byte is not looked at.  0: it is none; -1: an
  * exception is set. */
