@@ -22,7 +22,18 @@ from collections.abc import (
 from functools import lru_cache
 from time import monotonic
 from types import MethodType, TracebackType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NoReturn,
+    Self,
+    TypeVar,
+    Unpack,
+    overload,
+)
 from weakref import ref
 
 from pymysql import err
@@ -34,7 +45,7 @@ from aiomysql_core.compat import hooks
 from aiomysql_core.compat.internals import ClassicInternals
 from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.compat.origins import origin_of
-from aiomysql_core.cursors import Cursor, check_row_factory
+from aiomysql_core.cursors import Cursor, SSCursor, check_row_factory
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.engine.cursor_state import new_cursor
@@ -51,11 +62,11 @@ from aiomysql_core.options.options import (
     find_options,
     find_session_options,
 )
-from aiomysql_core.options.signatures import running_loop, takes_parameters_of
+from aiomysql_core.options.signatures import declares, running_loop, takes_parameters_of
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.row_stream import RowStream
-from aiomysql_core.rows import RowFactory, tuple_row
+from aiomysql_core.rows import OtherRow, Row, RowFactory, tuple_row
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache, add_advice
@@ -85,7 +96,13 @@ from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.wire.charsets import find_charset
 from aiomysql_protocol.wire.packets import Ok
 
-C = TypeVar("C", bound=Cursor)
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from aiomysql_core.typing import KeywordOptions
+
+C = TypeVar("C", bound=Cursor[Any])
+DictRows = TypeVar("DictRows", bound=Cursor[dict[str, Any]])
 
 #: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
@@ -110,10 +127,11 @@ _NOT_FOR_USERS = frozenset(
 ) - frozenset(dir(object))
 
 
-class Connection(ConnectionState, ClassicInternals, ErrorClasses):
+class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
     """A connection to a MySQL or MariaDB server.
 
-    Made by `connect`.  One task at a time may use it.
+    Made by `connect`.  One task at a time may use it.  For type checkers it is generic in the type
+    of its cursors' rows.
     """
 
     _own_query: ClassVar[Callable[..., Any]]
@@ -132,7 +150,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         conv: Mapping[Any, Any] | None = _DEFAULT_CONV,
         use_unicode: bool | None = None,
         client_flag: int = 0,
-        cursorclass: type[Cursor] = Cursor,
+        cursorclass: type[Cursor[Any]] = Cursor,
         init_command: str | bytes | None = None,
         connect_timeout: float | None = 10.0,
         read_default_group: str | None = None,
@@ -140,7 +158,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         echo: bool = False,
         local_infile: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
-        ssl: Any = None,
+        ssl: SSLContext | bool | Mapping[str, Any] | None = None,
         auth_plugin: str | None = "",
         program_name: str | None = "",
         server_public_key: str | bytes | None = None,
@@ -158,7 +176,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
-        compression: str | Sequence[str] | None = None,
+        compression: (
+            Literal["zlib", "zstd", "uncompressed"]
+            | Sequence[Literal["zlib", "zstd", "uncompressed"]]
+            | None
+        ) = None,
         compression_level: int | None = None,
         multi_statements: bool = True,
         bulk_statements: bool = True,
@@ -167,9 +189,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         max_allowed_packet: int = MAX_PAYLOAD,
         tcp_keepalive: int | Sequence[int] | None = None,
         tcp_user_timeout: float | None = None,
-        on_cancel: str = "close",
+        on_cancel: Literal["close", "kill"] = "close",
         kill_timeout: float = 5.0,
-        ssl_mode: str | None = None,
+        ssl_mode: Literal["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
+        | None = None,
         ssl_ca: str | os.PathLike[str] | None = None,
         ssl_capath: str | os.PathLike[str] | None = None,
         ssl_cert: str | os.PathLike[str] | None = None,
@@ -179,7 +202,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         ssl_verify_cert: bool | None = None,
         ssl_verify_identity: bool | None = None,
         ssl_disabled: bool = False,
-        ssl_negotiation: str = "mysql",
+        ssl_negotiation: Literal["mysql", "direct"] = "mysql",
         ssl_session_reuse: bool = True,
         tls_version: str | None = None,
         row_factory: RowFactory[Any] | None = None,
@@ -542,20 +565,35 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     # -- statements ------------------------------------------------------------------------------
 
+    # A class whose cursors make tuples has other rows on a connection with a `row_factory`.
+    @overload
+    def cursor(self, *, row_factory: None = None) -> AwaitableContextManager[Cursor[Row]]: ...
     @overload
     def cursor(
-        self, *, row_factory: RowFactory[Any] | None = None
-    ) -> AwaitableContextManager[Cursor]: ...
+        self, *, row_factory: RowFactory[OtherRow]
+    ) -> AwaitableContextManager[Cursor[OtherRow]]: ...
     @overload
     def cursor(
-        self, cursor: type[C], /, *, row_factory: RowFactory[Any] | None = None
+        self: Connection[tuple[Any, ...]], cursor: type[C], /, *, row_factory: None = None
     ) -> AwaitableContextManager[C]: ...
     @overload
     def cursor(
-        self, *cursors: type[Cursor], row_factory: RowFactory[Any] | None = None
+        self, cursor: type[DictRows], /, *, row_factory: None = None
+    ) -> AwaitableContextManager[DictRows]: ...
+    @overload
+    def cursor(
+        self, cursor: type[SSCursor], /, *, row_factory: RowFactory[OtherRow]
+    ) -> AwaitableContextManager[SSCursor[OtherRow]]: ...
+    @overload
+    def cursor(
+        self, cursor: type[Cursor], /, *, row_factory: RowFactory[OtherRow]
+    ) -> AwaitableContextManager[Cursor[OtherRow]]: ...
+    @overload
+    def cursor(
+        self, *cursors: type[Cursor[Any]], row_factory: RowFactory[Any] | None = None
     ) -> AwaitableContextManager[Any]: ...
     def cursor(
-        self, *cursors: type[Cursor], row_factory: RowFactory[Any] | None = None
+        self, *cursors: type[Cursor[Any]], row_factory: RowFactory[Any] | None = None
     ) -> AwaitableContextManager[Any]:
         """A new cursor: awaitable, or for `async with`.
 
@@ -598,7 +636,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def execute(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         timeout: float | None = None,
@@ -614,7 +652,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def executemany(
         self,
-        query: str | PreparedStatement,
+        query: str | PreparedStatement[Any],
         args: Iterable[object] | AsyncIterable[object],
         *,
         timeout: float | None = None,
@@ -623,9 +661,27 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         async with self.cursor() as cursor:
             return await cursor.executemany(query, args, timeout=timeout)
 
+    @overload
     async def fetchall(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Sequence[Row]: ...
+    @overload
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+        timeout: float | None = None,
+    ) -> Sequence[OtherRow]: ...
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
@@ -644,9 +700,27 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             rows: Sequence[Any] = await cursor.fetchall()
             return rows
 
+    @overload
     async def fetchone(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Row | None: ...
+    @overload
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+        timeout: float | None = None,
+    ) -> OtherRow | None: ...
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
@@ -662,7 +736,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def fetchval(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         timeout: float | None = None,
@@ -679,13 +753,29 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return None
         return next(iter(row.values())) if isinstance(row, Mapping) else row[0]
 
+    @overload
     def iterate(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: None = None,
+    ) -> RowStream[Row]: ...
+    @overload
+    def iterate(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+    ) -> RowStream[OtherRow]: ...
+    def iterate(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
-    ) -> RowStream:
+    ) -> RowStream[Any]:
         """The rows of a statement, one by one as the server sends them: for `async for`.
 
         query, args, row_factory: as for `fetchall`.  The connection runs nothing else meanwhile.
@@ -697,7 +787,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     def transaction(
         self,
         *,
-        isolation: str | None = None,
+        isolation: Literal[
+            "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"
+        ]
+        | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,
     ) -> Transaction:
@@ -745,7 +838,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered, files=files, source=source)
         return (await self.runner.execute(exchange)).affected_rows
 
-    def pipeline(self, *, transaction: bool = False) -> Pipeline:
+    def pipeline(self, *, transaction: bool = False) -> Pipeline[Row]:
         """Statements that are sent without waiting for the responses to those before.
 
         `async with connection.pipeline() as pipeline:`, in which `pipeline.execute(sql, args)`
@@ -775,7 +868,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """The rows of SHOW WARNINGS: (level, number, message)."""
         return await self.runner.fetch(b"SHOW WARNINGS")
 
-    def prepare(self, query: str) -> AwaitableContextManager[PreparedStatement]:
+    def prepare(self, query: str) -> AwaitableContextManager[PreparedStatement[Row]]:
         """Have the server prepare a statement: `async with connection.prepare(sql) as statement:`,
         or `await` it.
 
@@ -785,7 +878,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         return AwaitableContextManager(self._prepare(query))
 
-    async def _prepare(self, query: str) -> PreparedStatement:
+    async def _prepare(self, query: str) -> PreparedStatement[Row]:
         if not isinstance(query, str):
             raise TypeError(f"a statement must be str to be prepared, not {type(query).__name__}")
         await self.make_ready()  # which tells how strings in it are read
@@ -833,7 +926,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         rows: Iterable[object] | AsyncIterable[object],
         columns: Sequence[str] | None = None,
         *,
-        on_duplicate: str = "error",
+        on_duplicate: Literal["error", "ignore", "replace"] = "error",
         progress: Callable[[int], object] | None = None,
     ) -> int:
         """Put many rows into a table, all or none; returns how many were taken: all but those that
@@ -1336,7 +1429,7 @@ def _add_address(error: err.MySQLError, where: str) -> None:
 
 
 @lru_cache(64)
-def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
+def _cursor_class(cursors: tuple[type[Cursor[Any]], ...]) -> type[Cursor[Any]]:
     """A class made of several."""
     if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
         raise TypeError("Custom cursor must be subclass of Cursor")
@@ -1376,14 +1469,53 @@ def _check_cursor_class(kind: Any) -> None:
         raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
 
 
-async def _connect(*args: Any, **kwargs: Any) -> Connection:
-    connection = Connection(*args, **kwargs)
+async def _connect(*args: Any, **kwargs: Any) -> Connection[Any]:
+    connection: Connection[Any] = Connection(*args, **kwargs)
     await connection._connect()
     return connection
 
 
 @takes_parameters_of(Connection)
-def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
+def _connect_checked(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection[Any]]:
+    host = args[0] if args else kwargs.get("host")
+    if is_dsn(host):
+        args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
+        kwargs = parse_dsn(host) | without_aliases(kwargs)
+        if args:
+            raise TypeError("with a data source name the other arguments must be named")
+    return AwaitableContextManager(_connect(*args, **kwargs))
+
+
+@declares(_connect_checked)
+def connect(
+    host: str | None = "localhost",
+    user: str | None = None,
+    password: Password = "",
+    db: str | None = None,
+    port: int | None = 3306,
+    unix_socket: str | os.PathLike[str] | None = None,
+    charset: str = "",
+    sql_mode: str | int | None = None,
+    read_default_file: str | os.PathLike[str] | None = None,
+    conv: Mapping[Any, Any] | None = _DEFAULT_CONV,
+    use_unicode: bool | None = None,
+    client_flag: int = 0,
+    cursorclass: type[Cursor | Cursor[Row]] = Cursor,
+    init_command: str | bytes | None = None,
+    connect_timeout: float | None = 10.0,
+    read_default_group: str | None = None,
+    autocommit: bool | None = False,
+    echo: bool = False,
+    local_infile: bool = False,
+    loop: asyncio.AbstractEventLoop | None = None,
+    ssl: SSLContext | bool | Mapping[str, Any] | None = None,
+    auth_plugin: str | None = "",
+    program_name: str | None = "",
+    server_public_key: str | bytes | None = None,
+    *,
+    row_factory: RowFactory[Row] | None = None,
+    **kwargs: Unpack[KeywordOptions],
+) -> AwaitableContextManager[Connection[Row]]:
     """Open a connection, to be awaited or used with `async with`, which also closes it.
 
     The first parameter may also be a data source name,
@@ -1478,10 +1610,4 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     ConnectTimeout when it is not open in time), for TLS (2026), and for what the server says when
     it refuses the log-in.
     """
-    host = args[0] if args else kwargs.get("host")
-    if is_dsn(host):
-        args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
-        kwargs = parse_dsn(host) | without_aliases(kwargs)
-        if args:
-            raise TypeError("with a data source name the other arguments must be named")
-    return AwaitableContextManager(_connect(*args, **kwargs))
+    raise NotImplementedError

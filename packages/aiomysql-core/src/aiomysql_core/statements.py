@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pymysql import err
 
+from aiomysql_core.rows import Row
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
 from aiomysql_protocol.commands.query import Query
@@ -184,7 +185,7 @@ class StatementCache:
     # -- cursors' statements -----------------------------------------------------------------------
 
     def statement_for(
-        self, connection: Connection, query: object, args: object
+        self, connection: Connection[Any], query: object, args: object
     ) -> Statement | None:
         """The statement that a cursor is to run, prepared or to be prepared; None: it goes as text.
 
@@ -321,14 +322,14 @@ def add_advice(
     return True
 
 
-class PreparedStatement:
+class PreparedStatement(Generic[Row]):
     """A statement that the server has prepared; made by `Connection.prepare`.
 
     Used with `async with`, or closed by `close`.  It outlives a reset of the session and a
     reconnect: then it is prepared again.
     """
 
-    def __init__(self, connection: Connection, query: str, statement: Statement) -> None:
+    def __init__(self, connection: Connection[Row], query: str, statement: Statement) -> None:
         self._connection = connection
         #: The statement with the caller's marks.
         self.query = query
@@ -339,7 +340,7 @@ class PreparedStatement:
         return f"<{type(self).__name__} {state}{self.query!r} of {self._connection!r}>"
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Connection[Row]:
         """The connection it belongs to."""
         return self._connection
 
@@ -348,7 +349,7 @@ class PreparedStatement:
         """Whether the statement is closed."""
         return self._statement is None
 
-    def statement_for(self, connection: Connection) -> Statement:
+    def statement_for(self, connection: Connection[Any]) -> Statement:
         """For cursors: the statement that is run.
 
         Raises ProgrammingError when it is closed or belongs to another connection.
@@ -377,7 +378,7 @@ class PreparedStatement:
             )
         return self.query, () if args is None else args
 
-    async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor:
+    async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor[Row]:
         """Run it; returns a cursor with the result, of the connection's `cursorclass`.
 
         args, timeout: as for `Cursor.execute`.  For a cursor of another kind give this statement to

@@ -10,7 +10,7 @@ what this side has run, or else the server is asked, and its flags are not: prox
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pymysql import err
 
@@ -33,7 +33,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         isolation: str | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,

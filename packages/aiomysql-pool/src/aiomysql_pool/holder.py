@@ -11,21 +11,21 @@ from typing import Any, Self
 from aiomysql_core import Connection
 
 #: Told when a connection is garbage-collected; may be called in any thread.
-OnCollected = Callable[[weakref.ref[Connection]], None]
+OnCollected = Callable[[weakref.ref[Connection[Any]]], None]
 
 
 _LIBRARIES = ("aiomysql_core.", "aiomysql_pool.", "aiomysql_sa.", "asyncio.")
 
 
-class Reference(weakref.ref[Connection]):
+class Reference(weakref.ref[Connection[Any]]):
     """A weak reference that knows the key of the connection's holder."""
 
     __slots__ = ("key",)
 
-    def __new__(cls, connection: Connection, on_collected: OnCollected) -> Self:
+    def __new__(cls, connection: Connection[Any], on_collected: OnCollected) -> Self:
         return super().__new__(cls, connection, on_collected)
 
-    def __init__(self, connection: Connection, on_collected: OnCollected) -> None:
+    def __init__(self, connection: Connection[Any], on_collected: OnCollected) -> None:
         self.key = id(connection)
 
 
@@ -53,13 +53,13 @@ class ConnectionHolder:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         on_collected: OnCollected,
         opened_at: float,
         expires_at: float,
     ) -> None:
         #: The connection; None while it is acquired.
-        self.connection: Connection | None = connection
+        self.connection: Connection[Any] | None = connection
         #: What tells quickly whether the connection can change hands.
         self.runner = connection.runner
         self.reference = Reference(connection, on_collected)
@@ -81,7 +81,7 @@ class ConnectionHolder:
         #: Whether it was reported as acquired for too long.
         self.is_reported = False
 
-    def find(self) -> Connection | None:
+    def find(self) -> Connection[Any] | None:
         """The connection, wherever it is; None: it was garbage-collected."""
         return self.reference()
 
@@ -119,8 +119,8 @@ def _innermost_frame(task: asyncio.Task[Any]) -> FrameType | None:
 
 
 def find_acquired(
-    holders: dict[int, ConnectionHolder], connection: Connection
-) -> tuple[ConnectionHolder, Connection] | None:
+    holders: dict[int, ConnectionHolder], connection: Connection[Any]
+) -> tuple[ConnectionHolder, Connection[Any]] | None:
     """The holder of an acquired connection and the pool's own object for it.
 
     What is released may be a tracer's proxy that only equals the connection.

@@ -7,6 +7,7 @@ import copy
 import math
 import random
 from time import monotonic
+from typing import Any
 
 from aiomysql_core import Connection
 from aiomysql_pool.holder import ConnectionHolder
@@ -65,7 +66,7 @@ class Opener:
         self._options = options
         self._leases = leases
         #: The connects under way.
-        self.connects: set[asyncio.Task[tuple[Connection, ConnectionHolder]]] = set()
+        self.connects: set[asyncio.Task[tuple[Connection[Any], ConnectionHolder]]] = set()
         #: How many of them are just being started.
         self.starting = 0
         self.backoff = Backoff()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymysql import err
 
@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 class LoadSession:
     """Has what is done between `begin` and `end` be done whole or, by `undo`, not at all."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._runner = connection.runner
         #: Warnings that the server keeps of one statement, and bytes of its longest request.
