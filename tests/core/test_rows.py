@@ -120,7 +120,7 @@ async def test_connections(
 
 async def test_named_tuples(connection: Connection) -> None:
     query = "SELECT 1 AS id, 2 AS `class`, 3 AS `a b`"
-    row = await connection.fetchone(query, row_factory=namedtuple_row)
+    row: Any = await connection.fetchone(query, row_factory=namedtuple_row)
     assert (row.id, row._1, row._2) == row == (1, 2, 3)
     assert type(row) is type(await connection.fetchone(query, row_factory=namedtuple_row))
 

@@ -87,7 +87,9 @@ class StatementEncoder:
     def encode(
         self, cursor: Cursor[Any], query: object, args: object, /
     ) -> Query | tuple[str | bytes, LocalFiles | None, str | None] | None: ...
-    def encode_text(self, cursor: Cursor[Any], text: str | bytes | bytearray, /) -> Query | None: ...
+    def encode_text(
+        self, cursor: Cursor[Any], text: str | bytes | bytearray, /
+    ) -> Query | None: ...
 
 def new_cursor(
     kind: type[Cursor[Any]], connection: Connection[Any], echo: bool, /

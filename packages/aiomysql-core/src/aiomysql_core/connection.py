@@ -787,9 +787,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
     def transaction(
         self,
         *,
-        isolation: Literal[
-            "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"
-        ]
+        isolation: Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
         | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,

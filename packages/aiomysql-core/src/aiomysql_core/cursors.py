@@ -251,7 +251,9 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
             deadline.end(None)
         return self._rowcount
 
-    def _log_run(self, connection: Connection[Any], exchange: Any, query: object, args: object) -> None:
+    def _log_run(
+        self, connection: Connection[Any], exchange: Any, query: object, args: object
+    ) -> None:
         """Log a statement: as text with its values in it, if it went so."""
         if isinstance(exchange, tuple):
             query = exchange[0]
@@ -466,7 +468,9 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         self._rownumber = len(found)
         return Ready(found[start:] if start else found)
 
-    def scroll(self, value: int, mode: Literal["relative", "absolute"] = "relative") -> Awaitable[None]:
+    def scroll(
+        self, value: int, mode: Literal["relative", "absolute"] = "relative"
+    ) -> Awaitable[None]:
         """Move to another row of the result.
 
         mode: "relative" to the current row or "absolute".  Raises IndexError outside of the result.

@@ -43,7 +43,9 @@ class PipelinedStatement(Unawaited[Cursor[Row]], Generic[Row]):
 
     __slots__ = ("_future", "args", "asked_at", "cursor", "is_told", "number", "query")
 
-    def __init__(self, number: int, cursor: Cursor[Row], query: Any, args: Any, place: Place) -> None:
+    def __init__(
+        self, number: int, cursor: Cursor[Row], query: Any, args: Any, place: Place
+    ) -> None:
         #: Its place in the pipeline.
         self.number = number
         self.cursor = cursor

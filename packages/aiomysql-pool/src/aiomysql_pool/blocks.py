@@ -59,7 +59,9 @@ class PoolTransaction(Generic[Row]):
 class PoolRowStream(Generic[Row]):
     """See `Pool.iterate`.  An asynchronous iterator, and for `async with`."""
 
-    def __init__(self, pool: Pool[Any], query: Any, args: object, row_factory: RowFactory[Row] | None) -> None:
+    def __init__(
+        self, pool: Pool[Any], query: Any, args: object, row_factory: RowFactory[Row] | None
+    ) -> None:
         """As for `Pool.iterate`."""
         self._pool = pool
         self._query, self._args, self._row_factory = query, args, row_factory

@@ -627,9 +627,7 @@ class Pool(Generic[Row]):
     def transaction(
         self,
         *,
-        isolation: Literal[
-            "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"
-        ]
+        isolation: Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
         | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,
@@ -740,7 +738,9 @@ class Pool(Generic[Row]):
         if waiter.connection is not None:
             pass_on(self.release, waiter.connection)
 
-    def _lose(self, holder: ConnectionHolder, connection: Connection[Any], verdict: Verdict) -> None:
+    def _lose(
+        self, holder: ConnectionHolder, connection: Connection[Any], verdict: Verdict
+    ) -> None:
         """Close a connection that was taken for a caller and is LOST or EXPIRED.
 
         Raises PoolClosed after `terminate`, OperationalError for one that was opened just now.

@@ -24,7 +24,10 @@ _AMBIGUOUS = -1
 
 
 async def create_result_proxy(
-    connection: SAConnection, cursor: Cursor[Any], dialect: Dialect, result_map: ResultColumns | None
+    connection: SAConnection,
+    cursor: Cursor[Any],
+    dialect: Dialect,
+    result_map: ResultColumns | None,
 ) -> ResultProxy:
     """Return the result of what `cursor` has executed; closed, if that has no rows."""
     result: ResultProxy = ResultProxy(connection, cursor, dialect, result_map)
