@@ -45,7 +45,7 @@ from aiomysql_core.compat import hooks
 from aiomysql_core.compat.internals import ClassicInternals
 from aiomysql_core.compat.names import *  # noqa: F403  (names this module had in classic aiomysql)
 from aiomysql_core.compat.origins import origin_of
-from aiomysql_core.cursors import Cursor, SSCursor, check_row_factory
+from aiomysql_core.cursors import Cursor, check_row_factory
 from aiomysql_core.engine.cancellation import KillClient
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.engine.cursor_state import new_cursor
@@ -99,10 +99,11 @@ from aiomysql_protocol.wire.packets import Ok
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from aiomysql_core.compat.row_mixins import _DictCursorMixin
     from aiomysql_core.typing import KeywordOptions
 
 C = TypeVar("C", bound=Cursor[Any])
-DictRows = TypeVar("DictRows", bound=Cursor[dict[str, Any]])
+DictRows = TypeVar("DictRows", bound="_DictCursorMixin")
 
 #: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
@@ -281,23 +282,23 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         check_row_factory(row_factory)
         self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
-        self.get_warnings = session_options.get_warnings
+        self.get_warnings: bool = session_options.get_warnings
         #: Whether no COMMIT or ROLLBACK is sent that would end nothing.
-        self.skip_idle_commits = session_options.skip_idle_commits
+        self.skip_idle_commits: bool = session_options.skip_idle_commits
         #: Class of the cursors that are made without naming one.
         self.cursorclass = cursorclass
         #: What makes the rows of cursors whose class makes tuples; None: they stay tuples.
         self.row_factory = row_factory
         #: The sql_mode that a new session is given; None: the server's default.
-        self.sql_mode = session_options.sql_mode
+        self.sql_mode: str | int | None = session_options.sql_mode
         #: What is run in a new session; None: nothing.
-        self.init_command = session_options.init_command or None
+        self.init_command: str | bytes | None = session_options.init_command or None
         #: The autocommit mode asked for; None: the server's default.
         self.autocommit_mode = session_options.autocommit
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
         #: Whether text is decoded to str.
-        self.use_unicode = session_options.use_unicode
+        self.use_unicode: bool = session_options.use_unicode
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
         if conv is None:
@@ -305,7 +306,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         else:
             self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
         #: How the server is reached, in words.
-        self.host_info = "Not connected"
+        self.host_info: str = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
@@ -313,14 +314,18 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         self._last_command = None
         kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
-        self.runner = CommandRunner(options.read_timeout, options.write_timeout, kill_client)
+        self.runner: CommandRunner = CommandRunner(
+            options.read_timeout, options.write_timeout, kill_client
+        )
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
-        self.statements = StatementCache(self.runner, options.stmt_cache_size, found.encoding, conv)
+        self.statements: StatementCache = StatementCache(
+            self.runner, options.stmt_cache_size, found.encoding, conv
+        )
         self._literals = Literals(conv)
         #: For cursors: the character set that statements are written and results are read in.
-        self.session_charset = SessionCharset(
+        self.session_charset: SessionCharset = SessionCharset(
             self.runner,
             self.statements,
             options,
@@ -328,7 +333,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             reader=ref(self),
         )
         #: For cursors: what makes the exchanges of their statements.
-        self.encoder = StatementEncoder(
+        self.encoder: StatementEncoder = StatementEncoder(
             self.runner, self.statements, self.session_charset, self._literals
         )
         if self.encoding != found.encoding:  # a subclass says so
@@ -582,15 +587,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
     ) -> AwaitableContextManager[DictRows]: ...
     @overload
     def cursor(
-        self, cursor: type[SSCursor], /, *, row_factory: RowFactory[OtherRow]
-    ) -> AwaitableContextManager[SSCursor[OtherRow]]: ...
-    @overload
-    def cursor(
         self, cursor: type[Cursor], /, *, row_factory: RowFactory[OtherRow]
     ) -> AwaitableContextManager[Cursor[OtherRow]]: ...
     @overload
     def cursor(
-        self, *cursors: type[Cursor[Any]], row_factory: RowFactory[Any] | None = None
+        self, *cursors: type[Cursor[Any]], row_factory: None = None
     ) -> AwaitableContextManager[Any]: ...
     def cursor(
         self, *cursors: type[Cursor[Any]], row_factory: RowFactory[Any] | None = None

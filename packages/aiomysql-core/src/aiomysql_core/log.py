@@ -12,7 +12,7 @@ from typing import Any
 from pymysql import err
 
 #: Its name is the one classic aiomysql uses.
-logger = logging.getLogger("aiomysql")
+logger: logging.Logger = logging.getLogger("aiomysql")
 
 _OURS = ("aiomysql_protocol.", "aiomysql_core.", "aiomysql_pool.", "aiomysql_sa.", "aiomysql.")
 

@@ -47,14 +47,14 @@ class PipelinedStatement(Unawaited[Cursor[Row]], Generic[Row]):
         self, number: int, cursor: Cursor[Row], query: Any, args: Any, place: Place
     ) -> None:
         #: Its place in the pipeline.
-        self.number = number
-        self.cursor = cursor
-        self.query = query
-        self.args = args
+        self.number: int = number
+        self.cursor: Cursor[Row] = cursor
+        self.query: Any = query
+        self.args: Any = args
         #: Where the program has queued it, for warnings.
-        self.asked_at = place
+        self.asked_at: Place = place
         #: Whether somebody has the result, or the error.
-        self.is_told = False
+        self.is_told: bool = False
         self._future: asyncio.Future[Cursor[Row]] = asyncio.get_running_loop().create_future()
 
     def __repr__(self) -> str:

@@ -77,17 +77,17 @@ class Statement:
 
     def __init__(self, text: str, parsed: ParsedStatement | None, cached: bool) -> None:
         #: What the server prepares.
-        self.text = text
+        self.text: str = text
         #: The same in the character set in which it was sent.
-        self.encoded = b""
+        self.encoded: bytes = b""
         #: Whether others have to be prepared again after it.
-        self.changes_meaning = False
+        self.changes_meaning: bool = False
         #: The statement with its marks; None: it goes as text.
-        self.parsed = parsed
+        self.parsed: ParsedStatement | None = parsed
         #: Which of the marks stand in LIMIT or OFFSET.
         self.counts: tuple[int, ...] = ()
         #: How many ``%s`` marks it has, in the server's eyes too; -1: `values` must tell.
-        self.positional = -1
+        self.positional: int = -1
         if parsed is not None:
             if cached:
                 places = enumerate(parsed.places)
@@ -95,13 +95,13 @@ class Statement:
             if parsed.names is None and not self.counts:
                 self.positional = parsed.parameters
         #: Whether it goes as text when the server can't prepare it.
-        self.cached = cached
+        self.cached: bool = cached
         #: When it was used, as `StatementCache` counts.
-        self.used = 0
+        self.used: int = 0
         #: What the server has prepared, and when, as `CommandRunner.generation` counts; None:
         #: nothing.
         self.prepared: ServerStatement | None = None
-        self.generation = 0
+        self.generation: int = 0
 
     def values(self, args: Any) -> Sequence[Any] | None:
         """The values of its parameters for a cursor's arguments; None: it must go as text."""
@@ -149,7 +149,7 @@ class StatementCache:
         encoding: the connection's codec; conv: as for `connect`.
         """
         self._runner = runner
-        self.size = size
+        self.size: int = size
         self._conv = conv
         self._encoding = encoding
         self._writer: ParameterWriter | None = None

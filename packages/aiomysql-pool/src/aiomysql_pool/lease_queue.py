@@ -36,9 +36,9 @@ class PoolWaiter:
 
     def __init__(self, waiter: Waiter, ticket: int) -> None:
         waiter.arm(None)
-        self.waiter = waiter
+        self.waiter: Waiter = waiter
         #: Tickets grow with the time of asking.
-        self.ticket = ticket
+        self.ticket: int = ticket
         #: What was given, and its holder; None before.
         self.connection: Connection[Any] | None = None
         self.holder: ConnectionHolder | None = None
@@ -97,9 +97,9 @@ class LeaseQueue:
         #: needs nothing but to wait; -1: ask the pool.
         self.capacity = -1
         #: Seconds after its opening when an available connection is too old.
-        self.max_age = math.inf
+        self.max_age: float = math.inf
         #: Seconds without a response after which a connection is to be pinged.
-        self.ping_after = math.inf
+        self.ping_after: float = math.inf
         #: Whether there is a callback `check`.
         self.has_check = False
         #: Whether something is to be done with each session that is released.
@@ -109,14 +109,14 @@ class LeaseQueue:
         #: Whether `ConnectionHolder.acquired_by` is to be kept.
         self.records_tasks = False
         #: How few connections were available since this was set.
-        self.least_available = 0
+        self.least_available: int = 0
         #: How many connections were acquired.
-        self.requests = 0
+        self.requests: int = 0
         #: How many callers had to wait, and for how long together, in seconds.
-        self.waited = 0
-        self.wait_time = 0.0
+        self.waited: int = 0
+        self.wait_time: float = 0.0
         #: The ticket given out last.
-        self.newest_ticket = 0
+        self.newest_ticket: int = 0
 
     @property
     def waiting(self) -> int:

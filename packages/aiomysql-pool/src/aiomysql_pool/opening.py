@@ -34,7 +34,7 @@ class Backoff:
 
     def __init__(self) -> None:
         #: Rounds of attempts that failed since the last success.
-        self.failures = 0
+        self.failures: int = 0
         self._since = self._resume = 0.0
 
     def failed(self, began: float) -> None:
@@ -69,7 +69,7 @@ class Opener:
         self.connects: set[asyncio.Task[tuple[Connection[Any], ConnectionHolder]]] = set()
         #: How many of them are just being started.
         self.starting = 0
-        self.backoff = Backoff()
+        self.backoff: Backoff = Backoff()
         #: The timer of the next attempt after one that failed.
         self.retry: asyncio.TimerHandle | None = None
 

@@ -110,7 +110,8 @@ def _signature() -> inspect.Signature:
         for option in fields(PoolOptions)
         if option.name not in signature.parameters
     ]
-    return signature.replace(parameters=[*named, *further, keywords])
+    returned = "PoolContextManager[Pool[Row]]"
+    return signature.replace(parameters=[*named, *further, keywords], return_annotation=returned)
 
 
 _SIGNATURE = _signature()

@@ -117,7 +117,7 @@ class ResultMetaData:
             column.type.dialect_impl(dialect).result_processor(dialect, code) if column else None
             for column, (_, code, *_) in zip(known, metadata, strict=True)
         ]
-        self.processors = processors if any(processors) else None
+        self.processors: list[Processor | None] | None = processors if any(processors) else None
         self._columns = known
         self._positions: dict[Any, int] = {}
         for position, name in enumerate(self.keys):

@@ -45,9 +45,10 @@ class LoadSession:
         self._connection = connection
         self._runner = connection.runner
         #: Warnings that the server keeps of one statement, and bytes of its longest request.
-        self.most_warnings = self.longest_request = 0
+        self.most_warnings: int = 0
+        self.longest_request: int = 0
         #: The character set that the server has for names of files.
-        self.file_charset = ""
+        self.file_charset: str = ""
         self._autocommit: bool | None = None
         # The settings before.
         self._settings = ""

@@ -157,7 +157,7 @@ class CommandRunner(RunnerState):
             if _COMPLETION_TYPE.search(exchange.request):
                 self._chains = True
         if not self.autocommit:
-            self.transaction_possible = True
+            self.transaction_possible: bool = True
 
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
@@ -508,7 +508,7 @@ class CommandRunner(RunnerState):
             self._pending_error(result).raise_once()
         exchange.results[:] = results[1:]
         if results[0].metadata is None:
-            self.affected_rows = results[0].ok.affected_rows
+            self.affected_rows: int = results[0].ok.affected_rows
         return results[0]
 
     async def next_result(self) -> Result:
@@ -743,7 +743,7 @@ class CommandRunner(RunnerState):
         if stream.from_parent_process:
             self._refuse()
         await stream.wait(exchange, self._interrupted, self._read_timeout)
-        self.last_usage = monotonic()
+        self.last_usage: float = monotonic()
 
     def _interrupted(self, error: BaseException) -> None:
         """Cancel the statement whose response nobody will read, or else close the stream."""

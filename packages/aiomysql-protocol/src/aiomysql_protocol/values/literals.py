@@ -152,7 +152,7 @@ class Literals:
         those whose key is not a type, are passed over, so that a whole `conv` mapping may be given.
         """
         #: Whether the session's sql_mode has NO_BACKSLASH_ESCAPES; kept up to date by the caller.
-        self.no_backslash_escapes = False
+        self.no_backslash_escapes: bool = False
         self._custom = custom_encoders(encoders) if encoders else {}
         # What an encoder is called with: it may hand values on to PyMySQL's functions.
         self._mapping: dict[Any, Any] = (

@@ -162,7 +162,7 @@ class ParameterWriter:
         self._custom = custom_encoders(encoders) if encoders else {}
         self._literals = Literals()
         #: Text is in UTF-8, and the user has no encoders.
-        self.is_usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
+        self.is_usual: bool = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
     def write(self, values: Sequence[object]) -> Parameters:
         """The parameters for `values`, in the order of the statement's marks.

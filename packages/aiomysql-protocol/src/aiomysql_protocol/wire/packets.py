@@ -6,6 +6,7 @@ MySQL: "OK_Packet", "ERR_Packet", "EOF_Packet".
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
 MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 
 #: `parse_ok` for packets of seven bytes: one ends nearly every result set, and few are different.
-parse_short_ok = lru_cache(maxsize=256)(parse_ok)
+parse_short_ok: Callable[[bytes], Ok] = lru_cache(maxsize=256)(parse_ok)
 
 
 def parse_eof(payload: bytes | bytearray) -> Ok:
