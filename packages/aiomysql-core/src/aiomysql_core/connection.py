@@ -66,12 +66,13 @@ from aiomysql_core.options.signatures import declares, running_loop, takes_param
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
 from aiomysql_core.row_stream import RowStream
-from aiomysql_core.rows import OtherRow, Row, RowFactory, tuple_row
+from aiomysql_core.rows import RowFactory, tuple_row
 from aiomysql_core.session_charset import SessionCharset
 from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache, add_advice
 from aiomysql_core.transaction import Transaction
 from aiomysql_core.transport.connect import open_stream
+from aiomysql_core.type_variables import OtherRow, Row
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import (

@@ -33,8 +33,9 @@ from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.executemany import ManyRows
 from aiomysql_core.log import logger, warn_caller, warn_of_server
-from aiomysql_core.rows import Row, RowFactory, dict_row, tuple_row
+from aiomysql_core.rows import RowFactory, dict_row, tuple_row
 from aiomysql_core.statements import PreparedStatement, add_advice, stale_statement
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
 from aiomysql_protocol.commands.prepared import Execute

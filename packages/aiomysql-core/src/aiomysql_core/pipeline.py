@@ -20,9 +20,9 @@ from pymysql import err
 from aiomysql_core.compat import hooks
 from aiomysql_core.cursors import Cursor
 from aiomysql_core.log import Place, asked_at, warn_caller
-from aiomysql_core.rows import Row
 from aiomysql_core.statements import add_advice
 from aiomysql_core.transaction import Transaction
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.unawaited import Unawaited
 from aiomysql_protocol.commands.query import Query
 

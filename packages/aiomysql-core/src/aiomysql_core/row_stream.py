@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from pymysql import err
 
 from aiomysql_core.cursors import Cursor, SSCursor
-from aiomysql_core.rows import Row, RowFactory
+from aiomysql_core.rows import RowFactory
+from aiomysql_core.type_variables import Row
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection

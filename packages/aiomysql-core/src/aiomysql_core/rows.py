@@ -12,9 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    # What every type checker knows; at run time it is neither there nor needed.
-    from typing_extensions import TypeVar as TypeVarWithDefault
-
     from aiomysql_core.cursors import Cursor
 
 __all__ = [
@@ -28,15 +25,6 @@ __all__ = [
 
 T = TypeVar("T")
 Row_co = TypeVar("Row_co", covariant=True)
-
-#: The type of the rows of a cursor, of those of a connection's cursors, or of a pool's connections.
-if TYPE_CHECKING:
-    Row = TypeVarWithDefault("Row", default=tuple[Any, ...])
-else:
-    Row = TypeVar("Row")
-
-#: That of a `row_factory` given to one method.
-OtherRow = TypeVar("OtherRow")
 
 
 class RowFactory(Protocol[Row_co]):

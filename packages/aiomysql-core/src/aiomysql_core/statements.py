@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pymysql import err
 
-from aiomysql_core.rows import Row
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
 from aiomysql_protocol.commands.query import Query

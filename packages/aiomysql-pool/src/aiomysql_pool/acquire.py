@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from aiomysql_core import Connection
 from aiomysql_core.log import logger
-from aiomysql_core.rows import Row
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_core.waiting.unawaited import Unawaited

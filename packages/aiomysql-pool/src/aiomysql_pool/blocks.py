@@ -13,7 +13,7 @@ from aiomysql_core import (
     RowStream,
     Transaction,
 )
-from aiomysql_core.rows import Row
+from aiomysql_core.type_variables import Row
 
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool

@@ -31,7 +31,7 @@ from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
 from aiomysql_core.options.signatures import declares
-from aiomysql_core.rows import OtherRow, Row
+from aiomysql_core.type_variables import OtherRow, Row
 from aiomysql_core.waiting.waiter import done_future
 from aiomysql_pool.acquire import (
     AcquireContext,

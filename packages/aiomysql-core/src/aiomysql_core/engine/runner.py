@@ -42,6 +42,8 @@ from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
 
+__all__ = ["CommandRunner"]
+
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from aiomysql_core.log import warn_caller
 from aiomysql_core.options.keywords import unknown_option
 
+__all__ = ["declares", "running_loop", "takes_parameters_of"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
