@@ -23,7 +23,7 @@ async def names_of_options() -> None:
     await aiomysql.connect(hots="localhost")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await aiomysql.create_pool("mysql://root@localhost/", ping=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await aiomysql.connect(maxsize=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    await aiomysql.connect("localhost", host="localhost")  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    await aiomysql.connect("localhost", "root", user="root")  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
 
 
 async def values_of_options() -> None:

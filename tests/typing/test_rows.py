@@ -210,6 +210,9 @@ async def test_ways_to_connect(connect_args: dict[str, Any]) -> None:
     async with aiomysql.connect(host, user, password, None, port) as connection:
         assert_type(connection, Connection)
     dsn = f"mysql://{user}:{password}@{host}:{port}"
+    options: ConnectOptions = {"connect_timeout": 20.0}
+    async with aiomysql.connect(dsn, **options) as connection:
+        assert_type(connection, Connection)
     async with aiomysql.connect(dsn, cursorclass=DictCursor) as dicts:
         assert_type(dicts, Connection[Dict])
     async with aiomysql.create_pool(dsn, minsize=0, reset_session="rollback") as pool:

@@ -1488,7 +1488,8 @@ def _connect_checked(*args: Any, **kwargs: Any) -> AwaitableContextManager[Conne
 
 @declares(_connect_checked)
 def connect(
-    host: str | None = "localhost",
+    host_or_dsn: str | None = "localhost",
+    /,
     user: str | None = None,
     password: Password = "",
     db: str | None = None,
@@ -1513,6 +1514,7 @@ def connect(
     program_name: str | None = "",
     server_public_key: str | bytes | None = None,
     *,
+    host: str | None = "localhost",
     row_factory: RowFactory[Row] | None = None,
     **kwargs: Unpack[KeywordOptions],
 ) -> AwaitableContextManager[Connection[Row]]:
