@@ -75,9 +75,10 @@ format: $(tools) ## Mend style (ruff)
 layers: $(tools) ## Check which module imports which (import-linter)
 	@$(HATCH) run layers:check
 
-types: $(workspace) ## Check types (mypy --strict), and the C modules against their stubs
+types: $(workspace) ## Check types (mypy --strict, pyright), and the C modules against their stubs
 	@echo '==> Checking types (the first run takes half a minute)'
 	@$(HATCH) -v run types:check
+	@$(HATCH) run types:pyright
 	@$(if $(wildcard $(compiled:=/src/*/_speedups.*.so)),$(HATCH) run types:stubs)
 
 docs: $(tools) ## Build the site of the documentation, and check its links

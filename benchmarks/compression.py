@@ -117,6 +117,7 @@ async def _measure(options: dict[str, Any], run: _Work) -> list[_Measured]:
     measured = [_Measured() for _ in _ALGORITHMS]
     async with contextlib.AsyncExitStack() as stack:
         connections = []
+        algorithm: Any
         for algorithm, series in zip(_ALGORITHMS, measured, strict=True):
             with contextlib.suppress(OperationalError):  # the server doesn't offer it
                 connecting = connect(**options, compression=algorithm)

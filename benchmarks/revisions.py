@@ -17,6 +17,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 from benchmarks import checkouts
 
@@ -34,7 +35,7 @@ _LEASE_RUNS = (2_000, 22_000)
 _AGES = {"max_lifetime": 1800, "ping_after": 30}
 
 
-async def _points(dsn: str, count: int, **options: object) -> None:
+async def _points(dsn: str, count: int, **options: Any) -> None:
     import aiomysql
 
     async with aiomysql.create_pool(dsn, minsize=1, autocommit=True, **options) as pool:
@@ -75,7 +76,7 @@ async def _contended_points(dsn: str, count: int) -> None:
         await asyncio.gather(*(run(pool) for _ in range(20)))
 
 
-async def _leases(dsn: str, count: int, **options: object) -> None:
+async def _leases(dsn: str, count: int, **options: Any) -> None:
     import aiomysql
 
     async with aiomysql.create_pool(dsn, minsize=1, **options) as pool:
@@ -88,7 +89,7 @@ async def _aged_leases(dsn: str, count: int) -> None:
     await _leases(dsn, count, **_AGES)
 
 
-async def _contended_leases(dsn: str, count: int, **options: object) -> None:
+async def _contended_leases(dsn: str, count: int, **options: Any) -> None:
     import aiomysql
 
     async def run(pool: aiomysql.Pool) -> None:

@@ -152,6 +152,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "test_sanitizers.py": Spread.ONCE_SINGLE,
         "test_scripted.py": Spread.ONCE,
         "test_servers.py": Spread.ONCE,
+        "typing": Spread.ONCE_SINGLE,
         # Comparisons of the two implementations.
         "core/test_runner_state.py": Spread.ONCE,
         "core/test_statement_encoder.py": Spread.ONCE_SINGLE,

@@ -32,7 +32,7 @@ def password(request: pytest.FixtureRequest) -> str:
 async def who(connection: Connection) -> str:
     async with connection.cursor() as cursor:
         await cursor.execute("SELECT CURRENT_USER(), DATABASE()")
-        (user, database) = await cursor.fetchone()
+        ((user, database),) = await cursor.fetchall()
     assert database == connection.db
     return str(user).split("@")[0]
 
@@ -41,7 +41,7 @@ async def cipher(connection: Connection) -> str:
     """The session's TLS cipher; empty without TLS."""
     async with connection.cursor() as cursor:
         await cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
-        return str((await cursor.fetchone())[1])
+        return str((await cursor.fetchall())[0][1])
 
 
 async def denied(arguments: dict[str, Any]) -> None:
@@ -346,7 +346,7 @@ async def test_tls_is_checked(server: Server) -> None:
         connection.cursor() as cursor,
     ):
         await cursor.execute("SHOW STATUS LIKE 'Ssl_version'")
-        assert (await cursor.fetchone())[1].startswith("TLSv1.")
+        assert (await cursor.fetchall())[0][1].startswith("TLSv1.")
 
 
 async def test_tls_asked_for_and_not_offered() -> None:

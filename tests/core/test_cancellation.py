@@ -9,7 +9,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -54,7 +54,7 @@ async def cancelled(coro: Any, after: float = 0.1) -> None:
 async def one(connection: Connection, query: str, args: object = None) -> Any:
     async with connection.cursor() as cursor:
         await cursor.execute(query, args)
-        row = await cursor.fetchone()
+        (row,) = await cursor.fetchall()
         return row[0] if len(row) == 1 else row
 
 
@@ -73,7 +73,7 @@ async def until_nothing_runs(server: Server, thread_id: int, seconds: float = 3)
 
 @pytest.mark.parametrize("tls", [False, True])
 async def test_connection_is_kept(server: Server, tls: bool) -> None:
-    mode = "REQUIRED" if tls else "DISABLED"
+    mode: Literal["REQUIRED", "DISABLED"] = "REQUIRED" if tls else "DISABLED"
     async with connect(**server.connect_args, on_cancel="kill", ssl_mode=mode) as connection:
         await connection.query("SET @mine = 7")
         number = connection.thread_id()

@@ -60,7 +60,7 @@ def account(server: Server, plugin: str = PLUGINS[0], **options: Any) -> dict[st
 async def one(connection: Connection, query: str) -> Any:
     async with connection.cursor() as cursor:
         await cursor.execute(query)
-        return (await cursor.fetchone())[-1]
+        return (await cursor.fetchall())[0][-1]
 
 
 async def log_in(**arguments: Any) -> None:

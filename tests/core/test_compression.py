@@ -167,7 +167,8 @@ async def test_data_source_names() -> None:
 
 async def test_several_names_are_remembered() -> None:
     """What was found out for one connection counts for the next one."""
-    first, second = (Connection(host="h", compression=("zlib", name)) for name in BOTH[::2])
+    names: Any = BOTH[::2]
+    first, second = (Connection(host="h", compression=("zlib", name)) for name in names)
     for other in (Connection(host="h", compression=("zlib", "zstd")), first):
         assert other._options._logins is first._options._logins
         assert other._options._logins is not second._options._logins
@@ -242,7 +243,7 @@ CORPUS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize("size", [0, 8], ids=["text", "prepared"])
 async def test_same_answers(connect_args: dict[str, Any], size: int) -> None:
     options = {**connect_args, "stmt_cache_size": size}
-    names = ("zstd", "zlib") if size else "zlib"
+    names: Any = ("zstd", "zlib") if size else "zlib"
     async with connect(**options) as plain, connect(**options, compression=names) as compressed:
         for sql, args in CORPUS:
             wanted = await all_of(plain, sql, args)
@@ -367,6 +368,7 @@ async def test_largest_request(server: Server, connect_args: dict[str, Any]) -> 
     ((before,),) = server.execute("SELECT @@GLOBAL.max_allowed_packet")
     server.execute(f"SET GLOBAL max_allowed_packet = {limit}")
     try:
+        compression: Any
         for compression, most in ((None, limit - 1), ("zlib", limit - 5)):
             async with connect(**connect_args, compression=compression) as connection:
                 rest = most - len("\x03SELECT LENGTH('')")

@@ -148,10 +148,10 @@ async def test_a_data_source_name_is_never_shown(connect_args: dict[str, Any], p
     where = address_text(connect_args["host"], connect_args["port"])
     dsn = f"mysql://nobody_here:secret@{where}/test?connect_timeout=5"
     options: dict[str, Any] = {"user": connect_args["user"], "password": connect_args["password"]}
-    arguments: tuple[str, ...] = (dsn,)
+    arguments: Any = (dsn,)
     if place == "host":
         arguments, options = (), options | {"host": dsn}
-    async with create_pool(*arguments, **options, maxsize=1) as pool, pool.acquire():
+    async with create_pool(*arguments, **options | {"maxsize": 1}) as pool, pool.acquire():
         assert f" {where} db='test' user={connect_args['user']!r} " in repr(pool)
         with pytest.raises(PoolTimeout) as caught:
             await pool.acquire(timeout=0.02)

@@ -30,7 +30,7 @@ from tests.servers import Server
 async def one(connection: Connection, query: str, args: object = None) -> Any:
     async with connection.cursor() as cursor:
         await cursor.execute(query, args)
-        row = await cursor.fetchone()
+        (row,) = await cursor.fetchall()
         return row[0] if len(row) == 1 else row
 
 
@@ -202,7 +202,9 @@ async def test_streaming_reads_no_more_than_asked(connection: Connection, server
         assert most - before < 20_000_000
         assert cursor.rownumber == count
         await cursor.execute(query)
-        assert len((await cursor.fetchone())[0]) == 100000
+        row = await cursor.fetchone()
+        assert row is not None
+        assert len(row[0]) == 100000
         with pytest.warns(UserWarning, match="left incomplete"):
             await connection.query("SELECT 1")
         await cursor.execute(query)

@@ -37,7 +37,9 @@ LONG = "SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100"
 async def test_select_42(connection: Connection) -> None:
     async with connection.cursor() as cursor:
         assert await cursor.execute("SELECT 42;") == 1
-        (r,) = await cursor.fetchone()
+        row = await cursor.fetchone()
+        assert row is not None
+        (r,) = row
         assert r == 42
         assert await cursor.fetchone() is None
         assert cursor.rowcount == 1
@@ -65,7 +67,7 @@ async def test_fetching(connection: Connection) -> None:
     with pytest.raises(IndexError):
         await cursor.scroll(3, "absolute")
     with pytest.raises(ProgrammingError, match="sideways"):
-        await cursor.scroll(1, "sideways")
+        await cursor.scroll(1, "sideways")  # type: ignore[arg-type]
     await cursor.close()
 
 
@@ -220,7 +222,9 @@ async def test_dict_cursors_with_names_that_repeat(connection: Connection) -> No
             assert [list(row) for row in rows] == [["n", ".n", "s"]] * 2
             rows[0]["s"] = "mine"
             await cursor.execute(query)
-            assert (await cursor.fetchone())["s"] == "x"
+            row = await cursor.fetchone()
+            assert row is not None
+            assert row["s"] == "x"
 
 
 @pytest.mark.parametrize("base", [DictCursor, SSDictCursor])
@@ -390,7 +394,7 @@ async def test_streaming_over_many_batches(connection: Connection) -> None:
         async with connection.cursor(kind) as cursor:
             await cursor.execute(query)
             assert cursor.rownumber == 0
-            found = [await cursor.fetchone() for _ in range(10)]
+            found: list[Any] = [await cursor.fetchone() for _ in range(10)]
             assert cursor.rownumber == 10
             found += await cursor.fetchmany(2500)
             assert cursor.rownumber == 2510

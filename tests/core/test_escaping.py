@@ -372,7 +372,7 @@ async def test_every_byte_of_latin1(connect_args: dict[str, Any]) -> None:
     options = {**connect_args, "charset": "latin1"}
     async with connect(**options) as connection, connection.cursor() as cursor:
         await cursor.execute("SELECT CONVERT(%s USING latin1)", (every_byte,))
-        (text,) = await cursor.fetchone()
+        ((text,),) = await cursor.fetchall()
         assert len(text) == 256
         assert text[0x81] == "\x81"
         assert text[0x80] == "€"

@@ -436,7 +436,7 @@ async def test_an_iterable_that_runs_statements(
         counts = []
         for what in ("prepare", "close"):
             await cursor.execute(f"SHOW SESSION STATUS LIKE 'Com_stmt_{what}'")
-            counts.append(int((await cursor.fetchone())[1]))
+            counts.append(int((await cursor.fetchall())[0][1]))
         assert counts[0] - counts[1] <= size
 
 
@@ -563,7 +563,7 @@ async def test_the_statement_cache(
             assert await cursor.executemany(query, [(text, n) for n in range(MANY)]) == MANY
         await cursor.execute("SHOW SESSION STATUS LIKE 'Com_stmt_prepare'")
         has_bulk = other.runner.stream().session.capabilities & STMT_BULK_OPERATIONS
-        assert (await cursor.fetchone())[1] == ("1" if has_bulk else "0")
+        assert (await cursor.fetchall())[0][1] == ("1" if has_bulk else "0")
         if has_bulk:
             statement = other.statements.cached(query)
             assert statement is not None
@@ -574,7 +574,7 @@ async def test_the_statement_cache(
     async with connection.cursor() as cursor:
         await cursor.executemany(query, [("d", n) for n in range(MANY)])
         await cursor.execute("SHOW SESSION STATUS LIKE 'Com_stmt_close'")
-        assert (await cursor.fetchone())[1] == ("1" if has_bulk else "0")
+        assert (await cursor.fetchall())[0][1] == ("1" if has_bulk else "0")
 
 
 @pytest.mark.parametrize("kind", [Cursor, DictCursor, SSCursor])

@@ -85,7 +85,9 @@ async def statement(connection: Connection, kind: str) -> Any:
     return query if kind != "prepared" else await connection.prepare(query)
 
 
-async def value_of(cursor: Cursor, statement: str | PreparedStatement, args: Any = ("a",)) -> Any:
+async def value_of(
+    cursor: Cursor[Any], statement: str | PreparedStatement, args: Any = ("a",)
+) -> Any:
     await cursor.execute(statement, args)
     (row,) = await cursor.fetchall()
     return row["v"] if isinstance(row, dict) else row[0]

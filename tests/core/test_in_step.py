@@ -34,7 +34,7 @@ LONG = "SELECT REPEAT('x', 100000) FROM information_schema.columns LIMIT 100"
 async def one(connection: Connection, query: str, args: object = None) -> Any:
     async with connection.cursor() as cursor:
         await cursor.execute(query, args)
-        row = await cursor.fetchone()
+        (row,) = await cursor.fetchall()
         return row[0] if len(row) == 1 else row
 
 
@@ -339,7 +339,9 @@ async def test_sql_mode_may_be_an_expression(connect_args: dict[str, Any]) -> No
 async def test_two_cursors_take_turns(connection: Connection) -> None:
     streaming = await connection.cursor(SSCursor)
     await streaming.execute(LONG)
-    assert len((await streaming.fetchone())[0]) == 100000
+    row = await streaming.fetchone()
+    assert row is not None
+    assert len(row[0]) == 100000
     with pytest.warns(UserWarning, match="left incomplete"):
         other = await connection.cursor(Cursor)
         await other.execute("SELECT 'other'")

@@ -9,7 +9,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pytest
 from pymysql.constants import CLIENT, FIELD_TYPE
@@ -203,7 +203,7 @@ async def test_names(loading: Connection, server: Server, table: str) -> None:
     with pytest.raises(OperationalError):
         await loading.load_rows(table, [(1, 2)], ["id", "none"])
     with pytest.raises(ValueError, match="error, ignore, replace"):
-        await loading.load_rows(table, [(1,)], ["id"], on_duplicate="update")
+        await loading.load_rows(table, [(1,)], ["id"], on_duplicate="update")  # type: ignore[arg-type]
     assert await contents(loading, table) == ()
 
 
@@ -766,7 +766,7 @@ async def test_cancellation(
     connect_args: dict[str, Any],
     server: Server,
     table: str,
-    on_cancel: str,
+    on_cancel: Literal["close", "kill"],
     begins: bool,
 ) -> None:
     """Nothing is loaded; a connection that is kept goes on with the user's transaction."""

@@ -42,7 +42,7 @@ async def loading(connect_args: dict[str, Any], table_name: str) -> Any:
 async def count(connection: Connection, table: str) -> tuple[Any, ...]:
     async with connection.cursor() as cursor:
         await cursor.execute(f"SELECT COUNT(*), MAX(id), MAX(v) FROM {table}")
-        row: tuple[Any, ...] = await cursor.fetchone()
+        (row,) = await cursor.fetchall()
         return row
 
 

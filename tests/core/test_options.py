@@ -34,7 +34,7 @@ from tests.servers import Server
 async def one(connection: Connection, query: str) -> Any:
     async with connection.cursor() as cursor:
         await cursor.execute(query)
-        row = await cursor.fetchone()
+        (row,) = await cursor.fetchall()
         return row[0] if len(row) == 1 else row
 
 

@@ -16,6 +16,6 @@ async def test_both_directions_are_full(connection: Connection) -> None:
         for _ in range(0, count, 500):
             statements = [pipeline.execute("SELECT %s", (text,)) for _ in range(500)]
             for statement in statements:
-                (value,) = await (await statement).fetchone()
+                ((value,),) = await (await statement).fetchall()
                 size += len(value)
     assert size == count << 16

@@ -63,7 +63,7 @@ async def executions(connection: Connection) -> int:
     """How many prepared statements were run."""
     async with connection.cursor() as cursor:
         await cursor.execute("SHOW SESSION STATUS LIKE 'Com_stmt_execute'")
-        return int((await cursor.fetchone())[1])
+        return int((await cursor.fetchall())[0][1])
 
 
 @pytest.mark.parametrize("sql_mode", ["", "STRICT_ALL_TABLES"])

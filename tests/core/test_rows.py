@@ -120,7 +120,7 @@ async def test_connections(
 
 async def test_named_tuples(connection: Connection) -> None:
     query = "SELECT 1 AS id, 2 AS `class`, 3 AS `a b`"
-    row = await connection.fetchone(query, row_factory=namedtuple_row)
+    row: Any = await connection.fetchone(query, row_factory=namedtuple_row)
     assert (row.id, row._1, row._2) == row == (1, 2, 3)
     assert type(row) is type(await connection.fetchone(query, row_factory=namedtuple_row))
 
@@ -145,7 +145,7 @@ async def test_what_can_be_no_factory(connection: Connection, connect_args: dict
             await connect(**connect_args | {"row_factory": wrong})
     for kind in (DictCursor, SSDictCursor, DeserializationCursor):
         with pytest.raises(ProgrammingError, match=f"{kind.__name__} makes its rows itself"):
-            connection.cursor(kind, row_factory=dict_row)
+            connection.cursor(kind, row_factory=dict_row)  # type: ignore[arg-type]
         cursor = await connection.cursor(kind)
         with pytest.raises(ProgrammingError, match="makes its rows itself"):
             cursor.row_factory = scalar_row
@@ -189,7 +189,8 @@ async def test_changed_while_rows_are_outstanding(connection: Connection) -> Non
     """It is for the next result."""
     async with connection.cursor(SSCursor, row_factory=namedtuple_row) as cursor:
         await cursor.execute("SELECT 1 AS a, 2 AS b")
-        assert (await cursor.fetchone()).a == 1
+        row: Any = await cursor.fetchone()
+        assert row.a == 1
         cursor.row_factory = None
         await cursor.execute("SELECT 1 AS c, 2 AS d UNION ALL SELECT 3, 4")
         cursor.row_factory = namedtuple_row

@@ -54,7 +54,7 @@ def by_sock(proxy: TlsProxy) -> socket.socket:
     ],
 )
 async def test_name_that_is_sent(
-    server: Server, tmp_path: Path, mode: str, host: str, name: str | None
+    server: Server, tmp_path: Path, mode: Any, host: str, name: str | None
 ) -> None:
     async with Named(server, own_context(tmp_path)) as proxy:
         arguments = {**server.connect_args, "host": host, "sock": by_sock(proxy)}

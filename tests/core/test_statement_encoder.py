@@ -134,7 +134,7 @@ class Undecodable(bytes):
 async def test_text(
     new_encode: NewEncode,
     plain: Connection,
-    cursor_class: type[Cursor],
+    cursor_class: type[Cursor[Any]],
     query: Any,
     args: Any,
     request_: bytes,

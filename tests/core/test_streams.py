@@ -89,7 +89,7 @@ def scripted_options(port: int, over_tls: bool) -> dict[str, Any]:
 async def one(connection: Connection, sql: str, args: object = None) -> Any:
     async with connection.cursor() as cursor:
         await cursor.execute(sql, args)
-        return (await cursor.fetchone())[0]
+        return (await cursor.fetchall())[0][0]
 
 
 async def test_statements(open_it: Open) -> None:
@@ -620,7 +620,7 @@ class Interrupted(Command):
 
 @pytest.mark.parametrize("loop_name", LOOPS)
 @pytest.mark.parametrize("ssl_mode", ["DISABLED", "REQUIRED"])
-def test_interrupted_while_it_reads(server: Server, ssl_mode: str, loop_name: str) -> None:
+def test_interrupted_while_it_reads(server: Server, ssl_mode: Any, loop_name: str) -> None:
     """The interrupt goes on its way; who waits gets an error, and the connection is closed."""
     loop = new_loop(loop_name)
     try:

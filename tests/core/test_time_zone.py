@@ -262,7 +262,7 @@ async def test_what_stays_as_it_is(connect_args: dict[str, Any], table: str) -> 
         "time": datetime.time(12, tzinfo=UTC),
     }
     literals = ["'2026-07-01 12:00:00'", "'2026-07-01'", "'12:00:00'"]
-    async with connect(**connect_args, time_zone="+05:00", sql_mode="") as connection:
+    async with connect(**connect_args, time_zone="+05:00", sql_mode="", autocommit=True) as connection:
         assert [connection.escape(value) for value in values.values()] == literals
         assert connection.escape(SUMMER) == "'2026-07-01 17:00:00.000005'"
         cursor = await connection.cursor()

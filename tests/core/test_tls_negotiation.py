@@ -126,7 +126,7 @@ async def test_direct_needs_tls(options: dict[str, Any]) -> None:
 
 async def test_bad_negotiation() -> None:
     with pytest.raises(ValueError, match="'ssl_negotiation' must be 'mysql' or 'direct', not 'x'"):
-        await connect(ssl_negotiation="x")
+        await connect(ssl_negotiation="x")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'ssl_negotiation' must be"):
         await connect(ssl_negotiation=None)  # type: ignore[arg-type]
 

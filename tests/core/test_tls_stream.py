@@ -241,6 +241,7 @@ async def test_long_cells(size: int) -> None:
         await until_it_goes(server)
 
     async with record_server(serve) as port, await opened(port) as connection:
+        cursorclass: Any
         for cursorclass in (Cursor, SSCursor):
             got = await ask(connection, cursorclass)
             assert got == ["a", value.decode(), "b", value.decode()]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -209,7 +209,7 @@ async def test_cancelled(
     server: Server,
     table: str,
     options: dict[str, Any],
-    on_cancel: str,
+    on_cancel: Literal["close", "kill"],
 ) -> None:
     async with connect(**connect_args | options, on_cancel=on_cancel) as connection:
 
@@ -273,6 +273,7 @@ async def test_isolation(
 ) -> None:
     count = f"SELECT COUNT(*) FROM {table}"
     expected = 0
+    isolation: Any
     for isolation, sees in (("read committed", 1), ("Repeatable_Read", 0), ("READ UNCOMMITTED", 1)):
         async with connection.transaction(isolation=isolation) as block:
             for _ in range(2):  # after a rollback, too

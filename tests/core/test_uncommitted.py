@@ -383,7 +383,7 @@ async def test_not_after_a_cancellation(
     connection.close()
     connection = await open_one()
     await connection.execute(f"DELETE FROM {table}")
-    running = asyncio.create_task(connection.execute("DO SLEEP(9)"))
+    running = asyncio.create_task(connection.execute("DO SLEEP(1)"))
     await asyncio.sleep(0)
     connection.close()
     with contextlib.suppress(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pymysql.constants import CLIENT
@@ -88,7 +89,8 @@ async def test_hostile_response_within_frames(name: str) -> None:
     data = compressed_frames(case.data, size=(100, 1 << 16)[number % 2])
     flags = DEPRECATE_EOF if case.deprecate_eof else 0
     async with answering(data, flags=flags, hang_up=case.hang_up) as connection:
-        await refused(connection, case.words, (Cursor, SSCursor)[number // 2 % 2])
+        cursorclass: Any = (Cursor, SSCursor)[number // 2 % 2]
+        await refused(connection, case.words, cursorclass)
 
 
 @pytest.mark.parametrize("data", [b"\0" * 7, stored(b"\0", 1)])

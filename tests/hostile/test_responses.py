@@ -71,7 +71,7 @@ async def test_hostile_response(name: str, cursorclass: type[Cursor]) -> None:
 @pytest.mark.tls
 @pytest.mark.parametrize("name", RESPONSES)
 async def test_hostile_response_over_tls(name: str) -> None:
-    cursorclass = (Cursor, SSCursor)[list(RESPONSES).index(name) % 2]
+    cursorclass: Any = (Cursor, SSCursor)[list(RESPONSES).index(name) % 2]
     await meet(RESPONSES[name], cursorclass, tls=True)
 
 

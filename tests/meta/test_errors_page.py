@@ -37,7 +37,7 @@ def error(number: int) -> Iterator[None]:
 
 async def value(cursor: Cursor, sql: str) -> Any:
     await cursor.execute(sql)
-    (found,) = await cursor.fetchone()
+    ((found,),) = await cursor.fetchall()
     return found
 
 

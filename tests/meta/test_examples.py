@@ -22,7 +22,7 @@ async def test_pool_example(connect_args: dict[str, Any]) -> None:
         await cur.execute("SELECT 42;")
         assert cur.description is not None
         assert cur.description[0][0] == "42"
-        (r,) = await cur.fetchone()
+        (r,) = await cur.fetchone()  # type: ignore[misc]  # as it is printed
         assert r == 42
     pool.close()
     await pool.wait_closed()

@@ -31,7 +31,7 @@ STREAMING = [aiomysql.SSCursor, aiomysql.SSDictCursor]
 async def value(connection: aiomysql.Connection, sql: str) -> Any:
     async with connection.cursor(aiomysql.Cursor) as cursor:
         await cursor.execute(sql)
-        return (await cursor.fetchone())[0]
+        return (await cursor.fetchall())[0][0]
 
 
 def test_pool_get_is_gone() -> None:
@@ -149,7 +149,9 @@ async def test_streamed_query_that_is_killed_half_way(
     rows = " UNION ALL ".join(f"SELECT {n} AS n" for n in range(100))
     async with connection.cursor(aiomysql.SSCursor) as cursor:
         await cursor.execute(f"SELECT n, REPEAT('x', 20000), SLEEP(0.02) FROM ({rows}) AS t")
-        assert (await cursor.fetchone())[0] == 0
+        row = await cursor.fetchone()
+        assert row is not None
+        assert row[0] == 0
         await asyncio.to_thread(server.execute, f"KILL QUERY {connection.thread_id()}")
         with pytest.raises(aiomysql.OperationalError) as caught:
             await cursor.fetchall()

@@ -40,9 +40,9 @@ async def both_ways(connection: aiomysql.Connection, sql: str) -> str:
     """What a statement gives as text and prepared, as Python writes it."""
     async with connection.cursor() as cursor:
         await cursor.execute(sql)
-        (as_text,) = await cursor.fetchone()
+        ((as_text,),) = await cursor.fetchall()
     async with await connection.prepare(sql) as statement:
-        (prepared,) = await (await statement.execute()).fetchone()
+        ((prepared,),) = await (await statement.execute()).fetchall()
     assert (type(as_text), as_text) == (type(prepared), prepared)
     return repr(as_text)
 
@@ -91,7 +91,7 @@ async def test_geometries(connection: aiomysql.Connection) -> None:
     sql = "SELECT g, ST_AsBinary(g) FROM (SELECT POINT(1, 2) AS g) AS t"
     async with connection.cursor() as cursor:
         await cursor.execute(sql)
-        value, binary = await cursor.fetchone()
+        ((value, binary),) = await cursor.fetchall()
     assert value == bytes(4) + binary
 
 

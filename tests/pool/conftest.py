@@ -47,7 +47,7 @@ async def one(connection: Connection, sql: str) -> Any:
     """The first column of the first row."""
     async with connection.cursor() as cursor:
         await cursor.execute(sql)
-        (value, *_) = await cursor.fetchone()
+        ((value, *_),) = await cursor.fetchall()
     return value
 
 

@@ -105,7 +105,7 @@ async def test_transactions(pool: Pool, server: Server, table: str) -> None:
     with pytest.raises(ProgrammingError, match="once"):
         await block.__aenter__()
     with pytest.raises(ValueError, match="isolation"):
-        await pool.transaction(isolation="none").__aenter__()
+        await pool.transaction(isolation="none").__aenter__()  # type: ignore[arg-type]
     assert ids(server, table) == [1]
 
 

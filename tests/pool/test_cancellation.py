@@ -16,7 +16,7 @@ from tests.servers import Server
 async def number(connection: Connection) -> int:
     async with connection.cursor() as cursor:
         await cursor.execute("SELECT CONNECTION_ID()")
-        (found,) = await cursor.fetchone()
+        ((found,),) = await cursor.fetchall()
     assert found == connection.thread_id()
     return int(found)
 

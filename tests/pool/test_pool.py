@@ -98,7 +98,7 @@ async def test_errors_of_connect_come_through_and_leave_nothing(
     server: Server, connect_args: dict[str, Any]
 ) -> None:
     with pytest.raises(TypeError, match="no_such_option"):
-        await create_pool(no_such_option=1, **connect_args)
+        await create_pool(no_such_option=1, **connect_args)  # type: ignore[call-arg]
     with pytest.raises(OperationalError, match="no_such_database"):
         await create_pool(minsize=3, **{**connect_args, "db": "no_such_database"})
     assert driver_tasks() == []
@@ -312,9 +312,9 @@ async def test_data_source_name(server: Server) -> None:
             assert connection.charset == "latin1"
             assert await one(connection, "SELECT DATABASE()") == server.database
     with pytest.raises(TypeError, match="must be named"):
-        create_pool(dsn, 5)  # type: ignore[call-overload]
+        create_pool(dsn, 5)
     with pytest.raises(ValueError, match="reset_session should be None, 'rollback' or 'full'"):
-        await create_pool(dsn, reset_session="fully")
+        await create_pool(dsn, reset_session="fully")  # type: ignore[arg-type]
 
 
 async def test_repr_shows_no_password(make_pool: MakePool, server: Server) -> None:

@@ -119,7 +119,7 @@ async def test_closing_does_not_wait_for_a_reset_on_a_frozen_server(
 async def test_a_connection_whose_user_was_changed_is_not_lent_again(
     server: Server,
     make_user: Callable[[str, str], dict[str, Any]],
-    reset_session: str | None,
+    reset_session: Any,
     how: str,
 ) -> None:
     plugin = "caching_sha2_password" if server.kind == "mysql" else "mysql_native_password"
@@ -141,5 +141,5 @@ async def test_a_connection_whose_user_was_changed_is_not_lent_again(
         async with pool.acquire() as other, other.cursor() as cursor:
             assert other is not connection
             await cursor.execute("SELECT CURRENT_USER()")
-            assert account["user"] not in (await cursor.fetchone())[0]
+            assert account["user"] not in (await cursor.fetchall())[0][0]
         assert connection.closed

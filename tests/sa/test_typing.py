@@ -56,7 +56,7 @@ async def test_types_of_rows(conn: SAConnection, tbl: sa.Table) -> None:
     assert_type(added.lastrowid, int | None)
     assert_type(added.rowcount, int)
     assert_type(await conn.scalar("SELECT 1"), Any)
-    assert_type(conn.connection, Connection | None)
+    assert_type(conn.connection, Connection[Any] | None)
 
 
 async def test_types_of_engines(make_engine: MakeEngine) -> None:

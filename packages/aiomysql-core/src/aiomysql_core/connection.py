@@ -24,7 +24,18 @@ from collections.abc import (
 from functools import lru_cache
 from time import monotonic
 from types import MethodType, TracebackType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NoReturn,
+    Self,
+    TypeVar,
+    Unpack,
+    overload,
+)
 from weakref import ref
 
 from pymysql import err
@@ -54,7 +65,7 @@ from aiomysql_core.options.options import (
     find_options,
     find_session_options,
 )
-from aiomysql_core.options.signatures import running_loop, takes_parameters_of
+from aiomysql_core.options.signatures import declares, running_loop, takes_parameters_of
 from aiomysql_core.options.time_zone import add_zone_advice, zones_differ
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.pipeline import Pipeline
@@ -65,6 +76,7 @@ from aiomysql_core.statement_encoder import StatementEncoder
 from aiomysql_core.statements import PreparedStatement, StatementCache, add_advice
 from aiomysql_core.transaction import Transaction
 from aiomysql_core.transport.connect import open_stream
+from aiomysql_core.type_variables import OtherRow, Row
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import (
@@ -89,7 +101,14 @@ from aiomysql_protocol.wire.capabilities import MAX_PAYLOAD
 from aiomysql_protocol.wire.charsets import find_charset
 from aiomysql_protocol.wire.packets import Ok
 
-C = TypeVar("C", bound=Cursor)
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from aiomysql_core.compat.row_mixins import _DictCursorMixin
+    from aiomysql_core.typing import KeywordOptions
+
+C = TypeVar("C", bound=Cursor[Any])
+DictRows = TypeVar("DictRows", bound="_DictCursorMixin")
 
 #: What is not in pymysql.constants.COMMAND and, of older releases, not in pymysql.constants.ER.
 _COM_RESET_CONNECTION = 0x1F
@@ -114,10 +133,11 @@ _NOT_FOR_USERS = frozenset(
 ) - frozenset(dir(object))
 
 
-class Connection(ConnectionState, ClassicInternals, ErrorClasses):
+class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
     """A connection to a MySQL or MariaDB server.
 
-    Made by `connect`.  One task at a time may use it.
+    Made by `connect`.  One task at a time may use it.  For type checkers it is generic in the type
+    of its cursors' rows.
     """
 
     _own_query: ClassVar[Callable[..., Any]]
@@ -136,7 +156,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         conv: Mapping[Any, Any] | None = _DEFAULT_CONV,
         use_unicode: bool | None = None,
         client_flag: int = 0,
-        cursorclass: type[Cursor] = Cursor,
+        cursorclass: type[Cursor[Any]] = Cursor,
         init_command: str | bytes | None = None,
         connect_timeout: float | None = 10.0,
         read_default_group: str | None = None,
@@ -144,7 +164,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         echo: bool = False,
         local_infile: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
-        ssl: Any = None,
+        ssl: SSLContext | bool | Mapping[str, Any] | None = None,
         auth_plugin: str | None = "",
         program_name: str | None = "",
         server_public_key: str | bytes | None = None,
@@ -162,7 +182,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         dialog: Dialog | None = None,
         factor_passwords: Sequence[str | bytes] = (),
         get_warnings: bool = True,
-        compression: str | Sequence[str] | None = None,
+        compression: (
+            Literal["zlib", "zstd", "uncompressed"]
+            | Sequence[Literal["zlib", "zstd", "uncompressed"]]
+            | None
+        ) = None,
         compression_level: int | None = None,
         multi_statements: bool = True,
         bulk_statements: bool = True,
@@ -171,9 +195,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         max_allowed_packet: int = MAX_PAYLOAD,
         tcp_keepalive: int | Sequence[int] | None = None,
         tcp_user_timeout: float | None = None,
-        on_cancel: str = "close",
+        on_cancel: Literal["close", "kill"] = "close",
         kill_timeout: float = 5.0,
-        ssl_mode: str | None = None,
+        ssl_mode: Literal["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
+        | None = None,
         ssl_ca: str | os.PathLike[str] | None = None,
         ssl_capath: str | os.PathLike[str] | None = None,
         ssl_cert: str | os.PathLike[str] | None = None,
@@ -183,7 +208,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         ssl_verify_cert: bool | None = None,
         ssl_verify_identity: bool | None = None,
         ssl_disabled: bool = False,
-        ssl_negotiation: str = "mysql",
+        ssl_negotiation: Literal["mysql", "direct"] = "mysql",
         ssl_session_reuse: bool = True,
         tls_version: str | None = None,
         row_factory: RowFactory[Any] | None = None,
@@ -274,25 +299,25 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         check_row_factory(row_factory)
         self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
-        self.get_warnings = session_options.get_warnings
+        self.get_warnings: bool = session_options.get_warnings
         #: Whether no COMMIT or ROLLBACK is sent that would end nothing.
-        self.skip_idle_commits = session_options.skip_idle_commits
+        self.skip_idle_commits: bool = session_options.skip_idle_commits
         #: Class of the cursors that are made without naming one.
         self.cursorclass = cursorclass
         #: What makes the rows of cursors whose class makes tuples; None: they stay tuples.
         self.row_factory = row_factory
         #: The sql_mode that a new session is given; None: the server's default.
-        self.sql_mode = session_options.sql_mode
+        self.sql_mode: str | int | None = session_options.sql_mode
         #: What is run in a new session; None: nothing.
-        self.init_command = session_options.init_command or None
+        self.init_command: str | bytes | None = session_options.init_command or None
         #: The autocommit mode asked for; None: the server's default.
         self.autocommit_mode = session_options.autocommit
         # What `reset` goes back to: others change the current values.
         self._given = (options.charset, options.collation, options.db, self.autocommit_mode)
         #: Whether text is decoded to str.
-        self.use_unicode = session_options.use_unicode
+        self.use_unicode: bool = session_options.use_unicode
         #: Whether a warning is issued when changes are lost that were not committed.
-        self.warn_uncommitted = session_options.warn_uncommitted
+        self.warn_uncommitted: bool = session_options.warn_uncommitted
         #: Field type -> converter of a cell.
         self.decoders: dict[Any, Converter]
         if conv is None:
@@ -300,7 +325,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         else:
             self.decoders = {key: conv[key] for key in conv if not isinstance(key, type)}
         #: How the server is reached, in words.
-        self.host_info = "Not connected"
+        self.host_info: str = "Not connected"
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
@@ -308,17 +333,19 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         self._last_command = None
         kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
-        self.runner = CommandRunner(options.read_timeout, options.write_timeout, kill_client)
+        self.runner: CommandRunner = CommandRunner(
+            options.read_timeout, options.write_timeout, kill_client
+        )
         self.runner.last_usage = monotonic()
         #: For cursors: the prepared statements.
         found = options.find_charset()
         zone = session_options.time_zone
-        self.statements = StatementCache(
+        self.statements: StatementCache = StatementCache(
             self.runner, options.stmt_cache_size, found.encoding, conv, zone
         )
         self._literals = Literals(conv, zone)
         #: For cursors: the character set that statements are written and results are read in.
-        self.session_charset = SessionCharset(
+        self.session_charset: SessionCharset = SessionCharset(
             self.runner,
             self.statements,
             options,
@@ -327,7 +354,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             reader=ref(self),
         )
         #: For cursors: what makes the exchanges of their statements.
-        self.encoder = StatementEncoder(
+        self.encoder: StatementEncoder = StatementEncoder(
             self.runner, self.statements, self.session_charset, self._literals
         )
         if self.encoding != found.encoding:  # a subclass says so
@@ -604,20 +631,31 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     # -- statements ------------------------------------------------------------------------------
 
+    # A class whose cursors make tuples has other rows on a connection with a `row_factory`.
+    @overload
+    def cursor(self, *, row_factory: None = None) -> AwaitableContextManager[Cursor[Row]]: ...
     @overload
     def cursor(
-        self, *, row_factory: RowFactory[Any] | None = None
-    ) -> AwaitableContextManager[Cursor]: ...
+        self, *, row_factory: RowFactory[OtherRow]
+    ) -> AwaitableContextManager[Cursor[OtherRow]]: ...
     @overload
     def cursor(
-        self, cursor: type[C], /, *, row_factory: RowFactory[Any] | None = None
+        self: Connection[tuple[Any, ...]], cursor: type[C], /, *, row_factory: None = None
     ) -> AwaitableContextManager[C]: ...
     @overload
     def cursor(
-        self, *cursors: type[Cursor], row_factory: RowFactory[Any] | None = None
+        self, cursor: type[DictRows], /, *, row_factory: None = None
+    ) -> AwaitableContextManager[DictRows]: ...
+    @overload
+    def cursor(
+        self, cursor: type[Cursor], /, *, row_factory: RowFactory[OtherRow]
+    ) -> AwaitableContextManager[Cursor[OtherRow]]: ...
+    @overload
+    def cursor(
+        self, *cursors: type[Cursor[Any]], row_factory: None = None
     ) -> AwaitableContextManager[Any]: ...
     def cursor(
-        self, *cursors: type[Cursor], row_factory: RowFactory[Any] | None = None
+        self, *cursors: type[Cursor[Any]], row_factory: RowFactory[Any] | None = None
     ) -> AwaitableContextManager[Any]:
         """A new cursor: awaitable, or for `async with`.
 
@@ -660,7 +698,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def execute(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         timeout: float | None = None,
@@ -676,7 +714,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def executemany(
         self,
-        query: str | PreparedStatement,
+        query: str | PreparedStatement[Any],
         args: Iterable[object] | AsyncIterable[object],
         *,
         timeout: float | None = None,
@@ -685,9 +723,27 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         async with self.cursor() as cursor:
             return await cursor.executemany(query, args, timeout=timeout)
 
+    @overload
     async def fetchall(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Sequence[Row]: ...
+    @overload
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+        timeout: float | None = None,
+    ) -> Sequence[OtherRow]: ...
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
@@ -706,9 +762,27 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             rows: Sequence[Any] = await cursor.fetchall()
             return rows
 
+    @overload
     async def fetchone(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Row | None: ...
+    @overload
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+        timeout: float | None = None,
+    ) -> OtherRow | None: ...
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
@@ -724,7 +798,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
 
     async def fetchval(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         timeout: float | None = None,
@@ -741,13 +815,29 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
             return None
         return next(iter(row.values())) if isinstance(row, Mapping) else row[0]
 
+    @overload
     def iterate(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: None = None,
+    ) -> RowStream[Row]: ...
+    @overload
+    def iterate(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+    ) -> RowStream[OtherRow]: ...
+    def iterate(
+        self,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
-    ) -> RowStream:
+    ) -> RowStream[Any]:
         """The rows of a statement, one by one as the server sends them: for `async for`.
 
         query, args, row_factory: as for `fetchall`.  The connection runs nothing else meanwhile.
@@ -759,7 +849,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
     def transaction(
         self,
         *,
-        isolation: str | None = None,
+        isolation: Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+        | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,
     ) -> Transaction:
@@ -807,7 +898,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         exchange = self.new_query(bytes(sql), unbuffered=unbuffered, files=files, source=source)
         return (await self.runner.execute(exchange)).affected_rows
 
-    def pipeline(self, *, transaction: bool = False) -> Pipeline:
+    def pipeline(self, *, transaction: bool = False) -> Pipeline[Row]:
         """Statements that are sent without waiting for the responses to those before.
 
         `async with connection.pipeline() as pipeline:`, in which `pipeline.execute(sql, args)`
@@ -837,7 +928,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """The rows of SHOW WARNINGS: (level, number, message)."""
         return await self.runner.fetch(b"SHOW WARNINGS")
 
-    def prepare(self, query: str) -> AwaitableContextManager[PreparedStatement]:
+    def prepare(self, query: str) -> AwaitableContextManager[PreparedStatement[Row]]:
         """Have the server prepare a statement: `async with connection.prepare(sql) as statement:`,
         or `await` it.
 
@@ -847,7 +938,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         """
         return AwaitableContextManager(self._prepare(query))
 
-    async def _prepare(self, query: str) -> PreparedStatement:
+    async def _prepare(self, query: str) -> PreparedStatement[Row]:
         if not isinstance(query, str):
             raise TypeError(f"a statement must be str to be prepared, not {type(query).__name__}")
         await self.make_ready()  # which tells how strings in it are read
@@ -896,7 +987,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses):
         rows: Iterable[object] | AsyncIterable[object],
         columns: Sequence[str] | None = None,
         *,
-        on_duplicate: str = "error",
+        on_duplicate: Literal["error", "ignore", "replace"] = "error",
         progress: Callable[[int], object] | None = None,
     ) -> int:
         """Put many rows into a table, all or none; returns how many were taken: all but those that
@@ -1412,7 +1503,7 @@ def _add_address(error: err.MySQLError, where: str) -> None:
 
 
 @lru_cache(64)
-def _cursor_class(cursors: tuple[type[Cursor], ...]) -> type[Cursor]:
+def _cursor_class(cursors: tuple[type[Cursor[Any]], ...]) -> type[Cursor[Any]]:
     """A class made of several."""
     if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
         raise TypeError("Custom cursor must be subclass of Cursor")
@@ -1452,14 +1543,55 @@ def _check_cursor_class(kind: Any) -> None:
         raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
 
 
-async def _connect(*args: Any, **kwargs: Any) -> Connection:
-    connection = Connection(*args, **kwargs)
+async def _connect(*args: Any, **kwargs: Any) -> Connection[Any]:
+    connection: Connection[Any] = Connection(*args, **kwargs)
     await connection._connect()
     return connection
 
 
 @takes_parameters_of(Connection)
-def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
+def _connect_checked(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection[Any]]:
+    host = args[0] if args else kwargs.get("host")
+    if is_dsn(host):
+        args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
+        kwargs = parse_dsn(host) | without_aliases(kwargs)
+        if args:
+            raise TypeError("with a data source name the other arguments must be named")
+    return AwaitableContextManager(_connect(*args, **kwargs))
+
+
+@declares(_connect_checked)
+def connect(
+    host_or_dsn: str | None = "localhost",
+    /,
+    user: str | None = None,
+    password: Password = "",
+    db: str | None = None,
+    port: int | None = 3306,
+    unix_socket: str | os.PathLike[str] | None = None,
+    charset: str = "",
+    sql_mode: str | int | None = None,
+    read_default_file: str | os.PathLike[str] | None = None,
+    conv: Mapping[Any, Any] | None = _DEFAULT_CONV,
+    use_unicode: bool | None = None,
+    client_flag: int = 0,
+    cursorclass: type[Cursor | Cursor[Row]] = Cursor,
+    init_command: str | bytes | None = None,
+    connect_timeout: float | None = 10.0,
+    read_default_group: str | None = None,
+    autocommit: bool | None = False,
+    echo: bool = False,
+    local_infile: bool = False,
+    loop: asyncio.AbstractEventLoop | None = None,
+    ssl: SSLContext | bool | Mapping[str, Any] | None = None,
+    auth_plugin: str | None = "",
+    program_name: str | None = "",
+    server_public_key: str | bytes | None = None,
+    *,
+    host: str | None = "localhost",
+    row_factory: RowFactory[Row] | None = None,
+    **kwargs: Unpack[KeywordOptions],
+) -> AwaitableContextManager[Connection[Row]]:
     """Open a connection, to be awaited or used with `async with`, which also closes it.
 
     The first parameter may also be a data source name,
@@ -1560,10 +1692,4 @@ def connect(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection]:
     ConnectTimeout when it is not open in time), for TLS (2026), and for what the server says when
     it refuses the log-in.
     """
-    host = args[0] if args else kwargs.get("host")
-    if is_dsn(host):
-        args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
-        kwargs = parse_dsn(host) | without_aliases(kwargs)
-        if args:
-            raise TypeError("with a data source name the other arguments must be named")
-    return AwaitableContextManager(_connect(*args, **kwargs))
+    raise NotImplementedError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pymysql import err
 from pymysql.err import (  # noqa: F401  (names this module had in classic aiomysql)
@@ -35,6 +35,7 @@ from aiomysql_core.executemany import ManyRows
 from aiomysql_core.log import logger, warn_caller, warn_of_server
 from aiomysql_core.rows import RowFactory, dict_row, tuple_row
 from aiomysql_core.statements import PreparedStatement, add_advice, stale_statement
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
 from aiomysql_protocol.commands.prepared import Execute
@@ -50,8 +51,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Cursor(CursorState, ErrorClasses):
+class Cursor(CursorState, ErrorClasses, Generic[Row]):
     """Runs statements and holds the rows of one result.  Made by `Connection.cursor`.
+
+    For type checkers it is generic in the type of its rows.
 
     When its connection goes back to a pool, it keeps its rows, and what sends something raises
     InterfaceError.
@@ -67,14 +70,14 @@ class Cursor(CursorState, ErrorClasses):
     _converts_rows: ClassVar[bool] = False
 
     #: See `row_factory`; None: rows are as the class makes them.
-    _row_factory: RowFactory[Any] | None = None
+    _row_factory: RowFactory[Row] | None = None
 
     #: What it has made for a result, and that result.
-    _make_row: Callable[[tuple[Any, ...]], Any] | None = None
+    _make_row: Callable[[tuple[Any, ...]], Row] | None = None
     _made_for: Result | None = None
 
-    def __init__(self, connection: Connection, echo: bool = False) -> None:
-        self._connection: Connection | None = connection
+    def __init__(self, connection: Connection[Any], echo: bool = False) -> None:
+        self._connection: Connection[Any] | None = connection
         self._echo = bool(echo)
 
     # -- information -----------------------------------------------------------------------------
@@ -87,7 +90,7 @@ class Cursor(CursorState, ErrorClasses):
         return f"<{type(self).__name__} of {self._connection!r} rowcount={self._rowcount}>"
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> Connection[Any] | None:
         """The connection; None once the cursor is closed."""
         return self._connection
 
@@ -139,7 +142,7 @@ class Cursor(CursorState, ErrorClasses):
         return result.metadata.keys if result is not None and result.metadata is not None else ()
 
     @property
-    def row_factory(self) -> RowFactory[Any] | None:
+    def row_factory(self) -> RowFactory[Row] | None:
         """What makes the rows of the results that come (see `aiomysql_core.rows`).
 
         None: rows are as the cursor's class makes them.  Raises TypeError for what is no function,
@@ -148,7 +151,7 @@ class Cursor(CursorState, ErrorClasses):
         return self._row_factory
 
     @row_factory.setter
-    def row_factory(self, factory: RowFactory[Any] | None) -> None:
+    def row_factory(self, factory: RowFactory[Row] | None) -> None:
         check_row_factory(factory)
         if factory is tuple_row:
             factory = None
@@ -192,7 +195,7 @@ class Cursor(CursorState, ErrorClasses):
 
     async def execute(
         self,
-        query: str | bytes | bytearray | PreparedStatement,
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object = None,
         *,
         timeout: float | None = None,
@@ -252,7 +255,9 @@ class Cursor(CursorState, ErrorClasses):
             deadline.end(None)
         return self._rowcount
 
-    def _log_run(self, connection: Connection, exchange: Any, query: object, args: object) -> None:
+    def _log_run(
+        self, connection: Connection[Any], exchange: Any, query: object, args: object
+    ) -> None:
         """Log a statement: as text with its values in it, if it went so."""
         if isinstance(exchange, tuple):
             query = exchange[0]
@@ -260,7 +265,7 @@ class Cursor(CursorState, ErrorClasses):
             query = self._last_executed.decode(connection.encoding, "replace")
         self._log(query, args)
 
-    async def _make_ready(self, connection: Connection, query: object, args: object) -> None:
+    async def _make_ready(self, connection: Connection[Any], query: object, args: object) -> None:
         """Remove what stands in the way of a statement (see `StatementEncoder.encode`)."""
         await self._give_up_results(connection)
         charset, statements = connection.session_charset, connection.statements
@@ -270,7 +275,7 @@ class Cursor(CursorState, ErrorClasses):
         if statement is not None and not statements.is_current(statement):
             await statements.prepare(statement)
 
-    async def _give_up_results(self, connection: Connection) -> None:
+    async def _give_up_results(self, connection: Connection[Any]) -> None:
         """Read and drop what is outstanding, of this cursor's results or another's."""
         if self._result is not None and self._result is connection.runner.result:
             await self._finish_results()
@@ -279,14 +284,14 @@ class Cursor(CursorState, ErrorClasses):
     def _warn_of_unread(self) -> None:
         """Warn if rows of a streamed result, which are about to be dropped, were not fetched."""
 
-    async def _run_as_text(self, connection: Connection, query: Any, args: Any) -> None:
+    async def _run_as_text(self, connection: Connection[Any], query: Any, args: Any) -> None:
         """Run as text what the server has prepared and forgotten again."""
         if isinstance(query, PreparedStatement):
             query, args = query.as_text(args)
         files = connection.local_files(query, args)
         await self._query_with(self.mogrify(query, args), files, query)
 
-    async def _show_warnings_of_result(self, connection: Connection) -> None:
+    async def _show_warnings_of_result(self, connection: Connection[Any]) -> None:
         if connection.get_warnings:
             await self._show_warnings(connection)
 
@@ -305,7 +310,7 @@ class Cursor(CursorState, ErrorClasses):
 
     async def executemany(
         self,
-        query: str | PreparedStatement,
+        query: str | PreparedStatement[Any],
         args: Iterable[object] | AsyncIterable[object] | None,
         *,
         timeout: float | None = None,
@@ -401,7 +406,7 @@ class Cursor(CursorState, ErrorClasses):
             await self._show_warnings_of_result(connection)
         return True
 
-    def _next_of_pipeline(self, connection: Connection, result: Result) -> bool | None:
+    def _next_of_pipeline(self, connection: Connection[Any], result: Result) -> bool | None:
         """Go on to the next result of a statement of a pipeline, which has come with the others."""
         exchange = result.exchange
         if not exchange.done or not exchange.results:
@@ -445,7 +450,11 @@ class Cursor(CursorState, ErrorClasses):
 
     # -- rows ------------------------------------------------------------------------------------
 
-    def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Any]]:
+    if TYPE_CHECKING:
+
+        def fetchone(self) -> Coroutine[Any, Any, Row | None]: ...
+
+    def fetchmany(self, size: int | None = None) -> Awaitable[Sequence[Row]]:
         """Up to `size` rows (default: `arraysize`), none at the end.
 
         Raises ProgrammingError when nothing was executed.
@@ -458,7 +467,7 @@ class Cursor(CursorState, ErrorClasses):
         self._rownumber = end  # first: making objects may run code that uses this cursor
         return Ready(found[start:end])
 
-    def fetchall(self) -> Awaitable[Sequence[Any]]:
+    def fetchall(self) -> Awaitable[Sequence[Row]]:
         """All rows not fetched yet.  Raises ProgrammingError when nothing was executed."""
         self._check_executed()
         found, start = self._rows, self._rownumber
@@ -467,7 +476,9 @@ class Cursor(CursorState, ErrorClasses):
         self._rownumber = len(found)
         return Ready(found[start:] if start else found)
 
-    def scroll(self, value: int, mode: str = "relative") -> Awaitable[None]:
+    def scroll(
+        self, value: int, mode: Literal["relative", "absolute"] = "relative"
+    ) -> Awaitable[None]:
         """Move to another row of the result.
 
         mode: "relative" to the current row or "absolute".  Raises IndexError outside of the result.
@@ -489,9 +500,9 @@ class Cursor(CursorState, ErrorClasses):
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, Any]:
+    def __anext__(self) -> Coroutine[Any, Any, Row]:
         number = self._rows_before + self._rownumber
-        row = self.fetchone()
+        row: Coroutine[Any, Any, Any] = self.fetchone()
         if isinstance(row, Ready) and row.value is not None:
             return row
         return self._row_or_stop(row, number)
@@ -505,7 +516,7 @@ class Cursor(CursorState, ErrorClasses):
 
     # -- running statements and taking results ---------------------------------------------------
 
-    def _get_db(self) -> Connection:
+    def _get_db(self) -> Connection[Any]:
         if self._connection is None:
             raise err.ProgrammingError("Cursor closed")
         return self._connection
@@ -544,7 +555,7 @@ class Cursor(CursorState, ErrorClasses):
             await self._show_warnings_of_result(connection)
 
     async def _query_by_connection(
-        self, connection: Connection, query: str | bytes | bytearray
+        self, connection: Connection[Any], query: str | bytes | bytearray
     ) -> None:
         """Run a statement by `Connection.query`, which is another's."""
         connection = self._current_db()
@@ -563,7 +574,7 @@ class Cursor(CursorState, ErrorClasses):
         if result is not None and self.accept(connection, result):
             await self._show_warnings_of_result(connection)
 
-    async def _show_warnings(self, conn: Connection) -> None:
+    async def _show_warnings(self, conn: Connection[Any]) -> None:
         """Issue the server's warnings as Python warnings; may be overridden."""
         if self._result is not None and self._result.has_next:
             return  # asking would throw the further results away
@@ -595,7 +606,7 @@ class Cursor(CursorState, ErrorClasses):
         raise NotImplementedError
 
 
-class SSCursor(Cursor):
+class SSCursor(Cursor[Row]):
     """A cursor that leaves rows in the server's stream until they are fetched.
 
     The number of rows isn't known before the last one is read.  The connection can run nothing else
@@ -625,7 +636,7 @@ class SSCursor(Cursor):
             self._warned_of = weakref.ref(result)  # first: the warning may be raised as an error
             warn_caller("Previous unbuffered result was left incomplete", UserWarning)
 
-    def _next_rows(self, most: int | None = None) -> Sequence[Any]:
+    def _next_rows(self, most: int | None = None) -> Sequence[Row]:
         """Rows that have come and were not fetched, so many at most; they count as fetched."""
         if most is not None and most < 0:
             raise ValueError("the number of rows must not be negative")
@@ -636,7 +647,7 @@ class SSCursor(Cursor):
         self._rownumber = end  # first: making objects may run code that uses this cursor
         return rows[start:end]
 
-    async def fetchmany(self, size: int | None = None) -> list[Any]:
+    async def fetchmany(self, size: int | None = None) -> list[Row]:
         """Up to `size` rows (default: `arraysize`)."""
         self._check_executed()
         wanted = self._arraysize if size is None else size
@@ -645,7 +656,7 @@ class SSCursor(Cursor):
             rows += self._next_rows(wanted - len(rows))
         return rows
 
-    async def fetchall(self) -> list[Any]:
+    async def fetchall(self) -> list[Row]:
         """All rows not fetched yet."""
         self._check_executed()
         rows = list(self._next_rows())
@@ -653,7 +664,7 @@ class SSCursor(Cursor):
             rows += self._next_rows()
         return rows
 
-    async def scroll(self, value: int, mode: str = "relative") -> None:
+    async def scroll(self, value: int, mode: Literal["relative", "absolute"] = "relative") -> None:
         """Move forward in the result.
 
         Raises NotSupportedError for a move backwards, IndexError beyond the last row.
@@ -700,11 +711,11 @@ class SSCursor(Cursor):
         return False
 
 
-class DictCursor(_DictCursorMixin, Cursor):
+class DictCursor(_DictCursorMixin, Cursor[dict[str, Any]]):
     """A cursor whose rows are dicts: column name -> value."""
 
 
-class SSDictCursor(_DictCursorMixin, SSCursor):
+class SSDictCursor(_DictCursorMixin, SSCursor[dict[str, Any]]):
     """An SSCursor whose rows are dicts."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymysql import err
 from pymysql.constants import CLIENT
@@ -57,7 +57,7 @@ _FORGOTTEN, _UNSUPPORTED = 1243, 1295
 class ManyRows:
     """One call of `Cursor.executemany`."""
 
-    def __init__(self, cursor: Cursor, query: str | bytes | PreparedStatement) -> None:
+    def __init__(self, cursor: Cursor[Any], query: str | bytes | PreparedStatement[Any]) -> None:
         self._cursor = cursor
         self._connection = cursor._get_db()
         self._query = query
@@ -185,7 +185,7 @@ class ManyRows:
             shows_warnings=self._shows_warnings,
         )
 
-    async def _prepare(self, query: str | bytes | PreparedStatement) -> Statement | None:
+    async def _prepare(self, query: str | bytes | PreparedStatement[Any]) -> Statement | None:
         """The statement, prepared.
 
         None: it can't be, it has rows, or not all values mean in it what their literals mean.

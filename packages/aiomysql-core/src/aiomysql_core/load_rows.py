@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymysql import err
 from pymysql.constants import CLIENT
@@ -67,7 +67,7 @@ class RowLoad:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         table: str | Sequence[str],
         columns: Sequence[str] | None,
         on_duplicate: str,

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 #: Its name is the one classic aiomysql uses.
-logger = logging.getLogger("aiomysql")
+logger: logging.Logger = logging.getLogger("aiomysql")
 
 #: Modules that a warning is not about: ours, and what stands between them and the program.
 _PASSED = (

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Generator
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pymysql import err
 
@@ -22,6 +22,7 @@ from aiomysql_core.cursors import Cursor
 from aiomysql_core.log import Place, asked_at, warn_caller
 from aiomysql_core.statements import add_advice
 from aiomysql_core.transaction import Transaction
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.unawaited import Unawaited
 from aiomysql_protocol.commands.query import Query
 
@@ -37,31 +38,33 @@ _MOST_BYTES = 1 << 20
 _PACKET = 1 << 16
 
 
-class PipelinedStatement(Unawaited[Cursor]):
+class PipelinedStatement(Unawaited[Cursor[Row]], Generic[Row]):
     """A statement of a pipeline: to be awaited, gives a cursor that holds its result."""
 
     __slots__ = ("_future", "args", "asked_at", "cursor", "is_told", "number", "query")
 
-    def __init__(self, number: int, cursor: Cursor, query: Any, args: Any, place: Place) -> None:
+    def __init__(
+        self, number: int, cursor: Cursor[Row], query: Any, args: Any, place: Place
+    ) -> None:
         #: Its place in the pipeline.
-        self.number = number
-        self.cursor = cursor
-        self.query = query
-        self.args = args
+        self.number: int = number
+        self.cursor: Cursor[Row] = cursor
+        self.query: Any = query
+        self.args: Any = args
         #: Where the program has queued it, for warnings.
-        self.asked_at = place
+        self.asked_at: Place = place
         #: Whether somebody has the result, or the error.
-        self.is_told = False
-        self._future: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
+        self.is_told: bool = False
+        self._future: asyncio.Future[Cursor[Row]] = asyncio.get_running_loop().create_future()
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "pending"
         return f"<{type(self).__name__} {state} {self.query!r}>"
 
-    def __await__(self) -> Generator[Any, None, Cursor]:
+    def __await__(self) -> Generator[Any, None, Cursor[Row]]:
         return self._result().__await__()
 
-    async def _result(self) -> Cursor:
+    async def _result(self) -> Cursor[Row]:
         # Who stops waiting for it does not stop it.
         if not self._future.done():
             await asyncio.wait([self._future])
@@ -93,20 +96,20 @@ class PipelinedStatement(Unawaited[Cursor]):
             self._future.exception()  # the pipeline tells of it, nobody else
 
 
-class Pipeline:
+class Pipeline(Generic[Row]):
     """See `Connection.pipeline`."""
 
-    def __init__(self, connection: Connection, transaction: bool) -> None:
+    def __init__(self, connection: Connection[Row], transaction: bool) -> None:
         self._connection = connection
         self._runner = connection.runner
         self._handovers = connection.runner.handovers
         self._transaction = Transaction(connection) if transaction else None
         #: Statements that are not sent yet, and those that are not answered.
-        self._waiting: deque[PipelinedStatement] = deque()
-        self._sent: deque[tuple[PipelinedStatement, Query]] = deque()
+        self._waiting: deque[PipelinedStatement[Any]] = deque()
+        self._sent: deque[tuple[PipelinedStatement[Any], Query]] = deque()
         self._count = self._sent_bytes = 0
         # Those that failed, and whose error nobody has been told.
-        self._failed: list[PipelinedStatement] = []
+        self._failed: list[PipelinedStatement[Any]] = []
         # The next statement can't be sent before all others are answered.
         self._is_held_up = False
         self._is_scheduled = False
@@ -215,8 +218,8 @@ class Pipeline:
     # -- for the caller --------------------------------------------------------------------------
 
     def execute(
-        self, query: str | bytes | bytearray | PreparedStatement, args: object = None
-    ) -> PipelinedStatement:
+        self, query: str | bytes | bytearray | PreparedStatement[Any], args: object = None
+    ) -> PipelinedStatement[Row]:
         """Queue a statement; awaiting what is returned gives a cursor with its result.
 
         query, args: as for `Cursor.execute`; the cursor is of the connection's `cursorclass`.
@@ -277,7 +280,7 @@ class Pipeline:
             if size and not runner.closed:
                 runner.flush()
 
-    def _start(self, statement: PipelinedStatement) -> int:
+    def _start(self, statement: PipelinedStatement[Any]) -> int:
         """Queue the request of the next statement; returns its bytes."""
         connection = self._connection
         try:
@@ -358,7 +361,7 @@ class Pipeline:
         _, exchange = self._sent.popleft()
         self._sent_bytes -= len(exchange.request)
 
-    async def _run_alone(self, statement: PipelinedStatement) -> None:
+    async def _run_alone(self, statement: PipelinedStatement[Any]) -> None:
         """Run a statement as a cursor does, when all before it have been answered."""
         self._has_runner = False
         self._runner.end_pipeline()
@@ -380,7 +383,7 @@ class Pipeline:
         self._has_runner = True
         self._is_held_up = False  # those behind it are not sent before
 
-    def _fail(self, statement: PipelinedStatement, error: BaseException) -> None:
+    def _fail(self, statement: PipelinedStatement[Any], error: BaseException) -> None:
         self._failed.append(statement)
         statement.fail(error)
 

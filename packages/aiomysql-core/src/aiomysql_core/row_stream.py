@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pymysql import err
 
 from aiomysql_core.cursors import Cursor, SSCursor
 from aiomysql_core.rows import RowFactory
+from aiomysql_core.type_variables import Row
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
     from aiomysql_core.statements import PreparedStatement
 
 
-class RowStream:
+class RowStream(Generic[Row]):
     """See `Connection.iterate`.  An asynchronous iterator, and for `async with`."""
 
     def __init__(
         self,
-        connection: Connection,
-        query: str | bytes | bytearray | PreparedStatement,
+        connection: Connection[Any],
+        query: str | bytes | bytearray | PreparedStatement[Any],
         args: object,
-        row_factory: RowFactory[Any] | None,
+        row_factory: RowFactory[Row] | None,
     ) -> None:
         """As for `Connection.iterate`."""
         self._connection = connection
         self._handovers = connection.runner.handovers
         self._query, self._args = query, args
         self._row_factory = row_factory
-        self._cursor: Cursor | None = None
+        self._cursor: Cursor[Row] | None = None
         self._is_over = False
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Row:
         if self._is_over:
             raise StopAsyncIteration
         cursor = self._cursor
@@ -48,7 +49,7 @@ class RowStream:
             await self.aclose()
             raise
 
-    async def _begin(self) -> Cursor:
+    async def _begin(self) -> Cursor[Row]:
         connection = self._connection
         connection.runner.check_handovers(self._handovers, "this iterator")
         kinds = [connection.cursorclass]
@@ -56,7 +57,7 @@ class RowStream:
             kinds = [SSCursor] if connection.cursorclass is Cursor else [*kinds, SSCursor]
         # Classic subclasses have a `cursor` that knows of no `row_factory`.
         options = {} if self._row_factory is None else {"row_factory": self._row_factory}
-        cursor: Cursor = await connection.cursor(*kinds, **options)
+        cursor: Cursor[Row] = await connection.cursor(*kinds, **options)
         self._cursor = cursor
         await cursor.execute(self._query, self._args)
         return cursor

@@ -30,22 +30,22 @@ Row_co = TypeVar("Row_co", covariant=True)
 class RowFactory(Protocol[Row_co]):
     """What `row_factory` may be."""
 
-    def __call__(self, cursor: Cursor, /) -> Callable[[tuple[Any, ...]], Row_co]:
+    def __call__(self, cursor: Cursor[Any], /) -> Callable[[tuple[Any, ...]], Row_co]:
         """Return what makes the rows of the cursor's present result."""
 
 
-def tuple_row(cursor: Cursor, /) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+def tuple_row(cursor: Cursor[Any], /) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     """Rows are tuples."""
     return tuple
 
 
-def dict_row(cursor: Cursor, /) -> Callable[[tuple[Any, ...]], dict[str, Any]]:
+def dict_row(cursor: Cursor[Any], /) -> Callable[[tuple[Any, ...]], dict[str, Any]]:
     """Rows are dicts by the columns' names, as `DictCursor` has them."""
     names = cursor.column_names
     return lambda values: dict(zip(names, values, strict=True))
 
 
-def namedtuple_row(cursor: Cursor, /) -> Callable[[tuple[Any, ...]], Any]:
+def namedtuple_row(cursor: Cursor[Any], /) -> Callable[[tuple[Any, ...]], Any]:
     """Rows are named tuples; a column whose name can't be a field's is called by its number."""
     make: Callable[[tuple[Any, ...]], Any] = _namedtuple(cursor.column_names)._make
     return make
@@ -56,7 +56,7 @@ def _namedtuple(names: tuple[str, ...]) -> Any:
     return collections.namedtuple("Row", names, rename=True)  # noqa: PYI024
 
 
-def scalar_row(cursor: Cursor, /) -> Callable[[tuple[Any, ...]], Any]:
+def scalar_row(cursor: Cursor[Any], /) -> Callable[[tuple[Any, ...]], Any]:
     """Instead of rows the values of their first column."""
     return _first
 
@@ -68,7 +68,7 @@ def _first(values: tuple[Any, ...]) -> Any:
 def class_row(cls: Callable[..., T], /) -> RowFactory[T]:
     """Rows are what `cls` makes of the columns as keyword arguments: a dataclass, say."""
 
-    def factory(cursor: Cursor, /) -> Callable[[tuple[Any, ...]], T]:
+    def factory(cursor: Cursor[Any], /) -> Callable[[tuple[Any, ...]], T]:
         names = cursor.column_names
         return lambda values: cls(**dict(zip(names, values, strict=True)))
 

@@ -181,7 +181,7 @@ class SessionCharset:
     def use(self, charset: Charset) -> None:
         """Go by `charset`, of a session that is new or as good as new."""
         #: The character set that text is written and read in.
-        self.charset = charset
+        self.charset: Charset = charset
         #: Python's codec for it.
         self.encoding: str = charset.encoding
 

@@ -45,7 +45,7 @@ class StatementEncoder:
         self._literals = literals
 
     def encode(
-        self, cursor: Cursor, query: object, args: object, /
+        self, cursor: Cursor[Any], query: object, args: object, /
     ) -> Query | tuple[str | bytes, LocalFiles | None, str | None] | None:
         """The exchange that runs `query` with `args`, to be begun at once; the cursor lets go its
         result.
@@ -85,7 +85,7 @@ class StatementEncoder:
             return text, files, source
         return self._encode_text(cursor, connection, text, files, source)
 
-    def encode_text(self, cursor: Cursor, text: str | bytes | bytearray, /) -> Query | None:
+    def encode_text(self, cursor: Cursor[Any], text: str | bytes | bytearray, /) -> Query | None:
         """For `Cursor._query`: as `encode`, for a text that is complete."""
         connection = cursor._connection
         if connection is None:
@@ -118,7 +118,7 @@ class StatementEncoder:
         )
 
     def _encode_execution(
-        self, cursor: Cursor, statement: Statement, args: object
+        self, cursor: Cursor[Any], statement: Statement, args: object
     ) -> Execute | None:
         """None: it must go as text."""
         statements, prepared = self._statements, statement.prepared
@@ -149,7 +149,7 @@ class StatementEncoder:
         return exchange
 
     def _text(
-        self, cursor: Cursor, connection: Connection, query: object, args: object
+        self, cursor: Cursor[Any], connection: Connection[Any], query: object, args: object
     ) -> tuple[str | bytes, LocalFiles | None, str | None]:
         """The text of a statement with its values in it, and its origin (see `Cursor._origin`)."""
         if args is None:
@@ -170,8 +170,8 @@ class StatementEncoder:
 
     def _encode_text(
         self,
-        cursor: Cursor,
-        connection: Connection,
+        cursor: Cursor[Any],
+        connection: Connection[Any],
         text: str | bytes,
         files: LocalFiles | None,
         source: str | None,

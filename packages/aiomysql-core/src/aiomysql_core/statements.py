@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pymysql import err
 
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
 from aiomysql_protocol.commands.query import Query
@@ -78,17 +79,17 @@ class Statement:
 
     def __init__(self, text: str, parsed: ParsedStatement | None, cached: bool) -> None:
         #: What the server prepares.
-        self.text = text
+        self.text: str = text
         #: The same in the character set in which it was sent.
-        self.encoded = b""
+        self.encoded: bytes = b""
         #: Whether others have to be prepared again after it.
-        self.changes_meaning = False
+        self.changes_meaning: bool = False
         #: The statement with its marks; None: it goes as text.
-        self.parsed = parsed
+        self.parsed: ParsedStatement | None = parsed
         #: Which of the marks stand in LIMIT or OFFSET.
         self.counts: tuple[int, ...] = ()
         #: How many ``%s`` marks it has, in the server's eyes too; -1: `values` must tell.
-        self.positional = -1
+        self.positional: int = -1
         if parsed is not None:
             if cached:
                 places = enumerate(parsed.places)
@@ -96,15 +97,15 @@ class Statement:
             if parsed.names is None and not self.counts:
                 self.positional = parsed.parameters
         #: Whether it goes as text when the server can't prepare it.
-        self.cached = cached
+        self.cached: bool = cached
         #: When it was used, as `StatementCache` counts.
-        self.used = 0
+        self.used: int = 0
         #: What the server has prepared, and when, as `CommandRunner.generation` counts; None:
         #: nothing.
         self.prepared: ServerStatement | None = None
-        self.generation = 0
+        self.generation: int = 0
         #: As `CursorState._handovers`.
-        self.handovers = 0
+        self.handovers: int = 0
 
     def values(self, args: Any) -> Sequence[Any] | None:
         """The values of its parameters for a cursor's arguments; None: it must go as text."""
@@ -158,7 +159,7 @@ class StatementCache:
         encoding: the connection's codec; conv: as for `connect`; zone: the session's.
         """
         self._runner = runner
-        self.size = size
+        self.size: int = size
         self._conv = conv
         self._zone = zone
         self._encoding = encoding
@@ -200,7 +201,7 @@ class StatementCache:
     # -- cursors' statements -----------------------------------------------------------------------
 
     def statement_for(
-        self, connection: Connection, query: object, args: object
+        self, connection: Connection[Any], query: object, args: object
     ) -> Statement | None:
         """The statement that a cursor is to run, prepared or to be prepared; None: it goes as text.
 
@@ -337,14 +338,14 @@ def add_advice(
     return True
 
 
-class PreparedStatement:
+class PreparedStatement(Generic[Row]):
     """A statement that the server has prepared; made by `Connection.prepare`.
 
     Used with `async with`, or closed by `close`.  It outlives a reset of the session and a
     reconnect: then it is prepared again.
     """
 
-    def __init__(self, connection: Connection, query: str, statement: Statement) -> None:
+    def __init__(self, connection: Connection[Row], query: str, statement: Statement) -> None:
         self._connection = connection
         #: The statement with the caller's marks.
         self.query = query
@@ -355,7 +356,7 @@ class PreparedStatement:
         return f"<{type(self).__name__} {state}{self.query!r} of {self._connection!r}>"
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Connection[Row]:
         """The connection it belongs to."""
         return self._connection
 
@@ -364,7 +365,7 @@ class PreparedStatement:
         """Whether the statement is closed."""
         return self._statement is None
 
-    def statement_for(self, connection: Connection) -> Statement:
+    def statement_for(self, connection: Connection[Any]) -> Statement:
         """For cursors: the statement that is run.
 
         Raises ProgrammingError when it is closed or belongs to another connection.
@@ -393,7 +394,7 @@ class PreparedStatement:
             )
         return self.query, () if args is None else args
 
-    async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor:
+    async def execute(self, args: object = None, *, timeout: float | None = None) -> Cursor[Row]:
         """Run it; returns a cursor with the result, of the connection's `cursorclass`.
 
         args, timeout: as for `Cursor.execute`.  For a cursor of another kind give this statement to

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pymysql import err
 
@@ -39,7 +39,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         isolation: str | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,
@@ -69,12 +69,12 @@ class Transaction:
         # The savepoint at the beginning; empty before that.
         self._savepoint = ""
         #: Whether it is a part of a transaction that was open already.
-        self.is_nested = False
+        self.is_nested: bool = False
         # Whether that one was begun without a block.
         self._is_by_hand = False
         #: Whether nothing in it is committed by itself, even when its transaction has ended.  It
         #: may be where that transaction was begun by hand in autocommit mode.
-        self.is_protected = True
+        self.is_protected: Any = True
         # The session's autocommit mode before.
         self._mode = False
         # The session that the block began in, as `CommandRunner.generation` counts.

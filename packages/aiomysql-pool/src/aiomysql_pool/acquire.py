@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from aiomysql_core import Connection
 from aiomysql_core.log import logger
+from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_core.waiting.unawaited import Unawaited
@@ -35,14 +36,14 @@ class PoolFunctions(NamedTuple):
     """What an AcquireContext asks of its pool, the first argument, in less simple cases."""
 
     #: With a time-out in seconds or None: gives an open connection.
-    acquire: Callable[[Any, float | None], Awaitable[Connection]]
+    acquire: Callable[[Any, float | None], Awaitable[Connection[Any]]]
     #: With the same time-out, a holder and its connection that was taken, and its verdict, which is
     #: not LENDABLE: gives that connection or another.
     accept: Callable[
-        [Any, float | None, ConnectionHolder, Connection, Verdict], Awaitable[Connection]
+        [Any, float | None, ConnectionHolder, Connection[Any], Verdict], Awaitable[Connection[Any]]
     ]
     #: Takes a connection back, which has this verdict.
-    release: Callable[[Any, Connection, Verdict], Awaitable[None]]
+    release: Callable[[Any, Connection[Any], Verdict], Awaitable[None]]
 
 
 _AWAITED = "this connection is being awaited already"
@@ -58,7 +59,9 @@ class _Progress:
     waiter: PoolWaiter | None = None
 
 
-class AcquireContext(Unawaited[Connection], Coroutine[Any, Any, Connection]):
+class AcquireContext(
+    Unawaited[Connection[Row]], Coroutine[Any, Any, Connection[Row]], Generic[Row]
+):
     """`await` gives a connection that the caller releases; `async with` releases it itself.
 
     What `Pool.acquire` returns.  Awaiting raises what the functions raise and what
@@ -84,15 +87,15 @@ class AcquireContext(Unawaited[Connection], Coroutine[Any, Any, Connection]):
         self._pool = pool
         self._timeout = timeout
         self._progress: _Progress | None = None
-        self._connection: Connection | None = None
-        self._steps: Generator[Any, Any, Connection] | None = None
+        self._connection: Connection[Row] | None = None
+        self._steps: Generator[Any, Any, Connection[Row]] | None = None
 
-    def __await__(self) -> Generator[Any, None, Connection]:
+    def __await__(self) -> Generator[Any, None, Connection[Row]]:
         if self._progress is None:
             self._progress = _Progress()
         return _acquire(self._leases, self._functions, self._pool, self._timeout, self._progress)
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> Connection[Row]:
         # The first step of `_acquire`, written out: nearly always it is all that is to be done.
         leases = self._leases
         taken = None
@@ -107,7 +110,7 @@ class AcquireContext(Unawaited[Connection], Coroutine[Any, Any, Connection]):
         self._connection = connection
         return connection
 
-    async def _accept(self, taken: Taken) -> Connection:
+    async def _accept(self, taken: Taken) -> Connection[Row]:
         self._progress = progress = _Progress()
         progress.is_under_way = True
         try:
@@ -158,12 +161,12 @@ class AcquireContext(Unawaited[Connection], Coroutine[Any, Any, Connection]):
         finally:
             del typ, val, error  # an error must not be held by a frame that it holds
 
-    def _running(self) -> Generator[Any, Any, Connection]:
+    def _running(self) -> Generator[Any, Any, Connection[Row]]:
         if self._steps is None:
             self._steps = self.__await__()
         return self._steps
 
-    def _end(self, steps: Generator[Any, Any, Connection]) -> None:
+    def _end(self, steps: Generator[Any, Any, Connection[Row]]) -> None:
         """These steps are over: who awaits once more begins anew."""
         if self._steps is steps:
             self._steps = None
@@ -181,7 +184,7 @@ def _acquire(
     pool: Any,
     timeout: float | None,
     progress: _Progress,
-) -> Generator[Any, None, Connection]:
+) -> Generator[Any, None, Connection[Any]]:
     if progress.is_under_way:
         raise RuntimeError(_AWAITED)
     progress.is_under_way = True
@@ -217,7 +220,7 @@ def _acquire(
         progress.is_under_way = False
 
 
-def pass_on(release: Callable[[Connection], object], connection: Connection) -> None:
+def pass_on(release: Callable[[Connection[Any]], object], connection: Connection[Any]) -> None:
     """Release a connection that a caller was given who is told of an error or a cancellation.
 
     That it can't be released is logged: the caller must get what it is told.
@@ -240,16 +243,16 @@ AwaitableContextManager.register(AcquireContext)
 PoolAcquireContextManager = AcquireContext
 
 
-class PoolConnectionContextManager:
+class PoolConnectionContextManager(Generic[Row]):
     """`with await pool as connection:`, the form from before there was `async with`."""
 
     __slots__ = ("_connection", "_pool")
 
-    def __init__(self, pool: Pool, connection: Connection) -> None:
+    def __init__(self, pool: Pool[Row], connection: Connection[Row]) -> None:
         self._pool = pool
         self._connection = connection
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Connection[Row]:
         return self._connection
 
     def __exit__(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from aiomysql_core import (
     Connection,
     InterfaceError,
     ProgrammingError,
+    RowFactory,
     RowStream,
     Transaction,
 )
+from aiomysql_core.type_variables import Row
 
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool
@@ -19,17 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["PoolRowStream", "PoolTransaction"]
 
 
-class PoolTransaction:
+class PoolTransaction(Generic[Row]):
     """See `Pool.transaction`: for `async with`."""
 
-    def __init__(self, pool: Pool, options: dict[str, Any]) -> None:
+    def __init__(self, pool: Pool[Row], options: dict[str, Any]) -> None:
         """options: of `Connection.transaction`."""
         self._pool = pool
         self._options = options
-        self._connection: Connection | None = None
+        self._connection: Connection[Any] | None = None
         self._block: Transaction | None = None
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> Connection[Row]:
         if self._connection is not None:
             raise ProgrammingError("a transaction block is used once")
         connection = self._connection = await self._pool.acquire()
@@ -54,21 +56,23 @@ class PoolTransaction:
             await self._pool.release(self._connection)
 
 
-class PoolRowStream:
+class PoolRowStream(Generic[Row]):
     """See `Pool.iterate`.  An asynchronous iterator, and for `async with`."""
 
-    def __init__(self, pool: Pool, query: Any, args: object, row_factory: Any) -> None:
+    def __init__(
+        self, pool: Pool[Any], query: Any, args: object, row_factory: RowFactory[Row] | None
+    ) -> None:
         """As for `Pool.iterate`."""
         self._pool = pool
         self._query, self._args, self._row_factory = query, args, row_factory
-        self._connection: Connection | None = None
-        self._rows: RowStream | None = None
+        self._connection: Connection[Any] | None = None
+        self._rows: RowStream[Row] | None = None
         self._is_over = self._is_acquiring = False
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Row:
         if self._is_over:
             raise StopAsyncIteration
         if self._is_acquiring:
@@ -83,7 +87,7 @@ class PoolRowStream:
             await self._release(commits=isinstance(error, StopAsyncIteration))
             raise
 
-    async def _acquire(self) -> Connection:
+    async def _acquire(self) -> Connection[Any]:
         self._is_acquiring = True
         try:
             connection = self._connection = await self._pool.acquire()

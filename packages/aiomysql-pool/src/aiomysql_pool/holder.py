@@ -6,27 +6,30 @@ import asyncio
 import weakref
 from collections.abc import Callable
 from types import CoroutineType, FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiomysql_core import Connection
 
+if TYPE_CHECKING:
+    from aiomysql_core.engine.runner import CommandRunner
+
 #: Told when a connection is garbage-collected; may be called in any thread.
-OnCollected = Callable[[weakref.ref[Connection]], None]
+OnCollected = Callable[[weakref.ref[Connection[Any]]], None]
 
 
 _LIBRARIES = ("aiomysql_core.", "aiomysql_pool.", "aiomysql_sa.", "asyncio.")
 
 
-class Reference(weakref.ref[Connection]):
+class Reference(weakref.ref[Connection[Any]]):
     """A weak reference that knows the key of the connection's holder."""
 
     __slots__ = ("key",)
 
-    def __new__(cls, connection: Connection, on_collected: OnCollected) -> Self:
+    def __new__(cls, connection: Connection[Any], on_collected: OnCollected) -> Self:
         return super().__new__(cls, connection, on_collected)
 
-    def __init__(self, connection: Connection, on_collected: OnCollected) -> None:
-        self.key = id(connection)
+    def __init__(self, connection: Connection[Any], on_collected: OnCollected) -> None:
+        self.key: int = id(connection)
 
 
 class ConnectionHolder:
@@ -53,35 +56,35 @@ class ConnectionHolder:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         on_collected: OnCollected,
         opened_at: float,
         expires_at: float,
     ) -> None:
         #: The connection; None while it is acquired.
-        self.connection: Connection | None = connection
+        self.connection: Connection[Any] | None = connection
         #: What tells quickly whether the connection can change hands.
-        self.runner = connection.runner
-        self.reference = Reference(connection, on_collected)
+        self.runner: CommandRunner = connection.runner
+        self.reference: Reference = Reference(connection, on_collected)
         #: Where the pool finds it.
-        self.key = id(connection)
+        self.key: int = id(connection)
         #: Whether no caller has had it yet.
-        self.never_acquired = True
+        self.never_acquired: bool = True
         #: When it was acquired; only kept if an option needs it.
-        self.acquired_at = opened_at
+        self.acquired_at: float = opened_at
         #: The task that acquired it last; only kept if an option needs it.
         self.acquired_by: weakref.ref[asyncio.Task[Any]] | None = None
         #: When it was opened, and when it is to be replaced.
-        self.opened_at = opened_at
-        self.expires_at = expires_at
+        self.opened_at: float = opened_at
+        self.expires_at: float = expires_at
         #: Whether it is to be closed when it is released.
-        self.must_close = False
+        self.must_close: bool = False
         #: Where the caller asked for it (debug mode).
-        self.acquired_where = ""
+        self.acquired_where: str = ""
         #: Whether it was reported as acquired for too long.
-        self.is_reported = False
+        self.is_reported: bool = False
 
-    def find(self) -> Connection | None:
+    def find(self) -> Connection[Any] | None:
         """The connection, wherever it is; None: it was garbage-collected."""
         return self.reference()
 
@@ -119,8 +122,8 @@ def _innermost_frame(task: asyncio.Task[Any]) -> FrameType | None:
 
 
 def find_acquired(
-    holders: dict[int, ConnectionHolder], connection: Connection
-) -> tuple[ConnectionHolder, Connection] | None:
+    holders: dict[int, ConnectionHolder], connection: Connection[Any]
+) -> tuple[ConnectionHolder, Connection[Any]] | None:
     """The holder of an acquired connection and the pool's own object for it.
 
     What is released may be a tracer's proxy that only equals the connection.

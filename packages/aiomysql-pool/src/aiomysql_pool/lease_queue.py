@@ -12,7 +12,7 @@ import math
 from asyncio import _get_running_loop as running_loop  # None where none runs
 from collections import OrderedDict, deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from aiomysql_core import Connection
@@ -23,7 +23,7 @@ from aiomysql_pool.holder import ConnectionHolder
 from aiomysql_pool.verdict import LENDABLE, Verdict
 
 #: A connection that was taken for a caller, after its holder, and what is to be done with it.
-Taken = tuple[ConnectionHolder, Connection, Verdict]
+Taken = tuple[ConnectionHolder, Connection[Any], Verdict]
 
 
 class PoolWaiter:
@@ -36,11 +36,11 @@ class PoolWaiter:
 
     def __init__(self, waiter: Waiter, ticket: int) -> None:
         waiter.arm(None)
-        self.waiter = waiter
+        self.waiter: Waiter = waiter
         #: Tickets grow with the time of asking.
-        self.ticket = ticket
+        self.ticket: int = ticket
         #: What was given, and its holder; None before.
-        self.connection: Connection | None = None
+        self.connection: Connection[Any] | None = None
         self.holder: ConnectionHolder | None = None
         self._error: BaseException | None = None
 
@@ -55,7 +55,7 @@ class PoolWaiter:
             self._error = error
             self.waiter.fire(False)
 
-    def outcome(self) -> Connection:
+    def outcome(self) -> Connection[Any]:
         """What was given.  Raises the error that was given instead, RuntimeError before either."""
         if self.connection is not None:
             return self.connection
@@ -97,9 +97,9 @@ class LeaseQueue:
         #: needs nothing but to wait; -1: ask the pool.
         self.capacity = -1
         #: Seconds after its opening when an available connection is too old.
-        self.max_age = math.inf
+        self.max_age: float = math.inf
         #: Seconds without a response after which a connection is to be pinged.
-        self.ping_after = math.inf
+        self.ping_after: float = math.inf
         #: Whether there is a callback `check`.
         self.has_check = False
         #: Whether something is to be done with each session that is released.
@@ -109,14 +109,14 @@ class LeaseQueue:
         #: Whether `ConnectionHolder.acquired_by` is to be kept.
         self.records_tasks = False
         #: How few connections were available since this was set.
-        self.least_available = 0
+        self.least_available: int = 0
         #: How many connections were acquired.
-        self.requests = 0
+        self.requests: int = 0
         #: How many callers had to wait, and for how long together, in seconds.
-        self.waited = 0
-        self.wait_time = 0.0
+        self.waited: int = 0
+        self.wait_time: float = 0.0
         #: The ticket given out last.
-        self.newest_ticket = 0
+        self.newest_ticket: int = 0
 
     @property
     def waiting(self) -> int:
@@ -231,7 +231,7 @@ class LeaseQueue:
         except TypeError:  # a task of another's that can't be referred to so
             holder.acquired_by = None
 
-    def try_release(self, connection: Connection) -> Verdict:
+    def try_release(self, connection: Connection[Any]) -> Verdict:
         """Make an acquired connection available again if it is LENDABLE.
 
         UNKNOWN: it is not acquired, or the pool has to look at it.
@@ -246,7 +246,7 @@ class LeaseQueue:
             self.make_available(holder, connection)
         return verdict
 
-    def make_available(self, holder: ConnectionHolder, connection: Connection) -> bool:
+    def make_available(self, holder: ConnectionHolder, connection: Connection[Any]) -> bool:
         """Give a connection to the oldest waiter or keep it; returns whether it was given."""
         waiter = self.pop_waiter() if self._waiters else None
         if waiter is None:

@@ -12,6 +12,7 @@ import asyncio
 import inspect
 import traceback
 from os.path import dirname
+from typing import Any
 
 from aiomysql_core import Connection, MySQLError, OperationalError
 from aiomysql_core.log import logger
@@ -32,7 +33,7 @@ class PingTimeout(OperationalError):
     """The server did not answer a ping in time."""
 
 
-async def call(callback: Callback, connection: Connection) -> object:
+async def call(callback: Callback, connection: Connection[Any]) -> object:
     """Call a callback, which may be asynchronous; returns what it gives.
 
     A cancellation of this task that the callback swallows is raised all the same.
@@ -47,7 +48,7 @@ async def call(callback: Callback, connection: Connection) -> object:
     return result
 
 
-async def prepare(connection: Connection, options: PoolOptions) -> None:
+async def prepare(connection: Connection[Any], options: PoolOptions) -> None:
     """Run `configure` and `check` on a new connection; it is closed when one of them fails.
 
     Raises what they raise, OperationalError for a check that returns False and for a callback that
@@ -74,7 +75,7 @@ async def prepare(connection: Connection, options: PoolOptions) -> None:
         raise
 
 
-async def verify(connection: Connection, options: PoolOptions, *, ping: bool) -> None:
+async def verify(connection: Connection[Any], options: PoolOptions, *, ping: bool) -> None:
     """Make sure that a connection which was used before can be acquired.
 
     Raises what `check` raises, OperationalError when it returns False, and what a ping raises:
@@ -90,7 +91,7 @@ async def verify(connection: Connection, options: PoolOptions, *, ping: bool) ->
         raise OperationalError("the callback 'check' returned False")
 
 
-def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
+def is_cleanable(connection: Connection[Any], options: PoolOptions) -> bool:
     """Whether `clean` can make a released connection one that may be acquired again.
 
     Not with rows of a streamed result unread, of which there may be any number, and not if it is
@@ -109,7 +110,7 @@ def is_cleanable(connection: Connection, options: PoolOptions) -> bool:
     )
 
 
-async def clean(connection: Connection, options: PoolOptions) -> None:
+async def clean(connection: Connection[Any], options: PoolOptions) -> None:
     """Read what is left of results, reset the session as far as the options ask for it, and run the
     callback `reset`.
 
@@ -136,7 +137,7 @@ async def clean(connection: Connection, options: PoolOptions) -> None:
         logger.warning("dropping %r, its reset failed: %r", connection, error)
 
 
-async def _discard_results(connection: Connection) -> None:
+async def _discard_results(connection: Connection[Any]) -> None:
     """Read and drop what is left of results.  An error in it is logged: nobody can be told."""
     try:
         await connection.discard_results()
@@ -146,11 +147,11 @@ async def _discard_results(connection: Connection) -> None:
         _log_unread(connection, error)
 
 
-def _log_unread(connection: Connection, error: MySQLError) -> None:
+def _log_unread(connection: Connection[Any], error: MySQLError) -> None:
     logger.warning("%r was released with an error that nobody has read: %r", connection, error)
 
 
-async def _end_transaction(connection: Connection) -> None:
+async def _end_transaction(connection: Connection[Any]) -> None:
     """Roll back what may be open, and have the connection know its autocommit mode again, and its
     character set: ProgrammingError if that can't be.
     """
@@ -163,7 +164,7 @@ async def _end_transaction(connection: Connection) -> None:
             await connection.autocommit(True)
 
 
-async def goodbye(connection: Connection) -> None:
+async def goodbye(connection: Connection[Any]) -> None:
     """Close with COM_QUIT, so that the server logs no aborted connection."""
     try:
         await connection.ensure_closed()

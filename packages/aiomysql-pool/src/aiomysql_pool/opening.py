@@ -7,6 +7,7 @@ import copy
 import math
 import random
 from time import monotonic
+from typing import Any
 
 from aiomysql_core import Connection
 from aiomysql_pool.holder import ConnectionHolder
@@ -33,7 +34,7 @@ class Backoff:
 
     def __init__(self) -> None:
         #: Rounds of attempts that failed since the last success.
-        self.failures = 0
+        self.failures: int = 0
         self._since = self._resume = 0.0
 
     def failed(self, began: float) -> None:
@@ -65,10 +66,10 @@ class Opener:
         self._options = options
         self._leases = leases
         #: The connects under way.
-        self.connects: set[asyncio.Task[tuple[Connection, ConnectionHolder]]] = set()
+        self.connects: set[asyncio.Task[tuple[Connection[Any], ConnectionHolder]]] = set()
         #: How many of them are just being started.
         self.starting = 0
-        self.backoff = Backoff()
+        self.backoff: Backoff = Backoff()
         #: The timer of the next attempt after one that failed.
         self.retry: asyncio.TimerHandle | None = None
 

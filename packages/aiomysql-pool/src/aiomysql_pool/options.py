@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiomysql_core import Connection
 from aiomysql_core.options.keywords import (
@@ -35,7 +35,7 @@ POOL_KEYWORDS: Mapping[str, Keyword] = {
 }
 
 #: What a pool calls with a connection; may be a coroutine function.
-Callback = Callable[[Connection], Awaitable[object] | object]
+Callback = Callable[[Connection[Any]], Awaitable[object] | object]
 
 
 def _wrong_type(name: str, wanted: str, value: object) -> TypeError:
@@ -89,7 +89,7 @@ class PoolOptions:
     ping_after: float | None = None
     report_lent_after: float | None = None
     report_wait_after: float | None = 10.0
-    reset_session: str | None = None
+    reset_session: Literal["rollback", "full"] | None = None
     configure: Callback | None = None
     check: Callback | None = None
     reset: Callback | None = None

@@ -23,13 +23,15 @@ from dataclasses import fields
 from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, Unpack, overload
 
-from aiomysql_core import Connection, InterfaceError, OperationalError, RowFactory, connect
+from aiomysql_core import Connection, Cursor, InterfaceError, OperationalError, RowFactory, connect
 from aiomysql_core.log import logger, warn_caller, warn_of_lost_changes
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import unknown_option, without_aliases
 from aiomysql_core.options.options import address_text
+from aiomysql_core.options.signatures import declares
+from aiomysql_core.type_variables import OtherRow, Row
 from aiomysql_core.waiting.waiter import done_future
 from aiomysql_pool.acquire import (
     AcquireContext,
@@ -66,6 +68,9 @@ from aiomysql_pool.shutdown import Shutdown
 from aiomysql_pool.statistics import Counters
 from aiomysql_pool.verdict import LENDABLE, Verdict
 
+if TYPE_CHECKING:
+    from aiomysql_core.typing import ConnectOptions
+
 _PoolContextManager = PoolContextManager  # the classic name
 
 #: Connections of which one message tells who has them.
@@ -79,9 +84,9 @@ async def _create_pool(
     pool_recycle: float = -1,
     loop: asyncio.AbstractEventLoop | None = None,
     **kwargs: Any,
-) -> Pool:
+) -> Pool[Any]:
     announce()
-    pool = Pool(minsize, maxsize, echo, pool_recycle, loop, **kwargs)
+    pool: Pool[Any] = Pool(minsize, maxsize, echo, pool_recycle, loop, **kwargs)
     try:
         await pool._fill()
     except BaseException:
@@ -105,37 +110,60 @@ def _signature() -> inspect.Signature:
         for option in fields(PoolOptions)
         if option.name not in signature.parameters
     ]
-    return signature.replace(parameters=[*named, *further, keywords])
+    returned = "PoolContextManager[Pool[Row]]"
+    return signature.replace(parameters=[*named, *further, keywords], return_annotation=returned)
 
 
 _SIGNATURE = _signature()
 
 
-@overload
+def _create_pool_checked(*args: Any, **kwargs: Any) -> PoolContextManager[Pool[Any]]:
+    kwargs = without_aliases(kwargs)
+    if args and is_dsn(args[0]):
+        if len(args) > 1:
+            raise TypeError("with a data source name the other arguments must be named")
+        kwargs = parse_dsn(args[0], POOL_KEYWORDS) | kwargs
+        args = ()
+    elif args and isinstance(args[0], (str, bytes, bytearray)):
+        # It is not shown: a password may stand in it.
+        raise (ValueError if isinstance(args[0], str) else TypeError)(
+            "the first argument must be minsize, an int, or a data source name, "
+            "a str that begins with mysql://"
+        )
+    elif is_dsn(dsn := kwargs.get("host")):  # as `connect` takes it; messages must not show it
+        kwargs = parse_dsn(dsn) | {name: kwargs[name] for name in kwargs if name != "host"}
+    options = _SIGNATURE.bind(*args, **kwargs).arguments
+    options |= options.pop("kwargs", {})
+    warn_of_loop(options.pop("loop", None))
+    return PoolContextManager(_create_pool(**options))
+
+
+@declares(_create_pool_checked, _SIGNATURE)
 def create_pool(
-    minsize: int = 1,
+    minsize_or_dsn: int | str = 1,
+    /,
     maxsize: int = 10,
     echo: bool = False,
     pool_recycle: float = -1,
     loop: asyncio.AbstractEventLoop | None = None,
     *,
+    minsize: int = 1,
     timeout: float | None = None,
     max_waiting: int = 0,
     max_lifetime: float | None = None,
     max_idle: float | None = None,
     ping_after: float | None = None,
-    reset_session: str | None = None,
+    reset_session: Literal["rollback", "full"] | None = None,
     configure: Callback | None = None,
     check: Callback | None = None,
     reset: Callback | None = None,
     report_lent_after: float | None = None,
     report_wait_after: float | None = 10.0,
     debug: bool | None = None,
-    **kwargs: Any,
-) -> PoolContextManager[Pool]: ...
-@overload
-def create_pool(dsn: str, /, **kwargs: Any) -> PoolContextManager[Pool]: ...
-def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
+    row_factory: RowFactory[Row] | None = None,
+    cursorclass: type[Cursor | Cursor[Row]] = Cursor,
+    **kwargs: Unpack[ConnectOptions],
+) -> PoolContextManager[Pool[Row]]:
     """Open a pool; to be awaited or used with `async with`, which also closes it.
 
     - minsize: connections that are opened at once and kept.
@@ -170,27 +198,7 @@ def create_pool(*args: Any, **kwargs: Any) -> PoolContextManager[Pool]:
     Raises TypeError or ValueError for an impossible option and what `connect` and `configure`
     raise; then nothing stays open.
     """
-    kwargs = without_aliases(kwargs)
-    if args and is_dsn(args[0]):
-        if len(args) > 1:
-            raise TypeError("with a data source name the other arguments must be named")
-        kwargs = parse_dsn(args[0], POOL_KEYWORDS) | kwargs
-        args = ()
-    elif args and isinstance(args[0], (str, bytes, bytearray)):
-        # It is not shown: a password may stand in it.
-        raise (ValueError if isinstance(args[0], str) else TypeError)(
-            "the first argument must be minsize, an int, or a data source name, "
-            "a str that begins with mysql://"
-        )
-    elif is_dsn(dsn := kwargs.get("host")):  # as `connect` takes it; messages must not show it
-        kwargs = parse_dsn(dsn) | {name: kwargs[name] for name in kwargs if name != "host"}
-    options = _SIGNATURE.bind(*args, **kwargs).arguments
-    options |= options.pop("kwargs", {})
-    warn_of_loop(options.pop("loop", None))
-    return PoolContextManager(_create_pool(**options))
-
-
-create_pool.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+    raise NotImplementedError
 
 
 def _check_connect_options(given: dict[str, Any]) -> None:
@@ -212,10 +220,11 @@ def warn_of_loop(loop: object) -> None:
         )
 
 
-class Pool:
+class Pool(Generic[Row]):
     """Lends open connections; made by `create_pool`.
 
-    Must be made while the event loop runs, and belongs to that loop and this process.
+    Must be made while the event loop runs, and belongs to that loop and this process.  For type
+    checkers it is generic in the type of the rows that its connections' cursors have.
     """
 
     def __init__(
@@ -339,17 +348,17 @@ class Pool:
         return self._shutdown.is_closed
 
     @property
-    def _terminated(self) -> set[Connection]:
+    def _terminated(self) -> set[Connection[Any]]:
         holders = [*self._shutdown.terminated.values()]
         return {found for holder in holders if (found := holder.find()) is not None}
 
     @property
-    def _free(self) -> deque[Connection]:
+    def _free(self) -> deque[Connection[Any]]:
         held = [holder.connection for holder in self._leases.available]
         return deque(connection for connection in held if connection is not None)
 
     @property
-    def _used(self) -> set[Connection]:
+    def _used(self) -> set[Connection[Any]]:
         acquired = [holder for holder in [*self._leases.holders.values()] if holder.is_acquired]
         return {found for holder in acquired if (found := holder.find()) is not None}
 
@@ -418,7 +427,7 @@ class Pool:
         finally:
             opener.starting -= 1
 
-    async def _connect(self) -> tuple[Connection, ConnectionHolder]:
+    async def _connect(self) -> tuple[Connection[Any], ConnectionHolder]:
         connection = await connect(echo=self._options.echo, **self._conn_kwargs)
         await prepare(connection, self._options)
         now = monotonic()
@@ -435,7 +444,7 @@ class Pool:
         began: float,
         ticket: int,
         generation: int,
-        task: asyncio.Task[tuple[Connection, ConnectionHolder]],
+        task: asyncio.Task[tuple[Connection[Any], ConnectionHolder]],
     ) -> None:
         opener = self._opener
         opener.connects.discard(task)
@@ -459,7 +468,7 @@ class Pool:
 
     # -- it becomes available --------------------------------------------------------------------
 
-    def _hand_out(self, connection: Connection, holder: ConnectionHolder) -> None:
+    def _hand_out(self, connection: Connection[Any], holder: ConnectionHolder) -> None:
         """Give an open connection to the oldest waiter or keep it, unless it is to be closed."""
         verdict = self._leases.examine_kept(holder, monotonic())
         if verdict is LENDABLE:
@@ -469,7 +478,7 @@ class Pool:
 
     # -- it is acquired --------------------------------------------------------------------------
 
-    def acquire(self, timeout: float | None = None) -> AcquireContext:
+    def acquire(self, timeout: float | None = None) -> AcquireContext[Row]:
         """Acquire a connection: `await pool.acquire()` or `async with pool.acquire() as conn`.
 
         Awaiting gives an open connection.  It doesn't suspend when one is available; else the
@@ -511,6 +520,24 @@ class Pool:
             await connection.commit()
             return changed
 
+    @overload
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Sequence[Row]: ...
+    @overload
+    async def fetchall(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+        timeout: float | None = None,
+    ) -> Sequence[OtherRow]: ...
     async def fetchall(
         self,
         query: str | bytes | bytearray,
@@ -525,6 +552,24 @@ class Pool:
             await connection.commit()
             return rows
 
+    @overload
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Row | None: ...
+    @overload
+    async def fetchone(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+        timeout: float | None = None,
+    ) -> OtherRow | None: ...
     async def fetchone(
         self,
         query: str | bytes | bytearray,
@@ -548,13 +593,29 @@ class Pool:
             await connection.commit()
             return value
 
+    @overload
+    def iterate(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: None = None,
+    ) -> PoolRowStream[Row]: ...
+    @overload
+    def iterate(
+        self,
+        query: str | bytes | bytearray,
+        args: object = None,
+        *,
+        row_factory: RowFactory[OtherRow],
+    ) -> PoolRowStream[OtherRow]: ...
     def iterate(
         self,
         query: str | bytes | bytearray,
         args: object = None,
         *,
         row_factory: RowFactory[Any] | None = None,
-    ) -> PoolRowStream:
+    ) -> PoolRowStream[Any]:
         """The rows of a statement, one by one as the server sends them: for `async for`.
 
         query, args, row_factory: as for `aiomysql_core.Connection.iterate`.  The connection is
@@ -567,10 +628,11 @@ class Pool:
     def transaction(
         self,
         *,
-        isolation: str | None = None,
+        isolation: Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+        | None = None,
         readonly: bool = False,
         consistent_snapshot: bool = False,
-    ) -> PoolTransaction:
+    ) -> PoolTransaction[Row]:
         """A transaction on a connection acquired for it, which the block is given.
 
         `async with pool.transaction() as connection:`; the parameters, and what becomes of the
@@ -587,7 +649,7 @@ class Pool:
 
     async def _acquire(
         self, timeout: float | None = None, taken: Taken | None = None
-    ) -> Connection:
+    ) -> Connection[Any]:
         """Acquire a connection.
 
         taken: what was taken for the caller already and is not LENDABLE.  Where a connection is, an
@@ -677,7 +739,9 @@ class Pool:
         if waiter.connection is not None:
             pass_on(self.release, waiter.connection)
 
-    def _lose(self, holder: ConnectionHolder, connection: Connection, verdict: Verdict) -> None:
+    def _lose(
+        self, holder: ConnectionHolder, connection: Connection[Any], verdict: Verdict
+    ) -> None:
         """Close a connection that was taken for a caller and is LOST or EXPIRED.
 
         Raises PoolClosed after `terminate`, OperationalError for one that was opened just now.
@@ -697,7 +761,7 @@ class Pool:
 
     async def _verified(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         verdict: Verdict,
         deadline: float | None,
         seconds: float | None,
@@ -728,7 +792,7 @@ class Pool:
         self._give_up(connection, verdict.value)
         return False
 
-    def _give_up(self, connection: Connection, reason: str) -> None:
+    def _give_up(self, connection: Connection[Any], reason: str) -> None:
         """Close a connection that was about to be acquired."""
         self._leases.requests -= 1
         self._remove(connection, reason)
@@ -737,7 +801,7 @@ class Pool:
 
     # -- it is released --------------------------------------------------------------------------
 
-    def release(self, conn: Connection) -> Awaitable[None]:
+    def release(self, conn: Connection[Any]) -> Awaitable[None]:
         """Give an acquired connection back.
 
         Takes effect at once; what is returned need not be awaited: it waits until a rollback or
@@ -751,7 +815,7 @@ class Pool:
         verdict = self._leases.try_release(conn)
         return self._done if verdict is LENDABLE else self._release(conn, verdict)
 
-    def _release(self, conn: Connection, verdict: Verdict) -> Awaitable[None]:
+    def _release(self, conn: Connection[Any], verdict: Verdict) -> Awaitable[None]:
         if self._forked_from:
             self._check_home()
         if self._loop.is_closed():
@@ -797,7 +861,7 @@ class Pool:
         self._shutdown.check()
         return self._done
 
-    def _forget_terminated(self, conn: Connection) -> None:
+    def _forget_terminated(self, conn: Connection[Any]) -> None:
         """Take note that a connection came back which `terminate` closed.
 
         Raises InterfaceError for one that isn't acquired.
@@ -811,7 +875,7 @@ class Pool:
 
     # -- its session is reset --------------------------------------------------------------------
 
-    def _reset(self, connection: Connection, holder: ConnectionHolder) -> Awaitable[None]:
+    def _reset(self, connection: Connection[Any], holder: ConnectionHolder) -> Awaitable[None]:
         # Not the task: a caller that is cancelled while it waits must not break off the reset.
         over: asyncio.Future[None] = self._loop.create_future()
 
@@ -831,7 +895,7 @@ class Pool:
 
     # -- it is closed ----------------------------------------------------------------------------
 
-    def _remove(self, connection: Connection, reason: str) -> None:
+    def _remove(self, connection: Connection[Any], reason: str) -> None:
         """Take a connection that is neither available nor acquired out of the pool and close it.
 
         The goodbye to the server is said in the background, so that it logs no aborted connection.
@@ -1076,7 +1140,7 @@ class Pool:
 
     # -- `with` and `await` ----------------------------------------------------------------------
 
-    def __await__(self) -> Generator[Any, None, PoolConnectionContextManager]:
+    def __await__(self) -> Generator[Any, None, PoolConnectionContextManager[Row]]:
         warn_caller(
             "`with await pool as conn` is deprecated, use `async with pool.acquire() as conn`",
             DeprecationWarning,
@@ -1123,8 +1187,8 @@ def _asked_at(holder: ConnectionHolder) -> str:
     return " (with debug=True the pool tells where it was asked for)"
 
 
-def _collected(pool: weakref.ref[Pool]) -> OnCollected:
-    def collected(reference: weakref.ref[Connection]) -> None:
+def _collected(pool: weakref.ref[Pool[Any]]) -> OnCollected:
+    def collected(reference: weakref.ref[Connection[Any]]) -> None:
         owner = pool()
         if owner is not None and isinstance(reference, Reference) and not owner._loop.is_closed():
             try:
@@ -1141,11 +1205,11 @@ def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
         found()
 
 
-_all: weakref.WeakSet[Pool] = weakref.WeakSet()
+_all: weakref.WeakSet[Pool[Any]] = weakref.WeakSet()
 
 # The connections of the parent process, in a process that was forked. They must never be
 # garbage-collected: that would take their sockets out of an epoll object that both share.
-_inherited: list[Connection | None] = []
+_inherited: list[Connection[Any] | None] = []
 
 
 def _after_fork() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Any
 
 from aiomysql_core import Connection
 from aiomysql_pool.lifecycle import is_cleanable
@@ -20,7 +21,7 @@ class ReleaseAction(Enum):
     CLOSE = auto()
 
 
-def action_after_release(connection: Connection, options: PoolOptions) -> ReleaseAction:
+def action_after_release(connection: Connection[Any], options: PoolOptions) -> ReleaseAction:
     """See ReleaseAction."""
     if connection.cancelling and not connection.closed:
         return ReleaseAction.RESET_UNAWAITED

@@ -65,20 +65,20 @@ class Session(SessionState):
         #: What the server said first; None before.
         self.greeting: Greeting | None = None
         self.capabilities = 0
-        self.server_status = 0
-        self.uncommitted = NO_CHANGES
+        self.server_status: int = 0
+        self.uncommitted: int = NO_CHANGES
         self.error = None
-        self.exchanges = deque()
+        self.exchanges: deque[Exchange] = deque()
         self._assembler = PayloadAssembler(max_payload)
         self._gathering = False
         self._to_send = []
-        self.compressed = False
+        self.compressed: bool = False
         self._algorithm: Algorithm | None = None
         self._reader: CompressedReader | None = None
         self._inflated = bytearray()  # bytes of a packet that is not all there
         #: Whether something was left of what came compressed: the caller stops reading and, unless
         #: the session is `paused`, calls `receive` again without further bytes, after other work.
-        self.has_more = False
+        self.has_more: bool = False
 
     # -- state -----------------------------------------------------------------------------------
 

@@ -68,12 +68,12 @@ class SAConnection:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection[Any],
         engine: HasDialect,
         compiled_cache: MutableMapping[Any, Any] | None = None,
     ) -> None:
         """Run statements on `connection` in the dialect of `engine`."""
-        self._connection: Connection | None = connection
+        self._connection: Connection[Any] | None = connection
         self._transaction: Transaction | None = None
         self._savepoints = 0
         # The result that has yet to read rows from the connection.
@@ -92,7 +92,7 @@ class SAConnection:
         return self._connection is None or self._connection.closed
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> Connection[Any] | None:
         """The connection below; None after it was released."""
         return self._connection
 
@@ -196,7 +196,7 @@ class SAConnection:
         return result
 
     async def _execute_expression(
-        self, cursor: Cursor, query: ClauseElement | Compiled, rows: Any
+        self, cursor: Cursor[Any], query: ClauseElement | Compiled, rows: Any
     ) -> ResultColumns:
         statement, rows = compile_query(query, rows, self._dialect, self._compiled_cache)
         if statement.defaults:
@@ -218,11 +218,11 @@ class SAConnection:
                 values[default.key] = statement.default_value(default, values)
         return values
 
-    async def _cursor(self, *classes: type[Cursor]) -> Cursor:
+    async def _cursor(self, *classes: type[Cursor[Any]]) -> Cursor[Any]:
         if self._connection is None:
             raise ResourceClosedError("This Connection is closed")
         await self._end_streaming()
-        cursor: Cursor = await self._connection.cursor(*classes)
+        cursor: Cursor[Any] = await self._connection.cursor(*classes)
         return cursor
 
     async def _end_streaming(self) -> None:
@@ -355,7 +355,7 @@ class SAConnection:
         finally:
             await cursor.close()
 
-    def detach(self) -> Connection:
+    def detach(self) -> Connection[Any]:
         """Part with the connection below, which is returned; for `Engine.release`.
 
         Raises InvalidRequestError if that was done before.

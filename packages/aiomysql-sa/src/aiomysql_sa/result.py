@@ -24,7 +24,10 @@ _AMBIGUOUS = -1
 
 
 async def create_result_proxy(
-    connection: SAConnection, cursor: Cursor, dialect: Dialect, result_map: ResultColumns | None
+    connection: SAConnection,
+    cursor: Cursor[Any],
+    dialect: Dialect,
+    result_map: ResultColumns | None,
 ) -> ResultProxy:
     """Return the result of what `cursor` has executed; closed, if that has no rows."""
     result: ResultProxy = ResultProxy(connection, cursor, dialect, result_map)
@@ -114,7 +117,7 @@ class ResultMetaData:
             column.type.dialect_impl(dialect).result_processor(dialect, code) if column else None
             for column, (_, code, *_) in zip(known, metadata, strict=True)
         ]
-        self.processors = processors if any(processors) else None
+        self.processors: list[Processor | None] | None = processors if any(processors) else None
         self._columns = known
         self._positions: dict[Any, int] = {}
         for position, name in enumerate(self.keys):
@@ -189,14 +192,14 @@ class ResultProxy(Generic[*Ts]):
     def __init__(
         self,
         connection: SAConnection,
-        cursor: Cursor,
+        cursor: Cursor[Any],
         dialect: Dialect,
         result_map: ResultColumns | None,
     ) -> None:
         """Take over `cursor`, which has executed a statement; `result_map` describes its rows."""
         self._connection = connection
         self._dialect = dialect
-        self._cursor: Cursor | None = cursor
+        self._cursor: Cursor[Any] | None = cursor
         self._rowcount = cursor.rowcount
         self._lastrowid = cursor.lastrowid
         self._metadata: ResultMetaData | None = None
@@ -213,7 +216,7 @@ class ResultProxy(Generic[*Ts]):
         return self._dialect
 
     @property
-    def cursor(self) -> Cursor | None:
+    def cursor(self) -> Cursor[Any] | None:
         """The cursor; None after the result was closed."""
         return self._cursor
 
@@ -247,7 +250,7 @@ class ResultProxy(Generic[*Ts]):
         if cursor is not None:
             await cursor.close()
 
-    def _open(self) -> tuple[Cursor, ResultMetaData]:
+    def _open(self) -> tuple[Cursor[Any], ResultMetaData]:
         if self._metadata is None:
             self._fail("This result object does not return rows. It has been closed automatically.")
         if self._cursor is None:

@@ -118,7 +118,7 @@ class Statement:
         self._compiled = compiled
         self._processors = dict(_bind_processors(compiled))
         self._expands = bool(compiled.post_compile_params or compiled.literal_execute_params)
-        self.defaults = list(_defaults(compiled))
+        self.defaults: list[Default] = list(_defaults(compiled))
         self.columns: ResultColumns = result_columns(compiled)
 
     @property

@@ -10,10 +10,10 @@ from typing import Literal
 
 try:
     from aiomysql import log, utils  # noqa: F401  (reachable as attributes)
-except ImportError as error:
+except ImportError as _error:
     # `python -m aiomysql`, which imports this first, says what is wrong without a traceback.
     if sys.argv[:1] == ["-m"] and "aiomysql" in sys.orig_argv:
-        raise SystemExit(f"aiomysql can't be used: {error}") from None
+        raise SystemExit(f"aiomysql can't be used: {_error}") from None
     raise
 from aiomysql._version import __version__
 from aiomysql.connection import Connection, connect
@@ -48,7 +48,7 @@ from aiomysql_core import (
 from aiomysql_core.compat.names import escape_dict, escape_sequence
 from aiomysql_core.implementation import IMPLEMENTATION
 
-version = __version__
+version: str = __version__
 
 implementation: Literal["c", "python"] = IMPLEMENTATION
 """What runs, see ``aiomysql_core.implementation``."""

@@ -96,7 +96,7 @@ class TextBatch:
         self._rows: list[bytes] = []
         self._size = 0
         #: How many rows there are.
-        self.count = 0
+        self.count: int = 0
 
     def add(self, rows: Sequence[object], start: int, longest: int) -> int:
         """Add those of `rows` from number `start` on, as long as the text has at most `longest`
@@ -197,7 +197,7 @@ class BulkBatch:
         assert prepared is not None
         self.statement = statement
         #: How many values each row has.
-        self.parameters = prepared.parameter_count
+        self.parameters: int = prepared.parameter_count
         self._new_writer = writer
         self._rows: ParameterRows | None = None
 

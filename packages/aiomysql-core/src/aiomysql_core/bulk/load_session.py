@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pymysql import err
 
@@ -37,16 +37,17 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 class LoadSession:
     """Used by `async with`: a transaction block under settings that are for loading rows."""
 
-    def __init__(self, connection: Connection, *, needs_warnings: bool) -> None:
+    def __init__(self, connection: Connection[Any], *, needs_warnings: bool) -> None:
         """needs_warnings: all of a statement's are to be kept, as far as the account may."""
         self._connection = connection
         self._runner = connection.runner
         self._needs_warnings = needs_warnings
         self._transaction = Transaction(connection, commits=False)
         #: Warnings that the server keeps of one statement, and bytes of its longest request.
-        self.most_warnings = self.longest_request = 0
+        self.most_warnings: int = 0
+        self.longest_request: int = 0
         #: The character set that the server has for names of files.
-        self.file_charset = ""
+        self.file_charset: str = ""
         # The settings before; empty until they are another.
         self._settings = ""
         # The autocommit mode within, which none of the settings changes; None: it is not known.

@@ -36,7 +36,7 @@ class RowSource:
         # Values in a row, once that is known.
         self._width: int | None = None
         self.rows: Sequence[object] = ()
-        self.at = 0
+        self.at: int = 0
         # Rows before `rows`.
         self._before = 0
 

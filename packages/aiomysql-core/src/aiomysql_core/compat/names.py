@@ -6,7 +6,7 @@ Nothing here is of use to new code, and nothing of ours uses it.  The module `co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
@@ -93,7 +93,7 @@ class LoadLocalPacketWrapper:
 
     def __init__(self, from_packet: bytes) -> None:
         """from_packet: the payload."""
-        self.filename = bytes(from_packet[1:])
+        self.filename: bytes = bytes(from_packet[1:])
 
 
 class LoadLocalFile:
@@ -116,7 +116,7 @@ def _escape_sequence(
 
 
 #: PyMySQL's own function as long as it has one; it is deprecated there.
-escape_sequence = getattr(converters, "escape_sequence", _escape_sequence)
+escape_sequence: Callable[..., str] = getattr(converters, "escape_sequence", _escape_sequence)
 
 
 def escape_dict(

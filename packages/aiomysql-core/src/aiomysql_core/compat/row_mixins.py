@@ -14,18 +14,16 @@ if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
     from aiomysql_protocol.commands.query import Result
 
-    _MixinBase = Cursor
+    # (Of other rows a class may be that a mixin stands before.)
+    _DictBase = Cursor[dict[str, Any]]
+    _AnyBase = Cursor[Any]
 else:
-    _MixinBase = object
+    _DictBase = _AnyBase = object
 
 
-class _RowMixin(_MixinBase):
-    """Base of the mixins that change rows."""
-
+class _DictCursorMixin(_DictBase):
     _converts_rows = True
 
-
-class _DictCursorMixin(_RowMixin):
     #: Class of the rows; may be overridden.
     dict_type: type[dict[str, Any]] = dict
 
@@ -44,7 +42,8 @@ class _DictCursorMixin(_RowMixin):
 hooks.own_functions(_DictCursorMixin, ("_conv_row",))
 
 
-class _DeserializationCursorMixin(_RowMixin):
+class _DeserializationCursorMixin(_AnyBase):
+    _converts_rows = True
     _json_columns: list[tuple[int, str]]
 
     def _learn_columns(self, result: Result) -> None:

@@ -529,10 +529,11 @@ class _Examination:
     async def _clock(self) -> Step:
         found = await self._variables()
         before = time.time()
-        now, zone = await self._connection.fetchone(
+        (row,) = await self._connection.fetchall(
             "SELECT CAST(UTC_TIMESTAMP(6) AS CHAR),"
             " CAST(TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) AS CHAR)"
         )
+        now, zone = row
         after = time.time()
         theirs = dt.datetime.fromisoformat(now).replace(tzinfo=dt.UTC).timestamp()
         difference, uncertainty = theirs - (before + after) / 2, (after - before) / 2

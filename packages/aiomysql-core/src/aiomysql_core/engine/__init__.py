@@ -1,3 +1,3 @@
 """What runs commands: the runner, what cursors begin as, and how a statement is cancelled."""
 
-__all__ = ["runner_state"]
+__all__ = ["runner", "runner_state"]

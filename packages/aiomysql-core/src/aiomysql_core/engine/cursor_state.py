@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
     from aiomysql_protocol.commands.query import Result
 
-_CursorT = TypeVar("_CursorT", bound="Cursor")
+_CursorT = TypeVar("_CursorT", bound="Cursor[Any]")
 
 
 class CursorState:
@@ -42,7 +42,7 @@ class CursorState:
     #: All rows of a buffered result; those of a streamed one that have come, from some row on.
     _rows: Sequence[Any] | None = None
     _result: Result | None = None
-    _connection: Connection | None = None
+    _connection: Connection[Any] | None = None
     _echo: bool = False
 
     #: `CommandRunner.handovers` when it was made; 0: it may always be used.
@@ -82,7 +82,7 @@ class CursorState:
             return self._fetch_more()
         return DONE
 
-    def accept(self, connection: Connection, result: Result, /) -> bool:
+    def accept(self, connection: Connection[Any], result: Result, /) -> bool:
         """For cursors: take over the last statement's result.
 
         Returns whether there are warnings.
@@ -90,7 +90,7 @@ class CursorState:
         self._executed = self._last_executed
         return self._take_result(connection, result)
 
-    def _take_result(self, connection: Connection, result: Result, /) -> bool:
+    def _take_result(self, connection: Connection[Any], result: Result, /) -> bool:
         """Take over a result; returns whether there are warnings."""
         self._result = result
         self._rownumber = self._rows_before = 0
@@ -170,7 +170,7 @@ class CursorState:
 
 
 def new_cursor(
-    kind: type[_CursorT], connection: Connection, echo: bool, /
+    kind: type[_CursorT], connection: Connection[Any], echo: bool, /
 ) -> AwaitableContextManager[_CursorT]:
     """A new cursor of that class, ready to be awaited or used with `async with`."""
     return AwaitableContextManager(Ready(kind(connection, echo)))

@@ -42,6 +42,8 @@ from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
 
+__all__ = ["CommandRunner"]
+
 #: Seconds that `quit` waits for the server to close the connection.
 _QUIT_TIMEOUT = 2.0
 
@@ -196,7 +198,7 @@ class CommandRunner(RunnerState):
                 self._chains |= b"COMPLETION_TYPE" in words
                 self._has_temporary_tables |= b"TEMPORARY" in words
         if not self.autocommit:
-            self.transaction_possible = True
+            self.transaction_possible: bool = True
 
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
@@ -547,7 +549,7 @@ class CommandRunner(RunnerState):
             self._pending_error(result).raise_once()
         exchange.results[:] = results[1:]
         if results[0].metadata is None:
-            self.affected_rows = results[0].ok.affected_rows
+            self.affected_rows: int = results[0].ok.affected_rows
         return results[0]
 
     async def next_result(self) -> Result:
@@ -782,7 +784,7 @@ class CommandRunner(RunnerState):
         if stream.from_parent_process:
             self._refuse()
         await stream.wait(exchange, self._interrupted, self._read_timeout)
-        self.last_usage = monotonic()
+        self.last_usage: float = monotonic()
 
     def _interrupted(self, error: BaseException) -> None:
         """Cancel the statement whose response nobody will read, or else close the stream."""

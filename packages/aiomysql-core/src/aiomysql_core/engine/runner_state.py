@@ -44,13 +44,13 @@ class RunnerState:
         #: The result read last; None after an error.
         self.result: Result | None = None
         #: When the last response came, in seconds of time.monotonic (the clock of asyncio's loops).
-        self.last_usage = 0.0
+        self.last_usage: float = 0.0
         #: The autocommit mode that this side has set, if nothing that was run since can have
         #: changed it or begun a transaction; None: it is unknown.
         self.autocommit: bool | None = None
         #: Whether a transaction may be open, by what was run since the last COMMIT or ROLLBACK.
         #: The server's flags don't matter to it: a proxy may not know of them.
-        self.transaction_possible = False
+        self.transaction_possible: bool = False
         #: Whether backslashes are ordinary characters in the session's strings, by what the
         #: connection knows, not by the server's flag.
         self.no_backslash_escapes = False
@@ -63,7 +63,7 @@ class RunnerState:
         #: that were made before send nothing any more.  Those of 0 are nobody's.
         self.handovers = 0
         #: Rows changed or found by the last statement that succeeded.
-        self.affected_rows = 0
+        self.affected_rows: int = 0
 
     @property
     def outstanding(self) -> bool:

@@ -1,3 +1,3 @@
 """The options of `connect`: their names, values and sources."""
 
-__all__ = ["dsn", "keywords", "options"]
+__all__ = ["dsn", "keywords", "options", "signatures"]

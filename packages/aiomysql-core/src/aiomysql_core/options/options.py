@@ -50,7 +50,7 @@ except (KeyError, ImportError, OSError):  # a uid without a passwd entry
     DEFAULT_USER = "unknown"
 
 #: A password, or what gives one each time a connection is opened (for tokens that expire).
-Password = str | bytes | Callable[[], "str | bytes | Awaitable[str | bytes]"]
+Password = str | bytes | Callable[[], str | bytes | Awaitable[str | bytes]]
 
 #: Bytes of the least `max_allowed_packet`: shorter packets are read where they were received.
 _LEAST_PACKET = 1 << 18

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 from aiomysql_core.log import warn_caller
 from aiomysql_core.options.keywords import unknown_option
 
-P = ParamSpec("P")
+__all__ = ["declares", "running_loop", "takes_parameters_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 #: How many ways to call a function are remembered.
@@ -18,31 +20,47 @@ _MOST_SHAPES = 64
 
 
 def takes_parameters_of(
-    model: Callable[P, Any],
-) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    model: Callable[..., object],
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Decorator: the function takes the parameters of `model`, and refuses others when called."""
     signature = inspect.signature(model)
     # How many by position and which by name: binding depends on nothing else, and takes long.
     accepted: set[tuple[int, tuple[str, ...]]] = set()
 
-    def decorate(function: Callable[..., T]) -> Callable[P, T]:
-        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+        def checked(*args: Any, **kwargs: Any) -> T:
             shape = len(args), tuple(kwargs)
             if shape not in accepted:
                 if unknown := kwargs.keys() - signature.parameters.keys():
                     name = min(unknown)
-                    raise unknown_option(function.__name__, name, signature.parameters)
+                    raise unknown_option(checked.__name__, name, signature.parameters)
                 signature.bind(*args, **kwargs)
                 if len(accepted) < _MOST_SHAPES:
                     accepted.add(shape)
             return function(*args, **kwargs)
 
         checked.__name__ = function.__name__
-        checked.__qualname__ = function.__qualname__
-        checked.__module__ = function.__module__
-        checked.__doc__ = function.__doc__
         checked.__signature__ = signature  # type: ignore[attr-defined]
         return checked
+
+    return decorate
+
+
+def declares(
+    implementation: Callable[..., Any], signature: inspect.Signature | None = None
+) -> Callable[[F], F]:
+    """Decorator: what is called is `implementation`; the function says how, to readers, editors and
+    type checkers: its body never runs.
+
+    signature: what `inspect.signature` gives; None: that of `implementation`.
+    """
+
+    def decorate(declaration: F) -> F:
+        for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(implementation, name, getattr(declaration, name))
+        if signature is not None:
+            implementation.__signature__ = signature  # type: ignore[attr-defined]
+        return cast(F, implementation)
 
     return decorate
 

@@ -103,7 +103,7 @@ class Stream(StreamState, ABC):
     def _resume_reading(self) -> None: ...
 
     def _pause_writers(self) -> None:
-        self.writing_paused = True
+        self.writing_paused: bool = True
         self._write_resumed = self.loop.create_future()
 
     def _resume_writers(self) -> None:

@@ -62,7 +62,7 @@ class StreamState:
         # What the socket has not taken yet; always this object.
         self._unsent = bytearray()
         #: How many bytes have come so far.
-        self.bytes_received = 0
+        self.bytes_received: int = 0
         # When the last ones came, in seconds of time.monotonic.
         self._received_at = 0.0
         self._buffer = bytearray(FIRST_BUFFER_SIZE)
@@ -72,7 +72,7 @@ class StreamState:
         #: Whether a task runs that a response has resumed just now, within the event loop's
         #: callback, and the waiter whose task is resumed in the same callback, after it: see
         #: `wake_next`.
-        self.waking = False
+        self.waking: bool = False
         self.next_waiter: Waiter | None = None
         self._reading_paused = False
         #: Whether more waits to be sent than should.

@@ -130,7 +130,7 @@ class TlsResumption:
         self._offered: KeptSession | None = None
         self._began_at = 0.0
         #: Whether the handshake failed, perhaps for the session that was offered.
-        self.has_failed = False
+        self.has_failed: bool = False
 
     def begin(self, context: ssl.SSLContext, server_hostname: str | None) -> ssl.SSLSession | None:
         """The session to offer in a handshake with `context`; None: there is none.

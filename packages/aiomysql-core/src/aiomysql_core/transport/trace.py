@@ -41,7 +41,7 @@ class ConnectTrace:
         self.session: Session | None = None
         self.login: Login | None = None
         self.encryption: Encryption | None = None
-        self.is_logged_in = False
+        self.is_logged_in: bool = False
 
     def begun(self, session: Session, login: Login) -> None:
         """An attempt begins, perhaps not the first."""

@@ -21,7 +21,7 @@ class Ready(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
 
     def __init__(self, value: T, /) -> None:
         #: The result.
-        self.value = value
+        self.value: T = value
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.value

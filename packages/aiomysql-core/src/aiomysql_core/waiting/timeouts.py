@@ -17,13 +17,15 @@ T = TypeVar("T")
 class ConnectTimeout(OperationalError, TimeoutError):
     """Error 2003: the connection was not open within `connect_timeout`."""
 
-    __str__ = Exception.__str__  # OSError has a form of its own
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # OSError has a form of its own
 
 
 class QueryTimeout(OperationalError, TimeoutError):
     """Error 2013: a statement's `timeout`, `read_timeout` or `write_timeout` is over."""
 
-    __str__ = Exception.__str__
+    def __str__(self) -> str:
+        return Exception.__str__(self)
 
     @classmethod
     def after(cls, seconds: float, what: str, *, lost: bool = True) -> QueryTimeout:

@@ -23,7 +23,7 @@ class BulkExecute(Execute):
 
     def __init__(self, prepared: ServerStatement, rows: ParameterRows) -> None:
         """rows: at least one, each with as many values as the statement has parameters."""
-        self.request = b"".join(
+        self.request: bytes = b"".join(
             (
                 _COM_STMT_BULK_EXECUTE,
                 prepared.statement_id.to_bytes(4, "little"),
@@ -34,5 +34,5 @@ class BulkExecute(Execute):
         )
         self._begin(False, False)
         self.binary = True
-        self.is_simple = prepared.is_simple
+        self.is_simple: bool = prepared.is_simple
         self.own_prepared = prepared

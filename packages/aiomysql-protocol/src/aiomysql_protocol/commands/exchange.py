@@ -7,6 +7,7 @@ done.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from pymysql.constants import COMMAND
@@ -68,7 +69,7 @@ class Exchange(ExchangeState, ABC):
 
     def discard(self) -> None:
         """Read and drop what has not come yet, so that the connection stays in step."""
-        self.on_progress = None
+        self.on_progress: Callable[[], None] | None = None
 
     def take_error(self) -> BaseException | None:
         """Why the exchange failed; None the next time."""
@@ -79,7 +80,7 @@ class Exchange(ExchangeState, ABC):
         """Whether there is something new to look at since the last call, or the end has come."""
         if not (self.has_progress or self.done):
             return False
-        self.has_progress = False
+        self.has_progress: bool = False
         return True
 
     def notify(self) -> None:
@@ -103,8 +104,8 @@ class Command(Exchange):
 
     def __init__(self, command: int, argument: bytes = b"") -> None:
         """`command`: one of pymysql.constants.COMMAND."""
-        self.request = bytes([command]) + argument
-        self.runs_statement = command not in _NO_STATEMENT
+        self.request: bytes = bytes([command]) + argument
+        self.runs_statement: bool = command not in _NO_STATEMENT
         #: The response; None until it came.
         self.ok: Ok | None = None
 
@@ -124,7 +125,7 @@ class Quit(Exchange):
     """COM_QUIT: the server closes the connection and says nothing."""
 
     def __init__(self) -> None:
-        self.request = bytes([COMMAND.COM_QUIT])
+        self.request: bytes = bytes([COMMAND.COM_QUIT])
 
     def receive(self, payload: bytes | bytearray) -> None:
         if payload[:1] == bytes([ERR_HEADER]):

@@ -159,7 +159,7 @@ class Prepare(Exchange):
 
     def __init__(self, statement: bytes) -> None:
         """`statement`: in the connection's character set."""
-        self.request = bytes([COMMAND.COM_STMT_PREPARE]) + statement
+        self.request: bytes = bytes([COMMAND.COM_STMT_PREPARE]) + statement
         #: What came of it; None until it is complete, and after an error.
         self.prepared: ServerStatement | None = None
         self._prepared: ServerStatement | None = None
@@ -290,10 +290,10 @@ class Execute(Query):
         number, nulls, types, values = parameters
         head = prepared.head
         # The types are sent each time: so an execution that failed can't leave others in force.
-        self.request = head + nulls + _TYPES_FOLLOW + types + values if number else head
+        self.request: bytes = head + nulls + _TYPES_FOLLOW + types + values if number else head
         self._begin(streamed, as_dicts)
         self.binary = True
-        self.is_simple = prepared.is_simple
+        self.is_simple: bool = prepared.is_simple
         self.own_prepared = prepared
 
     @property

@@ -5,7 +5,7 @@ MySQL: "COM_QUERY", "COM_QUERY Response", "Text Resultset".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +126,8 @@ class Result(ResultState):
 
     def take_error(self) -> BaseException | None:
         """Why the result failed, to be raised; None the next time."""
-        error, self.error = self.error, None
+        error = self.error
+        self.error: BaseException | None = None
         exchange = getattr(self, "exchange", None)
         if exchange is not None and exchange.error is error:
             exchange.error = None
@@ -177,12 +178,12 @@ class Query(Exchange):
 
         `as_dicts`: make each row a dict, of the values by ``ResultMetadata.keys``.
         """
-        self.request = b"\x03" + statement  # COM_QUERY
+        self.request: bytes = b"\x03" + statement  # COM_QUERY
         self._begin(streamed, as_dicts)
         if local_files:
             self.local_files = dict(local_files)
         if source is None:
-            self.is_simple = is_simple_statement(self.request, 1)
+            self.is_simple: bool = is_simple_statement(self.request, 1)
         else:
             self.is_simple = is_simple_statement(source.encode("utf-8", "replace"), 0)
 
@@ -191,10 +192,10 @@ class Query(Exchange):
 
         In the instance, although most of it is as the class has it: there it is found sooner.
         """
-        self.results = []
+        self.results: list[Result] = []
         self.streamed = streamed
         self.as_dicts = as_dicts
-        self.reading = RESPONSE
+        self.reading: int = RESPONSE
         self.done = self.has_progress = self.discarding = self.announced = False
         self.on_progress = self.local_files = self.result = None
 
@@ -214,7 +215,7 @@ class Query(Exchange):
         """Take all rows that have come for `result`, which is then empty again."""
         rows = result.rows
         result.rows = []
-        self.stored = 0
+        self.stored: int = 0
         return rows
 
     def skip(self, result: Result) -> None:
@@ -225,8 +226,8 @@ class Query(Exchange):
 
     def discard(self) -> None:
         """Drop all results that are not taken.  The server's error remains in `error`."""
-        self.discarding = True
-        self.on_progress = None
+        self.discarding: bool = True
+        self.on_progress: Callable[[], None] | None = None
         self.stored = 0
         self.results.clear()
         if not self.done:
@@ -354,7 +355,7 @@ class Query(Exchange):
     def _announce(self) -> None:
         if not self.announced and not self.discarding:
             self.results.append(self._reading())
-        self.announced = True
+        self.announced: bool = True
 
     def _receive_in_rows(self, payload: bytes | bytearray) -> None:
         assert self.session is not None
@@ -389,7 +390,7 @@ class Query(Exchange):
         `error` is for the owner of the connection, until it was raised: the
         reader of the result may never come to its end.
         """
-        self.error = error
+        self.error: BaseException | None = error
         result = self._reading()
         if result.error is None:
             result.error = error

@@ -42,7 +42,7 @@ class ChangeUser(Login):
         super().__init__(options)
         self._tls, self._certificate = channel
         greeting = session.require_greeting()
-        self.server_auth_plugin = greeting.auth_plugin
+        self.server_auth_plugin: str = greeting.auth_plugin
         plugin, method = options.first_method(greeting, session.capabilities)
         announced = plugin == greeting.auth_plugin
         response = self._begin(plugin, method, greeting.nonce, announced)
@@ -50,7 +50,7 @@ class ChangeUser(Login):
             # A password that is a token, say: the server asks for it once more, in a packet.
             plugin, method = NativePassword.name, options.find_method(NativePassword.name)
             response = self._begin(plugin, method, greeting.nonce, False)
-        self.request = b"".join(
+        self.request: bytes = b"".join(
             (
                 bytes([COMMAND.COM_CHANGE_USER]),
                 options.user + b"\0",

@@ -281,19 +281,19 @@ class Login(Exchange):
         #: Whether the password has to prove the server's certificate.
         self.proof_required = proof_required
         #: Whether it has.
-        self.is_proven = False
+        self.is_proven: bool = False
         #: Whether the log-in failed because the certificate was not proven.
-        self.is_unproven = False
+        self.is_unproven: bool = False
         self._plan: _Plan | None = None
         self._method: AuthMethod | None = None
         self._factor = 0  # 0 for the password, then 1 and 2
         self._steps = 0
         #: Whether it is the caller's turn to start TLS.
-        self.tls_wanted = False
+        self.tls_wanted: bool = False
         #: The method that the greeting announced; empty before.
-        self.server_auth_plugin = ""
+        self.server_auth_plugin: str = ""
         #: The method in use; empty before the greeting.
-        self.auth_plugin = ""
+        self.auth_plugin: str = ""
 
     @property
     def greeting(self) -> Greeting | None:

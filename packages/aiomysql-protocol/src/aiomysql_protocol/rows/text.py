@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -40,7 +40,7 @@ _NULL = 0xFB
 _FIRST_STOP = 0xFE  # EOF or OK; 0xFF is ERR
 
 #: The header of the frame at a position as one number: length plus 2**24 times the sequence id.
-unpack_header = struct.Struct("<I").unpack_from
+unpack_header: Callable[..., tuple[Any, ...]] = struct.Struct("<I").unpack_from
 
 
 class RowDecoder(Protocol):

@@ -157,9 +157,9 @@ class Literals:
         those whose key is not a type, are passed over, so that a whole `conv` mapping may be given.
         """
         #: What aware datetimes are converted to; None: their zones are dropped.
-        self.zone = zone
+        self.zone: SessionZone | None = zone
         #: Whether the session's sql_mode has NO_BACKSLASH_ESCAPES; kept up to date by the caller.
-        self.no_backslash_escapes = False
+        self.no_backslash_escapes: bool = False
         self._custom = custom_encoders(encoders) if encoders else {}
         # What an encoder is called with: it may hand values on to PyMySQL's functions.
         self._mapping: dict[Any, Any] = (

@@ -47,11 +47,11 @@ class ParameterRows:
         self._writer = writer
         self._parts: list[bytes] = []
         #: How many rows there are.
-        self.count = 0
+        self.count: int = 0
         #: Their bytes.
-        self.size = 0
+        self.size: int = 0
         #: Type and flags of each parameter, as COM_STMT_EXECUTE has them.
-        self.types = NULL * parameters
+        self.types: bytes = NULL * parameters
 
     @property
     def data(self) -> bytes:

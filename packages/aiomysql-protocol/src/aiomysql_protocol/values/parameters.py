@@ -171,9 +171,9 @@ class ParameterWriter:
         self._literals = Literals(zone=zone)
         #: The `tzinfo` of datetimes that are written as they stand, as naive ones are; None: all
         #: are.
-        self.as_is = None if zone is None else zone.as_is
+        self.as_is: object = None if zone is None else zone.as_is
         #: Text is in UTF-8, and the user has no encoders.
-        self.is_usual = not self._custom and codecs.lookup(encoding).name == "utf-8"
+        self.is_usual: bool = not self._custom and codecs.lookup(encoding).name == "utf-8"
 
     def write(self, values: Sequence[object]) -> Parameters:
         """The parameters for `values`, in the order of the statement's marks.

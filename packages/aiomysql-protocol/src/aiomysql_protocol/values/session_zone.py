@@ -35,9 +35,9 @@ class SessionZone:
         """name: what `SET time_zone` takes; offset: from UTC, of a zone that has always the same;
         None: it has rules.
         """
-        self.name = name
+        self.name: str = name
         #: What the datetimes that are read have.
-        self.tzinfo = tzinfo
+        self.tzinfo: datetime.tzinfo = tzinfo
         self._offset = offset
         self._last_offset: datetime.timedelta | None = None
         #: The `tzinfo` of values that are written as they stand; of a zone with rules no value has

@@ -113,7 +113,7 @@ class Zstd:
         zstd = _zstd()
         self._zstd = zstd
         #: What the server is told.
-        self.level = self.DEFAULT_LEVEL if level is None else level
+        self.level: int = self.DEFAULT_LEVEL if level is None else level
         limit = zstd.DecompressionParameter.window_log_max
         self._limits: Mapping[Any, int] = {limit: _LARGEST_WINDOW}
 

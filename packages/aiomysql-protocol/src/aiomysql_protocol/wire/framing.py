@@ -69,9 +69,9 @@ class PayloadAssembler:
 
     def __init__(self, max_payload: int = MAX_PAYLOAD) -> None:
         """`max_payload`: bytes; a longer payload raises OperationalError 2020."""
-        self.max_payload = max_payload
+        self.max_payload: int = max_payload
         #: Whether a long payload is being gathered, with its first bytes consumed already.
-        self.gathering = False
+        self.gathering: bool = False
         self._gathered: LongPayload | None = None
         self._missing = 0  # bytes that the frame being gathered still lacks
         self._last_frame = True  # the frame being gathered is the last of its payload

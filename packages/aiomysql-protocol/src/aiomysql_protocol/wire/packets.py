@@ -6,6 +6,7 @@ MySQL: "OK_Packet", "ERR_Packet", "EOF_Packet".
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 
 #: `parse_ok` for packets of seven bytes: one ends nearly every result set, and few are different.
-parse_short_ok = lru_cache(maxsize=256)(parse_ok)
+parse_short_ok: Callable[[bytes], Ok] = lru_cache(maxsize=256)(parse_ok)
 
 
 def parse_eof(payload: bytes | bytearray) -> Ok:

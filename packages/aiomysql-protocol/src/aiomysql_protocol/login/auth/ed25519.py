@@ -62,7 +62,7 @@ class SigningKey:
         self._scalar = int.from_bytes(expanded[:32], "little") & (1 << 254) - 8 | 1 << 254
         self._prefix = expanded[32:]
         #: 32 bytes.
-        self.public_key = _multiply_base(self._scalar)
+        self.public_key: bytes = _multiply_base(self._scalar)
 
     def sign(self, message: bytes) -> bytes:
         """The signature of `message`, 64 bytes (section 5.1.6)."""
