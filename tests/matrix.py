@@ -146,6 +146,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "test_packaging.py": Spread.ONCE_SINGLE,
         "test_packet_dump.py": Spread.ONCE_SINGLE,
         "test_raise_in_twins.py": Spread.ONCE,
+        "test_release.py": Spread.ONCE_SINGLE,
         "test_sanitizers.py": Spread.ONCE_SINGLE,
         "test_scripted.py": Spread.ONCE,
         "test_servers.py": Spread.ONCE,

@@ -24,13 +24,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, packages: Packages) -> None:
     if options.command == "prepare":
-        package, version = packages[options.package], parse_version(options.version)
+        package, version = packages.find(options.package), parse_version(options.version)
         print(prepare(packages, package, version, is_trial=options.dry_run).rstrip())
         if not options.dry_run:
             print(f"\nCommitted and tagged: {package.tag(version)}")
     elif options.command == "build":
-        package = packages[options.package]
-        pythons = options.python or (interpreters(packages.root) if package.has_c else [])
+        package = packages.find(options.package)
+        pythons = options.python
+        if pythons is None:
+            pythons = interpreters(packages.root) if package.has_c else []
         for path in build(packages, package, pythons, options.out_dir.resolve()):
             print(f"{path.stat().st_size:>9,} {path.name}")
     else:
@@ -53,10 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("build", help=said, description=said)
     command.add_argument("package")
     command.add_argument("--out-dir", type=Path, default=Path("dist"), help="dist if not given")
-    command.add_argument(
+    wheels = command.add_mutually_exclusive_group()
+    wheels.add_argument(
         "--python",
         action="append",
         help="make a wheel with C for this interpreter; else for each supported one that is here",
+    )
+    no_pythons: list[str] = []
+    wheels.add_argument(
+        "--without-c",
+        action="store_const",
+        dest="python",
+        const=no_pythons,
+        help="make none of them: those come from elsewhere",
     )
     said = "say what a tag releases, for a workflow"
     command = commands.add_parser("tagged", help=said, description=said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import tomllib
@@ -27,8 +28,9 @@ def series(root: Path) -> list[str]:
 def interpreters(root: Path) -> list[str]:
     """Those of the supported ones that this machine has."""
     # pyenv's own commands refuse to run what is not the chosen version.
-    folders = sorted(Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser().glob("versions/*/bin"))
-    path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    folders = [str(path) for path in sorted(pyenv.glob("versions/*/bin"))]
+    path = os.pathsep.join([*folders, os.environ["PATH"]])
     found = []
     for wanted in series(root):
         find = (*_UV, "python", "find", "--no-python-downloads", "--no-project", "--system", wanted)
@@ -63,33 +65,39 @@ def build(packages: Packages, package: Package, pythons: Sequence[str], folder: 
             _add(packages, wheel, folder, env)
     files = sorted(folder.glob(f"{stem}[-.]*"))
     run(sys.executable, "-m", "twine", "check", "--strict", *files, cwd=packages.root)
-    return [*files, _describe(packages, package, folder / f"{stem}.cdx.json", env)]
+    _describe(packages, package, folder, env)
+    return sorted(folder.glob(f"{stem}[-.]*"))
 
 
 def _add(packages: Packages, wheel: Path, folder: Path, env: dict[str, str]) -> None:
     """Put a wheel into `folder`; on Linux with the oldest glibc it runs on in its name."""
     if sys.platform == "linux":
         # Raises an error if it needs a library that is not on every machine.
-        run(sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel, cwd=packages.root, env=env)
+        repair = (sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel)
+        run(*repair, cwd=packages.root, env=env)
     else:
         wheel.replace(folder / wheel.name)
 
 
-def _describe(packages: Packages, package: Package, path: Path, env: dict[str, str]) -> Path:
-    """Write the SBOM: what an installation of it has now, in CycloneDX's JSON."""
+def _describe(packages: Packages, package: Package, folder: Path, env: dict[str, str]) -> None:
+    """Write the SBOM into `folder`: what an installation has now, in CycloneDX's JSON."""
     ours = [*packages.below(package), package]
+    pure = env | {_SWITCH: "no"}
     with tempfile.TemporaryDirectory() as name:
-        wheels, python = Path(name, "wheels"), Path(name, "env", "bin", "python")
-        if os.name == "nt":
-            python = Path(name, "env", "Scripts", "python.exe")
-        _uv(packages, {}, "venv", "--python", sys.executable, Path(name, "env"))
-        for each in ours:
-            _uv(packages, env | {_SWITCH: "no"}, "build", "--wheel", "--out-dir", wheels, each.folder)
+        environment = Path(name, "env")
+        python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         install = ("pip", "install", "--python", python)
         pinned = [f"{each.name}=={each.version}" for each in ours]
+        for each in ours:
+            built = folder / f"{each.stem}-{each.version}-py3-none-any.whl"
+            if built.exists():
+                shutil.copy(built, name)
+            else:
+                _uv(packages, pure, "build", "--wheel", "--out-dir", name, each.folder)
+        _uv(packages, {}, "venv", "--python", sys.executable, environment)
         # First ours, from here and nowhere else; then what they need of others.
-        _uv(packages, {}, *install, "--no-index", "--no-deps", "--find-links", wheels, *pinned)
-        _uv(packages, {}, *install, "--find-links", wheels, *pinned)
+        _uv(packages, {}, *install, "--no-index", "--no-deps", "--find-links", name, *pinned)
+        _uv(packages, {}, *install, "--find-links", name, *pinned)
         project = package.folder / "pyproject.toml"
         options = ("--output-reproducible", "--of", "JSON", "--pyproject", project)
         command = (sys.executable, "-m", "cyclonedx_py", "environment", *options, python)
@@ -98,8 +106,8 @@ def _describe(packages: Packages, package: Package, path: Path, env: dict[str, s
     version = str(package.version)
     purl = f"pkg:pypi/{package.name}@{version}"
     found["metadata"]["component"] |= {"version": version, "purl": purl}
+    path = folder / f"{package.stem}-{version}.cdx.json"
     path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    return path
 
 
 def _uv(packages: Packages, env: dict[str, str], *arguments: str | Path) -> None:

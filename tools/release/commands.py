@@ -17,12 +17,12 @@ def run(*command: str | Path, cwd: Path, env: Mapping[str, str] = {}) -> str:
     Raises ReleaseError with all that it said if it fails.
     """
     # The programs of this environment, also where that was not activated.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.environ["PATH"])])
     words = [str(part) for part in command]
     done = subprocess.run(
         words,
         cwd=cwd,
-        env=os.environ | {"PATH": path} | env,
+        env={**os.environ, **env, "PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -62,9 +62,9 @@ class Package:
     @cached_property
     def project(self) -> Mapping[str, Any]:
         """The table `project` of its pyproject.toml."""
-        table: dict[str, Any] = tomllib.loads(
-            (self.folder / "pyproject.toml").read_text("utf-8")
-        )["project"]
+        table: dict[str, Any] = tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))[
+            "project"
+        ]
         return table
 
     @property
@@ -98,17 +98,19 @@ class Packages(Mapping[str, Package]):
                 self._packages[name] = found.pop(name)
 
     def __getitem__(self, name: str) -> Package:
-        """Raises ReleaseError for a name that is none of them."""
-        try:
-            return self._packages[name]
-        except KeyError:
-            raise ReleaseError(f"{name!r} is none of {', '.join(self)}") from None
+        return self._packages[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._packages)
 
     def __len__(self) -> int:
         return len(self._packages)
+
+    def find(self, name: str) -> Package:
+        """Raises ReleaseError for a name that is none of them."""
+        if name not in self:
+            raise ReleaseError(f"{name!r} is none of {', '.join(self)}")
+        return self[name]
 
     def below(self, package: Package) -> list[Package]:
         """What it requires of ours, also by way of others."""
@@ -126,9 +128,9 @@ class Packages(Mapping[str, Package]):
         found = _TAG.fullmatch(tag)
         if found is None:
             raise ReleaseError(f"{tag!r} is no tag of a release: PACKAGE-vVERSION")
-        package = self[found["name"]]
+        package = self.find(found["name"])
         if package.tag() != tag:
-            raise ReleaseError(f"the tag is {tag}, but the tree has {package.name} {package.version}")
+            raise ReleaseError(f"the tag is {tag}, but the tree has version {package.version}")
         return package
 
     def check_requirements(self, package: Package, version: Version) -> None:

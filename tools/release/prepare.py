@@ -20,7 +20,7 @@ def prepare(packages: Packages, package: Package, version: Version, *, is_trial:
     _check_version(packages, package, version)
     if not package.fragments:
         raise ReleaseError(
-            f"{package.name} has no changes to release: no fragment in packages/{package.name}/changes"
+            f"{package.name} has nothing to release: no fragment in packages/{package.name}/changes"
         )
     packages.check_requirements(package, version)
     if not is_trial and (changed := _git(packages, "status", "--porcelain").rstrip()):
@@ -33,8 +33,8 @@ def prepare(packages: Packages, package: Package, version: Version, *, is_trial:
     _git(packages, "add", "--all", "--", str(package.folder))
     _git(packages, "commit", "--quiet", "--message", f"Release {package.name} {version}")
     # Lines that begin with # are headings, no comments.
-    message = f"{package.name} {version}\n\n{notes}"
-    _git(packages, "tag", "--annotate", "--cleanup=whitespace", f"--message={message}", package.tag())
+    message = f"--message={package.name} {version}\n\n{notes}"
+    _git(packages, "tag", "--annotate", "--cleanup=whitespace", message, package.tag())
     return notes
 
 
