@@ -124,6 +124,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_authentication.py": Spread.ONCE_PAIRS,
         "faults": Spread.ONCE_PAIRS,
         "meta/test_architecture_page.py": Spread.ONCE,
+        "meta/test_compatibility_page.py": Spread.ONCE,
         "meta/test_examples.py": Spread.ONCE,
         "meta/test_exports.py": Spread.ONCE,
         "meta/test_links.py": Spread.ONCE,

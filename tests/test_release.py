@@ -1,4 +1,4 @@
-"""Releases: what the commands of docs/releasing.md make, and what is published works when installed."""
+"""What the commands of docs/releasing.md make, and that what is published works when installed."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ def dist(original: Path, tools: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("dist")
     wheels = ["--python", sys.executable] if shutil.which("cc") else ["--without-c"]
     for name in PACKAGES:
-        command = (tools, "-m", "tools.release", "build", name, "--out-dir", folder, *wheels)
-        run(*command, cwd=original)
+        options = ["--out-dir", str(folder), *wheels]
+        run(tools, "-m", "tools.release", "build", name, *options, cwd=original)
     return folder
 
 
@@ -283,8 +283,12 @@ def test_newest(newest: Environment, server: Server) -> None:
 def test_oldest(oldest: Environment, server: Server) -> None:
     assert oldest.run(FULL_QUERY, CONNECT=json.dumps(server.connect_args)) == "42\n43\n"
     assert oldest.run(IMPLEMENTATION) == "python\n"
-    frozen = run(*UV, "pip", "freeze", "--python", oldest.python).stdout.lower()
-    assert {line.lower() for line in lowest()} <= set(frozen.split())
+    frozen = dict(
+        line.lower().split("==")
+        for line in run(*UV, "pip", "freeze", "--python", oldest.python).stdout.split()
+    )
+    for name, version in (pin.lower().split("==") for pin in lowest()):
+        assert Version(frozen[name]) == Version(version)
 
 
 def test_core_alone(dist: Path, tmp_path: Path, server: Server) -> None:
