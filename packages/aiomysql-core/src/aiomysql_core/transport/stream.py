@@ -72,7 +72,7 @@ class Stream(StreamState, ABC):
         if self._write_resumed is not None:
             await asyncio.shield(self._write_resumed)
 
-    def expect_end(self) -> None:  # noqa: B027
+    def expect_end(self) -> None:
         """What is still to come is the end of the connection: nothing else is of interest."""
 
     @abstractmethod

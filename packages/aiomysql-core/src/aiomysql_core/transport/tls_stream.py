@@ -113,8 +113,8 @@ class TlsStream(SocketStream):
         return super().extra_info(name)
 
     def expect_end(self) -> None:
-        # Servers end a connection without saying so in TLS.  To OpenSSL that is an error, after which
-        # the connection's session can't be resumed (from Python 3.14 on, where it is no copy).
+        # Servers end a connection without saying so in TLS.  To OpenSSL that is an error, and the
+        # connection's session can't be resumed after it (from Python 3.14 on, where it's no copy).
         if self._sock is not None and not self._unsent and not self._write_waits_for_read:
             self.loop.add_reader(self._descriptor, self._wait_for_end)
 
