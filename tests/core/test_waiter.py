@@ -113,7 +113,8 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     # From Python 3.14 on each kind of task is known to its own function alone.
     if kind == "_PyTask" and sys.version_info >= (3, 14):
         own = asyncio.tasks._py_current_task  # type: ignore[attr-defined,unused-ignore]
-        monkeypatch.setattr(asyncio.tasks, "current_task", own)
+        for module in (asyncio, asyncio.tasks):
+            monkeypatch.setattr(module, "current_task", own)
 
     def run(coro: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=lambda: new_loop(name)) as runner:
