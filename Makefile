@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check check-1 check-2 test coverage mutations test-lowest test-sqlalchemy lint format layers types docs bench build hatch clean
+.PHONY: help demo check check-1 check-2 test coverage mutations test-lowest test-sqlalchemy lint format layers types docs bench build release hatch clean
 
 # Hatch keeps everything inside the checkout.
 export HATCH_DATA_DIR := $(CURDIR)/.hatch/data
@@ -90,6 +90,11 @@ bench: $(workspace) ## Compare with other drivers, in 25 minutes [ARGS=--quick: 
 # `hatch build --all` would also build the root, which is for `pip install .` and is not released.
 build: $(tools) ## Build all wheels and sdists into dist/
 	@for package in packages/*; do .venv/bin/uv build --out-dir dist "$$package" || exit 1; done
+
+# What belongs to a release is in docs/releasing.md.
+release: $(tools) ## Commit and tag a release of one distribution, and build it [PACKAGE=aiomysql-core VERSION=1.1.0]
+	@$(HATCH) run release:prepare $(PACKAGE) $(VERSION)
+	@$(HATCH) run release:build $(PACKAGE)
 
 hatch: $(workspace) ## Run hatch itself [ARGS='run python -m tests.servers list']
 	@$(HATCH) $(ARGS)

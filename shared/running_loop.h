@@ -7,7 +7,7 @@
 /* What a module keeps of asyncio. */
 typedef struct {
     PyObject *get;           /* asyncio's function */
-    PyObject *current_tasks; /* asyncio's dict: loop -> the task it runs; NULL: there is none */
+    PyObject *current_tasks; /* asyncio's dict: loop -> the task it runs; NULL: it has not all */
 } RunningLoop;
 
 /* Does the event loop `loop` run, in this thread, whose id was `thread` when that was looked
@@ -39,12 +39,16 @@ import_running_loop(RunningLoop *asyncio)
     if (asyncio->get == NULL) {
         return -1;
     }
-    asyncio->current_tasks = import_name("asyncio.tasks", "_current_tasks");
-    if (asyncio->current_tasks == NULL) {
-        PyErr_Clear();
-    }
-    else if (!PyDict_Check(asyncio->current_tasks)) {
-        Py_CLEAR(asyncio->current_tasks);
+    asyncio->current_tasks = NULL;
+    /* From Python 3.14 on the tasks of C code are in the thread's state, and not in the dict. */
+    if (Py_Version < 0x030E0000) {
+        asyncio->current_tasks = import_name("asyncio.tasks", "_current_tasks");
+        if (asyncio->current_tasks == NULL) {
+            PyErr_Clear();
+        }
+        else if (!PyDict_Check(asyncio->current_tasks)) {
+            Py_CLEAR(asyncio->current_tasks);
+        }
     }
     return 0;
 }

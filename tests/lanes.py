@@ -17,6 +17,7 @@ UNDIVIDED = (
     "tests/benchmarks/test_compare.py",
     "tests/consumers/test_consumers.py",
     "tests/test_packaging.py",
+    "tests/test_release.py",
     "tests/test_sanitizers.py",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -334,6 +335,18 @@ async def test_a_server_that_says_the_password(examine: Run) -> None:
     assert "not '***' ***" in text
 
 
+async def test_a_server_that_says_the_password_of_an_option_file(
+    examine: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "my.cnf"
+    path.write_text("[client]\npassword=another-one\n", "utf-8")
+    said = scripted.frame(scripted.error(1045, f"not 'another-one', not {PASSWORD}"), 0)
+    async with peer(said) as given:
+        joint = "&" if "?" in given else "?"
+        text, _ = await failure(examine, f"{given}{joint}read_default_file={path}", "Server")
+    assert "not '***', not ***" in text
+
+
 async def test_an_option_file(examine: Run, server: Server, tmp_path: Path) -> None:
     path = tmp_path / "my.cnf"
     path.write_text(f"[client]\nhost={server.host}\nport={server.port}\nuser=no-one\n", "utf-8")
@@ -406,6 +419,22 @@ async def test_certificates_that_are_refused(examine: Run, server: Server, tmp_p
         assert said in text
         assert step["names"] == ["other.example"]
         assert (step["days_left"] < 0) == (days < 0)
+
+
+async def test_a_certificate_that_an_option_file_refuses(
+    examine: Run, server: Server, tmp_path: Path
+) -> None:
+    """It is shown all the same."""
+    context = own_context(tmp_path, "other.example", days=2)
+    path = tmp_path / "my.cnf"
+    async with TlsProxy(server.host, server.port, context) as proxy:
+        lines = ("[client]", f"ssl-ca={tmp_path / 'own.pem'}", "ssl-verify-server-cert")
+        path.write_text("\n".join([*lines, f"port={proxy.port}"]), "utf-8")
+        given = f"mysql://{server.user}@{server.host}/?read_default_file={path}"
+        text, step = await failure(examine, given, "TLS")
+        assert server.user.encode() + b"\0" not in proxy.received
+    assert "for another name" in text
+    assert step["names"] == ["other.example"]
 
 
 # -- the command line ------------------------------------------------------------------------------
@@ -569,6 +598,44 @@ def test_colors_on_a_terminal(has_rich: bool, monkeypatch: pytest.MonkeyPatch) -
     show(step, writer(terminal))
     assert ("\x1b[" in terminal.written) == has_rich
     assert "it is [red]slow[/red]" in terminal.written
+
+
+def test_no_color_is_not_bold_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal: Any = Terminal()
+    writer(terminal)("a head", "bold")
+    assert terminal.written == "a head\n"
+
+
+HANGING = """
+import socket, sys, time
+from aiomysql.__main__ import main
+
+def hang(*args, **options):
+    print("looks it up", flush=True)
+    time.sleep(600)
+
+socket.getaddrinfo = hang
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is no signal")
+@pytest.mark.parametrize("command", [["doctor"], ["query"]])
+def test_an_interrupt_while_a_name_is_looked_up(command: list[str]) -> None:
+    dsn = "mysql://db.example/"
+    arguments = [*command, dsn, *(["SELECT 1"] if command == ["query"] else [])]
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING, *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "looks it up\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
 
 
 def test_histogram() -> None:

@@ -235,13 +235,16 @@ async def test_what_was_not_awaited(connection: Connection, connect_args: dict[s
             lambda found=found: dict(found),
             lambda found=found: 1 in found,
             lambda found=found: len(found),
-            lambda found=found: enter(found),
         ):
             with pytest.raises(TypeError, match=words):
                 attempt()
+        # Python 3.14 looks for `__exit__` first, and says the same in words of its own.
+        own = "context manager protocol"
+        with pytest.raises(TypeError, match=words if sys.version_info < (3, 14) else own):
+            enter(found)
         with pytest.raises(TypeError, match=words):
             await loop(found)
-        with pytest.raises(TypeError, match="context manager protocol"):
+        with pytest.raises(TypeError, match=f"{own}|{words}"):
             contextlib.ExitStack().enter_context(found)
         assert found
         with pytest.raises(AttributeError, match=f"{words}.*") as raised:

@@ -786,7 +786,8 @@ async def test_finalizers(base: Any, deed: str) -> None:
                         gc.set_threshold(*before)
                         Trap.deed = None
                     if done:
-                        assert result.rows == [("x",)]
+                        # A streamed result has its error for whoever reads on.
+                        assert result.rows == [("x",)] or (result.streamed and result.error)
                         assert result.exchange is query
                         assert runner._busy is False
                     stream._shut()

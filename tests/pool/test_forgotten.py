@@ -115,7 +115,10 @@ async def test_debug_mode_of_the_loop(connect_args: dict[str, Any]) -> None:
 def said_in_a_child(*attempts: Callable[[], object]) -> list[str]:
     """The error of each attempt when it is made in a process that is forked for it."""
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # From Python 3.12 on, where a thread of earlier tests is left.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         # Nothing of the test framework may run here.
         said = []

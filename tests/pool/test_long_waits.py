@@ -127,6 +127,7 @@ async def test_a_task_is_not_kept(make_pool: MakePool) -> None:
 
     await asyncio.create_task(drop())
     await asyncio.wait_for(gone.wait(), 10)
+    await asyncio.sleep(0)  # Python 3.14 holds a task for one turn more
     (holder,) = pool._leases.holders.values()
     assert holder.acquired_by is not None
     gc.collect()

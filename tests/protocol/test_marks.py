@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import UserDict
 from typing import Any
 
@@ -15,6 +16,9 @@ from aiomysql_protocol.sql.marks import (
     explained_values,
 )
 from aiomysql_protocol.values.literals import Literals
+
+#: What Python raises for a mark without a name behind one with a name.
+NO_KEY = TypeError if sys.version_info < (3, 15) else ValueError
 
 #: A statement, its arguments, what Python raises, and words of the message.
 UNFIT: list[tuple[str, Any, type[Exception], str]] = [
@@ -36,7 +40,7 @@ UNFIT: list[tuple[str, Any, type[Exception], str]] = [
     ("LIKE '5%' AND %s", (1,), ValueError, r'"%\'" at position 7 .* percent sign is written %%'),
     ("LIKE '5% s' AND %s", (1,), TypeError, "'% s' at position 7 .* percent sign is written %%"),
     ("LIKE '%s%'", ("x",), TypeError, 'a mark stands within quotes.*LIKE %s.*"%x%"'),
-    ("LIKE '%%%(a)s%'", {"a": "x"}, TypeError, "a mark stands within quotes"),
+    ("LIKE '%%%(a)s%'", {"a": "x"}, NO_KEY, "a mark stands within quotes"),
     ("LIKE '5%' AND b = '%s'", (1,), ValueError, "percent sign is written %%"),
     ("DATE_FORMAT(d, '%Y')", (1,), ValueError, "'%Y' at position 16"),
     ("%d", (1,), TypeError, "'%d' at position 0 .* marks are %s, whatever the type"),

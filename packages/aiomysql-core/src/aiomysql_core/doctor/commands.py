@@ -8,7 +8,9 @@ import getpass
 import io
 import json
 import os
+import socket
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TextIO
@@ -16,7 +18,7 @@ from typing import Any, TextIO
 from pymysql.err import MySQLError, NotSupportedError, ProgrammingError
 
 from aiomysql_core.doctor.advice import advice_on
-from aiomysql_core.doctor.examination import examine, failed, failed_step
+from aiomysql_core.doctor.examination import examine, failed, failed_step, in_option_file
 from aiomysql_core.doctor.output import Secrets, Step, printable, show, writer
 from aiomysql_core.doctor.query import print_rows
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
@@ -86,7 +88,7 @@ def query(dsn: str, statement: str, *, ask_password: bool = False) -> int:
         token = watching.set(trace)
         try:
             options = _options(dsn, password)
-            secrets = Secrets(options)
+            secrets = Secrets(options, in_option_file(options))
             with _warnings_in_words(sys.stderr, secrets):
                 await print_rows(options, statement, writer(sys.stdout))
         except BrokenPipeError:
@@ -145,7 +147,9 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = asyncio.run(work())
+        with asyncio.Runner() as runner:
+            runner.get_loop().getaddrinfo = _look_up  # type: ignore[method-assign]
+            code = runner.run(work())
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -155,6 +159,32 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     return code
+
+
+async def _look_up(host: Any, port: Any, **options: Any) -> Any:
+    """socket.getaddrinfo() in a thread that nobody waits for: it can take minutes after Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def tell(error: Exception | None, found: Any) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(found)
+        else:
+            future.set_exception(error)
+
+    def look_up() -> None:
+        error, found = None, None
+        try:
+            found = socket.getaddrinfo(host, port, **options)
+        except Exception as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, error, found)
+
+    threading.Thread(target=look_up, daemon=True).start()
+    return await future
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from aiomysql_core.doctor.output import (
     histogram,
     milliseconds,
 )
+from aiomysql_core.options.option_files import read_option_file
 from aiomysql_core.options.options import address_family, address_text
 from aiomysql_core.options.tls import TlsOptions
 from aiomysql_core.transport.connect import Address
@@ -84,6 +85,17 @@ async def examine(options: Mapping[str, Any], report: Report) -> bool:
     return await _Examination(given, report).run()
 
 
+def in_option_file(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the option file that `options` name sets; nothing if it can't be read."""
+    path = options.get("read_default_file")
+    if not path:
+        return {}
+    try:
+        return read_option_file(path, options.get("read_default_group"))
+    except ValueError:  # connecting says it
+        return {}
+
+
 def failed(name: str, error: BaseException, secrets: Secrets, advice: Advice | None) -> Step:
     """The step that ended with `error`."""
     number = error.args[0] if isinstance(error, MySQLError) and len(error.args) > 1 else None
@@ -116,7 +128,8 @@ class _Examination:
         self._options = options
         self._connection = Connection(**options)
         self._report_to = report
-        self._secrets = Secrets(options)
+        self._in_file = in_option_file(options)
+        self._secrets = Secrets(options, self._in_file)
         self._succeeds = True
         self._trace = ConnectTrace()
         limit = self._connection.connect_timeout
@@ -331,8 +344,11 @@ class _Examination:
 
     async def _unverified(self) -> Encryption | None:
         """TLS without verification, to look at the certificate; nothing about the user is sent."""
-        about_tls = ("ssl", "ssl_ca", "ssl_capath", "ssl_verify_cert", "ssl_verify_identity")
-        options = {name: self._options[name] for name in self._options if name not in about_tls}
+        left_out = {"ssl", "ssl_ca", "ssl_capath", "ssl_verify_cert", "ssl_verify_identity"}
+        # What the file says of TLS could not be taken back; compression begins after that.
+        left_out |= {"read_default_file", "read_default_group", "compress", "compression"}
+        given = {**self._options, **self._in_file}
+        options = {name: value for name, value in given.items() if name not in left_out}
         trace = CertificateTrace()
         token = watching.set(trace)
         try:

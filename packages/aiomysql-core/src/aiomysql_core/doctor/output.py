@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,8 +57,11 @@ Write = Callable[[str, str], None]
 
 
 def writer(stream: TextIO) -> Write:
-    """What writes lines to `stream`: in color on a terminal, if rich is installed."""
-    if stream.isatty():
+    """What writes lines to `stream`: in color on a terminal, if rich is installed.
+
+    NO_COLOR ends that, and bold letters.
+    """
+    if stream.isatty() and not os.environ.get("NO_COLOR"):
         try:
             from rich.console import Console
             from rich.text import Text
@@ -102,10 +106,12 @@ def printable(text: str) -> str:
 class Secrets:
     """What is never shown: passwords, as they are and as a data source name has them."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, *options: Mapping[str, Any]) -> None:
+        """options: of a data source name, of an option file."""
         from urllib.parse import quote, quote_plus
 
-        found = [options.get(name) for name in ("password", "ssl_key_password")]
+        names = ("password", "ssl_key_password")
+        found = [given.get(name) for given in options for name in names]
         texts = [text for text in found if isinstance(text, str)]
         forms = {form(text) for text in texts for form in (str, quote, quote_plus)}
         # A word of one or two letters tells nothing, and without them nothing could be read.

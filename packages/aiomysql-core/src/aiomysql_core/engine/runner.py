@@ -393,6 +393,8 @@ class CommandRunner(RunnerState):
         try:
             stream.resume()
             if stream.start(goodbye):
+                if last is None or last.done:
+                    stream.expect_end()
                 while not goodbye.done:
                     await stream.wait(goodbye)
         finally:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
 from functools import lru_cache
+from types import TracebackType
 
 from pymysql.constants import CR
 from pymysql.err import NotSupportedError, OperationalError
@@ -33,12 +32,12 @@ async def encrypt(options: Options, stream: Stream, resumption: TlsResumption | 
     Raises OperationalError 2026 when that fails, and TimeoutError.
     """
     if isinstance(stream, SocketStream):
-        with _tls_errors(options):
+        with _TlsErrors(options):
             sock = await stream.release_socket()
         return await encrypted_stream(options, stream.session, stream.loop, sock, resumption)
     assert isinstance(stream, TransportStream)
     context = options.tls.ssl_context()
-    with _tls_errors(options):
+    with _TlsErrors(options):
         await stream.start_tls(context, _server_name(options, context))
     return stream
 
@@ -52,7 +51,7 @@ async def encrypted_stream(
 ) -> Stream:
     """An encrypted stream on `sock`; raises what `encrypt` raises, and closes the socket then."""
     given: socket.socket | None = None
-    with _tls_errors(options):
+    with _TlsErrors(options):
         try:
             watches = _watches_sockets(loop, sock)
             if not isinstance(sock, ssl.SSLSocket):
@@ -112,18 +111,34 @@ def _source(function: object) -> str | None:
 _SOURCE = _source(ssl.get_default_verify_paths)
 
 
-@contextlib.contextmanager
-def _tls_errors(options: Options) -> Iterator[None]:
-    """Make errors of the handshake OperationalError 2026."""
-    try:
-        yield
-    except TimeoutError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: the host is no name for TLS
-        advice = _advice(options, error) if isinstance(error, ssl.CertificateError) else ""
-        raise OperationalError(
-            CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {error}{advice}"
-        ) from error
+class _TlsErrors:
+    """Makes errors of the handshake OperationalError 2026.
+
+    No generator: in Python 3.13 the error and the frames of one would refer to each other.
+    """
+
+    __slots__ = ("_options",)
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # ValueError: the host is no name for TLS.
+        if isinstance(error, (OSError, ValueError)) and not isinstance(error, TimeoutError):
+            advice = ""
+            if isinstance(error, ssl.CertificateError):
+                advice = _advice(self._options, error)
+            raise OperationalError(
+                CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {error}{advice}"
+            ) from error
 
 
 def _advice(options: Options, error: ssl.CertificateError) -> str:

@@ -72,6 +72,9 @@ class Stream(StreamState, ABC):
         if self._write_resumed is not None:
             await asyncio.shield(self._write_resumed)
 
+    def expect_end(self) -> None:
+        """What is still to come is the end of the connection: nothing else is of interest."""
+
     @abstractmethod
     def close(self) -> None:
         """Close after what was written is sent; nothing is read any more."""

@@ -112,6 +112,25 @@ class TlsStream(SocketStream):
                 return sock.compression()
         return super().extra_info(name)
 
+    def expect_end(self) -> None:
+        # Servers end a connection without saying so in TLS.  To OpenSSL that is an error, and the
+        # connection's session can't be resumed after it (from Python 3.14 on, where it's no copy).
+        if self._sock is not None and not self._unsent and not self._write_waits_for_read:
+            self.loop.add_reader(self._descriptor, self._wait_for_end)
+
+    def _wait_for_end(self) -> None:
+        """Discard what comes, without decrypting it."""
+        if self._sock is None:
+            return
+        try:
+            if socket.socket.recv(self._sock, _MORE_IS_LIKELY):
+                return
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # that is an end as well
+            pass
+        self.connection_lost(None)
+
     def close(self) -> None:
         if self._write_waits_for_read:  # nothing is read any more
             self.abort()

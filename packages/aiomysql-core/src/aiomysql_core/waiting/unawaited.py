@@ -91,7 +91,8 @@ def refuse_length(unawaited: object, /) -> NoReturn:
 class _NoBlockError(AttributeError, TypeError):
     """What `with` raises; and who asks whether there is an `__enter__` is told that there is none.
 
-    For that there is no `__exit__`: what has both is an AbstractContextManager.
+    For that there is no `__exit__`: what has both is an AbstractContextManager.  (Python 3.14 looks
+    for that one first, and has words of its own.)
     """
 
 

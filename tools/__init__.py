@@ -1,0 +1,1 @@
+"""What maintainers run that is neither a test nor part of a distribution."""
