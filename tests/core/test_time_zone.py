@@ -262,7 +262,8 @@ async def test_what_stays_as_it_is(connect_args: dict[str, Any], table: str) -> 
         "time": datetime.time(12, tzinfo=UTC),
     }
     literals = ["'2026-07-01 12:00:00'", "'2026-07-01'", "'12:00:00'"]
-    async with connect(**connect_args, time_zone="+05:00", sql_mode="", autocommit=True) as connection:
+    options = connect_args | {"sql_mode": "", "autocommit": True}
+    async with connect(**options, time_zone="+05:00") as connection:
         assert [connection.escape(value) for value in values.values()] == literals
         assert connection.escape(SUMMER) == "'2026-07-01 17:00:00.000005'"
         cursor = await connection.cursor()
@@ -274,7 +275,7 @@ async def test_what_stays_as_it_is(connect_args: dict[str, Any], table: str) -> 
             assert await (await statement.execute()).fetchone() == row
         assert type(await connection.fetchval("SELECT NOW()")) is Moment
     conv = {**decoders, FIELD_TYPE.TIMESTAMP: str.upper}
-    async with connect(**connect_args, time_zone="UTC", conv=conv) as connection:
+    async with connect(**options, time_zone="UTC", conv=conv) as connection:
         await connection.execute(f"INSERT INTO {table} VALUES (2, %s, NULL)", (SUMMER,))
         sql = f"SELECT at FROM {table} WHERE n = 2"
         assert await connection.fetchval(sql) == "2026-07-01 12:00:00.000005"
