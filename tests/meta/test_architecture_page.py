@@ -137,7 +137,7 @@ def names() -> Names:
 def paths() -> frozenset[str]:
     """The files and folders of the repository, each with a slash before its path."""
     found = {f"/{path.name}" for path in ROOT.iterdir()}
-    for top in ("packages", "shared", "tests", "benchmarks", "docs"):
+    for top in ("packages", "shared", "tests", "benchmarks", "docs", "tools"):
         found.update(f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob(f"{top}/**/*"))
     return frozenset(found)
 
