@@ -489,7 +489,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
-        zone = self._literals.zone
+        zone = self.session_charset.zone
         if zone is not None:
             settings.append(f"time_zone = '{zone.name}'")
         runner = self.runner
@@ -1337,7 +1337,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
     # -- literals --------------------------------------------------------------------------------
 
     def escape(self, obj: object) -> str:
-        """`obj` as an SQL literal for this session.  Raises TypeError or ProgrammingError."""
+        """`obj` as an SQL literal for this session.
+
+        Raises TypeError or ProgrammingError: for an aware datetime with option `time_zone` also
+        after a statement that may have changed the session's zone, until the next one has asked.
+        """
         return self.current_literals().literal(obj)
 
     def escape_string(self, s: str) -> str:
