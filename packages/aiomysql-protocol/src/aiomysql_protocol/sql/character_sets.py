@@ -151,7 +151,7 @@ def _is_one_definition(bare: bytes) -> bool:
 
 
 def sets_zone_to_value(statement: str) -> bool:
-    """Whether this text, with a mark for the value, does nothing but set the session's time zone."""
+    """Whether this text, with a mark for a value, does nothing but set the session's zone to it."""
     return _SETS_ZONE_TO_VALUE.fullmatch(statement) is not None
 
 
@@ -189,8 +189,7 @@ _HARMLESS = re.compile(
 _BEHIND_ZONE = re.compile(rb"TIME_ZONE[^,]*,.*(?<!%)%(?:\([^()]*\))?s", re.IGNORECASE | re.DOTALL)
 #: What is replaced: comments, the signs around those that are executed, and what is in quotes.
 _QUOTED = (
-    _COMMENT
-    + rb"""|/\*[Mm]?!\d*|\*/|'(?>(?:[^'%b]|''%b)*)'|"(?>(?:[^"%b]|""%b)*)"|`(?>[^`]*)`"""
+    _COMMENT + rb"""|/\*[Mm]?!\d*|\*/|'(?>(?:[^'%b]|''%b)*)'|"(?>(?:[^"%b]|""%b)*)"|`(?>[^`]*)`"""
 )
 _ESCAPING = re.compile(_QUOTED % ((rb"\\", rb"|\\.") * 2), re.DOTALL)
 _NOT_ESCAPING = re.compile(_QUOTED % ((b"", b"") * 2), re.DOTALL)
