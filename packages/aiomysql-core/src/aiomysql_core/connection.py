@@ -22,6 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import lru_cache
+from ssl import SSLContext
 from time import monotonic
 from types import MethodType, TracebackType
 from typing import (
@@ -102,8 +103,6 @@ from aiomysql_protocol.wire.charsets import find_charset
 from aiomysql_protocol.wire.packets import Ok
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from aiomysql_core.compat.row_mixins import _DictCursorMixin
     from aiomysql_core.typing import KeywordOptions
 
@@ -188,8 +187,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             | None
         ) = None,
         compression_level: int | None = None,
-        multi_statements: bool = True,
-        bulk_statements: bool = True,
+        multi_statements: bool | None = True,
+        bulk_statements: bool | None = True,
         stmt_cache_size: int = 0,
         skip_idle_commits: bool = True,
         max_allowed_packet: int = MAX_PAYLOAD,
@@ -1697,3 +1696,8 @@ def connect(
     it refuses the log-in.
     """
     raise NotImplementedError
+
+
+# What they could not import, in a circle: for who asks what their annotations mean.
+for _name in ("cursors", "engine.cursor_state", "row_stream", "statements", "transaction"):
+    vars(sys.modules[f"aiomysql_core.{_name}"])["Connection"] = Connection

@@ -1,7 +1,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Coroutine
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, NoReturn, Self, final
 
 from aiomysql_core import Connection
@@ -73,6 +73,7 @@ class AcquireContext(Coroutine[Any, Any, Connection[Any]]):
     def __new__(
         cls, leases: LeaseQueue, functions: PoolFunctions, pool: Any, timeout: float | None, /
     ) -> Self: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __await__(self) -> Any: ...
     def send(self, value: Any, /) -> Any: ...
     def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...

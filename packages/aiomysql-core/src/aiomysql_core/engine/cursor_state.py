@@ -10,17 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from aiomysql_core._accelerator import accelerator
+from aiomysql_core.bulk.infile import LocalFiles
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
+from aiomysql_protocol.commands.query import Result
 from aiomysql_protocol.rows.text import drain_rows
 from aiomysql_protocol.wire.packets import MORE_RESULTS
 
 if TYPE_CHECKING:
-    from aiomysql_core.bulk.infile import LocalFiles
     from aiomysql_core.connection import Connection
     from aiomysql_core.cursors import Cursor
-    from aiomysql_protocol.commands.query import Result
 
 _CursorT = TypeVar("_CursorT", bound="Cursor[Any]")
 
