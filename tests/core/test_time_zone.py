@@ -445,16 +445,17 @@ async def test_literals_after_it_was_set(connect_args: dict[str, Any], table: st
         await connection.query(f"PREPARE p FROM {connection.escape(change)}")
         await connection.query(f"CREATE PROCEDURE p_{table}() {change}")
         try:
-            for run, query in (
+            ways: list[tuple[Callable[[Any], Any], Any]] = [
                 (cursor.execute, change),
                 (cursor.execute, statement),
                 (connection.query, "EXECUTE p"),
                 (connection.query, f"CALL p_{table}()"),
-            ):
+            ]
+            for run, query in ways:
                 await connection.execute("SET time_zone = %s", ("+00:00",))
                 assert await session_zone(connection) == "+00:00"
                 assert connection.escape(SUMMER) == "'2026-07-01 12:00:00.000005'"
-                await run(query)  # type: ignore[operator]
+                await run(query)
                 for write in (
                     connection.escape,
                     connection.literal,

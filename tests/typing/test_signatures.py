@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
@@ -86,6 +89,41 @@ def test_connect() -> None:
     assert [argument.arg for argument in arguments.posonlyargs] == ["host_or_dsn"]
     assert KeywordOptions.__annotations__.keys() == KEYWORD_ONLY - OF_ROWS
     assert inspect.signature(aiomysql.connect).parameters == PARAMETERS
+
+
+HINTS = """
+import inspect, typing
+import aiomysql, aiomysql.sa, aiomysql_core, aiomysql_pool
+
+def check(name, value):
+    if not getattr(value, "__module__", "").startswith("aiomysql") or not callable(value):
+        return 0
+    typing.get_type_hints(value)
+    return 1
+
+found = 0
+for module in (aiomysql, aiomysql.sa, aiomysql_core, aiomysql_pool):
+    for name in module.__all__:
+        value = getattr(module, name)
+        found += check(name, value)
+        if isinstance(value, type):
+            for attribute in ("__init__", *dir(value)):
+                if not attribute.startswith("_"):
+                    got = inspect.getattr_static(value, attribute)
+                    got = getattr(got, "fget", None) or getattr(got, "__func__", None) or got
+                    found += check(f"{name}.{attribute}", got)
+            typing.get_type_hints(value.__init__)
+assert found > 200, found
+for value in (aiomysql.Connection, aiomysql.connect, aiomysql.create_pool):
+    inspect.signature(value, eval_str=True)
+"""
+
+
+@pytest.mark.parametrize("implementation", ["", "python"])
+def test_annotations_mean_something(implementation: str) -> None:
+    """Where the C modules are there, the first run is theirs."""
+    environment = os.environ | {"AIOMYSQL_IMPL": implementation}
+    subprocess.run([sys.executable, "-c", HINTS], check=True, env=environment)
 
 
 def test_options() -> None:

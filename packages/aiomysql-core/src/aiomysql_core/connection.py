@@ -294,6 +294,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             conv = None
         elif conv is not None:
             _check_converters(conv)
+        cursorclass = _without_brackets(cursorclass)
         _check_cursor_class(cursorclass)
         check_row_factory(row_factory)
         self._echo = session_options.echo
@@ -1505,11 +1506,19 @@ def _add_address(error: err.MySQLError, where: str) -> None:
     error.args = *numbers, f"{message} (connecting to {where})"
 
 
+def _without_brackets(kind: Any) -> Any:
+    """The class behind `Cursor[User]`: rows are the checkers' matter."""
+    return getattr(kind, "__origin__", kind)
+
+
 @lru_cache(64)
 def _cursor_class(cursors: tuple[type[Cursor[Any]], ...]) -> type[Cursor[Any]]:
-    """A class made of several."""
+    """A class made of several, or the one behind `SSCursor[User]`."""
+    cursors = tuple(_without_brackets(cls) for cls in cursors)
     if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
         raise TypeError("Custom cursor must be subclass of Cursor")
+    if len(cursors) == 1:
+        return cursors[0]
     names = "".join(cls.__name__ for cls in cursors)
     return type(names.replace("Cursor", "") + "Cursor", cursors, {})
 

@@ -1,6 +1,6 @@
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from types import GenericAlias, TracebackType
 from typing import Any, NoReturn, Self, final
 
@@ -81,11 +81,11 @@ class AcquireContext(Coroutine[Any, Any, Connection[Any]]):
     # Only there to be refused.
     @property
     def __enter__(self) -> NoReturn: ...
-    def __aenter__(self) -> Awaitable[Connection[Any]]: ...
+    def __aenter__(self) -> Coroutine[Any, Any, Connection[Any]]: ...
     def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
         /,
-    ) -> Awaitable[None]: ...
+    ) -> Coroutine[Any, Any, None]: ...
