@@ -320,6 +320,7 @@ IMMEDIATE = "EXECUTE IMMEDIATE 'SET {} time_zone=''+05:00'' {}'"
             [
                 "SET time_zone='+05:00'",
                 "/* app:web */ SET SESSION time_zone='+05:00';",
+                "/* statement='x' */ SET time_zone='+05:00' -- it's; then",
                 "SET time_zone=%s",
                 "SELECT at FROM t; SET time_zone='+05:00'",
                 "CALL p('a;b', %s) -- now; then",
@@ -331,6 +332,7 @@ IMMEDIATE = "EXECUTE IMMEDIATE 'SET {} time_zone=''+05:00'' {}'"
             NONE,
             [
                 "SELECT @@time_zone",
+                "SET @_set_time_zone_0=%s",  # as `callproc` sets arguments
                 "SHOW VARIABLES LIKE 'time_zone'; SET @a = 1",
                 "CREATE PROCEDURE p() BEGIN DECLARE x INT; SET time_zone='+05:00'; SELECT 1; END",
                 "CREATE PROCEDURE p() SET time_zone='+05:00'",

@@ -979,6 +979,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         if len(names) != 1:
             raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
         files = files_by_name(names[0], self.encoding, source)
+        self.session_charset.record_statement(statement)
         return (await self.runner.query(statement, files=files)).affected_rows
 
     async def load_rows(

@@ -86,11 +86,14 @@ def find_zone_change(statement: bytes, *, has_values: bool = False) -> ZoneChang
     if _NEAR_ZONE.search(statement) is None or is_simple_statement(statement, 0):
         return ZoneChange.NONE
     # Whether backslashes escape is the session's matter.
-    readings = {_bare(_ESCAPING, statement), _bare(_NOT_ESCAPING, statement)}
-    return max(_zone_change(statement, bare, has_values) for bare in readings)
+    return max(
+        _zone_change(_stripped(pattern, statement), _bare(pattern, statement), has_values)
+        for pattern in (_ESCAPING, _NOT_ESCAPING)
+    )
 
 
 def _zone_change(statement: bytes, bare: bytes, has_values: bool) -> ZoneChange:
+    """The same of one without comments, and of what else is left of it out of quotes."""
     if _is_one_definition(bare):
         return ZoneChange.NONE
     if _ZONE_NAME.search(statement) is not None and (
@@ -116,10 +119,13 @@ def _changes_zone(part: bytes) -> bool:
     return _SET.search(part) is not None and _ZONE_NAME.search(part) is not None
 
 
+def _stripped(pattern: re.Pattern[bytes], statement: bytes) -> bytes:
+    """`statement` without comments, but with the text of those that the server may execute."""
+    return pattern.sub(lambda found: found[0] if found[0][:1] in b"'\"`" else b" ", statement)
+
+
 def _bare(pattern: re.Pattern[bytes], statement: bytes) -> bytes:
-    """`statement` without comments and what is in quotes, but for the zone's name; with the text of
-    comments that the server may execute.
-    """
+    """The same also without what is in quotes, but for the zone's name."""
 
     def replacement(found: re.Match[bytes]) -> bytes:
         text = found[0]
@@ -176,7 +182,7 @@ _CHARSET_WORD = re.compile(rb"NAMES|CHAR|COLLATION_CONNECTION|SQL_MODE|EXECUTE",
 _STATEMENT = re.compile(rb"\bSTATEMENT\b", re.IGNORECASE)
 _COMMENT = rb"/\*(?![Mm]?!)(?>(?:(?!\*/).)*)(?:\*/)?|(?:--(?=\s|\Z)|\#)[^\n]*+"
 
-_ZONE_NAME = re.compile(rb"TIME_ZONE", re.IGNORECASE)
+_ZONE_NAME = re.compile(rb"(?<![A-Z_$])TIME_ZONE(?![\w$])", re.IGNORECASE)
 _NEAR_ZONE = re.compile(rb"TIME_ZONE|CALL|EXECUTE", re.IGNORECASE)
 _RUNS = re.compile(rb"(?<![A-Z_$@.])(?:CALL|EXECUTE)\b", re.IGNORECASE)
 _PREPARED = re.compile(rb"(?<![A-Z_$@.])(?:PREPARE|EXECUTE)\b", re.IGNORECASE)
@@ -189,7 +195,9 @@ _HARMLESS = re.compile(
 _BEHIND_ZONE = re.compile(rb"TIME_ZONE[^,]*,.*(?<!%)%(?:\([^()]*\))?s", re.IGNORECASE | re.DOTALL)
 #: What is replaced: comments, the signs around those that are executed, and what is in quotes.
 _QUOTED = (
-    _COMMENT + rb"""|/\*[Mm]?!\d*|\*/|'(?>(?:[^'%b]|''%b)*)'|"(?>(?:[^"%b]|""%b)*)"|`(?>[^`]*)`"""
+    _COMMENT
+    + rb"""|/\*[Mm]?!\d*|\*/|`[^`]*+`?"""
+    + rb"""|'(?>(?:[^'%b]|''%b)*)(?:'|\Z)|"(?>(?:[^"%b]|""%b)*)(?:"|\Z)"""
 )
 _ESCAPING = re.compile(_QUOTED % ((rb"\\", rb"|\\.") * 2), re.DOTALL)
 _NOT_ESCAPING = re.compile(_QUOTED % ((b"", b"") * 2), re.DOTALL)
