@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
@@ -195,3 +197,12 @@ def test_help() -> None:
     assert aiomysql.create_pool.__qualname__ == "create_pool"
     with pytest.raises(TypeError, match=r"connect\(\) has no option 'hots'; did you mean 'host'"):
         aiomysql.connect(hots="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def test_none_where_the_page_says_so() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/options.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    hints = get_type_hints(ConnectOptions)
+    told = {name for name, kind in rows if kind.endswith("or None")} & hints.keys()
+    assert {"multi_statements", "bulk_statements", "time_zone"} <= told
+    assert [name for name in told if type(None) not in get_args(hints[name])] == []
