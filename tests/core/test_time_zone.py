@@ -62,10 +62,13 @@ def transitions(zone: ZoneInfo) -> list[int]:
     return found
 
 
-def load_zone(server: Server, name: str, zone: ZoneInfo, number: int) -> None:
-    """Put the rules of `zone` into the server's tables, as mysql_tzinfo_to_sql does."""
+def load_zone(server: Server, name: str, zone: ZoneInfo, number: int, late: int = 0) -> None:
+    """Put the rules of `zone` into the server's tables, as mysql_tzinfo_to_sql does; late: by which
+    all changes come later, in seconds.
+    """
     changes = [0, *transitions(zone)]
     offsets = [offset_at(zone, change) for change in changes]
+    changes[1:] = [change + late for change in changes[1:]]
     kinds = list(dict.fromkeys(offsets))
     moves = ", ".join(
         f"({number}, {change}, {kinds.index(offset)})"
@@ -86,9 +89,11 @@ def load_zone(server: Server, name: str, zone: ZoneInfo, number: int) -> None:
 
 @pytest.fixture
 def zones(server: Server) -> Iterator[None]:
-    """The server knows Berlin, and for New York takes the rules of Berlin."""
+    """The server knows Berlin, and has other rules than Python for two cities."""
     for number, name in enumerate(("Europe/Berlin", "America/New_York"), 9001):
         load_zone(server, name, BERLIN, number)
+    # This one as it has been, but for the days of change.
+    load_zone(server, "America/Chicago", ZoneInfo("America/Chicago"), 9003, late=7 * 86400)
     yield
     for table in ("time_zone", "time_zone_name", "time_zone_transition"):
         server.execute(f"DELETE FROM mysql.{table} WHERE Time_zone_id > 9000")
@@ -357,7 +362,7 @@ async def test_a_later_set(connect_args: dict[str, Any], table: str, zones: None
             f"SET time_zone = '+01:00'; SELECT at FROM {table}",
             "SET STATEMENT time_zone = '+01:00' FOR SELECT 1",
         ):
-            with pytest.raises(ProgrammingError, match="run SET time_zone by itself"):
+            with pytest.raises(ProgrammingError, match="run SET time_zone, CALL"):
                 await connection.query(text)
         # A column of that name is none of its business.
         await connection.query("CREATE TEMPORARY TABLE people (time_zone TEXT)")
@@ -381,6 +386,121 @@ async def test_a_later_set(connect_args: dict[str, Any], table: str, zones: None
         assert await session_zone(connection) == "SYSTEM"
 
 
+async def test_texts_that_set_it_within(
+    server: Server, connect_args: dict[str, Any], table: str
+) -> None:
+    """What they read and write would be hours off: they are refused before they are sent."""
+    texts = [
+        f"/* app:web */ SET time_zone='+05:00'; INSERT INTO {table} (n, at) VALUES (5, %s)",
+        f"/* app:x */ SET time_zone='+05:00'; SELECT at FROM {table} WHERE at < %s",
+        f"/*!50000 SET time_zone='+05:00'*/; SELECT at FROM {table} WHERE at < %s",
+        "CALL p(%s); CALL p(1)",
+    ]
+    alone = []
+    if server.kind == "mariadb":
+        alone = [f"/* app:x */ SET STATEMENT time_zone='+05:00' FOR SELECT at, %s FROM {table}"]
+    async with connect(
+        **connect_args, time_zone="UTC", autocommit=True, stmt_cache_size=5
+    ) as connection:
+        cursor = await connection.cursor()
+        for text in texts + alone:
+            with pytest.raises(ProgrammingError, match="run SET time_zone, CALL and EXECUTE by th"):
+                await cursor.execute(text, (SUMMER,))
+            with pytest.raises(ProgrammingError, match="run SET time_zone, CALL and EXECUTE by th"):
+                await connection.query(text.replace("%s", "'2026-07-01'"))
+        for text in alone:
+            with pytest.raises(ProgrammingError, match="by themselves"):
+                async with connection.prepare(text) as statement:
+                    await statement.execute((1,))
+        assert await session_zone(connection) == "+00:00"
+        # Rows come by this one, too.
+        await connection.query("SET time_zone = '+05:00'")
+        if server.kind == "mariadb":
+            sql = "SET STATEMENT max_statement_time = 60 FOR SELECT MAX(at) FROM "
+            await connection.execute(f"INSERT INTO {table} (n, at) VALUES (1, %s)", (SUMMER,))
+            await connection.query("/* app:x */ SET time_zone = '+06:00'")
+            assert await connection.fetchval(sql + table) == SUMMER
+
+
+async def test_routines_may_set_it(connect_args: dict[str, Any], table: str) -> None:
+    body = "BEGIN DECLARE x INT; SET time_zone = '+05:00'; SELECT 1; END"
+    async with connect(**connect_args, time_zone="UTC", autocommit=True) as connection:
+        await connection.query(f"CREATE PROCEDURE p_{table}() {body}")
+        try:
+            assert connection.escape(SUMMER) == "'2026-07-01 12:00:00.000005'"
+            assert await connection.fetchval(f"CALL p_{table}()") == 1
+        finally:
+            await connection.query(f"DROP PROCEDURE p_{table}")
+        assert await connection.fetchval("SELECT TIMESTAMP(%s)", (SUMMER,)) == Moment(
+            2026, 7, 1, 17, 0, 0, 5
+        )
+
+
+async def test_literals_after_it_was_set(connect_args: dict[str, Any], table: str) -> None:
+    """Nobody can ask the server while they are written."""
+    change = "SET time_zone = '+05:00'"
+    async with connect(**connect_args, time_zone="UTC", autocommit=True) as connection:
+        cursor = await connection.cursor()
+        statement = await connection.prepare(change)
+        await connection.query(f"PREPARE p FROM {connection.escape(change)}")
+        await connection.query(f"CREATE PROCEDURE p_{table}() {change}")
+        try:
+            ways: list[tuple[Callable[[Any], Any], Any]] = [
+                (cursor.execute, change),
+                (cursor.execute, statement),
+                (connection.query, "EXECUTE p"),
+                (connection.query, f"CALL p_{table}()"),
+            ]
+            for run, query in ways:
+                await connection.execute("SET time_zone = %s", ("+00:00",))
+                assert await session_zone(connection) == "+00:00"
+                assert connection.escape(SUMMER) == "'2026-07-01 12:00:00.000005'"
+                await run(query)
+                for write in (
+                    connection.escape,
+                    connection.literal,
+                    lambda value: cursor.mogrify("%s", (value,)),
+                ):
+                    with pytest.raises(ProgrammingError, match="give the value to execute"):
+                        write(SUMMER)
+                    assert write(Moment(2026, 7, 1)) == "'2026-07-01 00:00:00'"
+                    assert write("a") == "'a'"
+                assert await session_zone(connection) == "+05:00"
+                assert connection.escape(SUMMER) == "'2026-07-01 17:00:00.000005'"
+        finally:
+            await connection.query(f"DROP PROCEDURE p_{table}")
+
+
+async def test_it_can_be_set_back(connect_args: dict[str, Any], table: str) -> None:
+    async with connect(**connect_args, time_zone="UTC", autocommit=True) as connection:
+        await connection.execute(f"INSERT INTO {table} (n, at) VALUES (1, %s)", (SUMMER,))
+        for sql, args in (
+            ("/* app:web */ SET time_zone = '+00:00'", None),
+            ("SET time_zone=%s", ("+00:00",)),
+            ("SET @@session.time_zone = %(zone)s", {"zone": "+02:00"}),
+            ("SET SESSION time_zone = %s", "-03:00"),
+        ):
+            await connection.query("SET time_zone = 'SYSTEM'")
+            with pytest.raises(ProgrammingError, match="to 'SYSTEM', which can't be followed"):
+                await connection.execute("SELECT %s", (1,))
+            with pytest.raises(ProgrammingError, match="give the value to execute"):
+                connection.escape(SUMMER)
+            with pytest.raises(ProgrammingError, match="which can't be followed"):
+                await connection.fetchone(f"SELECT at, ROW_COUNT() FROM {table}")
+            await connection.execute(sql, args)
+            assert await connection.fetchval(f"SELECT at FROM {table}") == SUMMER
+
+
+async def test_types_of_expressions(connect_args: dict[str, Any], table: str) -> None:
+    """By the type that the server gives a result, whatever it was made of."""
+    async with connect(**connect_args, time_zone="UTC", autocommit=True) as connection:
+        await connection.execute(f"INSERT INTO {table} (n, at) VALUES (1, %s)", (SUMMER,))
+        for expression in ("MAX(at)", "IF(1, at, at)", "COALESCE(at, at)"):
+            assert await connection.fetchval(f"SELECT {expression} FROM {table}") == SUMMER
+        later = await connection.fetchval(f"SELECT at + INTERVAL 0 DAY FROM {table}")
+        assert later == SUMMER.replace(tzinfo=None)
+
+
 async def test_round_trips(connect_args: dict[str, Any], zones: None) -> None:
     """Setting the zone, and comparing the rules, costs none."""
     counts = []
@@ -397,6 +517,7 @@ async def test_zones_that_the_server_lacks(
     for zone, words in (
         ("Asia/Kolkata", r"load the tables of zones \(mysql_tzinfo_to_sql\), or give 'UTC'"),
         ("America/New_York", "different rules for America/New_York"),
+        ("America/Chicago", "different rules for America/Chicago"),
         ("+14:00", r"this server has no such offset, which MariaDB has from -12:59 to \+13:00"),
     ):
         if zone == "+14:00" and server.kind == "mysql":

@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from pymysql import converters
 from pymysql.constants import FIELD_TYPE
-from pymysql.err import DataError
+from pymysql.err import DataError, ProgrammingError
 
 from aiomysql_protocol.rows.binary_cells import BinaryPlan
 from aiomysql_protocol.rows.cells import CellKind, CellPlan
 from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.sql.character_sets import ZoneChange, find_zone_change
 from aiomysql_protocol.values import file_rows, literals, parameter_rows, parameters
 from aiomysql_protocol.values.literals import Literals
 from aiomysql_protocol.values.parameter_rows import ParameterRows
 from aiomysql_protocol.values.parameters import ParameterWriter
-from aiomysql_protocol.values.session_zone import SessionZone
+from aiomysql_protocol.values.session_zone import DOUBTFUL_ZONE, SessionZone
 
 from .row_bytes import (
     BERLIN,
@@ -246,11 +247,106 @@ def test_zero_dates_and_odd_ones(name: str) -> None:
 
 
 def test_comparison() -> None:
-    """It asks for winter and summer of several years, and of the last one that tables have."""
+    """It asks for winter and summer of several years, and of the last one that tables have, and
+    what is around each change.
+    """
     asked = BERLIN.comparison(2026)
     summer = "CONVERT_TZ('2026-07-01 12:00:00', '+00:00', 'Europe/Berlin') = '2026-07-01 14:00:00'"
     assert summer in asked
     assert "'2037-07-01 12:00:00'" in asked
-    assert asked.count("CONVERT_TZ") == 8
-    assert BERLIN.comparison(2050).count("CONVERT_TZ") == 2
+    for moment, wall in (
+        ("2026-03-29 00:59:59", "2026-03-29 01:59:59"),
+        ("2026-03-29 01:00:00", "2026-03-29 03:00:00"),
+        ("2026-10-25 00:59:59", "2026-10-25 02:59:59"),
+        ("2026-10-25 01:00:00", "2026-10-25 02:00:00"),
+    ):
+        assert f"CONVERT_TZ('{moment}', '+00:00', 'Europe/Berlin') = '{wall}'" in asked
+    assert asked.count("CONVERT_TZ") == 4 * (2 + 2 * 3)
+    assert BERLIN.comparison(2050).count("CONVERT_TZ") == 8
+    tokyo = SessionZone("Asia/Tokyo", ZoneInfo("Asia/Tokyo"), None)
+    assert tokyo.comparison(2026).count("CONVERT_TZ") == 8
     assert "196" not in BERLIN.comparison(1970)
+
+
+def test_a_zone_that_is_not_known() -> None:
+    writer = Literals(zone=DOUBTFUL_ZONE)
+    for value in (aware(datetime.UTC), aware(BERLIN.tzinfo, Subclass)):
+        with pytest.raises(ProgrammingError, match=r"as an argument$"):
+            writer.literal(value)
+    for value in (SUMMER, aware(NoOffset())):
+        assert writer.literal(value) == f"'{NOON[0]}'"
+
+
+NONE, AFTER, WITHIN = ZoneChange
+
+BODY = (
+    "BEGIN IF NEW.a THEN SET time_zone='+05:00'; END IF;"
+    " CASE NEW.a WHEN 1 THEN CALL p(); END CASE; END"
+)
+IMMEDIATE = "EXECUTE IMMEDIATE 'SET {} time_zone=''+05:00'' {}'"
+
+
+@pytest.mark.parametrize(
+    ("change", "statements"),
+    [
+        (
+            WITHIN,
+            [
+                "/* app:web */ SET time_zone='+05:00'; INSERT INTO t VALUES (5,%s)",
+                "-- x\nSET time_zone='+05:00'; SELECT at FROM t",
+                "# x\nSET time_zone='+05:00'; SELECT at FROM t",
+                "SET@@time_zone='+05:00'; SELECT at FROM t",
+                "SET/**/time_zone='+05:00'; SELECT at FROM t",
+                "SET `time_zone`='+05:00'; SELECT at FROM t",
+                "/*!50000 SET time_zone='+05:00'*/; SELECT at FROM t",
+                "/*M! SET time_zone='+05:00'*/; SELECT at FROM t",
+                "/* app:x */ SET STATEMENT time_zone='+05:00' FOR SELECT at FROM t",
+                "SELECT 1; SET STATEMENT time_zone='+05:00' FOR SELECT at FROM t",
+                "BEGIN NOT ATOMIC SET time_zone='+05:00'; SELECT at FROM t; END",
+                "IF 1 THEN SET time_zone='+05:00'; SELECT at FROM t; END IF",
+                f"SET @x=1; {IMMEDIATE.format('', '')}; SELECT at FROM t",
+                IMMEDIATE.format("STATEMENT", "FOR SELECT at FROM t"),
+                "PREPARE s FROM 'SET STATEMENT time_zone=''+05:00'' FOR SELECT at FROM t'",
+                "CALL p(%s,%s); CALL p(%s,%s)",
+                "EXECUTE s; SELECT at FROM t",
+                r"SET @a='\'; SET time_zone='+05:00'; SELECT at FROM t -- '",
+                "SET time_zone='+05:00', @a=%s",
+                "CREATE PROCEDURE p() SET time_zone='+05:00'; CALL p(); SELECT at FROM t",
+                "CREATE PROCEDURE p() BEGIN SET time_zone='+05:00'; END; CALL p(); SELECT 1",
+            ],
+        ),
+        (
+            AFTER,
+            [
+                "SET time_zone='+05:00'",
+                "/* app:web */ SET SESSION time_zone='+05:00';",
+                "/* statement='x' */ SET time_zone='+05:00' -- it's; then",
+                "SET time_zone=%s",
+                "SELECT at FROM t; SET time_zone='+05:00'",
+                "CALL p('a;b', %s) -- now; then",
+                "EXECUTE s",
+                IMMEDIATE.format("", ""),
+            ],
+        ),
+        (
+            NONE,
+            [
+                "SELECT @@time_zone",
+                "SET @_set_time_zone_0=%s",  # as `callproc` sets arguments
+                "SHOW VARIABLES LIKE 'time_zone'; SET @a = 1",
+                "CREATE PROCEDURE p() BEGIN DECLARE x INT; SET time_zone='+05:00'; SELECT 1; END",
+                "CREATE PROCEDURE p() SET time_zone='+05:00'",
+                "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN SET time_zone='+05:00'; END;",
+                "CREATE OR REPLACE FUNCTION f() RETURNS INT BEGIN CALL p(); RETURN 1; END",
+                f"CREATE DEFINER=`a`@`%` TRIGGER x BEFORE INSERT ON t FOR EACH ROW {BODY}",
+                "UPDATE people SET time_zone = 'a'; UPDATE people SET time_zone = 'b'",
+                "CREATE TABLE a (time_zone TEXT CHARACTER SET ascii); INSERT INTO a VALUES ('')",
+                "GRANT EXECUTE ON p TO a; FLUSH PRIVILEGES",
+            ],
+        ),
+    ],
+)
+def test_texts_that_change_the_zone(change: ZoneChange, statements: list[str]) -> None:
+    for statement in statements:
+        for text in (statement, statement.lower()):
+            assert find_zone_change(text.encode(), has_values=True) is change, text

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, assert_type, cast
 
@@ -42,6 +43,26 @@ class OfUsers(Cursor[User]):
 
     def _conv_row(self, row: Any) -> Any:
         return User(*row)
+
+
+class AttrDict(dict[str, Any]):
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+class AttrDictCursor(DictCursor):
+    """A classic program's: at run time rows are of this class, a checker sees dicts."""
+
+    dict_type = AttrDict
+
+
+class Both(SSCursor[Dict], DictCursor):
+    """Two classes with the same rows."""
+
+
+def attr_row(cursor: Cursor[Any]) -> Callable[[Tuple], AttrDict]:
+    names = [column[0] for column in cursor.description or ()]
+    return lambda values: AttrDict(zip(names, values, strict=True))
 
 
 def joined(cursor: Cursor[Any]) -> Callable[[Tuple], str]:
@@ -131,6 +152,39 @@ async def test_factories(connection: Connection) -> None:
     async with connection.pipeline() as pipeline:
         sent = pipeline.execute(QUERY)
     assert_type(await sent, Cursor)
+
+
+async def test_rows_of_own_dicts(connection: Connection) -> None:
+    async with connection.cursor(AttrDictCursor) as cursor:
+        await cursor.execute(QUERY)
+        row = await cursor.fetchone()
+        assert_type(row, Dict | None)
+        assert type(row) is AttrDict
+    own = await connection.fetchone(QUERY, row_factory=attr_row)
+    assert own is not None
+    assert_type(own, AttrDict)
+    assert own.id == 1
+    async with connection.cursor(Both) as streaming:
+        await streaming.execute(QUERY)
+        assert_type(await streaming.fetchall(), list[Dict])
+
+
+async def test_stacks(connection: Connection, options: ConnectOptions) -> None:
+    async with AsyncExitStack() as stack:
+        other = await stack.enter_async_context(aiomysql.connect(**options))
+        assert_type(other, Connection)
+        pool = await stack.enter_async_context(aiomysql.create_pool(minsize=0, **options))
+        assert_type(pool, Pool)
+        assert_type(await stack.enter_async_context(pool.acquire()), Connection)
+        assert_type(await stack.enter_async_context(pool.transaction()), Connection)
+        cursor = await stack.enter_async_context(connection.cursor(DictCursor))
+        assert_type(cursor, DictCursor)
+        assert_type(await stack.enter_async_context(await other.cursor()), Cursor)
+        statement = await stack.enter_async_context(connection.prepare(QUERY))
+        assert_type(statement, PreparedStatement)
+        await stack.enter_async_context(other.transaction())
+        await stack.enter_async_context(other.pipeline())
+    assert other.closed
 
 
 async def test_connections_of_dicts(options: ConnectOptions) -> None:
@@ -230,3 +284,9 @@ async def test_classes_at_run_time(connection: Connection) -> None:
     assert await cursor.execute(QUERY) == 1
     assert isinstance(cursor, Cursor)
     assert {Connection[User], Pool[User], SSCursor[User], Cursor[User]}
+    assert type(await connection.cursor(SSCursor[User])) is SSCursor
+    assert type(await connection.cursor(SSCursor[Dict], DictCursor)).__name__ == "SSDictCursor"
+    assert Connection(cursorclass=Cursor[User]).cursorclass is Cursor
+    wrong: Any = list[int]
+    with pytest.raises(TypeError, match="Custom cursor must be subclass of Cursor"):
+        connection.cursor(wrong)

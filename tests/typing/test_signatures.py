@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
@@ -88,6 +93,41 @@ def test_connect() -> None:
     assert inspect.signature(aiomysql.connect).parameters == PARAMETERS
 
 
+HINTS = """
+import inspect, typing
+import aiomysql, aiomysql.sa, aiomysql_core, aiomysql_pool
+
+def check(name, value):
+    if not getattr(value, "__module__", "").startswith("aiomysql") or not callable(value):
+        return 0
+    typing.get_type_hints(value)
+    return 1
+
+found = 0
+for module in (aiomysql, aiomysql.sa, aiomysql_core, aiomysql_pool):
+    for name in module.__all__:
+        value = getattr(module, name)
+        found += check(name, value)
+        if isinstance(value, type):
+            for attribute in ("__init__", *dir(value)):
+                if not attribute.startswith("_"):
+                    got = inspect.getattr_static(value, attribute)
+                    got = getattr(got, "fget", None) or getattr(got, "__func__", None) or got
+                    found += check(f"{name}.{attribute}", got)
+            typing.get_type_hints(value.__init__)
+assert found > 200, found
+for value in (aiomysql.Connection, aiomysql.connect, aiomysql.create_pool):
+    inspect.signature(value, eval_str=True)
+"""
+
+
+@pytest.mark.parametrize("implementation", ["", "python"])
+def test_annotations_mean_something(implementation: str) -> None:
+    """Where the C modules are there, the first run is theirs."""
+    environment = os.environ | {"AIOMYSQL_IMPL": implementation}
+    subprocess.run([sys.executable, "-c", HINTS], check=True, env=environment)
+
+
 def test_options() -> None:
     own = {"echo", "loop"}
     assert ConnectOptions.__annotations__.keys() == PARAMETERS.keys() - OF_ROWS - own
@@ -157,3 +197,12 @@ def test_help() -> None:
     assert aiomysql.create_pool.__qualname__ == "create_pool"
     with pytest.raises(TypeError, match=r"connect\(\) has no option 'hots'; did you mean 'host'"):
         aiomysql.connect(hots="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def test_none_where_the_page_says_so() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/options.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    hints = get_type_hints(ConnectOptions)
+    told = {name for name, kind in rows if kind.endswith("or None")} & hints.keys()
+    assert {"multi_statements", "bulk_statements", "time_zone"} <= told
+    assert [name for name in told if type(None) not in get_args(hints[name])] == []

@@ -22,6 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import lru_cache
+from ssl import SSLContext
 from time import monotonic
 from types import MethodType, TracebackType
 from typing import (
@@ -102,8 +103,6 @@ from aiomysql_protocol.wire.charsets import find_charset
 from aiomysql_protocol.wire.packets import Ok
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from aiomysql_core.compat.row_mixins import _DictCursorMixin
     from aiomysql_core.typing import KeywordOptions
 
@@ -188,8 +187,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             | None
         ) = None,
         compression_level: int | None = None,
-        multi_statements: bool = True,
-        bulk_statements: bool = True,
+        multi_statements: bool | None = True,
+        bulk_statements: bool | None = True,
         stmt_cache_size: int = 0,
         skip_idle_commits: bool = True,
         max_allowed_packet: int = MAX_PAYLOAD,
@@ -295,6 +294,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             conv = None
         elif conv is not None:
             _check_converters(conv)
+        cursorclass = _without_brackets(cursorclass)
         _check_cursor_class(cursorclass)
         check_row_factory(row_factory)
         self._echo = session_options.echo
@@ -489,7 +489,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             plain = modes.replace(",", "").replace("_", "").isalnum() or not modes
             plain = plain and not modes.isdigit() and modes.upper() != "DEFAULT"
             settings.append(f"sql_mode = '{modes}'" if plain else f"sql_mode = {modes}")
-        zone = self._literals.zone
+        zone = self.session_charset.zone
         if zone is not None:
             settings.append(f"time_zone = '{zone.name}'")
         runner = self.runner
@@ -979,6 +979,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         if len(names) != 1:
             raise err.ProgrammingError("the statement is not one LOAD DATA LOCAL INFILE '...'")
         files = files_by_name(names[0], self.encoding, source)
+        self.session_charset.record_statement(statement)
         return (await self.runner.query(statement, files=files)).affected_rows
 
     async def load_rows(
@@ -1337,7 +1338,11 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
     # -- literals --------------------------------------------------------------------------------
 
     def escape(self, obj: object) -> str:
-        """`obj` as an SQL literal for this session.  Raises TypeError or ProgrammingError."""
+        """`obj` as an SQL literal for this session.
+
+        Raises TypeError or ProgrammingError: for an aware datetime with option `time_zone` also
+        after a statement that may have changed the session's zone, until the next one has asked.
+        """
         return self.current_literals().literal(obj)
 
     def escape_string(self, s: str) -> str:
@@ -1502,11 +1507,19 @@ def _add_address(error: err.MySQLError, where: str) -> None:
     error.args = *numbers, f"{message} (connecting to {where})"
 
 
+def _without_brackets(kind: Any) -> Any:
+    """The class behind `Cursor[User]`: rows are the checkers' matter."""
+    return getattr(kind, "__origin__", kind)
+
+
 @lru_cache(64)
 def _cursor_class(cursors: tuple[type[Cursor[Any]], ...]) -> type[Cursor[Any]]:
-    """A class made of several."""
+    """A class made of several, or the one behind `SSCursor[User]`."""
+    cursors = tuple(_without_brackets(cls) for cls in cursors)
     if not all(isinstance(cls, type) and issubclass(cls, Cursor) for cls in cursors):  # type: ignore[redundant-expr]
         raise TypeError("Custom cursor must be subclass of Cursor")
+    if len(cursors) == 1:
+        return cursors[0]
     names = "".join(cls.__name__ for cls in cursors)
     return type(names.replace("Cursor", "") + "Cursor", cursors, {})
 
@@ -1693,3 +1706,8 @@ def connect(
     it refuses the log-in.
     """
     raise NotImplementedError
+
+
+# What they could not import, in a circle: for who asks what their annotations mean.
+for _name in ("cursors", "engine.cursor_state", "row_stream", "statements", "transaction"):
+    vars(sys.modules[f"aiomysql_core.{_name}"])["Connection"] = Connection

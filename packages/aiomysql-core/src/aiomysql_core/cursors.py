@@ -6,6 +6,7 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import MethodType
@@ -25,6 +26,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
     Warning,  # noqa: A004
 )
 
+from aiomysql_core.bulk.infile import LocalFiles, LocalSource
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.origins import origin_told
@@ -39,13 +41,12 @@ from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.timeouts import Deadline, check_timeout, timed_out, with_timeout
 from aiomysql_protocol.commands.prepared import Execute
+from aiomysql_protocol.commands.query import Result
 from aiomysql_protocol.sql.marks import explained, explained_values
 from aiomysql_protocol.values.literals import encode_statement
 
 if TYPE_CHECKING:
-    from aiomysql_core.bulk.infile import LocalFiles, LocalSource
     from aiomysql_core.connection import Connection
-    from aiomysql_protocol.commands.query import Result
 
 
 _T = TypeVar("_T")
@@ -734,3 +735,7 @@ def check_row_factory(factory: object) -> None:
 for _cls in (Cursor, SSCursor):
     hooks.own_functions(_cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS})
 Cursor._own_query = staticmethod(Cursor._query)
+
+# What they could not import, in a circle: for who asks what their annotations mean.
+for _name in ("engine.cursor_state", "rows", "statements"):
+    vars(sys.modules[f"aiomysql_core.{_name}"])["Cursor"] = Cursor

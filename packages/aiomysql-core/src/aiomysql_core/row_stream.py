@@ -9,11 +9,11 @@ from pymysql import err
 
 from aiomysql_core.cursors import Cursor, SSCursor
 from aiomysql_core.rows import RowFactory
+from aiomysql_core.statements import PreparedStatement
 from aiomysql_core.type_variables import Row
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
-    from aiomysql_core.statements import PreparedStatement
 
 
 class RowStream(Generic[Row]):

@@ -16,6 +16,8 @@ set after it.
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Any, Protocol
 from weakref import ref
@@ -28,15 +30,16 @@ from aiomysql_core.options.time_zone import find_zone
 from aiomysql_core.statements import StatementCache
 from aiomysql_protocol.rows.metadata import ColumnCache, Converter
 from aiomysql_protocol.sql.character_sets import (
+    ZoneChange,
     changes_charset_within,
-    changes_zone_within,
+    find_zone_change,
     ignores_charset,
     may_change_charset,
-    may_change_zone,
     sets_names_to,
+    sets_zone_to_value,
 )
 from aiomysql_protocol.values.literals import Literals
-from aiomysql_protocol.values.session_zone import SessionZone
+from aiomysql_protocol.values.session_zone import DOUBTFUL_ZONE, SessionZone
 from aiomysql_protocol.wire.charsets import Charset, find_charset, reported_charset
 
 #: What the session reads literals in, turns them into, and gives text in; and how it reads them.
@@ -45,6 +48,9 @@ _ASK = (
     b" @@sql_mode"
 )
 _ASK_WITH_ZONE = _ASK + b", @@time_zone"
+
+#: A zone's name or offset: what means the same however the session reads strings.
+_PLAIN_ZONE = re.compile(r"[A-Za-z0-9_+\-:/]+")
 
 
 class _Reader(Protocol):
@@ -83,8 +89,10 @@ class SessionCharset:
         "_set_up",
         "_statements",
         "_told_zone",
+        "_zone_in_doubt",
         "charset",
         "encoding",
+        "zone",
     )
 
     def __init__(
@@ -105,8 +113,11 @@ class SessionCharset:
         self._statements = statements
         self._options = options
         self._reader = reader
+        #: The session's time zone, if the connection was given one.
+        self.zone: SessionZone | None = literals.zone
         self._literals = literals
         self._given_zone = literals.zone
+        self._zone_in_doubt = False
         self._told_zone = ""  # by the server
         self._set_up = _SetUp.DONE
         self.use(charset)
@@ -136,13 +147,8 @@ class SessionCharset:
             reader.encoding,
             reader.decoders,
             use_unicode=reader.use_unicode,
-            zone=self._literals.zone,
+            zone=self.zone,
         )
-
-    @property
-    def zone(self) -> SessionZone | None:
-        """The session's time zone, if the connection was given one."""
-        return self._literals.zone
 
     @property
     def zone_is_known(self) -> bool:
@@ -153,9 +159,14 @@ class SessionCharset:
         """The session is about to be as good as new, with the zone that was given."""
         if self.zone is not self._given_zone:
             self._use_zone(self._given_zone)
+        self._doubt_zone(False)
+
+    def _doubt_zone(self, in_doubt: bool) -> None:
+        self._zone_in_doubt = in_doubt
+        self._literals.zone = DOUBTFUL_ZONE if in_doubt else self.zone
 
     def _use_zone(self, zone: SessionZone | None) -> None:
-        self._literals.zone = zone
+        self.zone = zone
         self._statements.use_zone(zone)
 
     def _follow_zone(self) -> None:
@@ -191,7 +202,7 @@ class SessionCharset:
         self._options.charset, self._options.collation = charset.name, None
         self._runner.stream().session.columns = self.columns()
         self._statements.forget(self._connection().encoding)
-        self.mark_known()
+        self._runner.charset_in_doubt = False
 
     @property
     def is_set_up(self) -> bool:
@@ -226,7 +237,8 @@ class SessionCharset:
             )
 
     def mark_known(self) -> None:
-        """The session has this character set, which is certain."""
+        """The session has this character set and time zone, which is certain."""
+        self._doubt_zone(False)
         self._runner.charset_in_doubt = False
 
     def mark_unknown(self) -> None:
@@ -245,12 +257,15 @@ class SessionCharset:
                 "same text: run that SET by itself"
             )
         if self.zone is not None:
-            if changes_zone_within(statement):
+            change = find_zone_change(statement, has_values=has_values)
+            if change is ZoneChange.WITHIN:
                 raise ProgrammingError(
-                    "the statement changes the session's time zone within itself, in which "
-                    "TIMESTAMPs can't be read: run SET time_zone by itself"
+                    "the statement may change the session's time zone within itself, so that "
+                    "TIMESTAMPs in the same text can't be read and written: run SET time_zone, "
+                    "CALL and EXECUTE by themselves"
                 )
-            if may_change_zone(statement):
+            if change is ZoneChange.AFTER:
+                self._doubt_zone(True)
                 self.mark_unknown()
         # A session that could not be set up may be ready for it once this is run.
         if not self.is_set_up or (
@@ -262,11 +277,15 @@ class SessionCharset:
         """Whether how the session reads literals matters to this statement; everything does while
         it is not set up.
         """
-        if not self.is_set_up or args is not None:
+        if not self.is_set_up:
             return True
+        if args is not None:
+            return not _is_zone_change(query, args)
         if not isinstance(query, (str, bytes, bytearray)):
             return True
         text = query.encode("utf-8", "replace") if isinstance(query, str) else bytes(query)
+        if self._zone_in_doubt and b"FROM" in text.upper():
+            return True  # there may be rows of a table
         return not ignores_charset(text)
 
     async def refresh(self) -> None:
@@ -282,6 +301,7 @@ class SessionCharset:
         found = await self._ask()
         if not self.zone_is_known:
             self._follow_zone()
+        self._doubt_zone(False)
         name = _common(found)
         if name == self.charset.server_name:
             self.mark_known()
@@ -326,6 +346,16 @@ class SessionCharset:
         reader = self._reader()
         assert reader is not None
         return reader
+
+
+def _is_zone_change(query: object, args: object) -> bool:
+    """Whether a statement with these values does nothing but set the session's time zone."""
+    if not isinstance(query, str) or not sets_zone_to_value(query):
+        return False
+    values: Iterable[object] = args if isinstance(args, (tuple, list)) else (args,)
+    if isinstance(args, Mapping):
+        values = args.values()
+    return all(type(value) is str and _PLAIN_ZONE.fullmatch(value) for value in values)
 
 
 def _common(charsets: tuple[str | None, ...]) -> str | None:

@@ -39,8 +39,8 @@ class KeywordOptions(TypedDict, total=False):
     )
     compression_level: int | None
     time_zone: str | datetime.tzinfo | None
-    multi_statements: bool
-    bulk_statements: bool
+    multi_statements: bool | None
+    bulk_statements: bool | None
     stmt_cache_size: int
     skip_idle_commits: bool
     max_allowed_packet: int

@@ -43,7 +43,7 @@ class PoolFunctions(NamedTuple):
         [Any, float | None, ConnectionHolder, Connection[Any], Verdict], Awaitable[Connection[Any]]
     ]
     #: Takes a connection back, which has this verdict.
-    release: Callable[[Any, Connection[Any], Verdict], Awaitable[None]]
+    release: Callable[[Any, Connection[Any], Verdict], Coroutine[Any, Any, None]]
 
 
 _AWAITED = "this connection is being awaited already"
@@ -118,22 +118,28 @@ class AcquireContext(
         finally:
             progress.is_under_way = False
 
-    def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> Awaitable[None]:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            raise RuntimeError("no connection was acquired")
-        verdict = self._leases.try_release(connection)
-        if verdict is LENDABLE:
-            return DONE
-        if exc_type is not None:  # it tells that work was given up: no warning needs to
-            connection.runner.forget_changes()
-        return self._functions.release(self._pool, connection, verdict)
+    if TYPE_CHECKING:
+        # As the protocols of `contextlib` have it.
+        async def __aexit__(
+            self,
+            exc_type: type[BaseException] | None,
+            exc: BaseException | None,
+            traceback: TracebackType | None,
+            /,
+        ) -> None: ...
+
+    else:
+
+        def __aexit__(self, exc_type, exc, traceback, /) -> Coroutine[Any, Any, None]:
+            connection, self._connection = self._connection, None
+            if connection is None:
+                raise RuntimeError("no connection was acquired")
+            verdict = self._leases.try_release(connection)
+            if verdict is LENDABLE:
+                return DONE
+            if exc_type is not None:  # it tells that work was given up: no warning needs to
+                connection.runner.forget_changes()
+            return self._functions.release(self._pool, connection, verdict)
 
     def send(self, value: Any, /) -> Any:
         """Part of the coroutine protocol: tasks run what they are given by it."""

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from pymysql.err import InternalError, NotSupportedError
 
+from aiomysql_core.engine.runner import CommandRunner
+from aiomysql_core.options.options import Options
+from aiomysql_core.transport.stream import Stream
 from aiomysql_protocol.commands.exchange import Command
+from aiomysql_protocol.login.handshake import Greeting
+from aiomysql_protocol.login.login import Login
 from aiomysql_protocol.values.literals import encode_statement
 from aiomysql_protocol.wire.packets import Ok
-
-if TYPE_CHECKING:
-    from aiomysql_core.engine.runner import CommandRunner
-    from aiomysql_core.options.options import Options
-    from aiomysql_core.transport.stream import Stream
-    from aiomysql_protocol.login.handshake import Greeting
-    from aiomysql_protocol.login.login import Login
 
 
 class StreamHandle:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pymysql.constants import FIELD_TYPE
 
 from aiomysql_core.compat import hooks
+from aiomysql_protocol.commands.query import Result
 
 if TYPE_CHECKING:
     from aiomysql_core.cursors import Cursor
-    from aiomysql_protocol.commands.query import Result
 
     # (Of other rows a class may be that a mixin stands before.)
     _DictBase = Cursor[dict[str, Any]]

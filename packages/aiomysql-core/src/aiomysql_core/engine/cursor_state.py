@@ -10,17 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from aiomysql_core._accelerator import accelerator
+from aiomysql_core.bulk.infile import LocalFiles
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
+from aiomysql_protocol.commands.query import Result
 from aiomysql_protocol.rows.text import drain_rows
 from aiomysql_protocol.wire.packets import MORE_RESULTS
 
 if TYPE_CHECKING:
-    from aiomysql_core.bulk.infile import LocalFiles
     from aiomysql_core.connection import Connection
     from aiomysql_core.cursors import Cursor
-    from aiomysql_protocol.commands.query import Result
 
 _CursorT = TypeVar("_CursorT", bound="Cursor[Any]")
 
@@ -137,22 +137,28 @@ class CursorState:
     async def __aenter__(self) -> Self:
         return self
 
-    def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        result = self._result
-        if result is not None and result.exchange is not None:
-            exchange = result.exchange
-            more_results = result.ok.server_status & MORE_RESULTS
-            if more_results or not exchange.done or exchange.error is not None:
-                return self.close()  # something is left to be read
-            if result.streamed:
-                self._rows = None  # who fetches more is told that the cursor is closed
-        self._connection = None
-        return DONE
+    if TYPE_CHECKING:
+        # As the protocols of `contextlib` have it.
+        async def __aexit__(
+            self,
+            exc_type: type[BaseException] | None,
+            exc_val: BaseException | None,
+            exc_tb: TracebackType | None,
+        ) -> None: ...
+
+    else:
+
+        def __aexit__(self, exc_type, exc_val, exc_tb) -> Coroutine[Any, Any, None]:
+            result = self._result
+            if result is not None and result.exchange is not None:
+                exchange = result.exchange
+                more_results = result.ok.server_status & MORE_RESULTS
+                if more_results or not exchange.done or exchange.error is not None:
+                    return self.close()  # something is left to be read
+                if result.streamed:
+                    self._rows = None  # who fetches more is told that the cursor is closed
+            self._connection = None
+            return DONE
 
     # -- of Cursor -------------------------------------------------------------------------------
 

@@ -61,26 +61,33 @@ class AwaitableContextManager(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         return self._coro.__await__()
 
-    def __aenter__(self) -> Coroutine[Any, Any, T]:
-        coro = self._coro
-        if isinstance(coro, Ready):
-            self._obj = coro.value
-            return coro
-        return self._enter()
-
     async def _enter(self) -> T:
         self._obj = obj = await self._coro
         return obj
 
-    def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, Any]:
-        obj, self._obj = self._obj, None
-        leaving: Coroutine[Any, Any, Any] = obj.__aexit__(exc_type, exc, traceback)
-        return leaving
+    if TYPE_CHECKING:
+        # As the protocols of `contextlib` have them.
+        async def __aenter__(self) -> T: ...
+
+        async def __aexit__(
+            self,
+            exc_type: type[BaseException] | None,
+            exc: BaseException | None,
+            traceback: TracebackType | None,
+        ) -> Any: ...
+
+    else:
+
+        def __aenter__(self) -> Coroutine[Any, Any, T]:
+            coro = self._coro
+            if isinstance(coro, Ready):
+                self._obj = coro.value
+                return coro
+            return self._enter()
+
+        def __aexit__(self, exc_type, exc, traceback) -> Coroutine[Any, Any, Any]:
+            obj, self._obj = self._obj, None
+            return obj.__aexit__(exc_type, exc, traceback)
 
 
 if not TYPE_CHECKING and (_c := accelerator()) is not None:

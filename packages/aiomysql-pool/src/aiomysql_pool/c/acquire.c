@@ -542,6 +542,7 @@ static PyMethodDef AcquireContext_methods[] = {
     {"send", METHOD(AcquireContext_send), METH_O, NULL},
     {"throw", METHOD(AcquireContext_throw), METH_FASTCALL, NULL},
     {"close", METHOD(AcquireContext_close), METH_NOARGS, NULL},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,15 +13,22 @@ MySQL: "MySQL Server Time Zone Support".
 from __future__ import annotations
 
 import datetime
+from functools import lru_cache
 from typing import Any
 
-from pymysql.err import DataError
+from pymysql.err import DataError, ProgrammingError
 
-__all__ = ["SessionZone"]
+__all__ = ["DOUBTFUL_ZONE", "SessionZone"]
 
 #: The last year in the servers' tables, and a moment behind its changes.
 _LAST_YEAR = 2037
 _LAST_DAY = datetime.datetime(_LAST_YEAR, 12, 31, 12)
+
+_SECOND = datetime.timedelta(seconds=1)
+_WEEK = datetime.timedelta(days=7)
+
+#: Of one year, in a comparison: no zone comes near it.
+_MAX_MOMENTS = 26
 
 _ADVICE = 'connect with time_zone="UTC"'
 
@@ -55,16 +62,16 @@ class SessionZone:
     def comparison(self, year: int) -> str:
         """A statement that gives a row if the server's clock shows the same as Python's, this year,
         which `year` is, in the years around it, and in the last year of the servers' tables.
+
+        It asks for both sides of each of Python's changes in these years and for a moment between
+        two, and for noon of 1 January and 1 July.
         """
         conditions = []
-        for moment in (
-            datetime.datetime(at, month, 1, 12, tzinfo=datetime.UTC)
-            for at in sorted({*range(max(year - 1, 1971), min(year + 2, _LAST_YEAR)), _LAST_YEAR})
-            for month in (1, 7)
-        ):
-            wall = moment.astimezone(self.tzinfo).replace(tzinfo=None)
-            utc = moment.replace(tzinfo=None)
-            conditions.append(f"CONVERT_TZ('{utc}', '+00:00', '{self.name}') = '{wall}'")
+        for at in sorted({*range(max(year - 1, 1971), min(year + 2, _LAST_YEAR)), _LAST_YEAR}):
+            for moment in _moments(self.tzinfo, at):
+                wall = moment.astimezone(self.tzinfo).replace(tzinfo=None)
+                utc = moment.replace(tzinfo=None)
+                conditions.append(f"CONVERT_TZ('{utc}', '+00:00', '{self.name}') = '{wall}'")
         return f"SELECT 1 FROM DUAL WHERE {' AND '.join(conditions)}"
 
     def wall_time(self, value: datetime.datetime) -> datetime.datetime:
@@ -126,3 +133,47 @@ class SessionZone:
         if self._last_offset is None:
             self._last_offset = self.tzinfo.utcoffset(_LAST_DAY)
         return self._last_offset
+
+
+@lru_cache(maxsize=64)  # for those who connect often
+def _moments(zone: datetime.tzinfo, year: int) -> tuple[datetime.datetime, ...]:
+    """Those of a year that `SessionZone.comparison` asks for."""
+    first = datetime.datetime(year, 1, 1, 12, tzinfo=datetime.UTC)
+    last = datetime.datetime(year, 12, 31, 12, tzinfo=datetime.UTC)
+    moments = [first, datetime.datetime(year, 7, 1, 12, tzinfo=datetime.UTC)]
+    start = changed = first
+    while start < last and len(moments) < _MAX_MOMENTS:
+        before, after = start, min(start + _WEEK, last)
+        start = after
+        offset = before.astimezone(zone).utcoffset()
+        if after.astimezone(zone).utcoffset() == offset:
+            continue
+        while after - before > _SECOND:
+            middle = before + (after - before) // _SECOND // 2 * _SECOND
+            if middle.astimezone(zone).utcoffset() == offset:
+                before = middle
+            else:
+                after = middle
+        between = changed + (before - changed) // _SECOND // 2 * _SECOND
+        moments += [between, before, after]
+        changed = after
+    return tuple(moments)
+
+
+class _DoubtfulZone(SessionZone):
+    """One that is not known: naive values are written as they stand, aware ones can't be."""
+
+    __slots__ = ()
+
+    def wall_time(self, value: datetime.datetime) -> datetime.datetime:
+        """A naive `value`, as it is; raises ProgrammingError for an aware one."""
+        if value.tzinfo is None or value.utcoffset() is None:
+            return value
+        raise ProgrammingError(
+            f"{value!s} can't be written: a statement may have changed the session's time zone, "
+            "which is not known before another was run: give the value to execute() as an argument"
+        )
+
+
+#: What literals are written by while the session's zone is not known.
+DOUBTFUL_ZONE: SessionZone = _DoubtfulZone("?", datetime.UTC, None)
