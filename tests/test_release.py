@@ -246,6 +246,30 @@ def test_preparing(packages: Packages, tools: Path) -> None:
     assert run("git", "tag", cwd=root).stdout == ""
 
 
+def test_the_pushes_of_the_page(packages: Packages, tmp_path: Path) -> None:
+    """One push or none; where others have merged, the tag on what was merged, with its notes."""
+    page = (ROOT / "docs" / "releasing.md").read_text("utf-8")
+    (push,) = re.findall(r"^git push --atomic .*$", page, re.MULTILINE)
+    (move,) = re.findall(r"```sh\n(git fetch && TAG=.*?)```", page, re.DOTALL)
+    root, remote, tag = packages.root, tmp_path / "remote", "aiomysql-core-v1.1.0"
+    run("git", "clone", "-q", "--bare", root, remote)
+    run("git", "remote", "set-url", "origin", remote, cwd=root)
+    run("git", "commit", "-q", "--allow-empty", "-m", "Release", cwd=root)
+    notes = "aiomysql-core 1.1.0\n\n# Notes\n"
+    run("git", "tag", "-a", "-m", notes, "--cleanup=whitespace", tag, cwd=root)
+    other = tmp_path / "other"
+    run("git", "clone", "-q", remote, other)
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    run("git", *identity, "commit", "-q", "--allow-empty", "-m", "Release, merged", cwd=other)
+    run("git", "push", "-q", "origin", "HEAD", cwd=other)
+    assert run("/bin/sh", "-c", push, cwd=root, check=False).returncode == 1
+    assert run("git", "tag", cwd=remote).stdout == ""
+    merged = run("git", "rev-parse", "HEAD", cwd=other).stdout.strip()
+    run("/bin/sh", "-e", "-c", move.replace("MERGED", merged), cwd=root)
+    assert run("git", "rev-parse", f"{tag}^{{commit}}", cwd=remote).stdout.strip() == merged
+    assert "\n# Notes\n" in run("git", "tag", "-l", "--format=%(contents)", cwd=remote).stdout
+
+
 def test_only_the_tagged_commit_is_built(packages: Packages, tmp_path: Path) -> None:
     package = packages["aiomysql-sa"]
 

@@ -639,6 +639,20 @@ def test_the_doctor_in_a_pipe(server: Server) -> None:
     assert b"\x1b" not in result.stdout
 
 
+def test_with_the_core_alone(server: Server) -> None:
+    command = [sys.executable, "-W", "error", "-m", "aiomysql_core"]
+    for arguments, said in (
+        ([], b"aiomysql-core "),
+        (["doctor", dsn_of(server)], b"ok       Name "),
+        (["query", dsn_of(server), "SELECT 42 AS n"], b"n\n--\n42\n(1 row)\n"),
+    ):
+        result = subprocess.run(
+            [*command, *arguments], capture_output=True, check=False, timeout=60
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert result.stdout.startswith(said)
+
+
 # -- its parts -------------------------------------------------------------------------------------
 
 

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("build", help=said, description=said)
     command.add_argument("package")
     command.add_argument(
-        "--trial", action="store_true", help="build what is committed, whether it has the tag or not"
+        "--trial", action="store_true", help="build what is committed, tagged or not"
     )
     command.add_argument("--out-dir", type=Path, default=Path("dist"), help="dist if not given")
     wheels = command.add_mutually_exclusive_group()

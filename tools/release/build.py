@@ -78,7 +78,7 @@ def _check_tag(packages: Packages, package: Package) -> None:
     tag = package.tag()
     found = packages.git("tag", "--points-at", "HEAD").split()
     if tag not in found:
-        raise ReleaseError(f"this is not the commit that {tag} is on; --trial builds it all the same")
+        raise ReleaseError(f"this is not the commit that {tag} is on; --trial builds it anyway")
 
 
 def _build(

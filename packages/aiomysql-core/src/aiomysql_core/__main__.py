@@ -1,4 +1,4 @@
-"""``python -m aiomysql_core`` has the commands of ``python -m aiomysql``, without the layers above."""
+"""``python -m aiomysql_core`` has the commands of ``python -m aiomysql``."""
 
 from __future__ import annotations
 
