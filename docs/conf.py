@@ -105,9 +105,28 @@ def mark_names(
             lines[number] = f"- {marked}:{line[found.end() :]}"
 
 
+def break_long_names(
+    app: object, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Let long names in tables be broken behind their underscores, dots and slashes."""
+
+    def breakable(match: re.Match[str]) -> str:
+        return re.sub(r"([_./:=,(])(?=\w)", r"\1<wbr>", match[0])
+
+    def in_text(match: re.Match[str]) -> str:
+        return re.sub(r"[^\s<>]{13,}", breakable, match[0])
+
+    def in_table(match: re.Match[str]) -> str:
+        return re.sub(r">[^<]+", in_text, match[0])
+
+    if "body" in context:
+        context["body"] = re.sub(r"(?s)<table.*?</table>", in_table, context["body"])
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this."""
     app.connect("autodoc-process-docstring", mark_names)
     app.connect("autodoc-process-signature", shorten)
+    app.connect("html-page-context", break_long_names)
     app.connect("source-read", take_text)
     app.connect("autodoc-skip-member", skip_internal)

@@ -468,7 +468,16 @@ def test_wheels_for_several_interpreters_do_not_confuse(
     # Whatever this machine adds to the places that pip looks in.
     bare = {"PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
     environment.shell(command("pip install PyMySQL"), checkout)
-    environment.shell(command("pip install --no-index"), tmp_path / "folder", bare)
+    # As if the classic driver were there.
+    site = environment.run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    classic = Path(site, "aiomysql-0.3.2.dist-info")
+    classic.mkdir()
+    (classic / "METADATA").write_text("Metadata-Version: 2.1\nName: aiomysql\nVersion: 0.3.2\n")
+    (classic / "RECORD").write_text(
+        "aiomysql-0.3.2.dist-info/METADATA,,\naiomysql-0.3.2.dist-info/RECORD,,\n"
+    )
+    environment.shell(command("pip install -U --no-index"), tmp_path / "folder", bare)
+    assert not classic.exists()
     ours = {name for name in environment.distributions() if name.startswith("aiomysql")}
     assert ours == {layer.folder for layer in LAYERS}
     said = environment.run("import aiomysql; print(aiomysql.implementation)")

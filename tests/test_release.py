@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterable
@@ -28,7 +30,9 @@ from tests.installations import (
     run,
 )
 from tests.servers import Server
-from tools.release.packages import Package, Packages, ReleaseError, parse_version
+from tools.release.build import build as build_release
+from tools.release.commands import ReleaseError
+from tools.release.packages import Package, Packages, parse_version
 from tools.release.prepare import prepare
 
 pytestmark = pytest.mark.slow
@@ -77,10 +81,11 @@ def above(version: str) -> str:
 def refused(packages: Packages, package: Package, version: str) -> str:
     before = run("git", "rev-parse", "HEAD", cwd=packages.root).stdout
     status = run("git", "status", "--porcelain", cwd=packages.root).stdout
-    with pytest.raises(ReleaseError) as caught:
-        prepare(packages, package, parse_version(version), is_trial=False)
-    assert run("git", "rev-parse", "HEAD", cwd=packages.root).stdout == before
-    assert run("git", "status", "--porcelain", cwd=packages.root).stdout == status
+    for is_trial in (True, False):
+        with pytest.raises(ReleaseError) as caught:
+            prepare(packages, package, parse_version(version), is_trial=is_trial)
+        assert run("git", "rev-parse", "HEAD", cwd=packages.root).stdout == before
+        assert run("git", "status", "--porcelain", cwd=packages.root).stdout == status
     return str(caught.value)
 
 
@@ -105,9 +110,66 @@ def test_what_is_refused(packages: Packages) -> None:
     (packages.root / "left.txt").touch()
     assert "not committed:\n?? left.txt" in refused(packages, pool, "1.8.0")
     (packages.root / "left.txt").unlink()
+    run("git", "config", "user.name", "", cwd=packages.root)
+    assert "empty ident name" in refused(packages, pool, "1.8.0")
+    run("git", "config", "user.name", "tests", cwd=packages.root)
+    run("git", "checkout", "-q", "--detach", cwd=packages.root)
+    assert "no branch is checked out" in refused(packages, pool, "1.8.0")
     shutil.rmtree(pool.folder / "changes")
     commit(packages.root)
     assert "nothing to release" in refused(packages, pool, "1.8.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("+x.bugfix.md", b"This was mended.\n", "is not named as"),
+        ("nokind.md", b"This was mended.\n", "is not named as"),
+        ("12.bug.md", b"This was mended.\n", "is not named as"),
+        ("12.fixed", b"This was mended.\n", "is not named as"),
+        ("12.fixed.md", b"caf\xe9\n", "is not in UTF-8"),
+        ("12.fixed.md", b"\n", "has no text"),
+    ],
+)
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_fragments_that_can_not_be_used(
+    packages: Packages, name: str, content: bytes, message: str, is_alone: bool
+) -> None:
+    sa = packages["aiomysql-sa"]
+    if is_alone:
+        shutil.rmtree(sa.folder / "changes")
+    (sa.folder / "changes").mkdir(exist_ok=True)
+    (sa.folder / "changes" / name).write_bytes(content)
+    commit(packages.root)
+    said = refused(packages, sa, "1.8.0")
+    assert name in said
+    assert message in said
+
+
+def test_the_fragments_of_today_can_be_used() -> None:
+    for package in PACKAGES.values():
+        package.check_fragments()
+
+
+def test_a_failure_of_git_changes_nothing(packages: Packages, tools: Path) -> None:
+    """Neither of a hook, nor of the tag's signature, behind the commit."""
+    root = packages.root
+    before = run("git", "rev-parse", "HEAD", cwd=root).stdout
+    command = (tools, "-m", "tools.release", "prepare", "aiomysql-sa", "1.8.0")
+    hook = root / ".git" / "hooks" / "commit-msg"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not like this >&2\nexit 1\n", "utf-8")
+    hook.chmod(0o755)
+    for said in ("not like this", "failed to sign"):
+        result = run(*command, cwd=root, check=False)
+        assert result.returncode == 1
+        assert said in result.stderr
+        assert run("git", "rev-parse", "HEAD", cwd=root).stdout == before
+        assert run("git", "status", "--porcelain", cwd=root).stdout == ""
+        assert run("git", "tag", cwd=root).stdout == ""
+        hook.unlink(missing_ok=True)
+        run("git", "config", "tag.gpgSign", "true", cwd=root)
+        run("git", "config", "gpg.program", "false", cwd=root)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +211,10 @@ def test_preparing(packages: Packages, tools: Path) -> None:
     assert run("git", "tag", cwd=root).stdout == ""
     said = run(*command, cwd=root).stdout
     tag = f"aiomysql-pool-v{version}"
-    assert said == f"{notes}\nCommitted and tagged: {tag}\n"
+    undo = f"git reset --keep {tag}^ && git tag -d {tag}"
+    assert said == (
+        f"{notes}\nCommitted and tagged: {tag}\nBefore the push this undoes it: {undo}\n"
+    )
     assert str(package.version) == version
     assert package.fragments == []
     assert package.change_log.read_text("utf-8").replace(notes.rstrip(), "") != change_log
@@ -176,6 +241,50 @@ def test_preparing(packages: Packages, tools: Path) -> None:
     )
     assert other.returncode == 1
     assert other.stderr.startswith("error: the tag is aiomysql-pool-v1.0.99, but the tree has ")
+    run("/bin/sh", "-c", undo, cwd=root)
+    assert package.change_log.read_text("utf-8") == change_log
+    assert run("git", "tag", cwd=root).stdout == ""
+
+
+def test_the_pushes_of_the_page(packages: Packages, tmp_path: Path) -> None:
+    """One push or none; where others have merged, the tag on what was merged, with its notes."""
+    page = (ROOT / "docs" / "releasing.md").read_text("utf-8")
+    (push,) = re.findall(r"^git push --atomic .*$", page, re.MULTILINE)
+    (move,) = re.findall(r"```sh\n(git fetch && TAG=.*?)```", page, re.DOTALL)
+    root, remote, tag = packages.root, tmp_path / "remote", "aiomysql-core-v1.1.0"
+    run("git", "clone", "-q", "--bare", root, remote)
+    run("git", "remote", "set-url", "origin", remote, cwd=root)
+    run("git", "commit", "-q", "--allow-empty", "-m", "Release", cwd=root)
+    notes = "aiomysql-core 1.1.0\n\n# Notes\n"
+    run("git", "tag", "-a", "-m", notes, "--cleanup=whitespace", tag, cwd=root)
+    other = tmp_path / "other"
+    run("git", "clone", "-q", remote, other)
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    run("git", *identity, "commit", "-q", "--allow-empty", "-m", "Release, merged", cwd=other)
+    run("git", "push", "-q", "origin", "HEAD", cwd=other)
+    assert run("/bin/sh", "-c", push, cwd=root, check=False).returncode == 1
+    assert run("git", "tag", cwd=remote).stdout == ""
+    merged = run("git", "rev-parse", "HEAD", cwd=other).stdout.strip()
+    run("/bin/sh", "-e", "-c", move.replace("MERGED", merged), cwd=root)
+    assert run("git", "rev-parse", f"{tag}^{{commit}}", cwd=remote).stdout.strip() == merged
+    assert "\n# Notes\n" in run("git", "tag", "-l", "--format=%(contents)", cwd=remote).stdout
+
+
+def test_only_the_tagged_commit_is_built(packages: Packages, tmp_path: Path) -> None:
+    package = packages["aiomysql-sa"]
+
+    def refusal() -> str:
+        with pytest.raises(ReleaseError) as caught:
+            build_release(packages, package.name, [], tmp_path / "dist", is_trial=False)
+        assert not (tmp_path / "dist").exists()
+        return str(caught.value)
+
+    assert f"not the commit that {package.tag()} is on" in refusal()
+    run("git", "tag", package.tag(), cwd=packages.root)
+    (packages.root / ".env").touch()
+    assert "not committed:\n?? .env" in refusal()
+    commit(packages.root)
+    assert f"not the commit that {package.tag()} is on" in refusal()
 
 
 # -- Building, and using what was built ------------------------------------------------------------
@@ -186,9 +295,13 @@ def dist(original: Path, tools: Path, tmp_path_factory: pytest.TempPathFactory) 
     """What is published of all five, with C for this interpreter if there is a compiler."""
     folder = tmp_path_factory.mktemp("dist")
     wheels = ["--python", sys.executable] if shutil.which("cc") else ["--without-c"]
-    for name in PACKAGES:
-        options = ["--out-dir", str(folder), *wheels]
+    for name, package in PACKAGES.items():
+        # Neither is to be published, nor is another release to be removed.
+        (original / "packages" / name / "src" / package.stem / ".env").touch()
+        (folder / f"{package.stem}-{package.version}.post1.tar.gz").touch()
+        options = ["--trial", "--out-dir", str(folder), *wheels]
         run(tools, "-m", "tools.release", "build", name, *options, cwd=original)
+        (folder / f"{package.stem}-{package.version}.post1.tar.gz").unlink()
     return folder
 
 
@@ -247,6 +360,9 @@ def test_what_is_built(dist: Path) -> None:
             assert len(libraries) == (not wheel.name.endswith("-none-any.whl"))
             if libraries and sys.platform == "linux":
                 assert "-manylinux" in wheel.name
+            assert not any(name.endswith(".env") for name in archive.namelist())
+        with tarfile.open(dist / f"{stem}.tar.gz") as source:
+            assert not any(name.endswith(".env") for name in source.getnames())
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -273,6 +389,18 @@ def test_the_wheels_ask_for_no_newer_glibc_than_their_names(dist: Path, tools: P
     for wheel in wheels:
         said = run(tools, "-m", "auditwheel", "show", wheel).stdout
         assert re.search(r'tag:\s+"(manylinux_\w+)"', said)[1] in wheel.name  # type: ignore[index]
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="about ELF")
+def test_the_wheels_name_no_folder_of_the_build(dist: Path) -> None:
+    folders = [tempfile.gettempdir(), sys.base_prefix]
+    for wheel in dist.glob("*-manylinux*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith(".so"))
+            library = archive.read(name)
+        assert not [folder for folder in folders if folder.encode() + b"/" in library]
+        assert b".debug_info" not in library
 
 
 def test_newest(newest: Environment, server: Server) -> None:

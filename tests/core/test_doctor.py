@@ -384,6 +384,53 @@ async def test_a_bad_session(examine: Run, server: Server) -> None:
     assert step["error"] == 1064
 
 
+async def test_a_connection_that_is_lost_later(examine: Run, server: Server) -> None:
+    """The log-in was over then."""
+    async with lost_behind(server, b"UTC_TIMESTAMP") as port:
+        text, step = await failure(examine, dsn_of(server, port=port), "Clock")
+    assert step["error"] == 2013
+    assert "broke after the log-in" in text
+    assert "before the log-in" not in text
+
+
+@contextlib.asynccontextmanager
+async def lost_behind(server: Server, word: bytes) -> AsyncIterator[int]:
+    """The port of a proxy that closes the connection when a statement has `word` in it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection(server.host, server.port)
+
+        async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while (data := await source.read(1 << 16)) and word not in data:
+                target.write(data)
+            writer.close()
+            ours.close()
+
+        with contextlib.suppress(OSError):
+            await asyncio.gather(forward(reader, ours), forward(theirs, writer))
+
+    async with scripted.scripted_server(serve) as port:
+        yield port
+
+
+async def test_garbage_after_the_greeting(examine: Run) -> None:
+    """Without a number there is nothing to look up."""
+    async with peer(scripted.frame(scripted.greeting(), 0) + b"\xff" * 40) as given:
+        _, step = await failure(examine, given, "Log-in")
+    assert "manual" not in step["what_to_do"]
+
+
+@pytest.mark.parametrize("option", ["ssl_ca", "ssl_cert"])
+async def test_files_that_can_not_be_used(examine: Run, free_port: int, option: str) -> None:
+    """The option is named, and nothing is opened."""
+    for path in ("/no/such.pem", __file__):
+        given = dsn("app", PASSWORD, "127.0.0.1", free_port, **{option: path})
+        text, step = await failure(examine, given, "Options")
+        assert step["error"] == 2026
+        assert f"{option}='{path}'" in step["message"]
+        assert "mend the option that the message names" in text
+
+
 async def test_no_tls(examine: Run, server: Server) -> None:
     if server.name == DSN_NAME:
         pytest.skip("a server that is not ours is not to be changed")
@@ -479,6 +526,32 @@ async def test_arguments_that_can_not_be_used(
     assert "gehe1m" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("mysql://app@db.example/shop?charset=nosuch", "give the option that the message names"),
+        ("mysql+aiomysql://app@db.example/shop", "mysql://, not mysql+aiomysql://: leave out what"),
+    ],
+)
+async def test_what_to_do_about_options(examine: Run, given: str, said: str) -> None:
+    code, text, _ = await examine(given)
+    assert code == 2
+    assert said in text
+
+
+def test_a_password_from_a_pipe(server: Server) -> None:
+    command = [sys.executable, "-W", "error", "-m", "aiomysql", "query", "-p", dsn_of(server)]
+    result = subprocess.run(
+        [*command, "DO 0"],
+        input=f"{server.password}\n".encode(),
+        capture_output=True,
+        start_new_session=True,  # without a terminal
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 async def test_a_password_that_is_asked_for(
     run: Run, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -564,6 +637,20 @@ def test_the_doctor_in_a_pipe(server: Server) -> None:
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout.startswith(b"ok       Name ")
     assert b"\x1b" not in result.stdout
+
+
+def test_with_the_core_alone(server: Server) -> None:
+    command = [sys.executable, "-W", "error", "-m", "aiomysql_core"]
+    for arguments, said in (
+        ([], b"aiomysql-core "),
+        (["doctor", dsn_of(server)], b"ok       Name "),
+        (["query", dsn_of(server), "SELECT 42 AS n"], b"n\n--\n42\n(1 row)\n"),
+    ):
+        result = subprocess.run(
+            [*command, *arguments], capture_output=True, check=False, timeout=60
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert result.stdout.startswith(said)
 
 
 # -- its parts -------------------------------------------------------------------------------------

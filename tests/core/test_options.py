@@ -188,6 +188,9 @@ def test_context_is_built_once_per_option_set(server: Server, tmp_path: Path) ->
         ({"ssl": {"ca": "x", "verify_mode": "maybe"}}, ValueError, "'maybe'"),
         ({"ssl_ca": "/no/such/ca.pem"}, OperationalError, "/no/such/ca.pem"),
         ({"ssl_cert": __file__}, OperationalError, "SSL connection error"),
+        ({"ssl_ca": __file__}, OperationalError, f"can't use ssl_ca='{__file__}'"),
+        ({"ssl_cert": "/no/such/c.pem"}, OperationalError, "can't use ssl_cert='/no/such/c.pem'"),
+        ({"ssl_cipher": "NOSUCH"}, OperationalError, "can't use ssl_cipher='NOSUCH'"),
         ({"ssl_session_reuse": 1}, TypeError, "'ssl_session_reuse'.*bool, not int"),
         ({"ssl_session_reuse": None, "ssl": False}, TypeError, "'ssl_session_reuse'"),
     ],
@@ -195,8 +198,9 @@ def test_context_is_built_once_per_option_set(server: Server, tmp_path: Path) ->
 async def test_bad_tls_options(
     connect_args: dict[str, Any], options: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
-    with pytest.raises(kind, match=words):
-        await connect(**connect_args, **options)
+    for given in (connect_args, {"host": "127.0.0.1", "port": 1}):  # before anything is opened
+        with pytest.raises(kind, match=words):
+            await connect(**given, **options)
 
 
 # -- passwords, sockets, attributes ----------------------------------------------------------------

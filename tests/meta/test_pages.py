@@ -1,5 +1,7 @@
 """The examples on the pages of docs, as they stand there, in the order of each page.
 
+They find the server, the account that their addresses name and its empty database, and nothing
+else; an administrator runs the blocks of SQL that make accounts.
 What a program prints is in the block of text behind it.  Lines outside of a function may await, as
 in `python -m asyncio`, and what they make stays for the blocks behind them.
 """
@@ -28,20 +30,7 @@ PAGES = {path.name: path.read_text("utf-8") for path in sorted(DOCS.glob("*.md")
 
 #: Pages whose examples are run elsewhere.
 ELSEWHERE = {
-    "many.md": "tests/meta/test_many_page.py",
     "recipes.md": "tests/consumers/test_consumers.py",
-}
-
-#: What the server has, and what the names stand for, where a page takes that for granted.
-TABLES = {
-    "errors.md": [
-        "CREATE TABLE accounts (id INT PRIMARY KEY, amount INT)",
-        "CREATE USER late IDENTIFIED BY 'old' PASSWORD EXPIRE",
-    ],
-    "prepared.md": [
-        "CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(20))",
-        "INSERT INTO users VALUES (42, 'Ann'), (43, 'Bob')",
-    ],
 }
 
 #: The ends of the names of hosts on the pages, each of which is the test's server.
@@ -149,9 +138,8 @@ def shop(
 def test_examples(
     server: Server, shop: dict[str, Any], page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with server.connect(database="shop") as connection, connection.cursor() as cursor:
-        for statement in TABLES.get(page, ()):
-            cursor.execute(statement)
+    for statement in re.findall(r"^```sql\n(CREATE USER .*\n)```$", PAGES[page], re.MULTILINE):
+        server.execute(statement)
     with asyncio.Runner() as runner:
         for example in EXAMPLES[page]:
             code = compiled(page, example)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -32,6 +33,25 @@ def test_the_classic_package() -> None:
     page = (REFERENCE / "aiomysql.rst").read_text("utf-8")
     names = set(importlib.import_module("aiomysql").__all__)
     assert names - set(re.findall(r"``(?:\w+\.)?(\w+)``", page)) == set()
+
+
+def test_the_classic_package_has_the_names_of_the_core() -> None:
+    names = {*importlib.import_module("aiomysql_core").__all__}
+    classic = {*importlib.import_module("aiomysql").__all__}
+    assert names - classic == {"DeserializationCursor"}
+
+
+def test_what_connections_inherit() -> None:
+    page = (REFERENCE / "core.rst").read_text("utf-8")
+    base = importlib.import_module("aiomysql_core.compat.internals").ClassicInternals
+    told = set(re.findall(r"^   \.\. auto(?:method|property):: (\w+)", page, re.MULTILINE))
+    # docs/migration.md tells of the others.
+    others = {"caching_sha2_password_auth", "sha256_password_auth", "write_packet"}
+    assert {name for name, value in vars(base).items() if is_public(name, value)} - told == others
+
+
+def is_public(name: str, value: object) -> bool:
+    return not name.startswith("_") and isinstance(value, (FunctionType, property))
 
 
 @pytest.mark.parametrize("package", ["aiomysql_core", "aiomysql_pool"])

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from tools.release.build import build, interpreters
-from tools.release.packages import Packages, ReleaseError, parse_version
+from tools.release.commands import ReleaseError
+from tools.release.packages import Packages, parse_version
 from tools.release.prepare import prepare
 
 
@@ -27,13 +28,16 @@ def _run(options: argparse.Namespace, packages: Packages) -> None:
         package, version = packages.find(options.package), parse_version(options.version)
         print(prepare(packages, package, version, is_trial=options.dry_run).rstrip())
         if not options.dry_run:
-            print(f"\nCommitted and tagged: {package.tag(version)}")
+            tag = package.tag(version)
+            print(f"\nCommitted and tagged: {tag}")
+            print(f"Before the push this undoes it: git reset --keep {tag}^ && git tag -d {tag}")
     elif options.command == "build":
         package = packages.find(options.package)
         pythons = options.python
         if pythons is None:
             pythons = interpreters(packages.root) if package.has_c else []
-        for path in build(packages, package, pythons, options.out_dir.resolve()):
+        folder = options.out_dir.resolve()
+        for path in build(packages, package.name, pythons, folder, is_trial=options.trial):
             print(f"{path.stat().st_size:>9,} {path.name}")
     else:
         # As lines for $GITHUB_OUTPUT.
@@ -54,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     said = "build and check wheels, source archive and SBOM"
     command = commands.add_parser("build", help=said, description=said)
     command.add_argument("package")
+    command.add_argument(
+        "--trial", action="store_true", help="build what is committed, tagged or not"
+    )
     command.add_argument("--out-dir", type=Path, default=Path("dist"), help="dist if not given")
     wheels = command.add_mutually_exclusive_group()
     wheels.add_argument(

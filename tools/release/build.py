@@ -6,16 +6,22 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.release.commands import run
-from tools.release.packages import Package, Packages, ReleaseError
+from tools.release.commands import ReleaseError, run
+from tools.release.packages import Package, Packages
 
 _SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 _UV = (sys.executable, "-m", "uv")
+
+_WITH_C = {_SWITCH: "yes"}
+if sys.platform == "linux":
+    # Not the interpreter's own: that may have the linker write this machine's folders (RUNPATH).
+    _WITH_C["LDSHARED"] = "cc -shared"
 
 
 def series(root: Path) -> list[str]:
@@ -41,39 +47,74 @@ def interpreters(root: Path) -> list[str]:
     return found
 
 
-def build(packages: Packages, package: Package, pythons: Sequence[str], folder: Path) -> list[Path]:
-    """Build source archive, pure wheel, wheels with C and SBOM into `folder`; their paths.
+def build(
+    packages: Packages, name: str, pythons: Sequence[str], folder: Path, *, is_trial: bool
+) -> list[Path]:
+    """Build source archive, pure wheel, wheels with C and SBOM of the distribution `name` into
+    `folder`; their paths.
 
     pythons: interpreters to make wheels with C for.  Wheels are built from the source archive, as
-    users may have to.  Raises ReleaseError if something can't be built or is not as it should be.
+    users may have to, and that from what is committed, whatever else is in the tree.  is_trial:
+    also where that is not what the version's tag has.  Raises ReleaseError if something can't be
+    built or is not as it should be.
     """
+    if not is_trial:
+        _check_tag(packages, packages.find(name))
+    # The time in archives is the commit's, so that two builds are alike.
+    moment = packages.git("log", "-1", "--format=%ct").strip()
+    env = {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", moment)}
+    with tempfile.TemporaryDirectory() as temporary:
+        archive = Path(temporary, "committed.tar")
+        packages.git("archive", "--output", archive, "HEAD")
+        with tarfile.open(archive) as tar:
+            tar.extractall(Path(temporary, "tree"), filter="data")
+        committed = Packages(Path(temporary, "tree"))
+        return _build(committed, committed.find(name), pythons, folder, env)
+
+
+def _check_tag(packages: Packages, package: Package) -> None:
+    """Raise ReleaseError unless the tree is what the tag of the package's version has."""
+    packages.check_clean()
+    tag = package.tag()
+    found = packages.git("tag", "--points-at", "HEAD").split()
+    if tag not in found:
+        raise ReleaseError(f"this is not the commit that {tag} is on; --trial builds it anyway")
+
+
+def _build(
+    packages: Packages, package: Package, pythons: Sequence[str], folder: Path, env: dict[str, str]
+) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{package.stem}-{package.version}"
-    for old in folder.glob(f"{stem}[-.]*"):
+    for old in _files(folder, stem):
         old.unlink()
-    # The time in archives is the commit's, so that two builds are alike.
-    moment = run("git", "log", "-1", "--format=%ct", cwd=packages.root).strip()
-    env = {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", moment)}
     _uv(packages, env, "build", "--sdist", "--out-dir", folder, package.folder)
     archive = folder / f"{stem}.tar.gz"
     _uv(packages, env | {_SWITCH: "no"}, "build", "--wheel", "--out-dir", folder, archive)
     for python in pythons if package.has_c else ():
         with tempfile.TemporaryDirectory() as name:
             options = ("--wheel", "--python", python, "--out-dir", name)
-            _uv(packages, env | {_SWITCH: "yes"}, "build", *options, archive)
+            _uv(packages, env | _WITH_C, "build", *options, archive)
             (wheel,) = Path(name).glob("*.whl")
             _add(packages, wheel, folder, env)
-    files = sorted(folder.glob(f"{stem}[-.]*"))
+    files = _files(folder, stem)
     run(sys.executable, "-m", "twine", "check", "--strict", *files, cwd=packages.root)
     _describe(packages, package, folder, env)
-    return sorted(folder.glob(f"{stem}[-.]*"))
+    return _files(folder, stem)
+
+
+def _files(folder: Path, stem: str) -> list[Path]:
+    """What is in `folder` of one version; not of 1.0.0.post1 for 1.0.0."""
+    names = (f"{stem}-*.whl", f"{stem}.tar.gz", f"{stem}.cdx.json")
+    return sorted(path for name in names for path in folder.glob(name))
 
 
 def _add(packages: Packages, wheel: Path, folder: Path, env: dict[str, str]) -> None:
     """Put a wheel into `folder`; on Linux with the oldest glibc it runs on in its name."""
     if sys.platform == "linux":
         # Raises an error if it needs a library that is not on every machine.
-        repair = (sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel)
+        # Debugging information names the folders of the build.
+        repair = (sys.executable, "-m", "auditwheel", "repair", "--strip", "-w", folder, wheel)
         run(*repair, cwd=packages.root, env=env)
     else:
         wheel.replace(folder / wheel.name)

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.release.packages import ReleaseError
+
+class ReleaseError(Exception):
+    """Why a release can't be made, for a person to read."""
 
 
 def run(*command: str | Path, cwd: Path, env: Mapping[str, str] = {}) -> str:

@@ -13,12 +13,10 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
+from tools.release.commands import ReleaseError, run
+
 _ASSIGNED = re.compile(r'^__version__ = "([^"]*)"$', re.MULTILINE)
 _TAG = re.compile(r"(?P<name>[a-z-]+)-v(?P<version>[0-9].*)")
-
-
-class ReleaseError(Exception):
-    """Why a release can't be made, for a person to read."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,37 @@ class Package:
 
     @property
     def fragments(self) -> list[Path]:
-        """The changes that are not released yet."""
-        return sorted((self.folder / "changes").glob("*.md"))
+        """The changes that are not released yet: files of any name, but for .gitignore."""
+        return sorted((self.folder / "changes").glob("[!.]*"))
+
+    def check_fragments(self) -> None:
+        """Raise ReleaseError for fragments that would be left out, or written as something else."""
+        kinds = [kind["directory"] for kind in self._settings["tool"]["towncrier"]["type"]]
+        named = re.compile(rf"(?:\+[a-z0-9-]+|[0-9]+)\.(?:{'|'.join(kinds)})\.md")
+        wrong = []
+        for path in self.fragments:
+            if not named.fullmatch(path.name):
+                wrong.append(f"{path}: is not named as NUMBER.KIND.md or +words.KIND.md are")
+            elif not path.is_file() or not (content := path.read_bytes()).strip():
+                wrong.append(f"{path}: has no text")
+            else:
+                try:
+                    content.decode()
+                except UnicodeDecodeError as error:
+                    wrong.append(f"{path}: is not in UTF-8: {error}")
+        if wrong:
+            wrong.append(f"The kinds are {', '.join(kinds)}.")
+            raise ReleaseError("\n".join(wrong))
 
     @cached_property
+    def _settings(self) -> Mapping[str, Any]:
+        """Its pyproject.toml."""
+        return tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))
+
+    @property
     def project(self) -> Mapping[str, Any]:
         """The table `project` of its pyproject.toml."""
-        table: dict[str, Any] = tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))[
-            "project"
-        ]
+        table: Mapping[str, Any] = self._settings["project"]
         return table
 
     @property
@@ -105,6 +125,15 @@ class Packages(Mapping[str, Package]):
 
     def __len__(self) -> int:
         return len(self._packages)
+
+    def git(self, *arguments: str | Path) -> str:
+        """What git says; raises ReleaseError if it fails."""
+        return run("git", *arguments, cwd=self.root)
+
+    def check_clean(self) -> None:
+        """Raise ReleaseError if there are files that are not committed."""
+        if changed := self.git("status", "--porcelain").rstrip():
+            raise ReleaseError(f"there are files that are not committed:\n{changed}")
 
     def find(self, name: str) -> Package:
         """Raises ReleaseError for a name that is none of them."""

@@ -35,6 +35,7 @@ from aiomysql_core import (
     ProgrammingError,
     QueryTimeout,
     RowFactory,
+    RowStream,
     Transaction,
     UncommittedWarning,
     Warning,  # noqa: A004  (PEP 249 names it so)
@@ -75,6 +76,7 @@ __all__ = [
     "ProgrammingError",
     "QueryTimeout",
     "RowFactory",
+    "RowStream",
     "SSCursor",
     "SSDictCursor",
     "TooManyWaiters",

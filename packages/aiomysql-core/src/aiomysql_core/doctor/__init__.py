@@ -1,3 +1,5 @@
-"""The commands `doctor` and `query` of `python -m aiomysql`: nothing else imports them."""
+"""The commands `doctor` and `query` of `python -m aiomysql` and `python -m aiomysql_core`: nothing
+else imports them.
+"""
 
-__all__ = ["commands"]
+__all__ = ["command_line", "commands"]

@@ -107,6 +107,17 @@ ADVICE: Final[dict[str, Advice]] = {
         " server is away, or by a server that shuts down",
         "look into the log of the server, and of what is in between",
     ),
+    "2013: later": Advice(
+        "the connection was closed or broke after the log-in: by a server that shuts down or has"
+        " ended the session (KILL), or by a proxy or a balancer in between",
+        "look into the log of the server, and of what is in between",
+    ),
+    "2026: a file": Advice(
+        "a file of an option about TLS is not there, may not be read, or does not hold what it"
+        " should; or the list of ciphers has none that is known here",
+        "mend the option that the message names: the files are PEM, and each certificate is to have"
+        " its own key",
+    ),
     "2026: no TLS": Advice(
         "TLS is insisted on, and the server has none",
         "have the server given a certificate (ssl_cert, ssl_key there); ssl_mode=PREFERRED does"
@@ -152,6 +163,10 @@ def advice_on(error: BaseException, trace: ConnectTrace) -> Advice | None:
     """What to do about an error of connecting; None: that is not known."""
     number = error.args[0] if error.args else None
     cause = error.__cause__
+    if is_option(error, trace):
+        return ADVICE["2026: a file"]
+    if number == 2013 and trace.is_logged_in:
+        return ADVICE["2013: later"]
     if number == 2003:
         if trace.peer is not None and isinstance(cause, TimeoutError):
             is_greeted = trace.session is not None and trace.session.greeting is not None
@@ -160,6 +175,11 @@ def advice_on(error: BaseException, trace: ConnectTrace) -> Advice | None:
     if number == 2026:
         return ADVICE[f"2026: {_tls_failure(error, cause)}"]
     return ADVICE.get(str(number))
+
+
+def is_option(error: BaseException, trace: ConnectTrace) -> bool:
+    """Whether an option about TLS can't be used, for which nothing was opened."""
+    return bool(error.args) and error.args[0] == 2026 and trace.session is None
 
 
 def unreachable(error: BaseException | None) -> str:

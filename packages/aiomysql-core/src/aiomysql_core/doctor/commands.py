@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from pymysql.err import MySQLError, NotSupportedError, ProgrammingError
 
-from aiomysql_core.doctor.advice import advice_on
+from aiomysql_core.doctor.advice import Advice, advice_on
 from aiomysql_core.doctor.examination import examine, failed, failed_step, in_option_file
 from aiomysql_core.doctor.output import Secrets, Step, printable, show, writer
 from aiomysql_core.doctor.query import print_rows
@@ -32,7 +32,10 @@ FAILURE = 1
 BAD_USAGE = 2
 INTERRUPTED = 130
 
-_HOW = "mysql://user:password@host:3306/database?option=value"
+_BAD_DSN = Advice(
+    "", "write the data source name as mysql://user:password@host:3306/database?option=value"
+)
+_BAD_VALUE = Advice("", "give the option that the message names another value")
 
 
 def doctor(dsn: str, *, as_json: bool = False, ask_password: bool = False) -> int:
@@ -54,11 +57,13 @@ def doctor(dsn: str, *, as_json: bool = False, ask_password: bool = False) -> in
     async def run() -> int:
         try:
             options = _options(dsn, password)
+        except _BAD_OPTION as error:
+            report(failed("Options", error, Secrets({}), _BAD_DSN))
+            return BAD_USAGE
+        try:
             return SUCCESS if await examine(options, report) else FAILURE
         except _BAD_OPTION as error:
-            step = failed("Options", error, Secrets({}), None)
-            step.remedy = f"write the data source name as {_HOW}"
-            report(step)
+            report(failed("Options", error, Secrets({}), _BAD_VALUE))
             return BAD_USAGE
 
     code = _run(run)
@@ -117,12 +122,20 @@ _BAD_OPTION = (TypeError, ValueError, NotSupportedError, ProgrammingError)
 
 
 def _asked_password() -> str:
-    """What is typed on the terminal; not within the event loop, which would hold Ctrl-C up.
+    """What is typed on the terminal, or the line of standard input where there is none; not within
+    the event loop, which would hold Ctrl-C up.
 
     Raises SystemExit where there is nobody to ask.
     """
     try:
-        return getpass.getpass("Password: ")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            try:
+                return getpass.getpass("Password: ")
+            except getpass.GetPassWarning:
+                if not (line := sys.stdin.readline()):
+                    raise EOFError from None
+                return line.rstrip("\n")
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except (AttributeError, EOFError, OSError):  # the first without standard input

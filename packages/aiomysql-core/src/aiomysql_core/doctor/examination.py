@@ -15,7 +15,7 @@ from pymysql.constants import CLIENT
 from pymysql.err import InternalError, MySQLError
 
 from aiomysql_core.connection import Connection
-from aiomysql_core.doctor.advice import ADVICE, Advice, advice_on, unreachable
+from aiomysql_core.doctor.advice import ADVICE, Advice, advice_on, is_option, unreachable
 from aiomysql_core.doctor.certificate import (
     CertificateSeen,
     CertificateTrace,
@@ -106,12 +106,17 @@ def failed(name: str, error: BaseException, secrets: Secrets, advice: Advice | N
     message = secrets.hide(message)
     step = Step(name, FAILED, [message if number is None else f"error {number}: {message}"])
     step.facts |= {"error": number, "message": message}
-    step.cause, step.remedy = advice or Advice("", "look the error up in the server's manual")
+    other = "look the error up in the server's manual"
+    if not number:
+        other = "find out what says that: a MySQL server, or a proxy in between?"
+    step.cause, step.remedy = advice or Advice("", other)
     return step
 
 
 def failed_step(error: BaseException, trace: ConnectTrace) -> str:
     """The name of the step of connecting that ended with `error`."""
+    if is_option(error, trace):
+        return "Options"
     if trace.peer is None:
         return "Name" if isinstance(error.__cause__, socket.gaierror) else "TCP"
     if error.args and error.args[0] == 2026:
@@ -273,6 +278,7 @@ class _Examination:
         took = time.perf_counter() - began
         name = "" if error is None else failed_step(error, self._trace)
         steps: dict[str, Callable[[], Step | None]] = {
+            "Options": lambda: None,
             "TCP": self._tcp,
             "Server": self._server,
             "TLS": self._tls,

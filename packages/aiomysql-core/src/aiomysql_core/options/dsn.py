@@ -43,7 +43,8 @@ def parse_dsn(dsn: str, further: Mapping[str, Keyword] | None = None) -> dict[st
         # The message of `urlsplit` would show the password.
         raise ValueError(f"the data source name is not a URL: {_HOW_TO_QUOTE}") from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://")
+        hint = ": leave out what only SQLAlchemy knows" if "+" in parts.scheme else ""
+        raise ValueError(f"a data source name begins with mysql://, not {parts.scheme}://{hint}")
     if parts.fragment or "#" in dsn or "@" in parts.path or "@" in parts.query:
         # What follows it would be shown as a database or an option, or lost.
         raise ValueError(

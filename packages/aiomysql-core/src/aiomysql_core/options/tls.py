@@ -256,51 +256,69 @@ class TlsOptions:
     def ssl_context(self) -> ssl.SSLContext:
         """The context; built anew when a file it is made of has changed.
 
-        Raises OperationalError 2026 when a file can't be read or is not what it should be.
+        Raises OperationalError 2026, which names the option, when a file can't be read or is not
+        what it should be.
         """
         if self.context is not None:
             return self.context
-        try:
-            changed = tuple(_state(path) for name in _FILES if (path := getattr(self, name)))
-            return _build(self, changed)
-        except (OSError, ValueError) as error:  # ValueError: no path can be like this
-            files = ", ".join(str(p) for name in _FILES if (p := getattr(self, name)))
-            raise OperationalError(
-                CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {error} ({files})"
-            ) from error
+        changed = tuple(_state(self, name) for name in _FILES if getattr(self, name))
+        return _build(self, changed)
+
+    def check_files(self) -> None:
+        """Raise what `ssl_context` raises, if TLS was asked for."""
+        if self.mode not in (None, "DISABLED"):
+            self.ssl_context()
 
 
 #: What tells that a file is another one, or was written to.
 _State = tuple[int, int, int, int]
 
 
-def _state(path: str) -> _State:
-    found = os.stat(path)
+def _state(options: TlsOptions, name: str) -> _State:
+    try:
+        found = os.stat(getattr(options, name))
+    except (OSError, ValueError) as error:  # ValueError: no path can be like this
+        raise _unusable(options, (name,), error) from error
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 @lru_cache(maxsize=32)
 def _build(options: TlsOptions, changed: tuple[_State, ...]) -> ssl.SSLContext:
-    verify = options.mode in ("VERIFY_CA", "VERIFY_IDENTITY")
-    if verify:
-        context = ssl.create_default_context(cafile=options.ca, capath=options.capath)
-        # The certificates that MySQL makes for itself lack what the strict profile asks for.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        context.check_hostname = options.mode == "VERIFY_IDENTITY"
-    else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if options.cert is not None or options.key is not None:
-        # As for the servers' own clients, one file may hold both.
-        certificate = options.cert or options.key
-        assert certificate is not None
-        context.load_cert_chain(certificate, options.key, options.password)
-    if options.cipher is not None:
-        context.set_ciphers(options.cipher)
-    if options.versions:
-        context.minimum_version, context.maximum_version = options.versions[0], options.versions[-1]
+    used: tuple[str, ...] = ()
+    try:
+        if options.mode in ("VERIFY_CA", "VERIFY_IDENTITY"):
+            used = ("ca", "capath")
+            context = ssl.create_default_context(cafile=options.ca, capath=options.capath)
+            # The certificates that MySQL makes for itself lack what the strict profile asks for.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            context.check_hostname = options.mode == "VERIFY_IDENTITY"
+        else:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if options.cert is not None or options.key is not None:
+            used = ("cert", "key")
+            # As for the servers' own clients, one file may hold both.
+            certificate = options.cert or options.key
+            assert certificate is not None
+            context.load_cert_chain(certificate, options.key, options.password)
+        if options.cipher is not None:
+            used = ("cipher",)
+            context.set_ciphers(options.cipher)
+        if options.versions:
+            used = ()
+            lowest, highest = options.versions[0], options.versions[-1]
+            context.minimum_version, context.maximum_version = lowest, highest
+    except (OSError, ValueError) as error:
+        raise _unusable(options, used, error) from error
     return context
+
+
+def _unusable(options: TlsOptions, names: tuple[str, ...], error: Exception) -> OperationalError:
+    """The error of options, which are named like the attributes of `options`."""
+    given = [f"ssl_{name}={value!r}" for name in names if (value := getattr(options, name))]
+    said = f"can't use {', '.join(given)}: {error}" if given else str(error)
+    return OperationalError(CR.CR_SSL_CONNECTION_ERROR, f"SSL connection error: {said}")
 
 
 def _verifies(context: ssl.SSLContext, mode: str | None) -> bool:

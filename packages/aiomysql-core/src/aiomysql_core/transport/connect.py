@@ -66,6 +66,8 @@ async def open_stream(
     A certificate that no known authority has signed is proven by the password, where the options
     allow that.  Verifying it has failed by then, so a second connection is made for it.
     """
+    if not isinstance(options.sock, ssl.SSLSocket):
+        options.tls.check_files()
     proof_required = options.tls.proof_expected
     login = Login(login_options, proof_required=proof_required)
     try:

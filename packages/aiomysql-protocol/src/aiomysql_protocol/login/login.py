@@ -67,10 +67,14 @@ _CLEARTEXT_METHODS = frozenset({"mysql_clear_password", "dialog"})
 class Tls(Enum):
     """Whether to encrypt the connection (names as in MySQL's --ssl-mode)."""
 
+    #: Never.
     DISABLED = auto()
-    IF_NEEDED = auto()  # only where a password could not be sent without: no RSA on this machine
-    PREFERRED = auto()  # when the server offers it
-    REQUIRED = auto()  # or fail before anything about the user is sent
+    #: Only where a password could not be sent without: no RSA on this machine.
+    IF_NEEDED = auto()
+    #: When the server offers it.
+    PREFERRED = auto()
+    #: Or fail before anything about the user is sent.
+    REQUIRED = auto()
 
 
 class _Plan(NamedTuple):
