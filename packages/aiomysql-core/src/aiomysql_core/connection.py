@@ -936,14 +936,15 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
         mark stands where no value can, and what the server says.
         """
-        return AwaitableContextManager(self._prepare(query))
+        return AwaitableContextManager(self._prepare(query, self.runner.handovers))
 
-    async def _prepare(self, query: str) -> PreparedStatement[Row]:
+    async def _prepare(self, query: str, handovers: int) -> PreparedStatement[Row]:
         if not isinstance(query, str):
             raise TypeError(f"a statement must be str to be prepared, not {type(query).__name__}")
+        self.runner.check_handovers(handovers, "this prepared statement")
         await self.make_ready()  # which tells how strings in it are read
         statement = self.statements.new_statement(query)
-        statement.handovers = self.runner.handovers
+        statement.handovers = handovers
         if statement.parsed is None and "%" in query:
             raise err.ProgrammingError(
                 f"the statement can't be prepared: {explained_preparation(query)}"
