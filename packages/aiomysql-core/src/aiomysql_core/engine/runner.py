@@ -39,7 +39,6 @@ from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
 from aiomysql_protocol.commands.exchange import Exchange, Quit
-from aiomysql_protocol.commands.exchange_state import NO_CHANGES
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.sql.statements import may_make_temporary_tables
@@ -180,8 +179,10 @@ class CommandRunner(RunnerState):
 
     @property
     def known_changes(self) -> int:
-        """What is known of changes that are not committed, as `SessionState.uncommitted`."""
-        return NO_CHANGES if self.session is None else self.session.uncommitted
+        """What is known of changes that are not committed, as `SessionState.uncommitted`; 0 when
+        closed.
+        """
+        return 0 if self.session is None else self.session.uncommitted
 
     def restore_changes(self, known: int) -> None:
         """What was run since `known_changes` was `known` has changed nothing, or was undone, and
@@ -208,8 +209,8 @@ class CommandRunner(RunnerState):
         if not exchange.is_simple:
             self.autocommit = None
             self._chains = self._chains or _CHAINS.search(exchange.request) is not None
-            self._has_temporary_tables = (
-                self._has_temporary_tables or may_make_temporary_tables(exchange.request, 1)
+            self._has_temporary_tables = self._has_temporary_tables or may_make_temporary_tables(
+                exchange.request, 1
             )
         if not self.autocommit:
             self.transaction_possible: bool = True

@@ -16,7 +16,6 @@ from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.commands.exchange_state import (
     CHANGES,
-    CHANGES_UNKNOWN,
     NO_CHANGES,
     PAYLOADS,
     RESPONSE,
@@ -428,9 +427,7 @@ class Query(Exchange):
             if finds_rows and b"Changed: 0 " in ok.message:
                 return before
             if self._changes_rows is None:
-                self._changes_rows = changes_rows(
-                    self.text_request, 1, self.is_simple, finds_rows
-                )
+                self._changes_rows = changes_rows(self.text_request, 1, self.is_simple, finds_rows)
             return CHANGES if self._changes_rows else before
         # The rows of an INSERT with RETURNING are those it has changed.
         returning = result.metadata is not None and result.rows and self.is_simple

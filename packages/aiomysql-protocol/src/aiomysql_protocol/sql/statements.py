@@ -53,7 +53,7 @@ _DUPLICATE = re.compile(rb"\bDUPLICATE\s+KEY\b", re.IGNORECASE)
 _TEMPORARY = re.compile(rb"\b(?:TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
 
 #: What stands in quotes, and what leaves it open where that begins and ends.
-_STRING = re.compile(rb"'[^']*+'" rb'|"[^"]*+"' rb"|`[^`]*+`")
+_STRING = re.compile(rb"'[^']*+'" rb'|"[^"]*+"' rb"|`[^`\x80-\xff]*+`")
 _UNCLEAR = re.compile(rb"[\\#]|--|/\*")
 
 #: A statement whose semicolons stand in quotes, but for one at its end; without comments and, out
@@ -110,13 +110,21 @@ def _without_strings(statement: bytes, start: int) -> bytes:
     return text if _UNCLEAR.search(text) else _STRING.sub(b"''", text)
 
 
+def _has_word(words: re.Pattern[bytes], statement: bytes, start: int) -> bool:
+    """Whether one of `words` stands in statement[start:] out of quotes."""
+    return (
+        words.search(statement, start) is not None
+        and words.search(_without_strings(statement, start)) is not None
+    )
+
+
 def changes_rows(statement: bytes, start: int, is_simple: bool, finds_rows: bool) -> bool:
     """Whether statement[start:], after which the server tells a number of affected rows, has
     changed rows for certain.
 
     is_simple: as `is_simple_statement` says; finds_rows: rows that are found count as affected.
     """
-    if finds_rows and _DUPLICATE.search(statement, start):
+    if finds_rows and _has_word(_DUPLICATE, statement, start):
         return False
     if is_simple and is_row_change(statement, start):
         return True
@@ -130,14 +138,12 @@ def may_undo_changes(statement: bytes, start: int) -> bool:
     """Whether statement[start:], which is not simple, may have committed or undone what was changed
     before, although a transaction is open after it.
     """
-    return _ENDS.search(statement, start) is not None
+    return _has_word(_ENDS, statement, start)
 
 
 def may_make_temporary_tables(statement: bytes, start: int) -> bool:
     """Whether statement[start:], which is not simple, may make temporary tables."""
-    if _TEMPORARY.search(statement, start) is None:
-        return False
-    return _TEMPORARY.search(_without_strings(statement, start)) is not None
+    return _has_word(_TEMPORARY, statement, start)
 
 
 py_is_row_change = is_row_change
