@@ -220,7 +220,7 @@ class Transaction:
         If its transaction had ended, whoever began that by hand is told by OperationalError, and
         all others by a note, as is who is told of a deadlock.
         """
-        ended = await self._undo()
+        ended = await self._undo(reason)
         if ended is None:
             return
         is_deadlock = isinstance(reason, err.MySQLError) and reason.args[:1] == (_DEADLOCK,)
@@ -235,7 +235,7 @@ class Transaction:
         else:  # a cancellation, say, stays one; and nothing more is committed
             self._connection.close()
 
-    async def _undo(self) -> err.MySQLError | None:
+    async def _undo(self, reason: BaseException | None = None) -> err.MySQLError | None:
         """Roll the block back; returns the error that tells that its transaction had ended before.
 
         Whatever else fails closes the connection, which undoes all.
@@ -257,7 +257,8 @@ class Transaction:
                 await self._run(_ROLLBACK, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
             elif ended is None:
-                self._runner.restore_changes(self._known_changes)
+                if not isinstance(reason, asyncio.CancelledError):  # or else nobody is to be warned
+                    self._runner.restore_changes(self._known_changes)
             elif self._is_by_hand:
                 await self._run(_ROLLBACK)
             # Or else the block around it will find the same.

@@ -54,6 +54,7 @@ _MANY_RESULTS = 64
 _MOMENT = 0.001
 
 #: What statements that are not simple may do to all transactions that follow.
+_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
 _CHAINS = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
@@ -208,10 +209,10 @@ class CommandRunner(RunnerState):
         """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
-            self._chains = self._chains or _CHAINS.search(exchange.request) is not None
-            self._has_temporary_tables = self._has_temporary_tables or may_make_temporary_tables(
-                exchange.request, 1
-            )
+            request = exchange.request
+            if _SPECIAL.search(request):
+                self._chains |= _CHAINS.search(request) is not None
+                self._has_temporary_tables |= may_make_temporary_tables(request, 1)
         if not self.autocommit:
             self.transaction_possible: bool = True
 
