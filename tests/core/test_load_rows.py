@@ -742,6 +742,7 @@ async def test_errors_of_the_user(
     assert await contents(loading, "dual", SETTINGS[7:]) == before
     assert loading.get_transaction_status() == begins
     assert len(await contents(loading, table)) == begins
+    await loading.rollback()
 
 
 async def holding_up(

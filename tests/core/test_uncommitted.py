@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
 
+import aiomysql_core.log
 from aiomysql_core import (
     Connection,
     IntegrityError,
@@ -143,7 +144,70 @@ async def returning(connection: Connection, table: str) -> None:
         await by_query(connection, table)
 
 
+async def before_and_in_a_block(connection: Connection, table: str) -> None:
+    await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+    async with connection.transaction():
+        await connection.execute(f"INSERT INTO {table} VALUES (2, 2)")
+
+
+async def before_a_block(connection: Connection, table: str) -> None:
+    await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+    async with connection.transaction():
+        await connection.fetchall(f"SELECT * FROM {table}")
+
+
+async def in_a_block_of_an_open_one(connection: Connection, table: str) -> None:
+    await connection.fetchall(f"SELECT * FROM {table}")
+    async with connection.transaction(), connection.transaction():
+        await connection.execute(f"INSERT INTO {table} VALUES (2, 2)")
+
+
+async def before_a_block_that_failed(connection: Connection, table: str) -> None:
+    await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+    with contextlib.suppress(IntegrityError):
+        async with connection.transaction():
+            await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+
+
+async def after_undoing_a_block(connection: Connection, table: str) -> None:
+    await connection.begin()
+    async with connection.transaction() as block:
+        await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+        await block.rollback()
+        await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+
+
+async def before_loading(connection: Connection, table: str) -> None:
+    await connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
+    await connection.load_rows(table, [(2, 2)], ["id", "v"])
+
+
+async def loaded_after_a_read(connection: Connection, table: str) -> None:
+    await connection.fetchall(f"SELECT * FROM {table}")
+    await connection.load_rows(table, [(2, 2)], ["id", "v"])
+
+
+async def words_in_strings(connection: Connection, table: str) -> None:
+    text = "'CALL p(); CREATE TEMPORARY TABLE t; EXECUTE s'"
+    await connection.query(f"UPDATE {table} SET v = 9 WHERE {text} <> ''; DELETE FROM {table}")
+    await connection.query("SELECT 'BEGIN'; SELECT 'COMMIT'")
+    await connection.discard_results()
+
+
+async def of_those_found(connection: Connection, table: str) -> None:
+    await connection.executemany(f"UPDATE {table} SET v = v + %s", [(0,), (1,)] * 20)
+
+
 WRITES = [
+    before_and_in_a_block,
+    before_a_block,
+    in_a_block_of_an_open_one,
+    before_a_block_that_failed,
+    after_undoing_a_block,
+    before_loading,
+    loaded_after_a_read,
+    words_in_strings,
+    of_those_found,
     by_cursor,
     prepared,
     many,
@@ -193,6 +257,7 @@ ENDS = [
     "BEGIN",
     "/* */ START TRANSACTION",
     "SELECT 1; BEGIN",
+    "CALL {}_ends()",
     "SET autocommit = 1",
     "ALTER TABLE {} COMMENT 'x'",
     "LOCK TABLES {} WRITE",
@@ -215,6 +280,9 @@ async def test_what_is_no_write(
         await run(connection, f"SELECT * FROM {table}")
         await run(connection, statement)
         connection.close()
+    server.execute(
+        f"CREATE PROCEDURE {table}_ends() BEGIN COMMIT; SELECT COUNT(*) INTO @n FROM {table}; END"
+    )
     for statement in ENDS:
         connection = await open_one()
         await run(connection, "UPDATE {} SET v = v + 1")
@@ -231,9 +299,28 @@ async def test_what_is_no_write(
         await cursor.callproc(read, (0,))
     connection.close()
     server.execute(f"DROP PROCEDURE {read}")
+    server.execute(f"DROP PROCEDURE {table}_ends")
+    # It may make temporary tables, too.
+    server.execute(f"CREATE PROCEDURE {read}() CREATE TEMPORARY TABLE {read} AS SELECT 1 AS n")
+    connection = await open_one()
+    await run(connection, f"CALL {read}()")
+    await run(connection, f"INSERT INTO {read} VALUES (2)")
+    connection.close()
+    server.execute(f"DROP PROCEDURE {read}")
     # Rows that are as they were before, and found even so.
     connection = await open_one(client_flag=CLIENT.FOUND_ROWS)
     assert await connection.execute(f"UPDATE {table} SET v = v") == 2
+    insert = f"INSERT INTO {table} VALUES (-1, 1) ON DUPLICATE KEY UPDATE v = v"
+    assert await connection.execute(insert) == 1
+    await connection.executemany(f"UPDATE {table} SET v = v + %s", [(0,)] * 40)
+    connection.close()
+    connection = await open_one()
+    if "maria" in connection.server_version.lower():
+        await run(
+            connection,
+            "BEGIN NOT ATOMIC DECLARE x INT; SELECT v INTO x FROM {} WHERE id = -1;"
+            " IF x > 100 THEN DELETE FROM {}; END IF; END",
+        )
     connection.close()
 
 
@@ -266,9 +353,45 @@ async def test_deeds(open_one: Callable[..., Awaitable[Connection]], table: str)
         del connection
         open_one.__closure__[-1].cell_contents.clear()  # type: ignore[index]
         gc.collect()
-    assert [str(warning.message) for warning in caught] == [
-        f"Unclosed connection {text}, with changes that are not committed: they are lost"
-    ]
+    (warning,) = caught
+    assert str(warning.message) == (
+        f"Unclosed connection {text}, with changes that are not committed: they are rolled back, "
+        "where their tables have transactions"
+    )
+
+
+async def test_the_line_of_what_a_task_runs(
+    open_one: Callable[..., Awaitable[Connection]], table: str
+) -> None:
+    """It is where the coroutine was made, or else none: never that which runs the loop."""
+
+    async def changed() -> Connection:
+        connection = await open_one()
+        await connection.execute(f"INSERT INTO {table} VALUES ({connection.thread_id()}, 1)")
+        return connection
+
+    connection = await changed()
+    with told() as lines:
+        await asyncio.wait_for(connection.ensure_closed(), 5)
+    assert lines == [line() - 1]
+    connection = await changed()
+    with told() as lines:
+        await asyncio.gather(connection.ensure_closed())
+    assert lines == [line() - 1]
+    for run in (
+        lambda connection: asyncio.get_running_loop().call_soon(connection.close),
+        lambda connection: asyncio.create_task(connection.reset()),
+    ):
+        connections = [await changed(), await changed()]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for connection in connections:
+                run(connection)
+            while len(caught) < 2:
+                await asyncio.sleep(0.001)
+        for warning in caught:
+            assert str(warning.message).startswith(repr(connection)[:12])
+            assert warning.filename == aiomysql_core.log.__file__
 
 
 async def test_another_user(

@@ -16,6 +16,7 @@ from aiomysql_core import (
     Cursor,
     DictCursor,
     InterfaceError,
+    OperationalError,
     SSCursor,
     UncommittedWarning,
     dict_row,
@@ -207,6 +208,31 @@ async def test_others_of_before(lent: Any, table: str) -> None:
         with refused("iterator"):
             await anext(rows)
         assert await one(connection, "SELECT 5") == 5
+
+
+@pytest.mark.parametrize("mode", ["autocommit", "begun"])
+async def test_many_rows_of_a_statement_of_before(
+    lent: Any, server: Server, table: str, mode: str
+) -> None:
+    """MariaDB's bulk requests have a way of their own."""
+    server.execute(f"INSERT INTO {table} VALUES (1)")
+    async with lent.acquire() as connection:
+        statement = await connection.prepare(f"UPDATE {table} SET n = n + %s")
+        prepared_later = connection.prepare("SELECT 1")
+        block = await connection.transaction().__aenter__() if mode == "begun" else None
+    async with lent.acquire() as another:
+        assert (another is connection) is (block is None)
+        cursor = await another.cursor()
+        if block is None:
+            with refused("prepared statement"):
+                await cursor.executemany(statement, [(1,)] * 50)
+            with refused("prepared statement"):
+                await prepared_later
+        else:
+            with pytest.raises(OperationalError):
+                await block.__aexit__(None, None, None)
+            prepared_later.close()
+        assert await one(another, f"SELECT n FROM {table}") == 1
 
 
 async def test_released_in_the_middle(lent: Any, server: Server, table: str) -> None:

@@ -56,7 +56,13 @@ from aiomysql_core.engine.runner import CommandRunner
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.implementation import announce
 from aiomysql_core.load_rows import RowLoad
-from aiomysql_core.log import is_told_otherwise, warn_of_lost_changes
+from aiomysql_core.log import (
+    LOST,
+    Place,
+    calling_place,
+    is_told_otherwise,
+    warn_of_lost_changes,
+)
 from aiomysql_core.options.dsn import is_dsn, parse_dsn
 from aiomysql_core.options.keywords import KEYWORDS, check_value, without_aliases
 from aiomysql_core.options.option_files import apply_option_file
@@ -578,19 +584,22 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         loses_changes = self.loses_changes()
         self.runner.close()
         if loses_changes:  # after that: the warning may be an error
-            warn_of_lost_changes("closed")
+            warn_of_lost_changes(self, "closed")
         return DONE
 
-    async def ensure_closed(self) -> None:
+    def ensure_closed(self) -> Coroutine[Any, Any, None]:
         """Say good-bye to the server and wait until it has closed the session.
 
         Returns after two seconds at most.  Does nothing when the connection is closed already.
         The server's error in results that nobody has read is raised after that.
         """
+        return self._ensure_closed(calling_place())  # another task may run it
+
+    async def _ensure_closed(self, place: Place | None) -> None:
         loses_changes = self.loses_changes()
         await self.runner.quit()
         if loses_changes:
-            warn_of_lost_changes("closed")
+            warn_of_lost_changes(self, "closed", place)
 
     def loses_changes(self) -> bool:
         """For cursors: whether what is about to be done loses changes that were not committed, and
@@ -625,7 +634,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             return
         message = f"Unclosed connection {self!r}"
         if self.warn_uncommitted and runner.has_lost_changes:
-            message += ", with changes that are not committed: they are lost"
+            message += f", with changes that are not committed: {LOST}"
         runner.abort()
         warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
@@ -936,14 +945,15 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         sign; or, without any `%`, with the server's own marks `?`.  Raises ProgrammingError when a
         mark stands where no value can, and what the server says.
         """
-        return AwaitableContextManager(self._prepare(query))
+        return AwaitableContextManager(self._prepare(query, self.runner.handovers))
 
-    async def _prepare(self, query: str) -> PreparedStatement[Row]:
+    async def _prepare(self, query: str, handovers: int) -> PreparedStatement[Row]:
         if not isinstance(query, str):
             raise TypeError(f"a statement must be str to be prepared, not {type(query).__name__}")
+        self.runner.check_handovers(handovers, "this prepared statement")
         await self.make_ready()  # which tells how strings in it are read
         statement = self.statements.new_statement(query)
-        statement.handovers = self.runner.handovers
+        statement.handovers = handovers
         if statement.parsed is None and "%" in query:
             raise err.ProgrammingError(
                 f"the statement can't be prepared: {explained_preparation(query)}"
@@ -1257,7 +1267,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             raise
         unread.raise_once()
         if loses_changes:
-            warn_of_lost_changes("reset")
+            warn_of_lost_changes(self, "reset")
 
     async def change_user(
         self,
@@ -1322,7 +1332,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             self.close()
             raise
         if loses_changes:
-            warn_of_lost_changes("given to another user")
+            warn_of_lost_changes(self, "given to another user")
 
     def _forget_session(self) -> str | None:
         """The session is as good as new, or is about to be; returns the database to be chosen."""

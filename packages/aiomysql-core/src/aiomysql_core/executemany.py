@@ -376,6 +376,7 @@ class ManyRows:
             prepared = await self._prepared_again(batch)
             exchange = BulkExecute(prepared, rows)
             exchange.statement = statement
+            cursor._current_db()  # the server was asked something since `_send` did this
             cursor._forget_result()
             try:
                 await runner.begin(exchange)

@@ -124,11 +124,14 @@ class RowLoad:
 
     async def _find_columns(self) -> TableColumns | None:
         """The table's columns; None: the server does not tell them."""
+        runner = self._connection.runner
+        known_changes = runner.known_changes
         try:
             columns = await find_columns(self._session.ask, self._table)
         except (err.MySQLError, LookupError, ValueError) as error:
             if self._connection.closed:
                 raise
+            runner.restore_changes(known_changes)
             self._tell(f"the columns of the table are not known ({error})")
             return None
         if self._names is None:
@@ -200,6 +203,7 @@ class RowLoad:
         what the rows' source raises.
         """
         runner, taken = self._connection.runner, source.taken
+        known_changes = runner.known_changes
         lines = self._lines(source, kinds)
         server_error: err.MySQLError | None = None
         async with contextlib.aclosing(lines):
@@ -213,6 +217,7 @@ class RowLoad:
                 raise failure
             if server_error is not None:
                 if source.taken == taken and server_error.args[0] in _NOT_ALLOWED:
+                    runner.restore_changes(known_changes)
                     return server_error
                 raise server_error
         finally:

@@ -8,15 +8,17 @@ import sys
 import warnings
 from asyncio import _get_running_loop as running_loop  # None where none runs
 from contextvars import ContextVar
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from pymysql import err
 
 __all__ = [
+    "LOST",
     "Place",
     "UncommittedWarning",
     "asked_at",
+    "calling_place",
     "is_told_otherwise",
     "logger",
     "warn_caller",
@@ -37,6 +39,12 @@ _PASSED = (
     "asyncio.",
     "contextlib.",
 )
+
+#: Functions by which a loop runs what is nobody's call.
+_LOOP = frozenset({("asyncio.events", "_run"), ("asyncio.runners", "run")})
+
+#: What becomes of changes that were not committed.
+LOST = "they are rolled back, where their tables have transactions"
 
 
 class UncommittedWarning(UserWarning):
@@ -76,12 +84,30 @@ def warn_caller(message: str, category: type[Warning], place: Place | None = Non
             registry=names.setdefault("__warningregistry__", {}),
         )
         return
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None:
-        if not f"{frame.f_globals.get('__name__')}.".startswith(_PASSED):
-            break
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level + 1)
+    level, frame = _find_caller(sys._getframe(1))
+    # Where there is none it is the driver's own line that has the warning.
+    warnings.warn(message, category, stacklevel=2 if frame is None else level + 1)
+
+
+def _find_caller(frame: FrameType) -> tuple[int, FrameType | None]:
+    """The first frame of the program's from `frame` on, and which it is, counted from 1.
+
+    None: the loop runs the driver without one.  Who runs the loop has called nothing.
+    """
+    level, found = 1, frame
+    while True:
+        name = str(found.f_globals.get("__name__"))
+        if not f"{name}.".startswith(_PASSED):
+            return level, found
+        if (name, found.f_code.co_name) in _LOOP or found.f_back is None:
+            return level, None
+        level, found = level + 1, found.f_back
+
+
+def calling_place() -> Place | None:
+    """The line of the program that has called the driver; None: there is none."""
+    _, frame = _find_caller(sys._getframe(1))
+    return None if frame is None else (frame.f_code, frame.f_lasti, frame.f_globals)
 
 
 def warn_of_server(message: object) -> None:
@@ -91,14 +117,22 @@ def warn_of_server(message: object) -> None:
     warn_caller(str(message), err.Warning)
 
 
-def warn_of_lost_changes(deed: str) -> None:
-    """Warn the program that changes were not committed; deed: what it did to the connection."""
-    # The same text for all: so it comes once for each place.
+def warn_of_lost_changes(connection: object, deed: str, place: Place | None = None) -> None:
+    """Warn the program that changes were not committed.
+
+    deed: what it did to the connection; place: the line that did so, if it is known.
+    """
+    place = place or asked_at.get() or calling_place()
+    subject = "a connection"  # the same text for all: so it comes once for each place
+    if place is None:  # it comes each time: there is nothing that remembers it
+        subject, frame = repr(connection), sys._getframe()
+        place = frame.f_code, frame.f_lasti, {"__name__": __name__}
     warn_caller(
-        f"a connection was {deed} with changes that are not committed: they are lost; "
+        f"{subject} was {deed} with changes that are not committed: {LOST}; "
         "`await connection.commit()` keeps them, and so do the option autocommit=True and "
         "`async with connection.transaction()`",
         UncommittedWarning,
+        place,
     )
 
 

@@ -64,8 +64,6 @@ class StatementEncoder:
             return None
         statement = self._statements.statement_for(connection, query, args)
         if statement is not None:
-            if statement.handovers != self._runner.handovers:
-                self._runner.check_handovers(statement.handovers, "this prepared statement")
             if not self._statements.is_current(statement):
                 return None
             exchange = self._encode_execution(cursor, statement, args)

@@ -205,7 +205,7 @@ class StatementCache:
     ) -> Statement | None:
         """The statement that a cursor is to run, prepared or to be prepared; None: it goes as text.
 
-        Raises ProgrammingError for a PreparedStatement that is closed, or another connection's.
+        Raises what `PreparedStatement.statement_for` raises.
         """
         if args is not None and self.size and isinstance(query, str):
             return self.cached(query)
@@ -368,13 +368,17 @@ class PreparedStatement(Generic[Row]):
     def statement_for(self, connection: Connection[Any]) -> Statement:
         """For cursors: the statement that is run.
 
-        Raises ProgrammingError when it is closed or belongs to another connection.
+        All that run it ask here.  Raises ProgrammingError when it is closed or belongs to another
+        connection, InterfaceError when it is of who had the connection before.
         """
-        if self._statement is None:
+        statement, runner = self._statement, connection.runner
+        if statement is None:
             raise err.ProgrammingError("the prepared statement is closed")
         if connection is not self._connection:
             raise err.ProgrammingError("the prepared statement belongs to another connection")
-        return self._statement
+        if statement.handovers != runner.handovers:
+            runner.check_handovers(statement.handovers, "this prepared statement")
+        return statement
 
     def as_text(self, args: object) -> tuple[str, object]:
         """For cursors: query and arguments, to be run as text.

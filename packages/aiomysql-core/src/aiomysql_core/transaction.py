@@ -79,6 +79,8 @@ class Transaction:
         self._mode = False
         # The session that the block began in, as `CommandRunner.generation` counts.
         self._generation = 0
+        # `CommandRunner.known_changes` at the savepoint.
+        self._known_changes = 0
 
     def __repr__(self) -> str:
         kind = f"savepoint {self._savepoint}" if self.is_nested else "; ".join(self._begin)
@@ -111,6 +113,7 @@ class Transaction:
         try:
             if self.is_nested:
                 await self._run(f"SAVEPOINT {self._savepoint}")
+                self._known_changes = runner.known_changes
             else:
                 await self._run("SET AUTOCOMMIT = 0", *self._beginning())
                 runner.autocommit = False
@@ -166,6 +169,8 @@ class Transaction:
         except err.MySQLError as error:
             ended = self._explained(error)
         if not self._connection.closed:
+            if self.is_nested and ended is None:
+                self._runner.restore_changes(self._known_changes)
             if not self.is_nested:
                 await self._run(_ROLLBACK, *self._beginning())
             elif ended is not None and self._is_by_hand:  # no block around it will do that
@@ -215,7 +220,7 @@ class Transaction:
         If its transaction had ended, whoever began that by hand is told by OperationalError, and
         all others by a note, as is who is told of a deadlock.
         """
-        ended = await self._undo()
+        ended = await self._undo(reason)
         if ended is None:
             return
         is_deadlock = isinstance(reason, err.MySQLError) and reason.args[:1] == (_DEADLOCK,)
@@ -230,7 +235,7 @@ class Transaction:
         else:  # a cancellation, say, stays one; and nothing more is committed
             self._connection.close()
 
-    async def _undo(self) -> err.MySQLError | None:
+    async def _undo(self, reason: BaseException | None = None) -> err.MySQLError | None:
         """Roll the block back; returns the error that tells that its transaction had ended before.
 
         Whatever else fails closes the connection, which undoes all.
@@ -251,7 +256,10 @@ class Transaction:
             if not self.is_nested:
                 await self._run(_ROLLBACK, self._mode_before())
                 self._connection.record_transaction_end(self._mode)
-            elif ended is not None and self._is_by_hand:
+            elif ended is None:
+                if not isinstance(reason, asyncio.CancelledError):  # or else nobody is to be warned
+                    self._runner.restore_changes(self._known_changes)
+            elif self._is_by_hand:
                 await self._run(_ROLLBACK)
             # Or else the block around it will find the same.
         except err.MySQLError:
@@ -286,9 +294,11 @@ class Transaction:
         """
         is_mariadb = "mariadb" in self._connection.server_version.lower()
         name = "tx_read_only" if is_mariadb else "transaction_read_only"
+        known_changes = self._runner.known_changes
         try:
             await self._run(f"SET @@{name} = @@session.{name}")
         except err.MySQLError as error:
+            self._runner.restore_changes(known_changes)  # the question was none
             if error.args[:1] == (_UNKNOWN_VARIABLE,):  # MySQL before 8
                 return self._connection.get_transaction_status()
             if error.args[:1] != (_IS_OPEN,):

@@ -829,7 +829,7 @@ class Pool(Generic[Row]):
         loses_changes = connection.loses_changes()
         is_over = self._take_back(holder, connection, verdict)
         if loses_changes:  # after that: the warning may be an error
-            warn_of_lost_changes("given back to its pool")
+            warn_of_lost_changes(connection, "given back to its pool")
         return is_over
 
     def _take_back(

@@ -115,11 +115,13 @@ class LoadSession:
             # Who is cancelled meanwhile does not know whether it is set: then it is restored.
             before = self._settings
             self._settings += f", max_error_count = {self.most_warnings}"
+            known_changes = self._runner.known_changes
             try:
                 await self._run(f"SET SESSION max_error_count = {_MOST_WARNINGS}")
             except err.OperationalError:  # not every account may
                 if self._runner.closed:
                     raise
+                self._runner.restore_changes(known_changes)
                 self._settings = before
             else:
                 self.most_warnings = _MOST_WARNINGS

@@ -41,6 +41,7 @@ from aiomysql_core.waiting.timeouts import QueryTimeout
 from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
+from aiomysql_protocol.sql.statements import may_make_temporary_tables
 
 __all__ = ["CommandRunner"]
 
@@ -53,7 +54,9 @@ _MANY_RESULTS = 64
 _MOMENT = 0.001
 
 #: What statements that are not simple may do to all transactions that follow.
-_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY)\b", re.IGNORECASE)
+_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
+_PLAIN = (b"\3COMMIT", b"\3ROLLBACK")  # what is run most needs no look
+_CHAINS = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
 class CommandRunner(RunnerState):
@@ -176,6 +179,20 @@ class CommandRunner(RunnerState):
         if self.session is not None:
             self.session.forget_changes()
 
+    @property
+    def known_changes(self) -> int:
+        """What is known of changes that are not committed, as `SessionState.uncommitted`; 0 when
+        closed.
+        """
+        return 0 if self.session is None else self.session.uncommitted
+
+    def restore_changes(self, known: int) -> None:
+        """What was run since `known_changes` was `known` has changed nothing, or was undone, and
+        the transaction is the same.
+        """
+        if self.session is not None and self.session.in_transaction:
+            self.session.uncommitted = known
+
     def is_current(self, number: int) -> bool:
         """Whether what was made when there were so many handovers may still send something."""
         return number in (0, self.handovers)
@@ -193,10 +210,10 @@ class CommandRunner(RunnerState):
         """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
-            if _SPECIAL.search(exchange.request):
-                words = {word.upper() for word in _SPECIAL.findall(exchange.request)}
-                self._chains |= b"COMPLETION_TYPE" in words
-                self._has_temporary_tables |= b"TEMPORARY" in words
+            request = exchange.request
+            if request not in _PLAIN and _SPECIAL.search(request):
+                self._chains |= _CHAINS.search(request) is not None
+                self._has_temporary_tables |= may_make_temporary_tables(request, 1)
         if not self.autocommit:
             self.transaction_possible: bool = True
 

@@ -16,7 +16,6 @@ from aiomysql_protocol._accelerator import accelerator
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.commands.exchange_state import (
     CHANGES,
-    CHANGES_UNKNOWN,
     NO_CHANGES,
     PAYLOADS,
     RESPONSE,
@@ -416,18 +415,19 @@ class Query(Exchange):
         if not ok.server_status & IN_TRANSACTION:
             return NO_CHANGES
         before = session.uncommitted
-        affected = ok.affected_rows
-        if before == CHANGES_UNKNOWN or (before == CHANGES and affected):
-            return before
         if before == CHANGES:
             if not self.is_simple and self._may_undo is None:
                 self._may_undo = may_undo_changes(self.text_request, 1)
-            return NO_CHANGES if self._may_undo else before
-        if affected:
-            if session.capabilities & CLIENT.FOUND_ROWS and b"Changed: 0 " in ok.message:
-                return before  # it counts rows found
+            if self._may_undo:
+                before = NO_CHANGES
+        if before != NO_CHANGES:
+            return before
+        if ok.affected_rows:
+            finds_rows = bool(session.capabilities & CLIENT.FOUND_ROWS)
+            if finds_rows and b"Changed: 0 " in ok.message:
+                return before
             if self._changes_rows is None:
-                self._changes_rows = changes_rows(self.text_request, 1, self.is_simple)
+                self._changes_rows = changes_rows(self.text_request, 1, self.is_simple, finds_rows)
             return CHANGES if self._changes_rows else before
         # The rows of an INSERT with RETURNING are those it has changed.
         returning = result.metadata is not None and result.rows and self.is_simple

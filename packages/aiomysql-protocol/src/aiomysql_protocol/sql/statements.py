@@ -15,6 +15,7 @@ __all__ = [
     "first_word",
     "is_row_change",
     "is_simple_statement",
+    "may_make_temporary_tables",
     "may_undo_changes",
 ]
 
@@ -35,15 +36,25 @@ _ROW_CHANGE = re.compile(
 _CHANGES = re.compile(rb"\b(?:INSERT|REPLACE|UPDATE|DELETE|LOAD)\b", re.IGNORECASE)
 
 #: What gives a number of affected rows, and perhaps has changed none that outlives the session: a
-#: procedure that reads into a variable, for one.  What INTO is for in statements that change rows
-#: is a name.
+#: procedure that reads into a variable, for one.  INTO is the group's where rows are written.
 _MAY_ONLY_READ = re.compile(
-    rb"\b(?:CALL|CREATE|EXECUTE)\b|\bINTO\b(?!\s+(?!OUTFILE\b|DUMPFILE\b)[\w`\x80-\xff])",
+    rb"\b(?:((?:INSERT|REPLACE)(?:\s+(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE))*+\s+INTO"
+    rb"|INTO\s+TABLE)|CALL|CREATE|EXECUTE|INTO)\b",
     re.IGNORECASE,
 )
 
 #: What ends a transaction and may begin another one at once, or undoes a part of it.
-_ENDS = re.compile(rb"\b(?:BEGIN|COMMIT|EXECUTE|LOCK|ROLLBACK|START|XA)\b", re.IGNORECASE)
+_ENDS = re.compile(rb"\b(?:BEGIN|CALL|COMMIT|EXECUTE|LOCK|ROLLBACK|START|XA)\b", re.IGNORECASE)
+
+#: A row that is there already may be left as it is.
+_DUPLICATE = re.compile(rb"\bDUPLICATE\s+KEY\b", re.IGNORECASE)
+
+#: What makes temporary tables, or runs a procedure, which may.
+_TEMPORARY = re.compile(rb"\b(?:TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
+
+#: What stands in quotes, and what leaves it open where that begins and ends.
+_STRING = re.compile(rb"'[^']*+'" rb'|"[^"]*+"' rb"|`[^`\x80-\xff]*+`")
+_UNCLEAR = re.compile(rb"[\\#]|--|/\*")
 
 #: A statement whose semicolons stand in quotes, but for one at its end; without comments and, out
 #: of quotes, without bytes that are the second of a character perhaps.  Backslashes within quotes
@@ -93,25 +104,46 @@ def is_row_change(statement: bytes, start: int, /) -> bool:
     return _ROW_CHANGE.match(statement, start) is not None
 
 
-def changes_rows(statement: bytes, start: int, is_simple: bool) -> bool:
+def _without_strings(statement: bytes, start: int) -> bytes:
+    """statement[start:] without what stands in quotes, if it is certain what that is."""
+    text = statement[start:]
+    return text if _UNCLEAR.search(text) else _STRING.sub(b"''", text)
+
+
+def _has_word(words: re.Pattern[bytes], statement: bytes, start: int) -> bool:
+    """Whether one of `words` stands in statement[start:] out of quotes."""
+    return (
+        words.search(statement, start) is not None
+        and words.search(_without_strings(statement, start)) is not None
+    )
+
+
+def changes_rows(statement: bytes, start: int, is_simple: bool, finds_rows: bool) -> bool:
     """Whether statement[start:], after which the server tells a number of affected rows, has
     changed rows for certain.
 
-    is_simple: as `is_simple_statement` says.
+    is_simple: as `is_simple_statement` says; finds_rows: rows that are found count as affected.
     """
+    if finds_rows and _has_word(_DUPLICATE, statement, start):
+        return False
     if is_simple and is_row_change(statement, start):
         return True
-    return (
-        _MAY_ONLY_READ.search(statement, start) is None
-        and _CHANGES.search(statement, start) is not None
-    )
+    if _CHANGES.search(statement, start) is None:
+        return False
+    text = _without_strings(statement, start)
+    return all(found[1] for found in _MAY_ONLY_READ.finditer(text))
 
 
 def may_undo_changes(statement: bytes, start: int) -> bool:
     """Whether statement[start:], which is not simple, may have committed or undone what was changed
     before, although a transaction is open after it.
     """
-    return _ENDS.search(statement, start) is not None
+    return _has_word(_ENDS, statement, start)
+
+
+def may_make_temporary_tables(statement: bytes, start: int) -> bool:
+    """Whether statement[start:], which is not simple, may make temporary tables."""
+    return _has_word(_TEMPORARY, statement, start)
 
 
 py_is_row_change = is_row_change

@@ -173,11 +173,9 @@ uncommitted_after(Reading *self, ResultState *result, PyObject *ok)
         return NO_CHANGES;
     }
     affected = PyObject_IsTrue(PyTuple_GET_ITEM(ok, OK_AFFECTED_ROWS));
-    if (affected < 0 || before == CHANGES_UNKNOWN || (before == CHANGES && affected)) {
+    if (affected < 0 || before == CHANGES_UNKNOWN ||
+        (before == CHANGES && exchange->is_simple == Py_True)) {
         return affected < 0 ? -1 : before;
-    }
-    if (before == CHANGES && exchange->is_simple == Py_True) {
-        return before;
     }
     if (before == NO_CHANGES && !affected) {
         int has_rows = result->rows != NULL && PyList_Check(result->rows) &&
