@@ -20,6 +20,11 @@ ROOT = PACKAGES.parent
 UV = (sys.executable, "-m", "uv")
 SWITCH = "AIOMYSQL_BUILD_SPEEDUPS"
 
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get("CC", "cc")) is None,
+    reason="there is no C compiler on this machine",
+)
+
 
 def run(
     *command: str | Path,

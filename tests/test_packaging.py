@@ -28,6 +28,7 @@ from tests.installations import (
     build,
     check_out,
     commit,
+    needs_compiler,
     run,
 )
 from tests.layers import LAYERS, PACKAGES
@@ -37,10 +38,6 @@ pytestmark = pytest.mark.slow
 
 SHARED = ROOT / "shared"
 NO_COMPILER = {"CC": "/nonexistent/cc", "PATH": ""}
-needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CC", "cc")) is None,
-    reason="there is no C compiler on this machine",
-)
 
 
 README = ROOT / "README.md"

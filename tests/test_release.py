@@ -27,6 +27,7 @@ from tests.installations import (
     build,
     check_out,
     commit,
+    needs_compiler,
     run,
 )
 from tests.servers import Server
@@ -39,7 +40,6 @@ pytestmark = pytest.mark.slow
 
 PACKAGES = Packages(ROOT)
 IMPLEMENTATION = "import aiomysql_core.implementation as i; print(i.IMPLEMENTATION)"
-needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
 
 @pytest.fixture(scope="session")

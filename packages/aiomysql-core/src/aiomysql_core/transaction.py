@@ -74,7 +74,7 @@ class Transaction:
         self._is_by_hand = False
         #: Whether nothing in it is committed by itself, even when its transaction has ended.  It
         #: may be where that transaction was begun by hand in autocommit mode.
-        self.is_protected: Any = True
+        self.is_protected: bool = True
         # The session's autocommit mode before.
         self._mode = False
         # The session that the block began in, as `CommandRunner.generation` counts.
