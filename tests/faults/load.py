@@ -31,8 +31,10 @@ class Load:
     longest: float = 0.0
     """Seconds that a task waited at most, for its row to be there or for its error."""
     over: bool = False
+    _run: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
+        self._run = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
             for number in range(TASKS):
                 group.create_task(self._work(self.first + number * 100_000))
@@ -64,8 +66,13 @@ class Load:
             assert await cursor.fetchone() == row
 
     async def until(self, more: int, seconds: float = DEADLINE) -> None:
-        """Wait until `more` further rows are acknowledged; TimeoutError after `seconds`."""
+        """Wait until `more` further rows are acknowledged; TimeoutError after `seconds`.
+
+        Raises what has ended the load.
+        """
         wanted = len(self.acknowledged) + more
         async with asyncio.timeout(seconds):
             while len(self.acknowledged) < wanted:
+                if self._run is not None and self._run.done():
+                    self._run.result()
                 await asyncio.sleep(0.01)
