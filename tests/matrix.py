@@ -57,6 +57,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_batching.py": Spread.PAIRS,
         "core/test_cancellation.py": Spread.PAIRS,
         "core/test_certificate_proof.py": Spread.PAIRS,
+        "core/test_block_beginning.py": Spread.PAIRS,
         "core/test_change_user.py": Spread.PAIRS,
         "core/test_compression.py": Spread.PAIRS,
         "core/test_connect_errors.py": Spread.PAIRS,

@@ -165,3 +165,17 @@ async def test_rows_for_two_tasks(make_pool: MakePool) -> None:
     with pytest.raises(StopAsyncIteration):
         await waiting
     assert await pool.fetchval("SELECT 1") == 1
+
+
+async def test_given_back_before_anything_was_run_fails(pool: Pool) -> None:
+    """Whoever gets a connection next must not find a block that waits for its first statement."""
+    connection = await pool.acquire()
+    block = connection.transaction()
+    await block.__aenter__()
+    await pool.release(connection)
+    assert connection.closed
+    async with pool.transaction() as connection:
+        pass
+    async with pool.acquire() as other:
+        assert other is connection  # nothing was run in that block
+        assert other.runner.nothing_to_end() or not other.get_autocommit()

@@ -132,9 +132,9 @@ _DEFAULT_CONV = _DefaultConverters(default_decoders)
 #: What is public for other parts of the driver only; and what only classic code calls.
 _NOT_FOR_USERS = frozenset(
     {"allows_local_files", "current_literals", "encoder", "escape_args", "local_file_names"}
-    | {"local_files", "loses_changes", "make_ready", "max_allowed_packet", "new_cursor"}
-    | {"new_query", "record_transaction_end", "run_in_turn", "runner", "session_charset"}
-    | {"set_up_session", "statements", *vars(ClassicInternals)}
+    | {"joins_statements", "local_files", "loses_changes", "make_ready", "max_allowed_packet"}
+    | {"new_cursor", "new_query", "record_transaction_end", "run_in_turn", "runner"}
+    | {"session_charset", "set_up_session", "statements", *vars(ClassicInternals)}
 ) - frozenset(dir(object))
 
 
@@ -868,7 +868,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         At its end it is committed; it is rolled back when the block is left by an exception, a
         cancellation too.  A block within another, or where a transaction is open already, is a part
         of that one that is undone by itself, by a savepoint.  `await tx.rollback()` undoes what was
-        done in the block.
+        done in the block.  Without the arguments below the block begins with its first statement,
+        in one text with that; so nothing is sent for a block in which nothing is run.
 
         isolation: "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ" or "SERIALIZABLE";
         default: the session's.  readonly: nothing may be written.  consistent_snapshot: all reads
@@ -1126,8 +1127,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
                 unread = await runner.drop_outstanding()
         if not (self.skip_idle_commits and runner.nothing_to_end()):
             mode = runner.autocommit  # which this doesn't change
-            method: object = self.query
-            if type(method) is MethodType and method.__func__ is self._own_query:
+            if self._sends_by_itself():
                 exchange = encode_query(statement.encode(), None, False, False)
                 await runner.begin(exchange)
                 runner.take(exchange)
@@ -1147,14 +1147,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         runner = self.runner
         answered = 0
         try:
-            method: object = self.query
-            if type(method) is not MethodType or method.__func__ is not self._own_query:
-                for statement in statements:  # subclasses and tracers see each
+            if not self._sends_by_itself():
+                for statement in statements:
                     await self.query(statement)
                     answered += 1
                 return
-            is_joined = runner.stream().session.capabilities & CLIENT.MULTI_STATEMENTS
-            for text in ["; ".join(statements)] if is_joined else statements:
+            for text in ["; ".join(statements)] if self.joins_statements() else statements:
                 exchange = encode_query(text.encode(), None, False, False)
                 await runner.begin(exchange)
                 result = runner.take(exchange)
@@ -1167,6 +1165,19 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             raise
         if answered != len(statements):
             raise err.InternalError(0, f"the server has answered {answered} of {statements}")
+
+    def _sends_by_itself(self) -> bool:
+        """Whether no subclass or tracer has to see each statement, in `query`."""
+        method: object = self.query
+        return type(method) is MethodType and method.__func__ is self._own_query
+
+    def joins_statements(self) -> bool:
+        """For cursors: whether several statements of a transaction block may be one text.
+
+        Raises what `runner.stream` raises.
+        """
+        capabilities = self.runner.stream().session.capabilities
+        return bool(capabilities & CLIENT.MULTI_STATEMENTS) and self._sends_by_itself()
 
     def record_transaction_end(self, mode: bool | None) -> None:
         """For cursors: this side has ended what was open; mode: as for `runner.record_mode`."""

@@ -144,6 +144,7 @@ class Pipeline(Generic[Row]):
                     "a transaction is open already: commit it or roll it back before the pipeline, "
                     "or have all of it in one block of `connection.transaction()`"
                 )
+        await self._runner.begin_block()
         self._runner.begin_pipeline()
         self._has_runner = True
         self._driver = asyncio.get_running_loop().create_task(self._drive())

@@ -3,8 +3,10 @@
 A block does not begin by BEGIN alone: what is run behind a deadlock, or behind a statement that
 commits implicitly, would be committed at once in autocommit mode.  So that mode is off within the
 block, and a savepoint at its beginning tells at the end whether it is still the same transaction:
-whatever ended it has deleted the savepoint.  Whether a transaction is open already is known from
-what this side has run, or else the server is asked, and its flags are not: proxies leave them out.
+whatever ended it has deleted the savepoint.  Both go out in one text with the first statement: if
+one of them fails, the server does not run that.  Whether a transaction is open already is known
+from what this side has run, or else the server is asked, and its flags are not: proxies leave them
+out.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pymysql import err
 
+from aiomysql_core.block_beginning import BlockBeginning
 from aiomysql_core.log import logger
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ _DEADLOCK = 1213
 
 #: How a transaction ends whatever the session's completion_type.
 _COMMIT, _ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
+
+_MODE_OFF = "SET AUTOCOMMIT = 0"
 
 
 class Transaction:
@@ -79,6 +84,10 @@ class Transaction:
         self._mode = False
         # The session that the block began in, as `CommandRunner.generation` counts.
         self._generation = 0
+        # What it begins with, if its first statement is to take that along, and what the runner
+        # knew of the session before.
+        self._beginning: BlockBeginning | None = None
+        self._known_before: tuple[bool | None, bool] = (None, False)
         # `CommandRunner.known_changes` at the savepoint.
         self._known_changes = 0
 
@@ -110,13 +119,19 @@ class Transaction:
         runner.enter_block(self)
         self._savepoint = f"aiomysql_{len(blocks) + 1}"
         self._generation = runner.generation
+        if not self.is_nested:
+            self._known_before = (runner.autocommit, runner.transaction_possible)
+            runner.autocommit, runner.transaction_possible = False, True
         try:
             if self.is_nested:
                 await self._run(f"SAVEPOINT {self._savepoint}")
                 self._known_changes = runner.known_changes
-            else:
-                await self._run("SET AUTOCOMMIT = 0", *self._beginning())
+            elif self._begin or not connection.joins_statements():
+                await self._run(_MODE_OFF, *self._first_statements())
                 runner.autocommit = False
+            else:
+                self._beginning = BlockBeginning(_MODE_OFF, *self._first_statements())
+                runner.begin_by(self._beginning)
         except BaseException as error:
             runner.leave_block(self)
             if not (self.is_nested and isinstance(error, err.MySQLError)):
@@ -163,6 +178,8 @@ class Transaction:
         if self._is_lost() or self._runner.open_blocks()[-1:] != [self]:
             raise err.ProgrammingError("only the innermost block that is open can be rolled back")
         await self._connection.make_ready()
+        if self._beginning is not None and not self._beginning.is_done:
+            return  # nothing was run in it
         ended: err.MySQLError | None = None
         try:
             await self._run(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
@@ -172,7 +189,7 @@ class Transaction:
             if self.is_nested and ended is None:
                 self._runner.restore_changes(self._known_changes)
             if not self.is_nested:
-                await self._run(_ROLLBACK, *self._beginning())
+                await self._run(_ROLLBACK, *self._first_statements())
             elif ended is not None and self._is_by_hand:  # no block around it will do that
                 await self._run(_ROLLBACK, f"SAVEPOINT {self._savepoint}")
         if ended is not None:
@@ -186,10 +203,19 @@ class Transaction:
     def _is_lost(self) -> bool:
         return self._connection.closed or self._runner.generation != self._generation
 
-    def _beginning(self) -> list[str]:
+    def _first_statements(self) -> list[str]:
         return [*self._begin, f"SAVEPOINT {self._savepoint}"]
 
+    def _withdraw(self) -> bool:
+        """Whether nothing was run in it, so that it has not begun, and does not any more."""
+        if self._beginning is None or not self._runner.withdraw(self._beginning):
+            return False
+        self._runner.autocommit, self._runner.transaction_possible = self._known_before
+        return True
+
     async def _commit(self) -> None:
+        if self._withdraw():
+            return
         statements = [f"RELEASE SAVEPOINT {self._savepoint}"]
         if not self.is_nested:
             statements += [_COMMIT, self._mode_before()]
@@ -243,7 +269,7 @@ class Transaction:
         ended: err.MySQLError | None = None
         savepoint = self._savepoint
         try:
-            if self._connection.closed:
+            if self._connection.closed or self._withdraw():
                 return None
             await self._runner.drop_outstanding()
             try:

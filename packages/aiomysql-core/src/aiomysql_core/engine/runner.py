@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from pymysql import err
 from pymysql.constants import CR
 
+from aiomysql_core.block_beginning import BlockBeginning
 from aiomysql_core.bulk.infile import (
     LocalFiles,
     LocalSource,
@@ -225,6 +226,7 @@ class CommandRunner(RunnerState):
 
     def record_session(self) -> None:
         """Record that the session is new, or was reset."""
+        self._beginning = None
         self._chains = self._has_temporary_tables = False
         self.generation += 1
         self.record_mode(None)
@@ -244,6 +246,22 @@ class CommandRunner(RunnerState):
         """A block begins; those of sessions before are over."""
         self._blocks = [(self.generation, one) for one in (*self.open_blocks(), block)]
 
+    def begin_by(self, beginning: BlockBeginning) -> None:
+        """Have a block, which was entered, begin with the next command."""
+        self._beginning = beginning
+
+    def withdraw(self, beginning: BlockBeginning) -> bool:
+        """Whether a block has not begun; then it does not begin any more."""
+        if self._beginning is not beginning:
+            return False
+        self._beginning = None
+        return True
+
+    async def begin_block(self) -> None:
+        """Begin the block that waits for its first command, if there is one."""
+        if self._beginning is not None:
+            await self._begin_with(self._beginning, None)
+
     def leave_block(self, block: object) -> bool:
         """A block ends; returns whether it was the innermost of this session."""
         is_innermost = self.open_blocks()[-1:] == [block]
@@ -259,6 +277,11 @@ class CommandRunner(RunnerState):
             return False
         self._busy = True
         return True
+
+    def claim_free(self) -> None:
+        """The same; raises InterfaceError when it is busy."""
+        while not self.claim():
+            self.check_free()
 
     def release(self) -> None:
         """End the claim, unless a statement is being cancelled: that keeps it."""
@@ -333,7 +356,7 @@ class CommandRunner(RunnerState):
     def abort(self, reason: str | None = None) -> None:
         """Close the stream at once; later uses are told `reason`."""
         stream, self._stream = self._stream, None
-        self.session = self.result = None
+        self.session = self.result = self._beginning = None
         if self._cancellation is not None:
             cancellation, self._cancellation = self._cancellation, None
             self._busy = False
@@ -350,7 +373,7 @@ class CommandRunner(RunnerState):
             return
         busy, self._stream = self._busy, None  # so nothing more is begun
         result = self.result
-        self.session = self.result = None
+        self.session = self.result = self._beginning = None
         cancellation, self._cancellation = self._cancellation, None
         if cancellation is not None:
             self._detach(cancellation)
@@ -396,7 +419,7 @@ class CommandRunner(RunnerState):
         ):
             self.abort()
             return
-        self._stream = None  # so nothing more is begun
+        self._stream = self._beginning = None  # so nothing more is begun
         last = self.result.exchange if self.result is not None and self.outstanding else None
         self._give_up_result()
         self.session = None
@@ -440,6 +463,7 @@ class CommandRunner(RunnerState):
         """
         if self._cancellation is not None or self.outstanding:
             await self.discard_results()
+        await self.begin_block()
         with _Claim(self):
             for exchange in exchanges[:-1]:
                 self.queue(exchange)
@@ -479,9 +503,52 @@ class CommandRunner(RunnerState):
             self.release()
 
     async def _begin_later(self, exchange: Query) -> None:
-        """Begin once what is outstanding has been read."""
+        """Begin once what is outstanding has been read, and with it a block that was entered."""
         await self.discard_results()
-        await self.begin(exchange)
+        beginning = self._beginning
+        if beginning is not None and beginning.may_join(exchange):
+            await self._begin_with(beginning, exchange)
+        else:
+            await self.begin_block()
+            await self.begin(exchange)
+
+    async def _begin_with(self, beginning: BlockBeginning, statement: Query | None) -> None:
+        """Begin a block, and in the same text behind that its first statement, if there is one."""
+        exchange = Query(beginning.text) if statement is None else statement
+        request = exchange.request
+        is_sent = True
+        self.claim_free()
+        try:
+            self._beginning = None
+            try:
+                if statement is not None:
+                    exchange.request = beginning.before(request)
+                stream = self._start(exchange)
+            except BaseException:
+                if not self.closed:
+                    self._beginning, is_sent = beginning, False
+                raise
+            finally:
+                exchange.request = request
+            if stream.writing_paused:
+                await self._drain(stream)
+            for left in reversed(range(beginning.count)):
+                await self._until_result(exchange)
+                result = exchange.results.pop(0)
+                self._pending_error(result).raise_once()
+                follows = left > 0 or statement is not None
+                if result.metadata is not None or result.has_next != follows:
+                    raise err.InternalError(0, f"the server did not answer {beginning.text!r}")
+            beginning.is_done = True
+            if statement is not None:
+                await self._until_result(exchange)
+        except BaseException as error:
+            if is_sent and not beginning.is_done:  # nobody knows in which mode the session is
+                self.abort(f"a transaction block could not be begun: {error}")
+            self.release()
+            raise
+        if statement is None:
+            self.release()
 
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
         """What `begin` does where sending takes longer, or more than one wait may be needed."""
@@ -514,8 +581,7 @@ class CommandRunner(RunnerState):
 
         Raises InterfaceError when another task uses it.
         """
-        while not self.claim():
-            self.check_free()
+        self.claim_free()
         self._is_pipeline = True
         self.result = None
 
@@ -530,6 +596,7 @@ class CommandRunner(RunnerState):
 
         Raises as `begin`, and OperationalError when the request is too long.
         """
+        self._check_beginning()
         if exchange.runs_statement:
             self.record_statement(exchange)
         stream = self._stream
@@ -707,6 +774,7 @@ class CommandRunner(RunnerState):
 
     def _start(self, exchange: Exchange) -> Stream:
         """Send the request of `exchange`, as far as the socket takes it."""
+        self._check_beginning()
         self.result = None
         if exchange.runs_statement:
             self.record_statement(exchange)
@@ -714,6 +782,11 @@ class CommandRunner(RunnerState):
         if stream is None or stream.loop is not running_loop() or not stream.start(exchange):
             self._refuse()
         return stream
+
+    def _check_beginning(self) -> None:
+        """Nothing goes out before a block that was entered has begun."""
+        if self._beginning is not None:
+            raise err.InternalError(0, "a transaction block has to begin before")
 
     def _refuse(self) -> NoReturn:
         """Raise why nothing can be sent."""
@@ -887,8 +960,7 @@ class _Claim:
         self._runner = runner
 
     def __enter__(self) -> None:
-        while not self._runner.claim():
-            self._runner.check_free()
+        self._runner.claim_free()
 
     def __exit__(self, *exc: object) -> None:
         self._runner.release()

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
 
 from aiomysql_core._accelerator import accelerator
+from aiomysql_core.block_beginning import BlockBeginning
 from aiomysql_core.engine.cancellation import StatementCancellation
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.waiter import Waiter
@@ -38,6 +39,8 @@ class RunnerState:
         self._busy = False
         # What stops a cancelled statement on this stream.
         self._cancellation: StatementCancellation | None = None
+        # What a transaction block begins with, until a command is run in it.
+        self._beginning: BlockBeginning | None = None
         # Stops a statement on a stream that was given up.
         self._detached: asyncio.Task[None] | None = None
         self._read_timeout: float | None = None
@@ -85,6 +88,8 @@ class RunnerState:
             if self._cancellation is not None:
                 return self._begin_later(exchange)
             self.check_free()
+        if self._beginning is not None:
+            return self._begin_later(exchange)
         # First of all: what is done from here on may run code that wants to use the runner.
         self._busy = True
         try:

@@ -143,6 +143,9 @@ RunnerState_begin(RunnerState *self, PyObject *exchange)
             return NULL;
         }
     }
+    if (!is_none(self->_beginning)) {
+        return PyObject_CallMethodOneArg((PyObject *)self, state->names._begin_later, exchange);
+    }
     /* First of all: what is done from here on may run code that wants to use the runner. */
     self->_busy = 1;
     outstanding = has_outstanding(self, state);

@@ -5,8 +5,8 @@
 #include "module.h"
 
 #define RUNNER_OBJECTS(X)                                                                          \
-    X(_stream) X(session) X(_cancellation) X(_detached) X(_read_timeout) X(result) X(autocommit)   \
-    X(affected_rows) X(last_usage)
+    X(_stream) X(session) X(_cancellation) X(_beginning) X(_detached) X(_read_timeout) X(result)  \
+    X(autocommit) X(affected_rows) X(last_usage)
 
 typedef struct {
     PyObject_HEAD
