@@ -77,8 +77,8 @@ class Transaction:
         self.is_protected: bool = True
         # The session's autocommit mode before.
         self._mode = False
-        # The session that the block began in, as `CommandRunner.generation` counts.
-        self._generation = 0
+        # Those of the session that the block begins in.
+        self._transactions = connection.runner.transactions
         # `CommandRunner.known_changes` at the savepoint.
         self._known_changes = 0
 
@@ -94,7 +94,8 @@ class Transaction:
         connection, runner = self._connection, self._runner
         runner.check_handovers(self._handovers, "this transaction block")
         await connection.make_ready()
-        blocks = runner.open_blocks()
+        self._transactions = runner.transactions
+        blocks = self._transactions.blocks
         if blocks:
             self.is_nested, self.is_protected = True, blocks[-1].is_protected
         else:
@@ -107,9 +108,8 @@ class Transaction:
                 "a transaction is open already: isolation, readonly and consistent_snapshot "
                 "are for the outermost block"
             )
-        runner.enter_block(self)
-        self._savepoint = f"aiomysql_{len(blocks) + 1}"
-        self._generation = runner.generation
+        blocks.append(self)
+        self._savepoint = f"aiomysql_{len(blocks)}"
         try:
             if self.is_nested:
                 await self._run(f"SAVEPOINT {self._savepoint}")
@@ -118,7 +118,7 @@ class Transaction:
                 await self._run("SET AUTOCOMMIT = 0", *self._beginning())
                 runner.autocommit = False
         except BaseException as error:
-            runner.leave_block(self)
+            self._transactions.leave(self)
             if not (self.is_nested and isinstance(error, err.MySQLError)):
                 connection.close()  # nobody knows what has begun, and in which mode
             raise
@@ -131,7 +131,7 @@ class Transaction:
         exc_tb: TracebackType | None,
     ) -> None:
         connection, is_lost = self._connection, self._is_lost()
-        is_innermost = self._runner.leave_block(self)
+        is_innermost = self._transactions.leave(self)
         if is_lost or not may_go_on(exc_val):
             connection.close()  # if it is another session by now
             if exc_type is None:
@@ -160,7 +160,7 @@ class Transaction:
         ProgrammingError outside of the block or while a block within it is open; OperationalError
         when the transaction had ended already, what is open being undone even so.
         """
-        if self._is_lost() or self._runner.open_blocks()[-1:] != [self]:
+        if self._is_lost() or self._transactions.blocks[-1:] != [self]:
             raise err.ProgrammingError("only the innermost block that is open can be rolled back")
         await self._connection.make_ready()
         ended: err.MySQLError | None = None
@@ -184,7 +184,7 @@ class Transaction:
     # -- its end ---------------------------------------------------------------------------------
 
     def _is_lost(self) -> bool:
-        return self._connection.closed or self._runner.generation != self._generation
+        return self._connection.closed or self._runner.transactions is not self._transactions
 
     def _beginning(self) -> list[str]:
         return [*self._begin, f"SAVEPOINT {self._savepoint}"]
