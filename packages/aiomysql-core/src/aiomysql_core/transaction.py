@@ -83,8 +83,15 @@ class Transaction:
         self._known_changes = 0
 
     def __repr__(self) -> str:
-        kind = f"savepoint {self._savepoint}" if self.is_nested else "; ".join(self._begin)
-        return f"<{type(self).__name__} ({kind}) of {self._connection!r}>"
+        if not self._savepoint:
+            state = "not entered"
+        elif self in self._transactions.blocks:
+            state = "lost" if self._is_lost() else "open"
+        else:
+            state = "over"
+        begin = self._begin or ([f"savepoint {self._savepoint}"] if self.is_nested else [])
+        kind = f" ({'; '.join(begin)})" if begin else ""
+        return f"<{type(self).__name__} {state}{kind} of {self._connection!r}>"
 
     # -- the block -------------------------------------------------------------------------------
 
