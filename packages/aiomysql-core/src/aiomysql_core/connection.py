@@ -1718,6 +1718,7 @@ def connect(
     raise NotImplementedError
 
 
-# What they could not import, in a circle: for who asks what their annotations mean.
-for _name in ("cursors", "engine.cursor_state", "row_stream", "statements", "transaction"):
-    vars(sys.modules[f"aiomysql_core.{_name}"])["Connection"] = Connection
+# Modules below name these two in annotations, and can't import them, in a circle:
+# `typing.get_type_hints`, say of `Cursor.connection`, looks for them there.
+for _name in ("cursors", "engine.cursor_state", "row_stream", "rows", "statements", "transaction"):
+    vars(sys.modules[f"aiomysql_core.{_name}"]).update(Connection=Connection, Cursor=Cursor)

@@ -12,8 +12,6 @@ from pymysql import err
 
 from aiomysql_protocol.sql.statements import may_make_temporary_tables
 
-__all__ = ["SessionTransactions"]
-
 #: What statements that are not simple may do to all transactions that follow.
 _SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
 _CHAINS = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
