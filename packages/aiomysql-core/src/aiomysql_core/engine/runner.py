@@ -140,6 +140,8 @@ class CommandRunner(RunnerState):
         session = self.session
         return session is not None and not self._busy and session.is_reusable
 
+    # -- what is known of the transaction, and whose the connection is ---------------------------
+
     def nothing_to_end(self) -> bool:
         """Whether it is reusable, and a COMMIT or ROLLBACK would end nothing.
 
@@ -210,8 +212,8 @@ class CommandRunner(RunnerState):
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
-        # Nor is it for whoever uses the connection next if another user has it, or a block is open.
         transactions = self.transactions
+        # Nor does a pool hand on what is another user's, or has a block open.
         self.transaction_possible = (
             transactions.may_chain or self.user_changed or bool(transactions.blocks)
         )
@@ -221,6 +223,8 @@ class CommandRunner(RunnerState):
         self.transactions = SessionTransactions()
         self.generation += 1
         self.record_mode(None)
+
+    # -- one task at a time ----------------------------------------------------------------------
 
     def claim(self) -> bool:
         """Take the runner for the caller alone, until `release`; False: it is busy.
