@@ -21,12 +21,12 @@ from aiomysql_core.implementation import REBUILD
 from tests.installations import (
     CORE_QUERY,
     FULL_QUERY,
+    IMPLEMENTATION,
     ROOT,
     SWITCH,
     UV,
     Environment,
     build,
-    check_out,
     commit,
     needs_compiler,
     run,
@@ -342,12 +342,6 @@ def command(start: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with what this folder holds, committed."""
-    return check_out(tmp_path_factory.mktemp("checkout"))
-
-
-@pytest.fixture(scope="session")
 def whole_drivers(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Environment]:
@@ -563,9 +557,6 @@ def test_a_missing_setuptools_is_not_a_missing_compiler(checkout: Path, tmp_path
 
 
 # -- Installing again ------------------------------------------------------------------------------
-
-
-IMPLEMENTATION = "import aiomysql_core.implementation as i; print(i.IMPLEMENTATION)"
 
 
 PROJECT = """

@@ -559,7 +559,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
         may not be reopened, nor within a block of `transaction`.
         """
-        if self.runner.open_blocks():  # what is run behind it would not be of their transaction
+        if self.runner.transactions.blocks:  # of whose transaction nothing would be behind it
             reconnect = False
         if not self.runner.opened:
             if not reconnect:
@@ -1193,7 +1193,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         """
         mode = bool(value)
         runner = self.runner
-        runner.check_no_block("the autocommit mode")
+        runner.transactions.check_no_block("the autocommit mode")
         if runner.outstanding:
             await runner.discard_results()
         if runner.autocommit is not mode:
@@ -1261,7 +1261,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         like.  The server's error in results that nobody has read is raised in the end.
         ProgrammingError is raised within a block of `transaction`.
         """
-        self.runner.check_no_block("the session")
+        self.runner.transactions.check_no_block("the session")
         unread = await self.runner.drop_outstanding()
         self.runner.check_free()
         loses_changes = self.loses_changes()
@@ -1322,7 +1322,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         options = self._options.with_user(user, password, db, factor_passwords)
         options.charset, options.collation, *_ = self._given
         await runner.wait_cancelled()
-        runner.check_no_block("the user")
+        runner.transactions.check_no_block("the user")
         runner.check_at_rest()
         secret = await options.ask_password()
         runner.check_at_rest()  # it may have been used meanwhile
@@ -1729,6 +1729,7 @@ def connect(
     raise NotImplementedError
 
 
-# What they could not import, in a circle: for who asks what their annotations mean.
-for _name in ("cursors", "engine.cursor_state", "row_stream", "statements", "transaction"):
-    vars(sys.modules[f"aiomysql_core.{_name}"])["Connection"] = Connection
+# Modules below name these two in annotations, and can't import them, in a circle:
+# `typing.get_type_hints`, say of `Cursor.connection`, looks for them there.
+for _name in ("cursors", "engine.cursor_state", "row_stream", "rows", "statements", "transaction"):
+    vars(sys.modules[f"aiomysql_core.{_name}"]).update(Connection=Connection, Cursor=Cursor)

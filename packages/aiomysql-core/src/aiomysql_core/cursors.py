@@ -6,7 +6,6 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import MethodType
@@ -735,7 +734,3 @@ def check_row_factory(factory: object) -> None:
 for _cls in (Cursor, SSCursor):
     hooks.own_functions(_cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS})
 Cursor._own_query = staticmethod(Cursor._query)
-
-# What they could not import, in a circle: for who asks what their annotations mean.
-for _name in ("engine.cursor_state", "rows", "statements"):
-    vars(sys.modules[f"aiomysql_core.{_name}"])["Cursor"] = Cursor

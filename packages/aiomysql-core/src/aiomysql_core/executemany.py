@@ -256,7 +256,7 @@ class ManyRows:
 
     async def _ask(self, question: bytes) -> int | None:
         """The number that the server answers; None: it does not know."""
-        runner = self._connection.runner
+        runner = self._cursor._current_db().runner
         try:
             rows = await runner.fetch(question)
             return int(rows[0][0])
@@ -269,6 +269,8 @@ class ManyRows:
         return await self._ask(_EXECUTIONS)
 
     # -- sending ---------------------------------------------------------------------------------
+    # What gives rows, or makes text of values, may have released the connection: whatever sends
+    # something gets it by `_current_db`.
 
     def _record_row(self, error: Exception, rows: int | None) -> None:
         """The error belongs to the row behind `rows` of the batch; None: it is unknown to which."""
@@ -297,7 +299,6 @@ class ManyRows:
         batch = self._batch
         if batch is None or not batch.count:
             return
-        self._cursor._current_db()  # what gave the rows may have released it
         count = batch.count
         if isinstance(batch, BulkBatch):
             if not await self._run_bulk(batch, count):
@@ -330,7 +331,8 @@ class ManyRows:
             cursor._origin = before
 
     async def _run_joined(self, text: bytes, count: int) -> None:
-        cursor, connection = self._cursor, self._connection
+        cursor = self._cursor
+        connection = cursor._current_db()
         runner = connection.runner
         exchange = connection.new_query(text, files={}, source=str(self._query))
         cursor._last_executed = text
@@ -365,7 +367,8 @@ class ManyRows:
 
     async def _run_bulk(self, batch: BulkBatch, count: int) -> bool:
         """Returns False when the server takes no such statement so."""
-        cursor, connection = self._cursor, self._connection
+        cursor = self._cursor
+        connection = cursor._current_db()
         runner, statement = connection.runner, batch.statement
         rows = batch.take()
         cursor._last_executed = statement.encoded
@@ -376,7 +379,6 @@ class ManyRows:
             prepared = await self._prepared_again(batch)
             exchange = BulkExecute(prepared, rows)
             exchange.statement = statement
-            cursor._current_db()  # the server was asked something since `_send` did this
             cursor._forget_result()
             try:
                 await runner.begin(exchange)

@@ -133,7 +133,7 @@ class Pipeline(Generic[Row]):
         await connection.make_ready()
         self._runner.stream()  # or says why there is none
         if self._transaction is not None:
-            is_within_block = bool(self._runner.open_blocks())
+            is_within_block = bool(self._runner.transactions.blocks)
             await self._transaction.__aenter__()
             # What is behind a deadlock is sent already: in autocommit mode it would be committed.
             if not self._transaction.is_protected or (
