@@ -144,8 +144,13 @@ class Pipeline(Generic[Row]):
                     "a transaction is open already: commit it or roll it back before the pipeline, "
                     "or have all of it in one block of `connection.transaction()`"
                 )
-        await self._runner.begin_block()
-        self._runner.begin_pipeline()
+        try:
+            await self._runner.begin_block()
+            self._runner.begin_pipeline()
+        except BaseException as error:
+            if self._transaction is not None:
+                await self._transaction.__aexit__(type(error), error, error.__traceback__)
+            raise
         self._has_runner = True
         self._driver = asyncio.get_running_loop().create_task(self._drive())
         # Even when who waits for it is cancelled twice.

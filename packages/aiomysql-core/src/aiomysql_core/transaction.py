@@ -185,7 +185,7 @@ class Transaction:
         if self._is_lost() or self._transactions.blocks[-1:] != [self]:
             raise err.ProgrammingError("only the innermost block that is open can be rolled back")
         await self._connection.make_ready()
-        if self._beginning is not None and not self._beginning.is_done:
+        if self._beginning is not None and self._runner.is_to_begin(self._beginning):
             return  # nothing was run in it
         ended: err.MySQLError | None = None
         try:

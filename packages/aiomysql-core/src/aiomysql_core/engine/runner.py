@@ -232,9 +232,13 @@ class CommandRunner(RunnerState):
         """Have a block, which was entered, begin with the next command."""
         self._beginning = beginning
 
+    def is_to_begin(self, beginning: BlockBeginning) -> bool:
+        """Whether a block waits for its first command."""
+        return self._beginning is beginning
+
     def withdraw(self, beginning: BlockBeginning) -> bool:
         """Whether a block has not begun; then it does not begin any more."""
-        if self._beginning is not beginning:
+        if not self.is_to_begin(beginning):
             return False
         self._beginning = None
         return True
@@ -521,11 +525,16 @@ class CommandRunner(RunnerState):
             if statement is not None:
                 await self._until_result(exchange)
         except BaseException as error:
-            if is_sent and not beginning.is_done:  # nobody knows in which mode the session is
-                self.abort(f"a transaction block could not be begun: {error}")
+            if is_sent and not beginning.is_done:
+                # Nobody knows in which mode the session is.  What is being stopped will be.
+                stops = self._cancellation is not None
+                reason = f"a transaction block could not be begun: {error}"
+                self.close() if stops else self.abort(reason)
+                self.record_reason(reason)
             self.release()
             raise
         if statement is None:
+            self.autocommit = False
             self.release()
 
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:
