@@ -147,6 +147,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
 
     _own_query: ClassVar[Callable[..., Any]]
 
+    # What protects the session, since there was one.
+    _channel: Channel
+
     def __init__(
         self,
         host: str | None = "localhost",
@@ -300,8 +303,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             conv = None
         elif conv is not None:
             _check_converters(conv)
-        cursorclass = _without_brackets(cursorclass)
-        _check_cursor_class(cursorclass)
+        if cursorclass is not Cursor:
+            cursorclass = _without_brackets(cursorclass)
+            _check_cursor_class(cursorclass)
         check_row_factory(row_factory)
         self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
@@ -335,7 +339,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
-        self._channel = Channel(False, None)
         self._last_command = None
         kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
@@ -593,7 +596,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         Returns after two seconds at most.  Does nothing when the connection is closed already.
         The server's error in results that nobody has read is raised after that.
         """
-        return self._ensure_closed(calling_place())  # another task may run it
+        session = self.runner.session
+        may_lose_changes = session is not None and session.has_uncommitted_changes
+        # Found now: another task may run the coroutine.
+        return self._ensure_closed(calling_place() if may_lose_changes else None)
 
     async def _ensure_closed(self, place: Place | None) -> None:
         loses_changes = self.loses_changes()
@@ -1566,21 +1572,23 @@ def _check_cursor_class(kind: Any) -> None:
         raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
 
 
-async def _connect(*args: Any, **kwargs: Any) -> Connection[Any]:
+async def _connect(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Connection[Any]:
     connection: Connection[Any] = Connection(*args, **kwargs)
     await connection._connect()
     return connection
 
 
 @takes_parameters_of(Connection)
-def _connect_checked(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection[Any]]:
+def _connect_checked(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> AwaitableContextManager[Connection[Any]]:
     host = args[0] if args else kwargs.get("host")
     if is_dsn(host):
         args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
         kwargs = parse_dsn(host) | without_aliases(kwargs)
         if args:
             raise TypeError("with a data source name the other arguments must be named")
-    return AwaitableContextManager(_connect(*args, **kwargs))
+    return AwaitableContextManager(_connect(args, kwargs))
 
 
 @declares(_connect_checked)

@@ -43,9 +43,13 @@ class SocketStream(Stream):
         if sock is None or name == "socket":
             return sock
         try:
-            return {"peername": sock.getpeername, "sockname": sock.getsockname}[name]()
-        except (KeyError, OSError):
-            return None
+            if name == "peername":
+                return sock.getpeername()
+            if name == "sockname":
+                return sock.getsockname()
+        except OSError:
+            pass
+        return None
 
     async def release_socket(self) -> socket.socket:
         """Send what is unsent, and give the socket up: it is the caller's, to be encrypted.
