@@ -554,7 +554,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         else:
             statements = [", ".join(settings)] if settings else []
         # Not by `query`, which looks for what a caller's text may change.
-        return [encode_statement(f"SET {statement}", self.encoding) for statement in statements]
+        encoding = self.encoding
+        return [encode_statement(f"SET {statement}", encoding) for statement in statements]
 
     async def ping(self, reconnect: bool = True) -> None:
         """Ask the server for a sign of life.
@@ -1572,7 +1573,7 @@ def _check_cursor_class(kind: Any) -> None:
         raise TypeError(f"option 'cursorclass' must be a subclass of Cursor, not {name}")
 
 
-async def _connect(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Connection[Any]:
+async def _connect(*args: Any, **kwargs: Any) -> Connection[Any]:
     connection: Connection[Any] = Connection(*args, **kwargs)
     await connection._connect()
     return connection
@@ -1588,7 +1589,7 @@ def _connect_checked(
         kwargs = parse_dsn(host) | without_aliases(kwargs)
         if args:
             raise TypeError("with a data source name the other arguments must be named")
-    return AwaitableContextManager(_connect(args, kwargs))
+    return AwaitableContextManager(_connect(*args, **kwargs))
 
 
 @declares(_connect_checked)

@@ -68,6 +68,7 @@ class Session(SessionState):
 
     _algorithm: Algorithm | None = None
     _reader: CompressedReader | None = None
+    _inflated: bytearray  # bytes of a packet that is not all there
 
     def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
         """`columns` compiles metadata; `max_payload`: bytes; longer responses are refused."""
@@ -81,7 +82,6 @@ class Session(SessionState):
         self._gathering = False
         self._to_send = []
         self.compressed: bool = False
-        self._inflated = bytearray()  # bytes of a packet that is not all there
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -188,6 +188,7 @@ class Session(SessionState):
         """What follows goes in compressed frames, either way (for the log-in)."""
         self._algorithm = algorithm
         self._reader = CompressedReader(algorithm)
+        self._inflated = bytearray()
         self.compressed = True
 
     @property

@@ -53,8 +53,9 @@ _QUIT_TIMEOUT = 2.0
 _MANY_RESULTS = 64
 _MOMENT = 0.001
 
-#: What statements that are not simple may do to all transactions that follow.
-_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
+#: What statements that are not simple may do to all transactions that follow: a look at them in
+#: capitals, because an expression that ignores case takes twice as long.
+_SPECIAL = re.compile(rb"COMPLETION_TYPE|TEMPORARY|CALL|EXECUTE")
 _PLAIN = (b"\3COMMIT", b"\3ROLLBACK")  # what is run most needs no look
 _CHAINS = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
@@ -211,7 +212,7 @@ class CommandRunner(RunnerState):
         if not exchange.is_simple:
             self.autocommit = None
             request = exchange.request
-            if request not in _PLAIN and _SPECIAL.search(request):
+            if request not in _PLAIN and _SPECIAL.search(request.upper()):
                 self._chains |= _CHAINS.search(request) is not None
                 self._has_temporary_tables |= may_make_temporary_tables(request, 1)
         if not self.autocommit:

@@ -20,6 +20,9 @@ class SocketStream(Stream):
 
     _wakes_at_once = True
 
+    #: The receive buffer and its view, while the session's own are in their place.
+    _own: tuple[bytearray, memoryview] | None = None
+
     def __init__(
         self, session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
     ) -> None:
@@ -31,8 +34,6 @@ class SocketStream(Stream):
         self._descriptor = sock.fileno()
         self._sock = sock
         self.loop.add_reader(self._descriptor, self.readable)
-        #: The receive buffer and its view, while the session's own are in their place.
-        self._own: tuple[bytearray, memoryview] | None = None
 
     @property
     def closed(self) -> bool:

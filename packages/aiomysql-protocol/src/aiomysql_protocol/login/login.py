@@ -179,10 +179,8 @@ class LoginOptions:
 
         Raises OperationalError where the options can't be met.
         """
-        key = (
-            *(greeting.capabilities, greeting.auth_plugin, proof_required),
-            *(bool(self.password), rsa_available()),
-        )
+        has_password, has_rsa = bool(self.password), rsa_available()
+        key = greeting.capabilities, greeting.auth_plugin, proof_required, has_password, has_rsa
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
