@@ -434,7 +434,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         login_options = options.login(charset.charset, password)
 
         def new_session() -> Session:
-            return Session(charset.columns(), max_payload=options.max_allowed_packet)
+            return Session(charset.columns(), options.max_allowed_packet)
 
         stream, login = await open_stream(options, login_options, new_session, loop)
         self.runner.attach(stream)
@@ -518,7 +518,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
                 await runner.run(*commands, *sets, *further)
                 ok = sets[-1].ok
             else:  # as all statements go, which is quicker
-                ok = (await runner.query(statements[0])).ok
+                ok = (await runner.execute(Query(statements[0]))).ok
         except err.MySQLError as error:
             add_zone_advice(error, zone)
             raise

@@ -70,7 +70,7 @@ class Session(SessionState):
     _reader: CompressedReader | None = None
     _inflated: bytearray  # bytes of a packet that is not all there
 
-    def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
+    def __init__(self, columns: ColumnCache, max_payload: int = MAX_PAYLOAD) -> None:
         """`columns` compiles metadata; `max_payload`: bytes; longer responses are refused."""
         self.columns = columns
         self.capabilities = 0

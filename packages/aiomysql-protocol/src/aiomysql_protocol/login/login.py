@@ -340,7 +340,7 @@ class Login(Exchange):
     _factor = 0  # 0 for the password, then 1 and 2
     _steps = 0
 
-    def __init__(self, options: LoginOptions, *, proof_required: bool = False) -> None:
+    def __init__(self, options: LoginOptions, proof_required: bool = False) -> None:
         """proof_required: there must be TLS, and the password has to prove the server's
         certificate; only methods that can do that use the password.
         """
