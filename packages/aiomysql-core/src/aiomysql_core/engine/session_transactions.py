@@ -12,8 +12,9 @@ from pymysql import err
 
 from aiomysql_protocol.sql.statements import may_make_temporary_tables
 
-#: What statements that are not simple may do to all transactions that follow.
-_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
+#: What statements that are not simple may do to all transactions that follow: a look at them in
+#: capitals, because an expression that ignores case takes twice as long.
+_SPECIAL = re.compile(rb"COMPLETION_TYPE|TEMPORARY|CALL|EXECUTE")
 _CHAINS = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
@@ -32,7 +33,7 @@ class SessionTransactions:
 
     def record_request(self, request: bytes) -> None:
         """`request`, of a statement that is not simple, is about to be sent."""
-        if _SPECIAL.search(request):
+        if _SPECIAL.search(request.upper()):
             self.may_chain |= _CHAINS.search(request) is not None
             self.may_have_temporary_tables |= may_make_temporary_tables(request, 1)
 
