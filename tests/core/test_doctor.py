@@ -695,12 +695,13 @@ def test_no_color_is_not_bold_either(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.written == "a head\n"
 
 
+# A thread that prints holds a lock for a moment more, without which Python ends by abort().
 HANGING = """
-import socket, sys, time
+import os, socket, sys, time
 from aiomysql.__main__ import main
 
 def hang(*args, **options):
-    print("looks it up", flush=True)
+    os.write(1, b"looks it up\\n")
     time.sleep(600)
 
 socket.getaddrinfo = hang
