@@ -697,13 +697,14 @@ def test_no_color_is_not_bold_either(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # A thread that prints holds a lock for a moment more, without which Python ends by abort().
 HANGING = """
-import os, socket, sys, time
+import os, signal, socket, sys, time
 from aiomysql.__main__ import main
 
 def hang(*args, **options):
     os.write(1, b"looks it up\\n")
     time.sleep(600)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
 socket.getaddrinfo = hang
 sys.exit(main(sys.argv[1:]))
 """
