@@ -231,6 +231,20 @@ def test_switched_on_without_a_compiler_fails_and_says_why(
     assert list(tmp_path.glob("*.whl")) == []
 
 
+def test_a_python_without_its_lock_gives_a_pure_wheel(built: Distributions, tmp_path: Path) -> None:
+    """That it has none is made up: such a Python would compile as well as any."""
+    pretence = (
+        "import sysconfig\n"
+        "told = sysconfig.get_config_var\n"
+        "sysconfig.get_config_var = lambda name: 1 if name == 'Py_GIL_DISABLED' else told(name)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(pretence, encoding="utf-8")
+    path = {"PYTHONPATH": str(tmp_path)}
+    wheel = build(built.protocol_sdist, tmp_path / "out", "--wheel", **path)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert libraries(wheel) == []
+
+
 @needs_compiler
 def test_switched_on_gives_a_platform_wheel(built: Distributions, tmp_path: Path) -> None:
     wheel = build(built.protocol_sdist, tmp_path, "--wheel", **{SWITCH: "yes"})
