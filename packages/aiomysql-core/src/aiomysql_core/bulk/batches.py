@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from aiomysql_core.compat import hooks
 from aiomysql_protocol.sql.marks import explained, explained_values
 from aiomysql_protocol.values.literals import Literals, encode_statement
 from aiomysql_protocol.values.parameter_rows import ParameterRows
 
 if TYPE_CHECKING:
     from aiomysql_core.bulk.insert import InsertTemplate
+    from aiomysql_core.connection import Connection
     from aiomysql_core.statements import Statement
     from aiomysql_protocol.sql.repeated import RepeatableStatement
     from aiomysql_protocol.values.parameters import ParameterWriter
@@ -61,6 +63,28 @@ async def _asynchronous(
             yield row
 
 
+class OtherLiterals:
+    """What writes the rows of a connection whose `escape`, say, is another's."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    def rows(self, pieces: object, args: object, start: int, *rest: object) -> tuple[bytes, int]:
+        """As `Literals.rows`: all rows are left to the caller."""
+        return b"", start
+
+    def arguments(self, args: object) -> Any:
+        """As `Literals.arguments`."""
+        return self._connection.escape_args(args)
+
+
+def row_literals(connection: Connection[Any]) -> Literals | OtherLiterals:
+    """What writes rows as the session reads them now, and as the connection's methods have it."""
+    if hooks.are_own(connection, hooks.LITERAL_HOOKS):
+        return connection.current_literals()
+    return OtherLiterals(connection)
+
+
 class TextBatch:
     """Rows as literals in one text: of one INSERT, or each in a statement of its own."""
 
@@ -70,7 +94,7 @@ class TextBatch:
         row: str,
         separator: str,
         suffix: str,
-        literals: Callable[[], Literals],
+        literals: Callable[[], Literals | OtherLiterals],
         encoding: str,
         *,
         takes_none: bool,
@@ -87,7 +111,7 @@ class TextBatch:
         )
         self._row = row
         self._new_literals = literals
-        self._literals: Literals | None = None
+        self._literals: Literals | OtherLiterals | None = None
         self._encoding = encoding
         # What is between the marks, where rows can be written quickly.
         self._pieces: tuple[bytes, ...] | None = None
@@ -153,7 +177,7 @@ class TextBatch:
 
 
 def insert_batch(
-    insert: InsertTemplate, literals: Callable[[], Literals], encoding: str
+    insert: InsertTemplate, literals: Callable[[], Literals | OtherLiterals], encoding: str
 ) -> TextBatch:
     """For one INSERT or REPLACE of many rows."""
     return TextBatch(
@@ -163,7 +187,7 @@ def insert_batch(
 
 def joined_batch(
     statement: RepeatableStatement,
-    literals: Callable[[], Literals],
+    literals: Callable[[], Literals | OtherLiterals],
     encoding: str,
     *,
     shows_warnings: bool,
