@@ -392,7 +392,7 @@ async def test_of_connections_for_many_rows(
             await cursor.execute("SELECT v FROM many")
             return [value for (value,) in await cursor.fetchall()]
 
-    options = {"stmt_cache_size": 8 * (kind == "kept"), "local_infile": way == "load_rows"}
+    options: Any = {"stmt_cache_size": 8 * (kind == "kept"), "local_infile": way == "load_rows"}
     is_prepared = kind == "prepared" and way != "load_rows"
     async with Own(**connect_args, **options) as connection:
         await connection.ping()  # opens it
@@ -613,6 +613,58 @@ async def test_conv_row(
             changed = {"v": "A"} if place == "cursor" else {"v": "a", "more": 1}
             assert await row_of(cursor, statement) == changed
     assert await row_of(cursor, statement) == {"v": "a"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("base", [Cursor, SSCursor])
+async def test_conv_row_of_tuples(
+    connection: Connection, base: type[Cursor], statement: Any, place: str
+) -> None:
+    """Of a class that makes no rows of its own kind otherwise."""
+    cursor_class: Any = type("Own", (base,), {})
+    cursor: Any = await connection.cursor(cursor_class)
+    assert await row_of(cursor, statement) == ("a",)
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, cursor, Cursor, "_conv_row", lambda self, row: row and ("seen", *row))
+        for _ in range(2):
+            assert await row_of(cursor, statement) == ("seen", "a")
+        if place != "object":
+            with pytest.raises(ProgrammingError, match="makes its rows itself"):
+                cursor.row_factory = lambda cursor: list
+            connection.row_factory = lambda cursor: list
+            assert await row_of(await connection.cursor(cursor_class), statement) == ("seen", "a")
+    assert await row_of(cursor, statement) == ("a",)
+    assert await row_of(await connection.cursor(SSCursor), statement) in (["a"], ("a",))
+
+
+async def test_conv_row_of_a_mixin(connection: Connection, statement: Any) -> None:
+    class Mixin:
+        def _conv_row(self, row: Any) -> Any:
+            return ("seen", *row)
+
+    for kind in (Cursor, SSCursor):
+        cursor: Any = await connection.cursor(type("Own", (Mixin, kind), {}))
+        assert await row_of(cursor, statement) == ("seen", "a")
+
+
+@pytest.mark.parametrize("kind", ["text"], indirect=True)
+async def test_fetchall_goes_by_fetchone(connection: Connection) -> None:
+    """Of an SSCursor; and is quick again when it is ours."""
+
+    async def fetchone(self: Cursor) -> Any:
+        row = await fetchone_of_ours(self)
+        return row and {"v": row[0]}
+
+    fetchone_of_ours = SSCursor.fetchone
+    cursor: Any = await connection.cursor(type("Own", (SSCursor,), {}))
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, "subclass", cursor, Cursor, "fetchone", fetchone)
+        await cursor.execute("SELECT 1 UNION ALL SELECT 2")
+        assert await cursor.fetchall() == [{"v": 1}, {"v": 2}]
+        await cursor.execute("SELECT 1")
+        assert [row async for row in cursor] == [{"v": 1}]
+    await cursor.execute("SELECT 1")
+    assert await cursor.fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("name", ["dict_type", "_conv_row"])

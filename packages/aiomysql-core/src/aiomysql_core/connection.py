@@ -693,7 +693,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         one and none is given.
         """
         cursor = kind(self, self._echo)
-        if row_factory is None and not kind._converts_rows:
+        if row_factory is None and not hooks.makes_rows(kind):
             row_factory = self.row_factory
         if row_factory is not None:
             cursor.row_factory = row_factory
@@ -816,7 +816,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         if timeout is not None:
             return await within_timeout_argument(self.runner, self.fetchval(query, args), timeout)
         # Only where there is another one: the cursors of some are tuples whatever is asked for.
-        factory = None if self.row_factory is None or self.cursorclass._converts_rows else tuple_row
+        own_rows = self.row_factory is None or hooks.makes_rows(self.cursorclass)
+        factory = None if own_rows else tuple_row
         async with self._cursor_for(factory) as cursor:
             await cursor.execute(query, args)
             row = await cursor.fetchone()

@@ -67,7 +67,7 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
     #: Whether rows are left in the server's stream until they are fetched.
     _unbuffered: ClassVar[bool] = False
 
-    #: Whether `_conv_row` must be called for the rows of a buffered result.
+    #: Whether the class makes rows of its own kind, by `_conv_row`.
     _converts_rows: ClassVar[bool] = False
 
     #: See `row_factory`; None: rows are as the class makes them.
@@ -156,7 +156,7 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         check_row_factory(factory)
         if factory is tuple_row:
             factory = None
-        if factory is not None and self._converts_rows:
+        if factory is not None and hooks.makes_rows(type(self)):
             raise err.ProgrammingError(
                 f"{type(self).__name__} makes its rows itself: use Cursor or SSCursor with a "
                 "row_factory"
@@ -589,11 +589,13 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         self._made_for = result
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
-        """The rows of a result, or some of them, as they are fetched; perhaps in the same list."""
+        """The rows of a buffered result as they are fetched; perhaps in the same list."""
+        return list(map(self._row_maker(), rows))
+
+    def _row_maker(self) -> Callable[[Any], Any]:
+        """What makes each row of the result."""
         make = self._make_row
-        if make is not None and self._made_for is self._result:
-            return [make(row) for row in rows]
-        return [self._conv_row(row) for row in rows]
+        return self._conv_row if make is None or self._made_for is not self._result else make
 
     def _conv_row(self, row: Any) -> Any:
         return row
@@ -619,6 +621,9 @@ class SSCursor(Cursor[Row]):
     #: The last result of which `_warn_of_unread` has warned.
     _warned_of: weakref.ref[Result] | None = None
 
+    #: What the next fetch beyond the rows that have come raises, and the result it is of.
+    _failure: tuple[Result, Exception] | None = None
+
     @property
     def rownumber(self) -> int:
         """How many rows of the result were fetched."""
@@ -631,7 +636,7 @@ class SSCursor(Cursor[Row]):
         runner = connection.runner
         if runner.busy or result is not runner.result or result.exchange.error is not None:
             return  # nothing is dropped now; who took the connection was warned; an error tells
-        has_rows = self._rownumber < len(self._rows or ()) or bool(result.rows)
+        has_rows = self._rownumber < len(self._rows or ()) or bool(result.rows or self._failure)
         is_told = self._warned_of is not None and self._warned_of() is result
         if not is_told and (has_rows or not result.complete):
             self._warned_of = weakref.ref(result)  # first: the warning may be raised as an error
@@ -649,20 +654,33 @@ class SSCursor(Cursor[Row]):
         return rows[start:end]
 
     async def fetchmany(self, size: int | None = None) -> list[Row]:
-        """Up to `size` rows (default: `arraysize`)."""
+        """Up to `size` rows (default: `arraysize`).  After an error all are still to be fetched."""
         self._check_executed()
         wanted = self._arraysize if size is None else size
-        rows = list(self._next_rows(wanted))
-        while len(rows) < wanted and await self._more():
-            rows += self._next_rows(wanted - len(rows))
-        return rows
+        return await self._gather(list(self._next_rows(wanted)), wanted)
 
     async def fetchall(self) -> list[Row]:
-        """All rows not fetched yet."""
+        """All rows not fetched yet.  After an error those that had come are still to be fetched."""
         self._check_executed()
-        rows = list(self._next_rows())
-        while await self._more():
-            rows += self._next_rows()
+        if hooks.are_own(self, ("fetchone",)):
+            return await self._gather(list(self._next_rows()), None)
+        rows: list[Row] = []  # subclasses change them in it
+        while (row := await self.fetchone()) is not None:
+            rows.append(row)
+        return rows
+
+    async def _gather(self, rows: list[Row], wanted: int | None) -> list[Row]:
+        """`rows`, and more of them until there are so many; None: all."""
+        result = self._result
+        try:
+            while (wanted is None or len(rows) < wanted) and await self._more():
+                rows += self._next_rows(None if wanted is None else wanted - len(rows))
+        except Exception:
+            # Or else who goes on would be without them.
+            if rows and self._result is result:
+                self._rows_before, self._rownumber = self.rownumber - len(rows), 0
+                self._rows = rows
+            raise
         return rows
 
     async def scroll(self, value: int, mode: Literal["relative", "absolute"] = "relative") -> None:
@@ -688,15 +706,20 @@ class SSCursor(Cursor[Row]):
     async def _more(self) -> bool:
         """Get the next rows, after the last ones were fetched; returns whether there are some."""
         result = self._result
+        failure, self._failure = self._failure, None
+        if failure is not None and failure[0] is result:
+            try:
+                raise failure[1]
+            finally:
+                del failure
         if result is None or not (result.unbuffered_active or result.error is not None):
             return False
         connection = self._get_db()
         rows = await connection.runner.read_rows(result)
         if rows:
             # A `row_factory` that was set since is for the next result.
-            converts = self._converts_rows or self._made_for is result
-            if converts and not result.exchange.as_dicts:
-                rows = self._conv_rows(rows)
+            if self._made_for is result and not result.exchange.as_dicts:
+                rows = self._converted(result, rows)
             # Values may run any code at their end, which finds the old rows or the new ones.
             last, self._rows = self._rows, rows
             self._rows_before += self._rownumber
@@ -710,6 +733,24 @@ class SSCursor(Cursor[Row]):
         ):
             await self._show_warnings(connection)
         return False
+
+    def _converted(self, result: Result, rows: list[Any]) -> list[Any]:
+        """The rows as they are fetched, up to one of which none can be made: what that raises is
+        raised behind those before it, and those behind it come after that.
+        """
+        made: list[Any] = []
+        left = iter(rows)
+        try:
+            made.extend(map(self._row_maker(), left))
+        except Exception as error:
+            result.rows[:0] = left  # before those that have come meanwhile
+            if not made:
+                raise
+            self._failure = result, error
+        except BaseException:  # it is not about a row
+            result.rows[:0] = rows
+            raise
+        return made
 
 
 class DictCursor(_DictCursorMixin, Cursor[dict[str, Any]]):
@@ -733,7 +774,9 @@ def check_row_factory(factory: object) -> None:
 
 
 for _cls in (Cursor, SSCursor):
-    hooks.own_functions(_cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS})
+    hooks.own_functions(
+        _cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS, "fetchone"}
+    )
 Cursor._own_query = staticmethod(Cursor._query)
 
 # What they could not import, in a circle: for who asks what their annotations mean.

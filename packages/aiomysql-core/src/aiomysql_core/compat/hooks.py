@@ -52,6 +52,9 @@ CURSOR_HOOKS = {
 #: Of cursors: what decides how rows are made.
 ROW_HOOKS = frozenset({"dict_type", "_conv_row", "_conv_rows", "_learn_columns"})
 
+#: Of cursors: subclasses make their rows by it.
+ROW_MAKER = "_conv_row"
+
 #: Of cursors, for rows that are not sent one by one: what `execute` is, or calls, for each.
 STATEMENT_HOOKS = (
     "execute",  # subclasses and tracers see, count or change each statement
@@ -117,7 +120,7 @@ def cursor_hooks(cls: type) -> int:
             flags |= flag
     if cls._unbuffered:  # type: ignore[attr-defined]
         flags |= CursorHook.UNBUFFERED
-    if cls._converts_rows:  # type: ignore[attr-defined]
+    if makes_rows(cls):
         flags |= CursorHook.DICT_ROWS if has_dict_rows(cls) else CursorHook.CONVERTS_ROWS
     return flags
 
@@ -131,7 +134,16 @@ def cursor_hooks_of(cursor: object) -> int:
             flags |= flag
     if flags & CursorHook.DICT_ROWS and not ROW_HOOKS.isdisjoint(own):
         flags ^= CursorHook.DICT_ROWS | CursorHook.CONVERTS_ROWS
+    if ROW_MAKER in own:
+        flags |= CursorHook.CONVERTS_ROWS
     return flags
+
+
+def makes_rows(cls: type) -> bool:
+    """Whether a class of cursors makes rows of its own kind."""
+    maker = getattr(cls, ROW_MAKER, None)
+    is_other = maker is not None and not _is_one_of(_own[ROW_MAKER], maker)
+    return is_other or bool(cls._converts_rows)  # type: ignore[attr-defined]
 
 
 def has_dict_rows(cls: type) -> bool:

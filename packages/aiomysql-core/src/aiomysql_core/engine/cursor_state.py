@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core.bulk.infile import LocalFiles
+from aiomysql_core.compat import hooks
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
@@ -102,7 +103,7 @@ class CursorState:
         self._description = columns.description
         self._lastrowid = None
         # What the decoder has made is asked for, not what it would make now.
-        own_rows = self._converts_rows or self._row_flags
+        own_rows = self._row_flags or hooks.makes_rows(type(self)) or hooks.ROW_MAKER in vars(self)
         converts = own_rows and not result.exchange.as_dicts
         if converts:
             self._learn_columns(result)
