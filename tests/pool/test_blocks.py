@@ -96,7 +96,7 @@ async def test_transactions(pool: Pool, server: Server, table: str) -> None:
         await connection.execute(f"INSERT INTO {table} VALUES (1)")
         assert pool.freesize == 0
     with pytest.raises(LookupError):  # noqa: PT012  (raised within)
-        async with pool.transaction(isolation="SERIALIZABLE") as connection:
+        async with pool.transaction("SERIALIZABLE") as connection:
             await connection.execute(f"INSERT INTO {table} VALUES (2)")
             raise LookupError
     block = pool.transaction(readonly=True)

@@ -35,7 +35,7 @@ from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.executemany import ManyRows
 from aiomysql_core.log import logger, warn_caller, warn_of_server
-from aiomysql_core.rows import RowFactory, dict_row, tuple_row
+from aiomysql_core.rows import RowFactory, class_row, dict_row, tuple_row
 from aiomysql_core.statements import PreparedStatement, add_advice, stale_statement
 from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE, Ready
@@ -770,6 +770,13 @@ def check_row_factory(factory: object) -> None:
     if factory is not None and not callable(factory):
         raise TypeError(
             f"'row_factory' must be a function of a cursor, or None, not {type(factory).__name__}"
+        )
+    if factory is class_row:
+        raise TypeError("'row_factory' must be class_row(cls), with the class of the rows as cls")
+    if isinstance(factory, type) and not any("__call__" in vars(base) for base in factory.__mro__):
+        raise TypeError(
+            "'row_factory' must be a function of a cursor that returns what makes a row: "
+            f"class_row({factory.__name__}) is one"
         )
 
 

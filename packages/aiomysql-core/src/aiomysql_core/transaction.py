@@ -275,9 +275,9 @@ class Transaction:
             after = "was committed statement by statement: begin() was called in autocommit mode"
         explained = err.OperationalError(
             0,
-            "the transaction ended within the block: by a deadlock or the like, or by a statement "
-            "that commits or rolls back (DDL, BEGIN, LOCK TABLES, commit()); what came after "
-            f"{after}",
+            "the transaction ended within the block: by a deadlock or the like, or by statements "
+            "that commit or roll back (DDL, BEGIN, LOCK TABLES, UNLOCK TABLES, commit()); what "
+            f"came after the last of them {after}; what came before may be committed",
         )
         explained.__cause__ = error
         return explained
