@@ -109,6 +109,17 @@ async def test_transactions(pool: Pool, server: Server, table: str) -> None:
     assert ids(server, table) == [1]
 
 
+async def test_not_used_as_blocks(pool: Pool) -> None:
+    for found in (pool.transaction(), pool.iterate("SELECT 1")):
+        wrong: Any = found
+        with pytest.raises(TypeError, match=r"^what (transaction|iterate)\(\) .*`async with`$"):
+            await wrong
+        with pytest.raises(TypeError, match="`async with`"):
+            list(wrong)
+        async with found:
+            pass
+
+
 async def test_a_cancelled_transaction(make_pool: MakePool, server: Server, table: str) -> None:
     pool = await make_pool(minsize=1, maxsize=1, on_cancel="kill")
 

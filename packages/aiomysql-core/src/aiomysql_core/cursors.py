@@ -592,6 +592,10 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         """The rows of a buffered result as they are fetched; perhaps in the same list."""
         return list(map(self._row_maker(), rows))
 
+    def _makes_rows(self) -> bool:
+        """Whether rows are of a kind of their own, but for those of a `row_factory`."""
+        return hooks.makes_rows(type(self)) or hooks.ROW_MAKER in vars(self)
+
     def _row_maker(self) -> Callable[[Any], Any]:
         """What makes each row of the result."""
         make = self._make_row
@@ -718,7 +722,8 @@ class SSCursor(Cursor[Row]):
         rows = await connection.runner.read_rows(result)
         if rows:
             # A `row_factory` that was set since is for the next result.
-            if self._made_for is result and not result.exchange.as_dicts:
+            converts = self._converts_rows or self._made_for is result
+            if converts and not result.exchange.as_dicts:
                 rows = self._converted(result, rows)
             # Values may run any code at their end, which finds the old rows or the new ones.
             last, self._rows = self._rows, rows

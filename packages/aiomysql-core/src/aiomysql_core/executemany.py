@@ -25,10 +25,10 @@ from aiomysql_core.bulk.batches import (
     in_chunks,
     insert_batch,
     joined_batch,
-    row_literals,
 )
 from aiomysql_core.bulk.insert import split_insert
 from aiomysql_core.compat import hooks
+from aiomysql_core.compat.row_literals import row_literals
 from aiomysql_core.log import warn_of_server
 from aiomysql_core.statements import PreparedStatement, Statement, add_advice
 from aiomysql_protocol.commands.bulk import BulkExecute

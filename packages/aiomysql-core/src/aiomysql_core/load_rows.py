@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from pymysql import err
 from pymysql.constants import CLIENT
 
-from aiomysql_core.bulk.batches import TextBatch, insert_batch, row_literals
+from aiomysql_core.bulk.batches import TextBatch, insert_batch
 from aiomysql_core.bulk.insert import InsertTemplate
 from aiomysql_core.bulk.load_session import LoadSession, unexpected
 from aiomysql_core.bulk.row_source import RowSource, record_row
 from aiomysql_core.bulk.table_columns import TableColumns, find_columns, folded
 from aiomysql_core.compat import hooks
+from aiomysql_core.compat.row_literals import row_literals
 from aiomysql_core.log import logger, warn_of_server
 from aiomysql_protocol.values.file_rows import FILE_TYPES, write_file_rows
 from aiomysql_protocol.wire.packets import error_of

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pymysql import err
 
 from aiomysql_core.log import logger
+from aiomysql_core.waiting.unawaited import AsyncBlock
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
@@ -34,7 +35,7 @@ _DEADLOCK = 1213
 _COMMIT, _ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "ROLLBACK"))
 
 
-class Transaction:
+class Transaction(AsyncBlock):
     """See `Connection.transaction`."""
 
     def __init__(

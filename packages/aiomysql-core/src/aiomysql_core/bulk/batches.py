@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from aiomysql_core.compat import hooks
 from aiomysql_protocol.sql.marks import explained, explained_values
-from aiomysql_protocol.values.literals import Literals, encode_statement
+from aiomysql_protocol.values.literals import encode_statement
 from aiomysql_protocol.values.parameter_rows import ParameterRows
 
 if TYPE_CHECKING:
     from aiomysql_core.bulk.insert import InsertTemplate
-    from aiomysql_core.connection import Connection
     from aiomysql_core.statements import Statement
     from aiomysql_protocol.sql.repeated import RepeatableStatement
     from aiomysql_protocol.values.parameters import ParameterWriter
@@ -63,26 +61,20 @@ async def _asynchronous(
             yield row
 
 
-class OtherLiterals:
-    """What writes the rows of a connection whose `escape`, say, is another's."""
+class RowLiterals(Protocol):
+    """What writes rows; the methods are those of `Literals`."""
 
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._connection = connection
+    def rows(
+        self,
+        pieces: tuple[bytes, ...],
+        args: Sequence[object],
+        start: int,
+        room: int,
+        separator: bytes,
+        /,
+    ) -> tuple[bytes, int]: ...
 
-    def rows(self, pieces: object, args: object, start: int, *rest: object) -> tuple[bytes, int]:
-        """As `Literals.rows`: all rows are left to the caller."""
-        return b"", start
-
-    def arguments(self, args: object) -> Any:
-        """As `Literals.arguments`."""
-        return self._connection.escape_args(args)
-
-
-def row_literals(connection: Connection[Any]) -> Literals | OtherLiterals:
-    """What writes rows as the session reads them now, and as the connection's methods have it."""
-    if hooks.are_own(connection, hooks.LITERAL_HOOKS):
-        return connection.current_literals()
-    return OtherLiterals(connection)
+    def arguments(self, args: object, /) -> Any: ...
 
 
 class TextBatch:
@@ -94,7 +86,7 @@ class TextBatch:
         row: str,
         separator: str,
         suffix: str,
-        literals: Callable[[], Literals | OtherLiterals],
+        literals: Callable[[], RowLiterals],
         encoding: str,
         *,
         takes_none: bool,
@@ -111,7 +103,7 @@ class TextBatch:
         )
         self._row = row
         self._new_literals = literals
-        self._literals: Literals | OtherLiterals | None = None
+        self._literals: RowLiterals | None = None
         self._encoding = encoding
         # What is between the marks, where rows can be written quickly.
         self._pieces: tuple[bytes, ...] | None = None
@@ -177,7 +169,7 @@ class TextBatch:
 
 
 def insert_batch(
-    insert: InsertTemplate, literals: Callable[[], Literals | OtherLiterals], encoding: str
+    insert: InsertTemplate, literals: Callable[[], RowLiterals], encoding: str
 ) -> TextBatch:
     """For one INSERT or REPLACE of many rows."""
     return TextBatch(
@@ -187,7 +179,7 @@ def insert_batch(
 
 def joined_batch(
     statement: RepeatableStatement,
-    literals: Callable[[], Literals | OtherLiterals],
+    literals: Callable[[], RowLiterals],
     encoding: str,
     *,
     shows_warnings: bool,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from aiomysql_core._accelerator import accelerator
 from aiomysql_core.bulk.infile import LocalFiles
-from aiomysql_core.compat import hooks
 from aiomysql_core.engine.connection_state import ConnectionState
 from aiomysql_core.waiting.awaitable import AwaitableContextManager
 from aiomysql_core.waiting.ready import DONE, Ready
@@ -103,7 +102,7 @@ class CursorState:
         self._description = columns.description
         self._lastrowid = None
         # What the decoder has made is asked for, not what it would make now.
-        own_rows = self._row_flags or hooks.makes_rows(type(self)) or hooks.ROW_MAKER in vars(self)
+        own_rows = self._row_flags or self._makes_rows()
         converts = own_rows and not result.exchange.as_dicts
         if converts:
             self._learn_columns(result)
@@ -120,6 +119,9 @@ class CursorState:
         else:
             self._rows = drain_rows(rows)
         return ok.warning_count > 0
+
+    def _makes_rows(self) -> bool:
+        return self._converts_rows
 
     def _forget_result(self) -> None:
         if self._result is None:
