@@ -103,6 +103,11 @@ async def test_fetchall(connection: Connection[Any], way: str) -> None:
     assert await cursor.fetchall() == []
 
 
+async def fetched(cursor: Cursor[Any], query: str) -> Any:
+    await cursor.execute(query)
+    return await cursor.fetchall()
+
+
 async def collect(rows: Any, found: list[int]) -> None:
     async for row in rows:
         found.append(row)  # noqa: PERF401  (those before an error, too)
@@ -136,6 +141,30 @@ async def test_an_error_is_of_its_result(connection: Connection[Any]) -> None:
             with pytest.warns(UserWarning, match="left incomplete"):
                 await cursor.execute("SELECT 3")
             assert await cursor.fetchall() == [3]
+
+
+@pytest.mark.parametrize("kind", [Cursor, SSCursor])
+async def test_stop_iteration_ends_nothing(
+    connection: Connection[Any], kind: type[Cursor[Any]]
+) -> None:
+    def make(row: Any) -> Any:
+        return row[0] if row[0] != 7 else next(iter(()))
+
+    cursor = await connection.cursor(kind, row_factory=lambda cursor: make)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await fetched(cursor, f"{NUMBERS} LIMIT 9")
+    if kind is SSCursor:
+        assert await cursor.fetchall() == [0, 1, 2, 3, 4, 5, 6, 8]
+
+
+async def test_no_warning_of_an_error_before(connection: Connection[Any]) -> None:
+    """It was of a result that is gone."""
+    cursor = await cursor_of(connection, "row_factory")
+    await cursor.execute(f"SELECT 1, 0 UNION ALL SELECT 0, 1; {NUMBERS} LIMIT 0")
+    assert await cursor.fetchone() == 1
+    assert await cursor.nextset()
+    await cursor.execute("SELECT 3")
+    assert await cursor.fetchall() == [3]
 
 
 async def test_what_is_no_exception_is_raised_at_once(connection: Connection[Any]) -> None:

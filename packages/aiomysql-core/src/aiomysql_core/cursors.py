@@ -590,7 +590,8 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
         """The rows of a buffered result as they are fetched; perhaps in the same list."""
-        return list(map(self._row_maker(), rows))
+        make = self._row_maker()
+        return [make(row) for row in rows]
 
     def _makes_rows(self) -> bool:
         """Whether rows are of a kind of their own, but for those of a `row_factory`."""
@@ -640,7 +641,8 @@ class SSCursor(Cursor[Row]):
         runner = connection.runner
         if runner.busy or result is not runner.result or result.exchange.error is not None:
             return  # nothing is dropped now; who took the connection was warned; an error tells
-        has_rows = self._rownumber < len(self._rows or ()) or bool(result.rows or self._failure)
+        has_rows = self._rownumber < len(self._rows or ()) or bool(result.rows)
+        has_rows |= self._failure is not None and self._failure[0] is result
         is_told = self._warned_of is not None and self._warned_of() is result
         if not is_told and (has_rows or not result.complete):
             self._warned_of = weakref.ref(result)  # first: the warning may be raised as an error
@@ -743,10 +745,11 @@ class SSCursor(Cursor[Row]):
         """The rows as they are fetched, up to one of which none can be made: what that raises is
         raised behind those before it, and those behind it come after that.
         """
+        make, left = self._row_maker(), iter(rows)
         made: list[Any] = []
-        left = iter(rows)
         try:
-            made.extend(map(self._row_maker(), left))
+            for row in left:
+                made.append(make(row))  # noqa: PERF401  (those before an error stay)
         except Exception as error:
             result.rows[:0] = left  # before those that have come meanwhile
             if not made:
