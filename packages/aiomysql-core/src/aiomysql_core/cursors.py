@@ -156,7 +156,10 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         check_row_factory(factory)
         if factory is tuple_row:
             factory = None
-        if factory is not None and hooks.makes_rows(type(self)):
+        # `hooks.makes_rows`, written out
+        if factory is not None and (
+            self._converts_rows or type(self)._conv_row not in hooks.OWN_ROW_MAKERS
+        ):
             raise err.ProgrammingError(
                 f"{type(self).__name__} makes its rows itself: use Cursor or SSCursor with a "
                 "row_factory"
@@ -590,17 +593,14 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
         """The rows of a buffered result as they are fetched; perhaps in the same list."""
-        make = self._row_maker()
+        make = self._make_row
+        if make is None or self._made_for is not self._result:
+            make = self._conv_row
         return [make(row) for row in rows]
 
     def _makes_rows(self) -> bool:
         """Whether rows are of a kind of their own, but for those of a `row_factory`."""
         return hooks.makes_rows(type(self)) or hooks.ROW_MAKER in vars(self)
-
-    def _row_maker(self) -> Callable[[Any], Any]:
-        """What makes each row of the result."""
-        make = self._make_row
-        return self._conv_row if make is None or self._made_for is not self._result else make
 
     def _conv_row(self, row: Any) -> Any:
         return row
@@ -745,8 +745,11 @@ class SSCursor(Cursor[Row]):
         """The rows as they are fetched, up to one of which none can be made: what that raises is
         raised behind those before it, and those behind it come after that.
         """
-        make, left = self._row_maker(), iter(rows)
+        make = self._make_row
+        if make is None or self._made_for is not result:
+            make = self._conv_row
         made: list[Any] = []
+        left = iter(rows)
         try:
             for row in left:
                 made.append(make(row))  # noqa: PERF401  (those before an error stay)

@@ -95,6 +95,9 @@ QUERY_REPLACED = 4
 
 _own: dict[str, list[object]] = {}
 
+#: What our own classes of cursors have by the name ROW_MAKER.
+OWN_ROW_MAKERS: list[object] = _own.setdefault(ROW_MAKER, [])
+
 
 def own_functions(cls: type, names: Iterable[str]) -> None:
     """Remember what `cls` has by these names as our own."""
@@ -141,9 +144,13 @@ def cursor_hooks_of(cursor: object) -> int:
 
 def makes_rows(cls: type) -> bool:
     """Whether a class of cursors makes rows of its own kind."""
+    if cls._converts_rows:  # type: ignore[attr-defined]
+        return True
     maker = getattr(cls, ROW_MAKER, None)
-    is_other = maker is not None and not _is_one_of(_own[ROW_MAKER], maker)
-    return is_other or bool(cls._converts_rows)  # type: ignore[attr-defined]
+    for one in OWN_ROW_MAKERS:  # `is_own`, written out
+        if maker is one:
+            return False
+    return maker is not None
 
 
 def has_dict_rows(cls: type) -> bool:
