@@ -118,6 +118,7 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
         "core/test_forks.py": Spread.SINGLE,
         "core/test_frames.py": Spread.SINGLE,
         "core/test_hooks.py": Spread.SINGLE,
+        "core/test_row_errors.py": Spread.SINGLE,
         "core/test_transaction_ends.py": Spread.SINGLE,
         # What is around the driver.
         "benchmarks": Spread.ONCE_SINGLE,

@@ -307,32 +307,29 @@ async def test_proxies_of_connections_methods(
         assert await value_of(cursor, statement) == "a"
         if name == "query":
             await connection.commit()
-    assert set(Proxy.called) == ({name} if kind == "text" or name == "query" else set())
+    is_called = kind == "text" or name == "query" or (kind == "kept" and name in WRITERS)
+    assert set(Proxy.called) == ({name} if is_called else set())
 
 
 # Connections
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", WRITERS)
-@pytest.mark.parametrize("args", [("a",), ["a"], {"v": "a"}, "a"])
-async def test_of_connections_for_values(
-    connection: Connection, kind: str, place: str, name: str, args: Any
-) -> None:
-    """They write what goes as text."""
+class Upper:
+    """Literals in upper case."""
+
+    def arguments(self, args: Any) -> Any:
+        if isinstance(args, dict):
+            return {key: f"'{value.upper()}'" for key, value in args.items()}
+        args = args if isinstance(args, (tuple, list)) else (args,)
+        return tuple([f"'{value.upper()}'" for value in args])
+
+    def literal(self, value: str) -> str:
+        return f"'{value.upper()}'"
+
+
+def in_upper_case(name: str) -> Callable[..., Any]:
+    """What takes the place of the method of this name and writes values in upper case."""
     original = getattr(Connection, name)
-
-    class Upper:
-        """Literals in upper case."""
-
-        def arguments(self, args: Any) -> Any:
-            if isinstance(args, dict):
-                return {key: f"'{value.upper()}'" for key, value in args.items()}
-            args = args if isinstance(args, (tuple, list)) else (args,)
-            return tuple([f"'{value.upper()}'" for value in args])
-
-        def literal(self, value: str) -> str:
-            return f"'{value.upper()}'"
 
     def new(self: Connection, *args: Any) -> Any:
         if name == "current_literals":
@@ -341,9 +338,20 @@ async def test_of_connections_for_values(
             return Upper().arguments(*args)
         return original(self, *args).upper()
 
+    return new
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("args", [("a",), ["a"], {"v": "a"}, "a"])
+async def test_of_connections_for_values(
+    connection: Connection, kind: str, place: str, name: str, args: Any
+) -> None:
+    """They write what goes as text; and nothing is prepared but what the program prepares."""
+    new = in_upper_case(name)
     query = "SELECT %(v)s AS v" if isinstance(args, dict) else "SELECT %s AS v"
     statement: Any = query if kind != "prepared" else await connection.prepare(query)
-    expected = "A" if kind == "text" else "a"
+    expected = "a" if kind == "prepared" else "A"
     for cursor_class in (Cursor, DictCursor, SSCursor):
         cursor = await connection.cursor(cursor_class)
         assert await value_of(cursor, statement, args) == "a"
@@ -352,6 +360,70 @@ async def test_of_connections_for_values(
             for _ in range(2):
                 assert await value_of(cursor, statement, args) == expected
         assert await value_of(cursor, statement, args) == "a"
+
+
+@pytest.mark.parametrize("way", ["INSERT", "UPDATE", "INSERT SELECT", "load_rows"])
+@pytest.mark.parametrize("name", WRITERS)
+async def test_of_connections_for_many_rows(
+    connect_args: dict[str, Any], kind: str, name: str, way: str
+) -> None:
+    """They write the values of all rows, as `execute` would."""
+    texts = {
+        "INSERT": "INSERT INTO many VALUES (%s)",
+        "UPDATE": "UPDATE many SET v = %s WHERE v = '-'",
+        "INSERT SELECT": "INSERT INTO many SELECT %s",
+    }
+
+    class Own(Connection):
+        """A class of its own, so that it can be patched."""
+
+    async def write(connection: Connection, rows: list[tuple[str]]) -> list[Any]:
+        async with connection.cursor() as cursor:
+            await cursor.execute("DELETE FROM many")
+            if way == "UPDATE":
+                await cursor.execute("INSERT INTO many VALUES ('-')")
+            if way == "load_rows":
+                await connection.load_rows("many", rows)
+            elif kind == "prepared":
+                async with connection.prepare(texts[way]) as statement:
+                    await cursor.executemany(statement, rows)
+            else:
+                await cursor.executemany(texts[way], rows)
+            await cursor.execute("SELECT v FROM many")
+            return [value for (value,) in await cursor.fetchall()]
+
+    options: Any = {"stmt_cache_size": 8 * (kind == "kept"), "local_infile": way == "load_rows"}
+    is_prepared = kind == "prepared" and way != "load_rows"
+    async with Own(**connect_args, **options) as connection:
+        await connection.ping()  # opens it
+        await connection.query("CREATE TEMPORARY TABLE many (v TEXT COLLATE utf8mb4_bin)")
+        for count in (1, 20):
+            rows = [(f"a{number}",) for number in range(count)]
+            expected = [f"a{number}" for number in range(1 if way == "UPDATE" else count)]
+            assert await write(connection, rows) == expected
+            for place in ("subclass", "object"):
+                with pytest.MonkeyPatch.context() as patch:
+                    put(patch, place, connection, Connection, name, in_upper_case(name))
+                    written = await write(connection, rows)
+                assert written == (expected if is_prepared else [v.upper() for v in expected])
+            assert await write(connection, rows) == expected
+
+
+@pytest.mark.parametrize("way", ["executemany", "load_rows"])
+async def test_types_that_only_they_know(connect_args: dict[str, Any], way: str) -> None:
+    class Own(Connection):
+        def escape(self, obj: object) -> str:
+            return super().escape(str(obj) if isinstance(obj, dict) else obj)
+
+    async with Own(**connect_args, local_infile=True) as connection:
+        await connection.ping()  # opens it
+        await connection.query("CREATE TEMPORARY TABLE many (v TEXT)")
+        rows = [("a",), ({1: 2},)]
+        if way == "load_rows":
+            await connection.load_rows("many", rows)
+        else:
+            await connection.executemany("INSERT INTO many VALUES (%s)", rows)
+        assert [*await connection.fetchall("SELECT v FROM many")] == [("a",), ("{1: 2}",)]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -541,6 +613,58 @@ async def test_conv_row(
             changed = {"v": "A"} if place == "cursor" else {"v": "a", "more": 1}
             assert await row_of(cursor, statement) == changed
     assert await row_of(cursor, statement) == {"v": "a"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("base", [Cursor, SSCursor])
+async def test_conv_row_of_tuples(
+    connection: Connection, base: type[Cursor], statement: Any, place: str
+) -> None:
+    """Of a class that makes no rows of its own kind otherwise."""
+    cursor_class: Any = type("Own", (base,), {})
+    cursor: Any = await connection.cursor(cursor_class)
+    assert await row_of(cursor, statement) == ("a",)
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, place, cursor, Cursor, "_conv_row", lambda self, row: row and ("seen", *row))
+        for _ in range(2):
+            assert await row_of(cursor, statement) == ("seen", "a")
+        if place != "object":
+            with pytest.raises(ProgrammingError, match="makes its rows itself"):
+                cursor.row_factory = lambda cursor: list
+            connection.row_factory = lambda cursor: list
+            assert await row_of(await connection.cursor(cursor_class), statement) == ("seen", "a")
+    assert await row_of(cursor, statement) == ("a",)
+    assert await row_of(await connection.cursor(SSCursor), statement) in (["a"], ("a",))
+
+
+async def test_conv_row_of_a_mixin(connection: Connection, statement: Any) -> None:
+    class Mixin:
+        def _conv_row(self, row: Any) -> Any:
+            return ("seen", *row)
+
+    for kind in (Cursor, SSCursor):
+        cursor: Any = await connection.cursor(type("Own", (Mixin, kind), {}))
+        assert await row_of(cursor, statement) == ("seen", "a")
+
+
+@pytest.mark.parametrize("kind", ["text"], indirect=True)
+async def test_fetchall_goes_by_fetchone(connection: Connection) -> None:
+    """Of an SSCursor; and is quick again when it is ours."""
+
+    async def fetchone(self: Cursor) -> Any:
+        row = await fetchone_of_ours(self)
+        return row and {"v": row[0]}
+
+    fetchone_of_ours = SSCursor.fetchone
+    cursor: Any = await connection.cursor(type("Own", (SSCursor,), {}))
+    with pytest.MonkeyPatch.context() as patch:
+        put(patch, "subclass", cursor, Cursor, "fetchone", fetchone)
+        await cursor.execute("SELECT 1 UNION ALL SELECT 2")
+        assert await cursor.fetchall() == [{"v": 1}, {"v": 2}]
+        await cursor.execute("SELECT 1")
+        assert [row async for row in cursor] == [{"v": 1}]
+    await cursor.execute("SELECT 1")
+    assert await cursor.fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("name", ["dict_type", "_conv_row"])

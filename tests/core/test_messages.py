@@ -258,6 +258,31 @@ async def test_what_was_not_awaited(connection: Connection, connect_args: dict[s
             await result.ensure_closed()
 
 
+async def test_what_is_for_async_with_alone(connection: Connection) -> None:
+    for source, found in (
+        ("transaction()", connection.transaction()),
+        ("pipeline()", connection.pipeline()),
+        ("iterate()", connection.iterate("SELECT 1")),
+    ):
+        loop_words = "`async for`, or with " if source == "iterate()" else ""
+        await check_blocks(source, found, f"it is to be used with {loop_words}`async with`")
+
+
+async def check_blocks(source: str, found: Any, advice: str) -> None:
+    words = f"^what {re.escape(source)} returns .*: {advice}$"
+    with pytest.raises(TypeError, match=words):
+        await found
+    for attempt in (lambda: found[0], lambda: [*found]):
+        with pytest.raises(TypeError, match=words):
+            attempt()
+    own = "context manager protocol"
+    with pytest.raises(TypeError, match=words if sys.version_info < (3, 14) else own):
+        enter(found)
+    assert not hasattr(found, "__enter__")
+    async with found:  # it can be used even so
+        pass
+
+
 async def test_duck_typing_goes_on(connection: Connection, connect_args: dict[str, Any]) -> None:
     """What is asked of it by those who handle any object."""
     async for _, found in unawaited(connection, connect_args):

@@ -353,3 +353,39 @@ async def test_nothing_is_kept(connection: Connection) -> None:
         pass
     gc.collect()
     assert connection.idle
+
+
+@pytest.mark.parametrize("wrong", [class_row, Row, dict])
+async def test_what_is_no_factory(connection: Connection, wrong: Any) -> None:
+    """It is said what is one."""
+    words = r"class_row\((cls|Row|dict)\)"
+    with pytest.raises(TypeError, match=words):
+        connection.cursor(row_factory=wrong)
+    with pytest.raises(TypeError, match=words):
+        await connection.fetchall(QUERY, row_factory=wrong)
+    with pytest.raises(TypeError, match=words):
+        await connect(row_factory=wrong)
+
+
+async def test_a_class_of_factories(connection: Connection) -> None:
+    class Factory:
+        def __init__(self, cursor: Cursor) -> None:
+            self.names = cursor.column_names
+
+        def __call__(self, row: tuple[Any, ...]) -> str:
+            return "".join(self.names)
+
+    assert await connection.fetchone(QUERY, row_factory=Factory) == "idname"
+
+
+@pytest.mark.parametrize("kind", [Cursor, SSCursor, DictCursor, SSDictCursor])
+async def test_how_many_rows_a_statement_finds(
+    connect_args: dict[str, Any], kind: type[Cursor[Any]]
+) -> None:
+    """Whatever the cursors are, and even though nobody gets the rows."""
+    async with connect(**connect_args, cursorclass=kind) as connection:
+        many = " UNION ALL ".join(["SELECT REPEAT('x', 1000) AS x"] * 1500)
+        for query, count in [(QUERY, 2), ("SELECT 1 FROM DUAL WHERE 0", 0), (many, 1500)]:
+            assert await connection.execute(query) == count
+            assert await connection.execute(f"{query}; SELECT 1", timeout=10) == count
+        assert await connection.execute("DO 0") == 0

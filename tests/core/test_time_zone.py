@@ -260,6 +260,23 @@ async def test_moments_that_can_not_be_read(
         assert read == SUMMER
 
 
+async def test_the_present_moment(connect_args: dict[str, Any]) -> None:
+    """Servers have it of different types; the value is right in any case."""
+    kinds = ["NOW()", "CURRENT_TIMESTAMP", "SYSDATE()", "FROM_UNIXTIME(UNIX_TIMESTAMP())"]
+    columns = ", ".join([*kinds, "CAST(NOW() AS DATETIME)", "UNIX_TIMESTAMP()"])
+    async with connect(**connect_args, time_zone="+05:00") as connection:
+        row = await connection.fetchone(f"SELECT {columns}")
+        assert row is not None
+        *moments, wall, seconds = row
+        zone = datetime.timezone(datetime.timedelta(hours=5))
+        are_timestamps = connection.server_version.startswith("11.8")
+        assert [moment.tzinfo is not None for moment in moments] == [are_timestamps] * len(kinds)
+        assert wall.tzinfo is None
+        for moment in (*moments, wall):
+            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+            assert abs(aware.timestamp() - seconds) < 60
+
+
 async def test_what_stays_as_it_is(connect_args: dict[str, Any], table: str) -> None:
     values = {
         "naive": Moment(2026, 7, 1, 12),

@@ -352,6 +352,28 @@ async def test_a_rollback_when_the_transaction_had_ended(
 
 
 @MODES
+@pytest.mark.parametrize("kind", ["DDL", "LOCK TABLES"])
+async def test_what_is_said_of_several_ends(
+    connection: Connection, server: Server, table: str, options: dict[str, Any], kind: str
+) -> None:
+    """What the last of them has committed is not said to be rolled back."""
+    first, last = f"ALTER TABLE {table} ADD w INT", f"ALTER TABLE {table} DROP w"
+    if kind == "LOCK TABLES":
+        first, last = f"LOCK TABLES {table} WRITE", "UNLOCK TABLES"
+    row = f"INSERT INTO {table} (id) VALUES (%s)"
+    with pytest.raises(OperationalError) as raised:
+        async with connection.transaction("READ COMMITTED"):
+            await connection.execute(first)
+            await connection.execute(row, (1,))
+            await connection.execute(last)
+            await connection.execute(row, (2,))
+    assert "what came after the last of them was rolled back" in str(raised.value)
+    assert "what came before may be committed" in str(raised.value)
+    assert ids(server, table) == [1]
+    await check_mode(connection, options)
+
+
+@MODES
 async def test_around_it_a_transaction_begun_by_hand_ends(
     connection: Connection, server: Server, table: str, options: dict[str, Any]
 ) -> None:

@@ -96,7 +96,7 @@ async def test_transactions(pool: Pool, server: Server, table: str) -> None:
         await connection.execute(f"INSERT INTO {table} VALUES (1)")
         assert pool.freesize == 0
     with pytest.raises(LookupError):  # noqa: PT012  (raised within)
-        async with pool.transaction(isolation="SERIALIZABLE") as connection:
+        async with pool.transaction("SERIALIZABLE") as connection:
             await connection.execute(f"INSERT INTO {table} VALUES (2)")
             raise LookupError
     block = pool.transaction(readonly=True)
@@ -107,6 +107,17 @@ async def test_transactions(pool: Pool, server: Server, table: str) -> None:
     with pytest.raises(ValueError, match="isolation"):
         await pool.transaction(isolation="none").__aenter__()  # type: ignore[arg-type]
     assert ids(server, table) == [1]
+
+
+async def test_not_used_as_blocks(pool: Pool) -> None:
+    for found in (pool.transaction(), pool.iterate("SELECT 1")):
+        wrong: Any = found
+        with pytest.raises(TypeError, match=r"^what (transaction|iterate)\(\) .*`async with`$"):
+            await wrong
+        with pytest.raises(TypeError, match="`async with`"):
+            list(wrong)
+        async with found:
+            pass
 
 
 async def test_a_cancelled_transaction(make_pool: MakePool, server: Server, table: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from typing import Any
 
 import pytest
 
-from aiomysql_core import OperationalError
+from aiomysql_core import OperationalError, UncommittedWarning
 from aiomysql_pool import PoolClosed, create_pool
 from tests.pool.conftest import (
     MakePool,
@@ -138,6 +139,58 @@ async def test_terminate_within_the_block(make_pool: MakePool) -> None:
         assert connection.closed
     await pool.wait_closed()
     assert pool.closed
+
+
+@pytest.mark.parametrize(
+    ("how", "is_handled"), [("terminate", False), ("terminate", True), ("wait_closed", False)]
+)
+async def test_what_borrowers_have_not_committed(
+    make_pool: MakePool, server: Server, table_name: str, how: str, is_handled: bool
+) -> None:
+    """The line that ends the pool is warned, once, but not when it is told of something else."""
+    server.execute(f"CREATE TABLE {table_name} (id INT) ENGINE=InnoDB")
+    pool = await make_pool(maxsize=3)
+    acquired = [await pool.acquire() for _ in range(3)]
+    for connection in acquired[:2]:
+        await connection.execute(f"INSERT INTO {table_name} VALUES (1)")
+
+    async def end() -> None:
+        if how == "terminate":
+            pool.terminate()
+        else:
+            pool.close()
+            await pool.wait_closed(timeout=0)
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            if is_handled:
+                raise LookupError
+            await end()
+        except LookupError:
+            await end()
+    await pool.wait_closed()
+    assert [(one.category, one.filename) for one in told] == (
+        [] if is_handled else [(UncommittedWarning, __file__)]
+    )
+    assert all(connection.closed for connection in acquired)
+    for connection in acquired:
+        pool.release(connection)  # which tells nothing more
+    assert server.execute(f"SELECT COUNT(*) FROM {table_name}") == [(0,)]
+
+
+async def test_terminate_that_is_refused_by_a_filter(
+    make_pool: MakePool, server: Server, table_name: str
+) -> None:
+    """The pool is closed even so."""
+    server.execute(f"CREATE TABLE {table_name} (id INT) ENGINE=InnoDB")
+    pool = await make_pool(maxsize=1)
+    connection = await pool.acquire()
+    await connection.execute(f"INSERT INTO {table_name} VALUES (1)")
+    with pytest.raises(UncommittedWarning, match="closed by its pool"):
+        pool.terminate()
+    assert connection.closed
+    await pool.wait_closed()
 
 
 async def test_killed_idle_connection_is_replaced(make_pool: MakePool, server: Server) -> None:

@@ -108,7 +108,8 @@ async def test_nothing_to_tell(make_pool: MakePool, table: str) -> None:
         pass
     connection = await pool.acquire()
     await connection.execute(insert)
-    pool.terminate()
+    with pytest.warns(UncommittedWarning, match="closed by its pool"):
+        pool.terminate()
     assert connection.closed
     pool.release(connection)
 

@@ -182,7 +182,7 @@ async def test_stacks(connection: Connection, options: ConnectOptions) -> None:
         assert_type(await stack.enter_async_context(await other.cursor()), Cursor)
         statement = await stack.enter_async_context(connection.prepare(QUERY))
         assert_type(statement, PreparedStatement)
-        await stack.enter_async_context(other.transaction())
+        await stack.enter_async_context(other.transaction("SERIALIZABLE"))
         await stack.enter_async_context(other.pipeline())
     assert other.closed
 
@@ -249,7 +249,7 @@ async def test_pools(options: ConnectOptions) -> None:
         assert_type(acquired, Connection[Dict])
         await dicts.release(acquired)
     async with aiomysql.create_pool(row_factory=aiomysql.class_row(User), **options) as of_users:
-        async with of_users.transaction() as transaction:
+        async with of_users.transaction("READ COMMITTED", readonly=True) as transaction:
             assert_type(transaction, Connection[User])
             assert await transaction.fetchone(QUERY) == User(1, "x")
         async for user in of_users.iterate(QUERY):

@@ -93,7 +93,7 @@ from aiomysql_core.waiting.timeouts import (
     within_timeout_argument,
 )
 from aiomysql_protocol.commands.exchange import Command, Exchange
-from aiomysql_protocol.commands.query import Query, encode_query
+from aiomysql_protocol.commands.query import UNKNOWN_ROW_COUNT, Query, encode_query
 from aiomysql_protocol.login.auth import AuthMethod, Dialog
 from aiomysql_protocol.login.change_user import ChangeUser
 from aiomysql_protocol.login.handshake import Greeting
@@ -700,7 +700,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         one and none is given.
         """
         cursor = kind(self, self._echo)
-        if row_factory is None and not kind._converts_rows:
+        if row_factory is None and not hooks.makes_rows(kind):
             row_factory = self.row_factory
         if row_factory is not None:
             cursor.row_factory = row_factory
@@ -726,7 +726,12 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         if timeout is not None:
             return await within_timeout_argument(self.runner, self.execute(query, args), timeout)
         async with self.cursor() as cursor:
-            return await cursor.execute(query, args)
+            found: int = await cursor.execute(query, args)
+            if found == UNKNOWN_ROW_COUNT:  # of an SSCursor
+                while await cursor.fetchmany(1000):
+                    pass
+                found = cursor.rownumber
+            return found
 
     async def executemany(
         self,
@@ -823,7 +828,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         if timeout is not None:
             return await within_timeout_argument(self.runner, self.fetchval(query, args), timeout)
         # Only where there is another one: the cursors of some are tuples whatever is asked for.
-        factory = None if self.row_factory is None or self.cursorclass._converts_rows else tuple_row
+        own_rows = self.row_factory is None or hooks.makes_rows(self.cursorclass)
+        factory = None if own_rows else tuple_row
         async with self._cursor_for(factory) as cursor:
             await cursor.execute(query, args)
             row = await cursor.fetchone()
@@ -864,9 +870,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
 
     def transaction(
         self,
-        *,
         isolation: Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
         | None = None,
+        *,
         readonly: bool = False,
         consistent_snapshot: bool = False,
     ) -> Transaction:
@@ -883,9 +889,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         see what was committed when the block began.
 
         At the end OperationalError is raised when the transaction ended within the block: by a
-        deadlock whose error was caught there, by a statement that commits implicitly (DDL say), or
-        by `commit`.  What was run behind that is rolled back.  Raises ValueError for an unknown
-        isolation, ProgrammingError for these options where a transaction is open.
+        deadlock whose error was caught there, by statements that commit implicitly (DDL say), or by
+        `commit`.  Of what was run then, all behind the last of these is rolled back, and what these
+        have committed stays.  Raises ValueError for an unknown isolation, ProgrammingError for
+        these options where a transaction is open.
         """
         return Transaction(self, isolation, readonly, consistent_snapshot)
 

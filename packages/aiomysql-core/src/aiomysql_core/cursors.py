@@ -35,7 +35,7 @@ from aiomysql_core.engine.cursor_state import CursorState
 from aiomysql_core.error_classes import ErrorClasses
 from aiomysql_core.executemany import ManyRows
 from aiomysql_core.log import logger, warn_caller, warn_of_server
-from aiomysql_core.rows import RowFactory, dict_row, tuple_row
+from aiomysql_core.rows import RowFactory, class_row, dict_row, tuple_row
 from aiomysql_core.statements import PreparedStatement, add_advice, stale_statement
 from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE, Ready
@@ -67,7 +67,7 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
     #: Whether rows are left in the server's stream until they are fetched.
     _unbuffered: ClassVar[bool] = False
 
-    #: Whether `_conv_row` must be called for the rows of a buffered result.
+    #: Whether the class makes rows of its own kind, by `_conv_row`.
     _converts_rows: ClassVar[bool] = False
 
     #: See `row_factory`; None: rows are as the class makes them.
@@ -156,7 +156,10 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         check_row_factory(factory)
         if factory is tuple_row:
             factory = None
-        if factory is not None and self._converts_rows:
+        # `hooks.makes_rows`, written out
+        if factory is not None and (
+            self._converts_rows or type(self)._conv_row not in hooks.OWN_ROW_MAKERS
+        ):
             raise err.ProgrammingError(
                 f"{type(self).__name__} makes its rows itself: use Cursor or SSCursor with a "
                 "row_factory"
@@ -594,11 +597,15 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         self._made_for = result
 
     def _conv_rows(self, rows: list[Any]) -> list[Any]:
-        """The rows of a result, or some of them, as they are fetched; perhaps in the same list."""
+        """The rows of a buffered result as they are fetched; perhaps in the same list."""
         make = self._make_row
-        if make is not None and self._made_for is self._result:
-            return [make(row) for row in rows]
-        return [self._conv_row(row) for row in rows]
+        if make is None or self._made_for is not self._result:
+            make = self._conv_row
+        return [make(row) for row in rows]
+
+    def _makes_rows(self) -> bool:
+        """Whether rows are of a kind of their own, but for those of a `row_factory`."""
+        return hooks.makes_rows(type(self)) or hooks.ROW_MAKER in vars(self)
 
     def _conv_row(self, row: Any) -> Any:
         return row
@@ -624,6 +631,9 @@ class SSCursor(Cursor[Row]):
     #: The last result of which `_warn_of_unread` has warned.
     _warned_of: weakref.ref[Result] | None = None
 
+    #: What the next fetch beyond the rows that have come raises, and the result it is of.
+    _failure: tuple[Result, Exception] | None = None
+
     @property
     def rownumber(self) -> int:
         """How many rows of the result were fetched."""
@@ -637,6 +647,7 @@ class SSCursor(Cursor[Row]):
         if runner.busy or result is not runner.result or result.exchange.error is not None:
             return  # nothing is dropped now; who took the connection was warned; an error tells
         has_rows = self._rownumber < len(self._rows or ()) or bool(result.rows)
+        has_rows |= self._failure is not None and self._failure[0] is result
         is_told = self._warned_of is not None and self._warned_of() is result
         if not is_told and (has_rows or not result.complete):
             self._warned_of = weakref.ref(result)  # first: the warning may be raised as an error
@@ -654,20 +665,33 @@ class SSCursor(Cursor[Row]):
         return rows[start:end]
 
     async def fetchmany(self, size: int | None = None) -> list[Row]:
-        """Up to `size` rows (default: `arraysize`)."""
+        """Up to `size` rows (default: `arraysize`).  After an error all are still to be fetched."""
         self._check_executed()
         wanted = self._arraysize if size is None else size
-        rows = list(self._next_rows(wanted))
-        while len(rows) < wanted and await self._more():
-            rows += self._next_rows(wanted - len(rows))
-        return rows
+        return await self._gather(list(self._next_rows(wanted)), wanted)
 
     async def fetchall(self) -> list[Row]:
-        """All rows not fetched yet."""
+        """All rows not fetched yet.  After an error those that had come are still to be fetched."""
         self._check_executed()
-        rows = list(self._next_rows())
-        while await self._more():
-            rows += self._next_rows()
+        if hooks.are_own(self, ("fetchone",)):
+            return await self._gather(list(self._next_rows()), None)
+        rows: list[Row] = []  # subclasses change them in it
+        while (row := await self.fetchone()) is not None:
+            rows.append(row)
+        return rows
+
+    async def _gather(self, rows: list[Row], wanted: int | None) -> list[Row]:
+        """`rows`, and more of them until there are so many; None: all."""
+        result = self._result
+        try:
+            while (wanted is None or len(rows) < wanted) and await self._more():
+                rows += self._next_rows(None if wanted is None else wanted - len(rows))
+        except Exception:
+            # Or else who goes on would be without them.
+            if rows and self._result is result:
+                self._rows_before, self._rownumber = self.rownumber - len(rows), 0
+                self._rows = rows
+            raise
         return rows
 
     async def scroll(self, value: int, mode: Literal["relative", "absolute"] = "relative") -> None:
@@ -693,6 +717,12 @@ class SSCursor(Cursor[Row]):
     async def _more(self) -> bool:
         """Get the next rows, after the last ones were fetched; returns whether there are some."""
         result = self._result
+        failure, self._failure = self._failure, None
+        if failure is not None and failure[0] is result:
+            try:
+                raise failure[1]
+            finally:
+                del failure
         if result is None or not (result.unbuffered_active or result.error is not None):
             return False
         connection = self._get_db()
@@ -701,7 +731,7 @@ class SSCursor(Cursor[Row]):
             # A `row_factory` that was set since is for the next result.
             converts = self._converts_rows or self._made_for is result
             if converts and not result.exchange.as_dicts:
-                rows = self._conv_rows(rows)
+                rows = self._converted(result, rows)
             # Values may run any code at their end, which finds the old rows or the new ones.
             last, self._rows = self._rows, rows
             self._rows_before += self._rownumber
@@ -715,6 +745,28 @@ class SSCursor(Cursor[Row]):
         ):
             await self._show_warnings(connection)
         return False
+
+    def _converted(self, result: Result, rows: list[Any]) -> list[Any]:
+        """The rows as they are fetched, up to one of which none can be made: what that raises is
+        raised behind those before it, and those behind it come after that.
+        """
+        make = self._make_row
+        if make is None or self._made_for is not result:
+            make = self._conv_row
+        made: list[Any] = []
+        left = iter(rows)
+        try:
+            for row in left:
+                made.append(make(row))  # noqa: PERF401  (those before an error stay)
+        except Exception as error:
+            result.rows[:0] = left  # before those that have come meanwhile
+            if not made:
+                raise
+            self._failure = result, error
+        except BaseException:  # it is not about a row
+            result.rows[:0] = rows
+            raise
+        return made
 
 
 class DictCursor(_DictCursorMixin, Cursor[dict[str, Any]]):
@@ -735,8 +787,17 @@ def check_row_factory(factory: object) -> None:
         raise TypeError(
             f"'row_factory' must be a function of a cursor, or None, not {type(factory).__name__}"
         )
+    if factory is class_row:
+        raise TypeError("'row_factory' must be class_row(cls), with the class of the rows as cls")
+    if isinstance(factory, type) and not any("__call__" in vars(base) for base in factory.__mro__):
+        raise TypeError(
+            "'row_factory' must be a function of a cursor that returns what makes a row: "
+            f"class_row({factory.__name__}) is one"
+        )
 
 
 for _cls in (Cursor, SSCursor):
-    hooks.own_functions(_cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS})
+    hooks.own_functions(
+        _cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS, "fetchone"}
+    )
 Cursor._own_query = staticmethod(Cursor._query)

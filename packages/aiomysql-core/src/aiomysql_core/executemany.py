@@ -12,15 +12,23 @@ would run: in order, up to the first error.  Servers do so by themselves.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pymysql import err
 from pymysql.constants import CLIENT
 
-from aiomysql_core.bulk.batches import BulkBatch, TextBatch, in_chunks, insert_batch, joined_batch
+from aiomysql_core.bulk.batches import (
+    BulkBatch,
+    TextBatch,
+    in_chunks,
+    insert_batch,
+    joined_batch,
+)
 from aiomysql_core.bulk.insert import split_insert
 from aiomysql_core.bulk.row_source import record_row
 from aiomysql_core.compat import hooks
+from aiomysql_core.compat.row_literals import row_literals
 from aiomysql_core.log import warn_of_server
 from aiomysql_core.statements import PreparedStatement, Statement, add_advice
 from aiomysql_protocol.commands.bulk import BulkExecute
@@ -130,7 +138,8 @@ class ManyRows:
         if insert is not None:
             await connection.make_ready()
             self._is_one_statement = True
-            self._batch = insert_batch(insert, connection.current_literals, connection.encoding)
+            literals = partial(row_literals, connection)
+            self._batch = insert_batch(insert, literals, connection.encoding)
             return
         if (
             count == 1
@@ -176,7 +185,7 @@ class ManyRows:
             return None
         return joined_batch(
             repeatable,
-            connection.current_literals,
+            partial(row_literals, connection),
             connection.encoding,
             shows_warnings=self._shows_warnings,
         )

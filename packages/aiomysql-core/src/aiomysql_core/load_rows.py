@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pymysql import err
@@ -22,6 +23,8 @@ from aiomysql_core.bulk.insert import InsertTemplate
 from aiomysql_core.bulk.load_session import LoadSession, unexpected
 from aiomysql_core.bulk.row_source import RowSource, record_row
 from aiomysql_core.bulk.table_columns import TableColumns, find_columns, folded
+from aiomysql_core.compat import hooks
+from aiomysql_core.compat.row_literals import row_literals
 from aiomysql_core.log import logger, warn_of_server
 from aiomysql_protocol.values.file_rows import FILE_TYPES, write_file_rows
 from aiomysql_protocol.wire.packets import error_of
@@ -188,6 +191,8 @@ class RowLoad:
             return "option local_infile is off"
         if connection.charset != "utf8mb4":
             return "the connection's character set is not utf8mb4"
+        if not hooks.are_own(connection, hooks.LITERAL_HOOKS):
+            return "another's method writes the values"
         if any(map(connection.current_literals().has_encoder, FILE_TYPES)):
             return "option conv has encoders"
         if self._session.file_charset.startswith(_WIDE):
@@ -311,7 +316,7 @@ class RowLoad:
         prefix = f"{_INSERT[self._on_duplicate]} INTO {self._table}{names} VALUES "
         batch = insert_batch(
             InsertTemplate(prefix, f"({marks})", ""),
-            connection.current_literals,
+            partial(row_literals, connection),
             connection.encoding,
         )
         longest = min(_LONGEST, session.longest_request, connection.max_allowed_packet) - _HEAD

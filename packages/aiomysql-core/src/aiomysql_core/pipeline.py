@@ -23,7 +23,7 @@ from aiomysql_core.log import Place, asked_at, warn_caller
 from aiomysql_core.statements import add_advice
 from aiomysql_core.transaction import Transaction
 from aiomysql_core.type_variables import Row
-from aiomysql_core.waiting.unawaited import Unawaited
+from aiomysql_core.waiting.unawaited import AsyncBlock, Unawaited
 from aiomysql_protocol.commands.query import Query
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class PipelinedStatement(Unawaited[Cursor[Row]], Generic[Row]):
             self._future.exception()  # the pipeline tells of it, nobody else
 
 
-class Pipeline(Generic[Row]):
+class Pipeline(AsyncBlock, Generic[Row]):
     """See `Connection.pipeline`."""
 
     def __init__(self, connection: Connection[Row], transaction: bool) -> None:

@@ -11,12 +11,13 @@ from aiomysql_core.cursors import Cursor, SSCursor
 from aiomysql_core.rows import RowFactory
 from aiomysql_core.statements import PreparedStatement
 from aiomysql_core.type_variables import Row
+from aiomysql_core.waiting.unawaited import AsyncBlock
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
 
 
-class RowStream(Generic[Row]):
+class RowStream(AsyncBlock, Generic[Row]):
     """See `Connection.iterate`.  An asynchronous iterator, and for `async with`."""
 
     def __init__(

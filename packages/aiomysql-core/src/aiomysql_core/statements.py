@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pymysql import err
 
+from aiomysql_core.compat import hooks
 from aiomysql_core.type_variables import Row
 from aiomysql_core.waiting.ready import DONE
 from aiomysql_protocol.commands.prepared import Prepare, ServerStatement, close_statement
@@ -207,7 +208,12 @@ class StatementCache:
 
         Raises what `PreparedStatement.statement_for` raises.
         """
-        if args is not None and self.size and isinstance(query, str):
+        if (
+            args is not None
+            and self.size
+            and isinstance(query, str)
+            and hooks.are_own(connection, hooks.LITERAL_HOOKS)  # or else they write the values
+        ):
             return self.cached(query)
         if isinstance(query, PreparedStatement):
             return query.statement_for(connection)

@@ -19,6 +19,7 @@ from pymysql import err
 
 from aiomysql_core.block_beginning import BlockBeginning
 from aiomysql_core.log import logger
+from aiomysql_core.waiting.unawaited import AsyncBlock
 
 if TYPE_CHECKING:
     from aiomysql_core.connection import Connection
@@ -39,7 +40,7 @@ _COMMIT, _ROLLBACK = (f"{word} AND NO CHAIN NO RELEASE" for word in ("COMMIT", "
 _MODE_OFF = "SET AUTOCOMMIT = 0"
 
 
-class Transaction:
+class Transaction(AsyncBlock):
     """See `Connection.transaction`."""
 
     def __init__(
@@ -308,9 +309,9 @@ class Transaction:
             after = "was committed statement by statement: begin() was called in autocommit mode"
         explained = err.OperationalError(
             0,
-            "the transaction ended within the block: by a deadlock or the like, or by a statement "
-            "that commits or rolls back (DDL, BEGIN, LOCK TABLES, commit()); what came after "
-            f"{after}",
+            "the transaction ended within the block: by a deadlock or the like, or by statements "
+            "that commit or roll back (DDL, BEGIN, LOCK TABLES, UNLOCK TABLES, commit()); what "
+            f"came after the last of them {after}; what came before may be committed",
         )
         explained.__cause__ = error
         return explained

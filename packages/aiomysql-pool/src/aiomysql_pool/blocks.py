@@ -14,6 +14,7 @@ from aiomysql_core import (
     Transaction,
 )
 from aiomysql_core.type_variables import Row
+from aiomysql_core.waiting.unawaited import AsyncBlock
 
 if TYPE_CHECKING:
     from aiomysql_pool.pool import Pool
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PoolRowStream", "PoolTransaction"]
 
 
-class PoolTransaction(Generic[Row]):
+class PoolTransaction(AsyncBlock, Generic[Row]):
     """See `Pool.transaction`: for `async with`."""
 
     def __init__(self, pool: Pool[Row], options: dict[str, Any]) -> None:
@@ -56,7 +57,7 @@ class PoolTransaction(Generic[Row]):
             await self._pool.release(self._connection)
 
 
-class PoolRowStream(Generic[Row]):
+class PoolRowStream(AsyncBlock, Generic[Row]):
     """See `Pool.iterate`.  An asynchronous iterator, and for `async with`."""
 
     def __init__(

@@ -627,9 +627,9 @@ class Pool(Generic[Row]):
 
     def transaction(
         self,
-        *,
         isolation: Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
         | None = None,
+        *,
         readonly: bool = False,
         consistent_snapshot: bool = False,
     ) -> PoolTransaction[Row]:
@@ -1050,7 +1050,10 @@ class Pool(Generic[Row]):
         self._shutdown.cancel(self._opener.connects)
 
     def terminate(self) -> None:
-        """Begin to close, and close acquired connections at once under their callers."""
+        """Begin to close, and close acquired connections at once under their callers.
+
+        Warns of changes in them that are not committed (option `warn_uncommitted`).
+        """
         self._close_acquired(gently=False)
 
     def _close_acquired(self, *, gently: bool) -> None:
@@ -1059,16 +1062,19 @@ class Pool(Generic[Row]):
         shutdown = self._shutdown
         shutdown.cancel(self._opener.connects)
         shutdown.cancel(self._resets)
+        loses_changes = False
         for holder in [*self._leases.holders.values()]:
             connection = holder.find() if holder.is_acquired else None
             if connection is None:
                 continue  # available, or garbage-collected: the pool is about to be told
             shutdown.terminated[holder.key] = holder
-            connection.runner.forget_changes()  # whose caller is not the one that is here
+            loses_changes |= connection.loses_changes()
             if not gently or connection.busy or not connection.idle:
                 connection.close()
             self._remove(connection, "close")
         shutdown.check()
+        if loses_changes:  # in the end: the warning may be an error
+            warn_of_lost_changes(self, "closed by its pool")
 
     async def wait_closed(self, timeout: float | None = None) -> None:
         """Wait until all acquired connections are released and all connections are closed.
@@ -1091,13 +1097,15 @@ class Pool(Generic[Row]):
         seconds = self._options.report_wait_after
         timer = None if seconds is None else self._later(seconds, self._report_wait)
         try:
-            async with limit:
+            try:
+                async with limit:
+                    await shutdown.wait()
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+            if limit.expired():
+                self._close_acquired(gently=True)
                 await shutdown.wait()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            self._close_acquired(gently=True)
-            await shutdown.wait()
         finally:
             if timer is not None:
                 timer.cancel()

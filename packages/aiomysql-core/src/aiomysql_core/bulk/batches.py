@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiomysql_protocol.sql.marks import explained, explained_values
-from aiomysql_protocol.values.literals import Literals, encode_statement
+from aiomysql_protocol.values.literals import encode_statement
 from aiomysql_protocol.values.parameter_rows import ParameterRows
 
 if TYPE_CHECKING:
@@ -61,6 +61,22 @@ async def _asynchronous(
             yield row
 
 
+class RowLiterals(Protocol):
+    """What writes rows; the methods are those of `Literals`."""
+
+    def rows(
+        self,
+        pieces: tuple[bytes, ...],
+        args: Sequence[object],
+        start: int,
+        room: int,
+        separator: bytes,
+        /,
+    ) -> tuple[bytes, int]: ...
+
+    def arguments(self, args: object, /) -> Any: ...
+
+
 class TextBatch:
     """Rows as literals in one text: of one INSERT, or each in a statement of its own."""
 
@@ -70,7 +86,7 @@ class TextBatch:
         row: str,
         separator: str,
         suffix: str,
-        literals: Callable[[], Literals],
+        literals: Callable[[], RowLiterals],
         encoding: str,
         *,
         takes_none: bool,
@@ -87,7 +103,7 @@ class TextBatch:
         )
         self._row = row
         self._new_literals = literals
-        self._literals: Literals | None = None
+        self._literals: RowLiterals | None = None
         self._encoding = encoding
         # What is between the marks, where rows can be written quickly.
         self._pieces: tuple[bytes, ...] | None = None
@@ -153,7 +169,7 @@ class TextBatch:
 
 
 def insert_batch(
-    insert: InsertTemplate, literals: Callable[[], Literals], encoding: str
+    insert: InsertTemplate, literals: Callable[[], RowLiterals], encoding: str
 ) -> TextBatch:
     """For one INSERT or REPLACE of many rows."""
     return TextBatch(
@@ -163,7 +179,7 @@ def insert_batch(
 
 def joined_batch(
     statement: RepeatableStatement,
-    literals: Callable[[], Literals],
+    literals: Callable[[], RowLiterals],
     encoding: str,
     *,
     shows_warnings: bool,

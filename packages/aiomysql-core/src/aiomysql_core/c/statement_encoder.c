@@ -124,14 +124,20 @@ kept_statement(StatementEncoder *self, const State *state, PyObject *query)
 
 /* The Statement that is asked for; None: it goes as text.  NULL: an exception is set. */
 static PyObject *
-find_statement(StatementEncoder *self, const State *state, const Asked *asked)
+find_statement(StatementEncoder *self, State *state, const Asked *asked)
 {
     if (PyObject_TypeCheck(asked->query, (PyTypeObject *)state->prepared_statement_type)) {
         return own_statement(state, asked);
     }
     if (asked->args != Py_None && PyUnicode_Check(asked->query) &&
         slot_number(SLOT(state, self->statements, statements_size)) > 0) {
-        return kept_statement(self, state, asked->query);
+        int flags = connection_flags(state, asked->connection);
+        if (flags < 0) {
+            return NULL;
+        }
+        if (!(flags & LITERALS_REPLACED)) { /* or else those methods write the values */
+            return kept_statement(self, state, asked->query);
+        }
     }
     return Py_NewRef(Py_None);
 }

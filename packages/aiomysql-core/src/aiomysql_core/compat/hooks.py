@@ -52,6 +52,9 @@ CURSOR_HOOKS = {
 #: Of cursors: what decides how rows are made.
 ROW_HOOKS = frozenset({"dict_type", "_conv_row", "_conv_rows", "_learn_columns"})
 
+#: Of cursors: subclasses make their rows by it.
+ROW_MAKER = "_conv_row"
+
 #: Of cursors, for rows that are not sent one by one: what `execute` is, or calls, for each.
 STATEMENT_HOOKS = (
     "execute",  # subclasses and tracers see, count or change each statement
@@ -92,6 +95,9 @@ QUERY_REPLACED = 4
 
 _own: dict[str, list[object]] = {}
 
+#: What our own classes of cursors have by the name ROW_MAKER.
+OWN_ROW_MAKERS: list[object] = _own.setdefault(ROW_MAKER, [])
+
 
 def own_functions(cls: type, names: Iterable[str]) -> None:
     """Remember what `cls` has by these names as our own."""
@@ -117,7 +123,7 @@ def cursor_hooks(cls: type) -> int:
             flags |= flag
     if cls._unbuffered:  # type: ignore[attr-defined]
         flags |= CursorHook.UNBUFFERED
-    if cls._converts_rows:  # type: ignore[attr-defined]
+    if makes_rows(cls):
         flags |= CursorHook.DICT_ROWS if has_dict_rows(cls) else CursorHook.CONVERTS_ROWS
     return flags
 
@@ -131,7 +137,20 @@ def cursor_hooks_of(cursor: object) -> int:
             flags |= flag
     if flags & CursorHook.DICT_ROWS and not ROW_HOOKS.isdisjoint(own):
         flags ^= CursorHook.DICT_ROWS | CursorHook.CONVERTS_ROWS
+    if ROW_MAKER in own:
+        flags |= CursorHook.CONVERTS_ROWS
     return flags
+
+
+def makes_rows(cls: type) -> bool:
+    """Whether a class of cursors makes rows of its own kind."""
+    if cls._converts_rows:  # type: ignore[attr-defined]
+        return True
+    maker = getattr(cls, ROW_MAKER, None)
+    for one in OWN_ROW_MAKERS:  # `is_own`, written out
+        if maker is one:
+            return False
+    return maker is not None
 
 
 def has_dict_rows(cls: type) -> bool:

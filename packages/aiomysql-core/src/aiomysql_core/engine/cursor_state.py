@@ -102,7 +102,7 @@ class CursorState:
         self._description = columns.description
         self._lastrowid = None
         # What the decoder has made is asked for, not what it would make now.
-        own_rows = self._converts_rows or self._row_flags
+        own_rows = self._row_flags or self._makes_rows()
         converts = own_rows and not result.exchange.as_dicts
         if converts:
             self._learn_columns(result)
@@ -119,6 +119,9 @@ class CursorState:
         else:
             self._rows = drain_rows(rows)
         return ok.warning_count > 0
+
+    def _makes_rows(self) -> bool:
+        return self._converts_rows
 
     def _forget_result(self) -> None:
         if self._result is None:

@@ -687,6 +687,8 @@ class CommandRunner(RunnerState):
             if result.complete:
                 result.unbuffered_active = False
             if result.complete or result.error is not None:
+                if not result.complete:  # of a value: the rows behind it are no longer kept
+                    result.exchange.skip(result)
                 self._raise_for(result)
                 return []
             with _Claim(self):

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 __all__ = [
+    "AsyncBlock",
     "Unawaited",
     "awaiting",
     "describe",
     "refuse_async_items",
     "refuse_attribute",
+    "refuse_await",
     "refuse_block",
     "refuse_items",
     "refuse_length",
@@ -25,8 +27,13 @@ T = TypeVar("T")
 #: What returns objects of these classes.
 _SOURCES = {
     "AcquireContext": "acquire()",
+    "Pipeline": "pipeline()",
     "PipelinedStatement": "execute()",
+    "PoolRowStream": "iterate()",
+    "PoolTransaction": "transaction()",
     "ReadyContext": "cursor()",
+    "RowStream": "iterate()",
+    "Transaction": "transaction()",
 }
 
 
@@ -48,6 +55,9 @@ def _subject(unawaited: object) -> str:
 
 
 def _advice(unawaited: object) -> str:
+    if isinstance(unawaited, AsyncBlock):
+        loop = "`async for`, or with " if hasattr(type(unawaited), "__aiter__") else ""
+        return f"it is to be used with {loop}`async with`"
     advice = "it is to be awaited"
     if hasattr(type(unawaited), "__aenter__"):
         advice += ", or used with `async with`"
@@ -101,6 +111,11 @@ def refuse_block(unawaited: object, /) -> NoReturn:
     raise _NoBlockError(f"{_subject(unawaited)} can't be used with `with`: {_advice(unawaited)}")
 
 
+def refuse_await(unawaited: object, /) -> NoReturn:
+    """Raise TypeError."""
+    raise TypeError(f"{_subject(unawaited)} can't be awaited: {_advice(unawaited)}")
+
+
 async def _result(work: Awaitable[T]) -> T:
     return await work
 
@@ -139,6 +154,23 @@ class Unawaited(Awaitable[T], Generic[T]):
 
         def __bool__(self):
             return True
+
+        @property
+        def __enter__(self):
+            refuse_block(self)
+
+
+class AsyncBlock:
+    """Base of what is for `async with` alone, or for `async for` too."""
+
+    if not TYPE_CHECKING:
+
+        def __await__(self):
+            refuse_await(self)
+
+        # As in Unawaited.
+        def __getitem__(self, key):
+            refuse_items(self)
 
         @property
         def __enter__(self):
