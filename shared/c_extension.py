@@ -134,6 +134,8 @@ def _why_not(switch: str) -> str:
         return f"{_SWITCH} is 'no'"
     if platform.python_implementation() != "CPython":
         return f"{platform.python_implementation()} runs the Python code faster"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "the C modules need the lock (GIL), which this Python does without"
     return ""
 
 

@@ -2,7 +2,7 @@
 #ifndef AIOMYSQL_RUNNING_LOOP_H
 #define AIOMYSQL_RUNNING_LOOP_H
 
-#include "slots.h"
+#include "attribute_slots.h"
 
 /* What a module keeps of asyncio. */
 typedef struct {

@@ -6,8 +6,8 @@
 #ifndef AIOMYSQL_UNAWAITED_H
 #define AIOMYSQL_UNAWAITED_H
 
+#include "attribute_slots.h"
 #include "exceptions.h"
-#include "slots.h"
 #include "types.h"
 
 /* What the function `name` of unawaited.py returns for `self`, and for `argument` unless that is

@@ -164,6 +164,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
             del running[name]
 
 
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with what this folder holds, committed; tests that change it take a clone."""
+    from tests.installations import check_out
+
+    return check_out(tmp_path_factory.mktemp("checkout"))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_session_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """No module leaves a session on a server of ours, or an object that warns when it goes."""

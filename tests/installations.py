@@ -124,6 +124,7 @@ def commit(repository: Path) -> None:
     run("git", *identity, "commit", "-q", "-m", "All of it", cwd=repository)
 
 
+IMPLEMENTATION = "import aiomysql_core.implementation as i; print(i.IMPLEMENTATION)"
 CORE_QUERY = """
 import asyncio, json, os
 import aiomysql_core

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import itertools
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -64,16 +65,22 @@ def _functions(twin: object) -> list[FunctionType]:
     return found
 
 
-def _raising(name: str, free_names: Sequence[str] = ()) -> FunctionType:
-    """A function that raises; free_names: of variables of an enclosing function that it uses."""
+def _raising(name: str, free_names: Sequence[str] = (), flags: int = 0) -> FunctionType:
+    """A function that raises; free_names: of variables of an enclosing function that it uses.
+
+    flags: `co_flags`; it is a generator, or a coroutine, where they say so.
+    """
+    is_async = flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+    yields = flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
     # In place of another function's code it has that one's global names: it can use none of ours.
     source = f"""
 def enclosing():
     {" = ".join([*free_names, "None"])}
-    def twin(*args, **kwargs):
+    {"async " if is_async else ""}def twin(*args, **kwargs):
         from tests.raise_in_twins import called
         raise called({f"the Python twin {name} was called"!r})
         {", ".join(free_names)}
+        {"yield" if yields else ""}
     return twin
 """
     made: dict[str, Any] = {}
@@ -89,10 +96,10 @@ def raising(found: Mapping[str, object]) -> Iterator[None]:
         for path, twin in found.items():
             for function in _functions(twin):
                 name = f"{function.__module__}.{function.__qualname__}"
-                # A function's code must have as many free names as the function has cells.
-                code = _raising(name, function.__code__.co_freevars).__code__
-                stack.callback(setattr, function, "__code__", function.__code__)
-                function.__code__ = code
+                # A function's code must be of its kind, with as many free names as it has cells.
+                code = function.__code__
+                stack.callback(setattr, function, "__code__", code)
+                function.__code__ = _raising(name, code.co_freevars, code.co_flags).__code__
             if isinstance(twin, type) and "__init__" not in vars(twin):
                 stack.callback(delattr, twin, "__init__")
                 setattr(twin, "__init__", _raising(path))  # noqa: B010  (mypy: it is a method)

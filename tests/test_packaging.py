@@ -21,12 +21,12 @@ from aiomysql_core.implementation import REBUILD
 from tests.installations import (
     CORE_QUERY,
     FULL_QUERY,
+    IMPLEMENTATION,
     ROOT,
     SWITCH,
     UV,
     Environment,
     build,
-    check_out,
     commit,
     needs_compiler,
     run,
@@ -231,6 +231,20 @@ def test_switched_on_without_a_compiler_fails_and_says_why(
     assert list(tmp_path.glob("*.whl")) == []
 
 
+def test_a_python_without_its_lock_gives_a_pure_wheel(built: Distributions, tmp_path: Path) -> None:
+    """That it has none is made up: such a Python would compile as well as any."""
+    pretence = (
+        "import sysconfig\n"
+        "told = sysconfig.get_config_var\n"
+        "sysconfig.get_config_var = lambda name: 1 if name == 'Py_GIL_DISABLED' else told(name)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(pretence, encoding="utf-8")
+    path = {"PYTHONPATH": str(tmp_path)}
+    wheel = build(built.protocol_sdist, tmp_path / "out", "--wheel", **path)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert libraries(wheel) == []
+
+
 @needs_compiler
 def test_switched_on_gives_a_platform_wheel(built: Distributions, tmp_path: Path) -> None:
     wheel = build(built.protocol_sdist, tmp_path, "--wheel", **{SWITCH: "yes"})
@@ -339,12 +353,6 @@ def commands(title: str) -> list[str]:
 def command(start: str) -> str:
     (found,) = (line for line in commands("More ways to install") if line.startswith(start))
     return found
-
-
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with what this folder holds, committed."""
-    return check_out(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="session")
@@ -563,9 +571,6 @@ def test_a_missing_setuptools_is_not_a_missing_compiler(checkout: Path, tmp_path
 
 
 # -- Installing again ------------------------------------------------------------------------------
-
-
-IMPLEMENTATION = "import aiomysql_core.implementation as i; print(i.IMPLEMENTATION)"
 
 
 PROJECT = """

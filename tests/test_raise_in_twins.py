@@ -45,6 +45,8 @@ def test_they_raise() -> None:
                 twin()  # type: ignore[operator]
         with pytest.raises(AssertionError, match=r"Ready\.send was called"):
             made.send(None)
+        with pytest.raises(AssertionError, match=r"Ready\.__await__ was called"):
+            next(made.__await__())
     assert ready.PyReady(2).value == 2
     assert exchange_state.PyExchangeState() is not None
     with pytest.raises(StopIteration):

@@ -20,12 +20,12 @@ from packaging.version import Version
 from tests.installations import (
     CORE_QUERY,
     FULL_QUERY,
+    IMPLEMENTATION,
     ROOT,
     SWITCH,
     UV,
     Environment,
     build,
-    check_out,
     commit,
     needs_compiler,
     run,
@@ -39,22 +39,16 @@ from tools.release.prepare import prepare
 pytestmark = pytest.mark.slow
 
 PACKAGES = Packages(ROOT)
-IMPLEMENTATION = "import aiomysql_core.implementation as i; print(i.IMPLEMENTATION)"
-
-
-@pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return check_out(tmp_path_factory.mktemp("original"))
 
 
 @pytest.fixture
-def packages(original: Path, tmp_path: Path) -> Packages:
+def packages(checkout: Path, tmp_path: Path) -> Packages:
     """A clone with one change of each distribution that is not released."""
-    return Packages(clone(original, tmp_path / "clone"))
+    return Packages(clone(checkout, tmp_path / "clone"))
 
 
-def clone(original: Path, folder: Path) -> Path:
-    run("git", "clone", "-q", original, folder)
+def clone(checkout: Path, folder: Path) -> Path:
+    run("git", "clone", "-q", checkout, folder)
     run("git", "config", "user.name", "tests", cwd=folder)
     run("git", "config", "user.email", "tests@localhost", cwd=folder)
     for package in Packages(folder).values():
@@ -291,16 +285,17 @@ def test_only_the_tagged_commit_is_built(packages: Packages, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def dist(original: Path, tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist(checkout: Path, tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is published of all five, with C for this interpreter if there is a compiler."""
-    folder = tmp_path_factory.mktemp("dist")
+    folder, repository = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("repository")
+    run("git", "clone", "-q", checkout, repository)
     wheels = ["--python", sys.executable] if shutil.which("cc") else ["--without-c"]
     for name, package in PACKAGES.items():
         # Neither is to be published, nor is another release to be removed.
-        (original / "packages" / name / "src" / package.stem / ".env").touch()
+        (repository / "packages" / name / "src" / package.stem / ".env").touch()
         (folder / f"{package.stem}-{package.version}.post1.tar.gz").touch()
         options = ["--trial", "--out-dir", str(folder), *wheels]
-        run(tools, "-m", "tools.release", "build", name, *options, cwd=original)
+        run(tools, "-m", "tools.release", "build", name, *options, cwd=repository)
         (folder / f"{package.stem}-{package.version}.post1.tar.gz").unlink()
     return folder
 

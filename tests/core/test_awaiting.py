@@ -162,6 +162,9 @@ async def test_stop_iteration_is_no_response(
 async def test_stop_iteration_thrown_into_a_context(connection: Connection) -> None:
     with pytest.raises(RuntimeError, match="raised StopIteration"):
         connection.cursor().throw(StopIteration(1))
+    for context in connection.prepare("SELECT 1"), connect(host="nobody.invalid"):
+        with pytest.raises(RuntimeError, match="raised StopIteration"):
+            context.throw(StopIteration(1))
 
 
 @sizes

@@ -20,6 +20,8 @@ from aiomysql_core import (
     SSCursor,
     connect,
 )
+from aiomysql_core.block_beginning import BlockBeginning
+from aiomysql_protocol.commands.query import Query
 from tests import scripted
 from tests.flags import FlagProxy
 from tests.hostile.response_scripts import EOF, MORE, column
@@ -301,6 +303,69 @@ async def test_an_error_of_the_session_before(
             await connection.execute(insert(table))
     assert connection.closed
     assert ids(server, table) == []
+
+
+async def test_a_pipeline_that_cannot_be_entered(
+    connection: Connection, server: Server, table: str
+) -> None:
+    """It leaves no block behind, in which later work would be lost."""
+    elsewhere = asyncio.new_event_loop()
+
+    def enter() -> None:
+        with pytest.raises(InterfaceError, match="another event loop"):
+            elsewhere.run_until_complete(connection.pipeline(transaction=True).__aenter__())
+        elsewhere.close()
+
+    await asyncio.to_thread(enter)
+    await connection.execute(insert(table))
+    assert ids(server, table) == [1]
+    server.execute(f"KILL {connection.thread_id()}")
+    with pytest.raises(OperationalError):
+        async with connection.pipeline(transaction=True):
+            raise AssertionError("it must not be entered")
+    await connection.ping()  # which opens another session
+
+
+async def test_undone_while_the_first_statement_is_under_way(
+    connection: Connection, server: Server, table: str
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with connection.transaction() as block:
+            task = asyncio.ensure_future(connection.execute(insert(table)))
+            await asyncio.sleep(0)
+            with pytest.raises(InterfaceError, match="another task"):
+                await block.rollback()
+            await task
+            raise ZeroDivisionError
+    assert ids(server, table) == []
+
+
+async def test_stopped_although_the_connection_is_closed(
+    connect_args: dict[str, Any], server: Server
+) -> None:
+    """The first statement is stopped on the server (on_cancel), whatever has been answered."""
+    async with connect(**connect_args, autocommit=True, on_cancel="kill") as connection:
+        number = str(connection.thread_id())
+        with pytest.raises(OperationalError, match="session ended"):
+            async with connection.transaction():
+                task = asyncio.ensure_future(connection.execute("SELECT SLEEP(20)"))
+                await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+        async with asyncio.timeout(10):
+            while any(line.split()[0] == number for line in server.sessions()):
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("length", [*range(950, 1030), *range(2010, 2050)])
+async def test_what_fits_by_itself_fits_with_the_beginning(length: int) -> None:
+    beginning = BlockBeginning(*BEGINNING.decode().split("; "))
+    statement = Query(b"SELECT 1" + b" " * (length - 8))
+    joined = len(beginning.before(statement.request))
+    limit = -(-len(statement.request) // 1024) * 1024  # the least that takes it
+    assert joined <= limit or not beginning.may_join(statement)
+    assert beginning.may_join(Query(b"SELECT 1" + b" " * 1200))
 
 
 ROWS = [b"\x01", column(), EOF, b"\x011"]

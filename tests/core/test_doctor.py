@@ -695,14 +695,16 @@ def test_no_color_is_not_bold_either(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.written == "a head\n"
 
 
+# A thread that prints holds a lock for a moment more, without which Python ends by abort().
 HANGING = """
-import socket, sys, time
+import os, signal, socket, sys, time
 from aiomysql.__main__ import main
 
 def hang(*args, **options):
-    print("looks it up", flush=True)
+    os.write(1, b"looks it up\\n")
     time.sleep(600)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
 socket.getaddrinfo = hang
 sys.exit(main(sys.argv[1:]))
 """

@@ -22,6 +22,7 @@ from aiomysql_core import (
     Cursor,
     DataError,
     DictCursor,
+    IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -178,6 +179,14 @@ CASES: dict[str, tuple[str, list[Any]]] = {
     "defaults": (
         "UPDATE {} SET n = %s, v = %s WHERE id = %s",
         [(DEFAULT if n % 2 else n, DEFAULT, n) for n in range(MANY)],
+    ),
+    "a default in a condition": (
+        "DELETE FROM {} WHERE id = %s",
+        [(DEFAULT if n == 20 else n,) for n in range(MANY)],
+    ),
+    "a default in an expression": (
+        "UPDATE {} SET n = n + %s WHERE id = %s",
+        [(DEFAULT if n == 20 else n, n) for n in range(MANY)],
     ),
     "in turn": ("UPDATE {} SET n = n + 1 WHERE id <= %s", [(n,) for n in range(MANY)]),
     "no such column": ("UPDATE {} SET x = %s", [(n,) for n in range(MANY)]),
@@ -505,8 +514,9 @@ async def test_cancelled_in_the_middle(
         for run in range(2):
             rows = [(f"w{run}", n) for n in range(MANY)]
             async with other.cursor() as cursor:
-                with pytest.raises(TimeoutError):
+                with pytest.raises(TimeoutError) as caught:
                     await cursor.executemany(UPDATE.format(table), rows, timeout=0.3)
+                assert caught.value.row_index is None  # type: ignore[attr-defined]
                 assert not other.closed
                 changed = [row[0] for row in await contents(other, table) if row[1] == f"w{run}"]
                 assert changed == list(range(20))
@@ -814,6 +824,73 @@ async def test_warnings_before_an_error(connection: Connection, table: str) -> N
         assert len(told) == 2
         assert caught.value.row_index == 4  # type: ignore[attr-defined]
         await connection.rollback()
+
+
+@pytest.mark.parametrize("count", [5, MANY])
+async def test_an_error_behind_warnings_that_are_errors(
+    connection: Connection, table: str, count: int
+) -> None:
+    """The server's error is raised: rows were not run."""
+    await fill(connection, table)
+    await connection.query("SET sql_mode = ''")
+    query = f"UPDATE {table} SET v = %s, u = %s WHERE id = %s"
+    rows = [("x" * (30 if n < 2 else 3), 50 if n > 2 else -n, n) for n in range(count)]
+    async with connection.cursor() as cursor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(IntegrityError) as caught:
+                await cursor.executemany(query, rows)
+    assert caught.value.row_index == 4  # type: ignore[attr-defined]
+    assert caught.value.__notes__ == [
+        "before it the server has warned: Data truncated for column 'v' at row 1 (and 1 more)"
+    ]
+    changed = [row[0] for row in await contents(connection, table) if row[1][0] == "x"]
+    assert changed == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("count", [5, MANY])
+@pytest.mark.parametrize("failing", [0, 4])
+async def test_warnings_of_the_row_that_fails(
+    connection: Connection, table: str, count: int, failing: int
+) -> None:
+    """They don't hide its error.  (Of a bulk request the server does not say whose they are.)"""
+    await fill(connection, table)
+    await connection.query("SET sql_mode = ''")
+    query = f"UPDATE {table} SET v = %s, u = %s WHERE id = %s"
+    rows = [("x" * 30, 30, n) if n == failing else ("x", n, n) for n in range(count)]
+    async with connection.cursor() as cursor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(IntegrityError) as caught:
+                await cursor.executemany(query, rows)
+    assert caught.value.row_index == failing  # type: ignore[attr-defined]
+    if not failing or count < MANY:
+        assert not hasattr(caught.value, "__notes__")
+
+
+async def test_defaults_take_few_round_trips(
+    connection: Connection, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that no bulk request can hold are sent as texts, and those behind them, too."""
+    await fill(connection, table)
+    begun = count_requests(connection, monkeypatch)
+    rows = [(DEFAULT if n % 2 else n + 1, n) for n in range(MANY)]
+    async with connection.cursor() as cursor:
+        await cursor.executemany(f"UPDATE {table} SET n = %s WHERE id = %s", rows)
+    assert len(begun) <= 4
+    assert [row[2] for row in await contents(connection, table)][:4] == [1, 7, 3, 7]
+
+
+async def test_errors_of_the_call_have_the_attribute(connection: Connection, table: str) -> None:
+    cursor = await connection.cursor()
+    rows = [("w", 1), ("w", 2)]
+    with pytest.raises(ValueError, match="timeout") as refused:
+        await cursor.executemany(UPDATE.format(table), rows, timeout=-1)
+    await cursor.close()
+    with pytest.raises(ProgrammingError, match="closed") as caught:
+        await cursor.executemany(UPDATE.format(table), rows)
+    errors: list[Any] = [refused.value, caught.value]
+    assert [error.row_index for error in errors] == [None, None]
 
 
 async def test_the_row_behind_a_change_of_the_table(connection: Connection, table: str) -> None:

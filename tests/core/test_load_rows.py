@@ -282,6 +282,10 @@ async def test_more_than_the_server_tells(
     rows = some(3000)
     assert await loading.load_rows(table, rows, ["id", "v"]) == 3000
     assert await loading.load_rows(table, rows, ["id", "v"], on_duplicate="ignore") == 0
+    before = await contents(loading, "dual", SETTINGS[7:])
+    with pytest.raises(IntegrityError, match="Duplicate"):
+        await loading.load_rows(table, rows[:1], ["id", "v"])
+    assert await contents(loading, "dual", SETTINGS[7:]) == before
     server.execute(f"CREATE TABLE {table}_2 (id INT, FOREIGN KEY (id) REFERENCES {table} (id))")
     try:
         for row in ((3001, "x" * 30), (2**40, "x")):

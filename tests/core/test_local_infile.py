@@ -493,12 +493,12 @@ async def test_a_name_with_backslashes(
 
 @pytest.mark.slow
 def test_search_for_names_takes_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert local_file_names("/*a*/ " * 5000 + "INFILE '" + "\\'" * 50_000) == []
     assert local_file_names("LOAD DATA LOCAL INFILE '" + "''" * 50_000) == []
     assert local_file_names("/*!1 /*" * 50_000 + "INFILE" + "*/" * 50_000) == []
     assert local_file_names("INFILE" + "%s" * 50_000, ("x",) * 50_000) == []
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 async def test_small_pieces_are_put_together(loading: Connection, table_name: str) -> None:

@@ -496,6 +496,15 @@ async def test_local_files_are_refused(connect_args: dict[str, Any], table: str)
         assert await (await pipeline.execute("SELECT 1")).fetchone() == (1,)
 
 
+async def test_local_files_without_the_option(connection: Connection, table: str) -> None:
+    """The statement goes to the server, which refuses it."""
+    async with connection.pipeline() as pipeline:
+        with pytest.raises(OperationalError) as caught:
+            await pipeline.execute(f"LOAD DATA LOCAL INFILE '/nothing' INTO TABLE {table}")
+        assert caught.value.args[0] in (1148, 3948, 4166)
+        assert await (await pipeline.execute("SELECT 1")).fetchone() == (1,)
+
+
 async def test_warnings_are_told_of(committing: Connection) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

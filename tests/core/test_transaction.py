@@ -106,6 +106,28 @@ async def test_savepoints(
     await check_mode(connection, options)
 
 
+@pytest.mark.parametrize("options", [{}])
+async def test_what_its_repr_says(connection: Connection) -> None:
+    plain, nested = connection.transaction(), connection.transaction()
+    modes = connection.transaction(isolation="SERIALIZABLE", readonly=True)
+
+    def shown() -> list[str]:
+        return [repr(block).removesuffix(f" of {connection!r}>") for block in (plain, nested)]
+
+    assert shown() == ["<Transaction not entered"] * 2
+    async with plain:
+        async with nested:
+            assert shown() == ["<Transaction open", "<Transaction open (savepoint aiomysql_2)"]
+        assert shown() == ["<Transaction open", "<Transaction over (savepoint aiomysql_2)"]
+    assert shown()[0] == "<Transaction over"
+    begin = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION READ ONLY"
+    with pytest.raises(OperationalError, match="the session ended"):
+        async with modes:
+            assert repr(modes) == f"<Transaction open ({begin}) of {connection!r}>"
+            connection.close()
+            assert repr(modes) == f"<Transaction lost ({begin}) of {connection!r}>"
+
+
 @MODES
 async def test_a_transaction_begun_by_hand(
     connection: Connection, server: Server, table: str, options: dict[str, Any]

@@ -253,6 +253,39 @@ async def test_released_in_the_middle(lent: Any, server: Server, table: str) -> 
     lent.release(connection)
 
 
+@pytest.mark.parametrize("released_by", [0, 2999], ids=["the first", "the last"])
+@pytest.mark.parametrize("statement", ["INSERT INTO {} VALUES (%s)", "DELETE FROM {} WHERE n = %s"])
+async def test_released_by_a_value(
+    make_pool: MakePool, server: Server, table: str, statement: str, released_by: int
+) -> None:
+    """Making text of values runs the program's code: none of a batch goes out, and no question."""
+
+    def text_of(number: Number, mapping: object) -> str:
+        if number.value == released_by:
+            pool.release(connection)
+        return f"{number.value:030}"
+
+    options = {"conv": {Number: text_of}, "read_timeout": 60}  # with which none is a bulk request
+    pool = await make_pool(minsize=1, maxsize=1, autocommit=True, **options)
+    connection = await pool.acquire()
+    server.execute(f"INSERT INTO {table} VALUES ({released_by})")
+    async with connection.cursor() as cursor:
+        with refused("cursor"):
+            await cursor.executemany(statement.format(table), [(Number(n),) for n in range(3000)])
+    rows = server.execute(f"SELECT n FROM {table}")
+    assert (released_by,) in rows
+    if not released_by:
+        assert connection.runner.max_request is None  # the server was not asked
+        assert len(rows) == 1
+
+
+class Number:
+    """A value that only an encoder can write."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
 async def test_what_configure_has_made(make_pool: MakePool) -> None:
     """It is nobody's, and so everybody's."""
     made: dict[Connection, Any] = {}

@@ -559,6 +559,21 @@ def test_who_gives_up(run: Run, how: str, given: bool) -> None:
     run(body())
 
 
+@pytest.mark.parametrize("thrown", [KeyError("this one"), StopIteration(1), "no exception"])
+def test_thrown_into_before(run: Run, thrown: Any) -> None:
+    """It comes out, a result it is not; the context may be awaited afterwards."""
+
+    async def body() -> None:
+        pool = FakePool(1)
+        context: Any = pool.acquire()
+        with pytest.raises((KeyError, RuntimeError, TypeError), match="this|raised Stop|must"):
+            context.throw(thrown)
+        assert len(pool.leases.available) == 1
+        assert pool.gives_back(await context)
+
+    run(body())
+
+
 @pytest.fixture
 def at_allocation() -> Iterator[Lay]:
     """Has something done by a finalizer, so many allocations later."""

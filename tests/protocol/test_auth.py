@@ -21,6 +21,7 @@ from pymysql.err import InternalError, MySQLError, NotSupportedError, Operationa
 
 from aiomysql_protocol.login.auth import AUTH_METHODS, AuthContext
 from aiomysql_protocol.login.auth.ed25519 import SigningKey
+from aiomysql_protocol.login.auth.rsa import rsa_available
 from aiomysql_protocol.login.login import Login, LoginOptions, Tls
 from aiomysql_protocol.wire.errors import MalformedPacket
 from tests import scripted
@@ -260,6 +261,35 @@ def test_tls_on_loopback_where_the_password_needs_it(plugin: str) -> None:
     allowed = replace(options, auth_plugin=plugin, allow_cleartext=True)
     assert not Play(allowed, capabilities=TLS_SERVER).login.tls_wanted
     assert not Play(replace(allowed, secure=True), capabilities=TLS_SERVER).login.tls_wanted
+
+
+@pytest.mark.parametrize("plugin", ["sha256_password", "caching_sha2_password"])
+def test_tls_on_loopback_without_rsa(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only for a password, though the same options are used with one and without."""
+    with_password = replace(OPTIONS, tls=Tls.IF_NEEDED)
+    without = with_password.with_password(b"")
+
+    def wants_tls(options: LoginOptions) -> bool:
+        return Play(options, plugin=plugin, capabilities=TLS_SERVER).login.tls_wanted
+
+    for has_rsa in (True, False, True):
+        monkeypatch.setattr("aiomysql_protocol.login.login.rsa_available", lambda: has_rsa)  # noqa: B023
+        for _ in range(2):
+            assert wants_tls(with_password) is not has_rsa
+            assert not wants_tls(without)
+
+
+def test_rsa_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find out takes as long as a good part of a log-in."""
+    asked: list[str] = []
+    monkeypatch.setattr("importlib.util.find_spec", asked.append)
+    rsa_available.cache_clear()
+    try:
+        assert not rsa_available()
+        assert not rsa_available()
+    finally:
+        rsa_available.cache_clear()
+    assert asked == ["cryptography"]
 
 
 # Each makes the server ask for the password itself.

@@ -47,7 +47,7 @@ class TestRows:
 
     def test_values_and_indicators(self) -> None:
         rows = ParameterRows(WRITER, 3)
-        given: list[Any] = [(1, None, "ü"), [2, 0.5, None], (DEFAULT, None, DEFAULT)]
+        given: list[Any] = [(1, None, "ü"), [2, 0.5, None], (None, None, None)]
         assert rows.add(given, 0, ROOM) == 3
         assert rows.types == NUMBER + b"\x05\0" + TEXT
         assert rows.data == (
@@ -57,7 +57,7 @@ class TestRows:
             + b"\0"
             + struct.pack("<d", 0.5)
             + b"\1"
-            + b"\2\1\2"
+            + b"\1\1\1"
         )
         assert (rows.count, rows.size) == (3, len(rows.data))
 
@@ -67,7 +67,8 @@ class TestRows:
         assert (rows.types, rows.data) == (NULL * 2, b"\1" * 4)
 
     @pytest.mark.parametrize(
-        "row", ["a", 1.5, Decimal("1.5"), datetime.date(2024, 1, 1), b"a", 2**63, [1], {"a"}]
+        "row",
+        ["a", 1.5, Decimal("1.5"), datetime.date(2024, 1, 1), b"a", 2**63, [1], {"a"}, DEFAULT],
     )
     def test_a_value_of_another_type_ends_it(self, row: object) -> None:
         rows = ParameterRows(WRITER, 1)

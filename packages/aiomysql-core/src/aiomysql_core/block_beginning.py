@@ -11,6 +11,12 @@ __all__ = ["BlockBeginning"]
 #: A statement that has no more bytes, and begins with a word, goes in one text with the beginning:
 #: what begins with a comment may be nothing else, or be meant for a proxy.
 _LONGEST = 1 << 14
+
+#: The longest request that servers take, max_allowed_packet, is a multiple of that.  What fits by
+#: itself has to fit with the beginning.
+_UNIT = 1024
+_MARGIN = 16
+
 _WORD = re.compile(rb"\s*[A-Za-z(]")
 
 
@@ -31,9 +37,14 @@ class BlockBeginning:
         return (
             type(exchange) is Query
             and not exchange.local_files
-            and len(exchange.request) <= _LONGEST
+            and self._fits(len(exchange.request))
             and _WORD.match(exchange.request, 1) is not None
         )
+
+    def _fits(self, length: int) -> bool:
+        """Whether no limit of the server's can lie between this length and that of the text."""
+        end = length + len(self.text) + _MARGIN
+        return length <= _LONGEST and (end <= _UNIT or (length - _MARGIN) // _UNIT == end // _UNIT)
 
     def before(self, request: bytes) -> bytes:
         """The request for one text with the statement of `request`.

@@ -147,6 +147,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
 
     _own_query: ClassVar[Callable[..., Any]]
 
+    # What protects the session, since there was one.
+    _channel: Channel
+
     def __init__(
         self,
         host: str | None = "localhost",
@@ -300,8 +303,9 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
             conv = None
         elif conv is not None:
             _check_converters(conv)
-        cursorclass = _without_brackets(cursorclass)
-        _check_cursor_class(cursorclass)
+        if cursorclass is not Cursor:
+            cursorclass = _without_brackets(cursorclass)
+            _check_cursor_class(cursorclass)
         check_row_factory(row_factory)
         self._echo = session_options.echo
         #: Whether cursors ask for the warnings of a statement and issue them.
@@ -335,7 +339,6 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         self._last_greeting: Greeting | None = None
         self._opening = self._asking_password = False
         self._server_auth_plugin = self._auth_plugin_used = ""
-        self._channel = Channel(False, None)
         self._last_command = None
         kill_client = KillClient(options) if options.on_cancel == "kill" else None
         #: For cursors: what runs commands.
@@ -431,7 +434,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         login_options = options.login(charset.charset, password)
 
         def new_session() -> Session:
-            return Session(charset.columns(), max_payload=options.max_allowed_packet)
+            return Session(charset.columns(), options.max_allowed_packet)
 
         stream, login = await open_stream(options, login_options, new_session, loop)
         self.runner.attach(stream)
@@ -515,7 +518,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
                 await runner.run(*commands, *sets, *further)
                 ok = sets[-1].ok
             else:  # as all statements go, which is quicker
-                ok = (await runner.query(statements[0])).ok
+                ok = (await runner.execute(Query(statements[0]))).ok
         except err.MySQLError as error:
             add_zone_advice(error, zone)
             raise
@@ -551,7 +554,8 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         else:
             statements = [", ".join(settings)] if settings else []
         # Not by `query`, which looks for what a caller's text may change.
-        return [encode_statement(f"SET {statement}", self.encoding) for statement in statements]
+        encoding = self.encoding
+        return [encode_statement(f"SET {statement}", encoding) for statement in statements]
 
     async def ping(self, reconnect: bool = True) -> None:
         """Ask the server for a sign of life.
@@ -559,7 +563,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         reconnect: open a new connection when this one is lost.  Raises Error when it is closed and
         may not be reopened, nor within a block of `transaction`.
         """
-        if self.runner.open_blocks():  # what is run behind it would not be of their transaction
+        if self.runner.transactions.blocks:  # of whose transaction nothing would be behind it
             reconnect = False
         if not self.runner.opened:
             if not reconnect:
@@ -593,7 +597,10 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         Returns after two seconds at most.  Does nothing when the connection is closed already.
         The server's error in results that nobody has read is raised after that.
         """
-        return self._ensure_closed(calling_place())  # another task may run it
+        session = self.runner.session
+        may_lose_changes = session is not None and session.has_uncommitted_changes
+        # Found now: another task may run the coroutine.
+        return self._ensure_closed(calling_place() if may_lose_changes else None)
 
     async def _ensure_closed(self, place: Place | None) -> None:
         loses_changes = self.loses_changes()
@@ -1193,7 +1200,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         """
         mode = bool(value)
         runner = self.runner
-        runner.check_no_block("the autocommit mode")
+        runner.transactions.check_no_block("the autocommit mode")
         if runner.outstanding:
             await runner.discard_results()
         if runner.autocommit is not mode:
@@ -1261,7 +1268,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         like.  The server's error in results that nobody has read is raised in the end.
         ProgrammingError is raised within a block of `transaction`.
         """
-        self.runner.check_no_block("the session")
+        self.runner.transactions.check_no_block("the session")
         unread = await self.runner.drop_outstanding()
         self.runner.check_free()
         loses_changes = self.loses_changes()
@@ -1322,7 +1329,7 @@ class Connection(ConnectionState, ClassicInternals, ErrorClasses, Generic[Row]):
         options = self._options.with_user(user, password, db, factor_passwords)
         options.charset, options.collation, *_ = self._given
         await runner.wait_cancelled()
-        runner.check_no_block("the user")
+        runner.transactions.check_no_block("the user")
         runner.check_at_rest()
         secret = await options.ask_password()
         runner.check_at_rest()  # it may have been used meanwhile
@@ -1584,7 +1591,9 @@ async def _connect(*args: Any, **kwargs: Any) -> Connection[Any]:
 
 
 @takes_parameters_of(Connection)
-def _connect_checked(*args: Any, **kwargs: Any) -> AwaitableContextManager[Connection[Any]]:
+def _connect_checked(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> AwaitableContextManager[Connection[Any]]:
     host = args[0] if args else kwargs.get("host")
     if is_dsn(host):
         args, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "host"}
@@ -1729,6 +1738,7 @@ def connect(
     raise NotImplementedError
 
 
-# What they could not import, in a circle: for who asks what their annotations mean.
-for _name in ("cursors", "engine.cursor_state", "row_stream", "statements", "transaction"):
-    vars(sys.modules[f"aiomysql_core.{_name}"])["Connection"] = Connection
+# Modules below name these two in annotations, and can't import them, in a circle:
+# `typing.get_type_hints`, say of `Cursor.connection`, looks for them there.
+for _name in ("cursors", "engine.cursor_state", "row_stream", "rows", "statements", "transaction"):
+    vars(sys.modules[f"aiomysql_core.{_name}"]).update(Connection=Connection, Cursor=Cursor)

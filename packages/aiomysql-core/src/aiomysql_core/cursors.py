@@ -6,7 +6,6 @@ are written out: CPython takes longer for those than for all the rest.  Such pla
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import MethodType
@@ -28,6 +27,7 @@ from pymysql.err import (  # noqa: F401  (names this module had in classic aiomy
 
 from aiomysql_core.bulk.infile import LocalFiles, LocalSource
 from aiomysql_core.bulk.insert import RE_INSERT_VALUES as RE_INSERT_VALUES
+from aiomysql_core.bulk.row_source import record_row
 from aiomysql_core.compat import hooks
 from aiomysql_core.compat.origins import origin_told
 from aiomysql_core.compat.row_mixins import _DeserializationCursorMixin, _DictCursorMixin
@@ -328,14 +328,19 @@ class Cursor(CursorState, ErrorClasses, Generic[Row]):
         of the rows if they were sent as one statement; None if that is unknown.  Those in front of
         it were run.
         """
-        if timeout is not None:
-            return await self._with_timeout(self.executemany(query, args), timeout)
-        if args is None:
-            return None
-        if self._echo:
-            logger.info("CALL %s", query)
-            logger.info("%r", args)
-        rows = await ManyRows(self, query).run(args)
+        try:
+            if timeout is not None:
+                return await self._with_timeout(self.executemany(query, args), timeout)
+            if args is None:
+                return None
+            if self._echo:
+                logger.info("CALL %s", query)
+                logger.info("%r", args)
+            rows = await ManyRows(self, query).run(args)
+        except Exception as error:
+            if not hasattr(error, "row_index"):
+                record_row(error, None)
+            raise
         if rows is not None:
             self._rowcount = rows
         return rows
@@ -735,7 +740,3 @@ def check_row_factory(factory: object) -> None:
 for _cls in (Cursor, SSCursor):
     hooks.own_functions(_cls, {*hooks.CURSOR_HOOKS, *hooks.ROW_HOOKS, *hooks.STATEMENT_HOOKS})
 Cursor._own_query = staticmethod(Cursor._query)
-
-# What they could not import, in a circle: for who asks what their annotations mean.
-for _name in ("engine.cursor_state", "rows", "statements"):
-    vars(sys.modules[f"aiomysql_core.{_name}"])["Cursor"] = Cursor

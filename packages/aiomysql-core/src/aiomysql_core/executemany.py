@@ -11,7 +11,6 @@ would run: in order, up to the first error.  Servers do so by themselves.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from pymysql.constants import CLIENT
 
 from aiomysql_core.bulk.batches import BulkBatch, TextBatch, in_chunks, insert_batch, joined_batch
 from aiomysql_core.bulk.insert import split_insert
+from aiomysql_core.bulk.row_source import record_row
 from aiomysql_core.compat import hooks
 from aiomysql_core.log import warn_of_server
 from aiomysql_core.statements import PreparedStatement, Statement, add_advice
@@ -105,10 +105,6 @@ class ManyRows:
                     self._record_row(error, 0)
                     raise
                 await self._take(chunk)
-        except Exception as error:
-            if not hasattr(error, "row_index"):
-                self._record_row(error, None)
-            raise
         finally:
             await chunks.aclose()
             self._close_own_statement()
@@ -231,6 +227,9 @@ class ManyRows:
                     self._record_row(error, 0)
                 raise
             if not batch.count:
+                if isinstance(batch, BulkBatch) and self._goes_on_as_text():
+                    first = start = stop
+                    continue
                 if stop < len(rows):
                     await self._run_alone(rows[stop])
                 stop = first = stop + 1
@@ -238,6 +237,16 @@ class ManyRows:
                 await self._send(rows, first)
                 first = stop
             start = stop
+
+    def _goes_on_as_text(self) -> bool:
+        """Have the rows from a row on that no bulk request can hold sent as texts; returns whether
+        that can be.
+        """
+        batch = self._joined_batch()
+        if batch is None:
+            return False
+        self._may_be_bulk, self._batch = False, batch
+        return True
 
     def _longest(self) -> int:
         """Bytes of the longest request."""
@@ -256,7 +265,7 @@ class ManyRows:
 
     async def _ask(self, question: bytes) -> int | None:
         """The number that the server answers; None: it does not know."""
-        runner = self._connection.runner
+        runner = self._cursor._current_db().runner
         try:
             rows = await runner.fetch(question)
             return int(rows[0][0])
@@ -269,12 +278,12 @@ class ManyRows:
         return await self._ask(_EXECUTIONS)
 
     # -- sending ---------------------------------------------------------------------------------
+    # What gives rows, or makes text of values, may have released the connection: whatever sends
+    # something gets it by `_current_db`.
 
     def _record_row(self, error: Exception, rows: int | None) -> None:
         """The error belongs to the row behind `rows` of the batch; None: it is unknown to which."""
-        with contextlib.suppress(AttributeError):
-            index = None if rows is None else self._done + rows
-            error.row_index = index  # type: ignore[attr-defined]
+        record_row(error, None if rows is None else self._done + rows)
 
     def _unexpected(self, what: str) -> err.InternalError:
         """The error for a server that answers what nobody has asked."""
@@ -297,7 +306,6 @@ class ManyRows:
         batch = self._batch
         if batch is None or not batch.count:
             return
-        self._cursor._current_db()  # what gave the rows may have released it
         count = batch.count
         if isinstance(batch, BulkBatch):
             if not await self._run_bulk(batch, count):
@@ -330,7 +338,8 @@ class ManyRows:
             cursor._origin = before
 
     async def _run_joined(self, text: bytes, count: int) -> None:
-        cursor, connection = self._cursor, self._connection
+        cursor = self._cursor
+        connection = cursor._current_db()
         runner = connection.runner
         exchange = connection.new_query(text, files={}, source=str(self._query))
         cursor._last_executed = text
@@ -346,7 +355,7 @@ class ManyRows:
                 result = results[-1]
         except Exception as error:
             self._record_row(error, responses.answered)
-            _tell(responses.messages)
+            _tell_before(error, responses.messages)
             raise
         finally:
             self._changed += responses.changed
@@ -365,7 +374,8 @@ class ManyRows:
 
     async def _run_bulk(self, batch: BulkBatch, count: int) -> bool:
         """Returns False when the server takes no such statement so."""
-        cursor, connection = self._cursor, self._connection
+        cursor = self._cursor
+        connection = cursor._current_db()
         runner, statement = connection.runner, batch.statement
         rows = batch.take()
         cursor._last_executed = statement.encoded
@@ -376,7 +386,6 @@ class ManyRows:
             prepared = await self._prepared_again(batch)
             exchange = BulkExecute(prepared, rows)
             exchange.statement = statement
-            cursor._current_db()  # the server was asked something since `_send` did this
             cursor._forget_result()
             try:
                 await runner.begin(exchange)
@@ -389,8 +398,10 @@ class ManyRows:
                 if error.args[0] == _UNSUPPORTED and not runner.closed:
                     return False
                 messages = await self._warnings_before_error()
-                self._record_row(error, await self._rows_before_error(count))
-                _tell(messages)
+                before = await self._rows_before_error(count)
+                self._record_row(error, before)
+                if before != 0:  # else they are all of the row that failed
+                    _tell_before(error, messages)
                 raise
         if self._executions is not None:
             self._executions += count
@@ -402,7 +413,9 @@ class ManyRows:
         return True
 
     async def _warnings_before_error(self) -> list[object]:
-        """The warnings of the rows before the one that failed."""
+        """The warnings of the rows before the one that failed, and its own: the server does not
+        say of which row each is.
+        """
         connection = self._connection
         if connection.closed or not self._shows_warnings:
             return []
@@ -483,3 +496,18 @@ class _JoinedResponses:
 def _tell(messages: list[object]) -> None:
     for message in messages:
         warn_of_server(message)
+
+
+def _tell_before(error: Exception, messages: list[object]) -> None:
+    """Tell what the server has warned of before `error`, which is what is to be raised: warnings
+    that the user's filters make errors become a note of it.
+    """
+    raised: list[str] = []  # as text: they would hold this frame
+    for message in messages:
+        try:
+            warn_of_server(message)
+        except Exception as warning:
+            raised.append(str(warning))
+    if raised:
+        others = f" (and {len(raised) - 1} more)" if len(raised) > 1 else ""
+        error.add_note(f"before it the server has warned: {raised[0]}{others}")

@@ -133,7 +133,7 @@ class Pipeline(Generic[Row]):
         await connection.make_ready()
         self._runner.stream()  # or says why there is none
         if self._transaction is not None:
-            is_within_block = bool(self._runner.open_blocks())
+            is_within_block = bool(self._runner.transactions.blocks)
             await self._transaction.__aenter__()
             # What is behind a deadlock is sent already: in autocommit mode it would be committed.
             if not self._transaction.is_protected or (
@@ -144,8 +144,13 @@ class Pipeline(Generic[Row]):
                     "a transaction is open already: commit it or roll it back before the pipeline, "
                     "or have all of it in one block of `connection.transaction()`"
                 )
-        await self._runner.begin_block()
-        self._runner.begin_pipeline()
+        try:
+            await self._runner.begin_block()
+            self._runner.begin_pipeline()
+        except BaseException as error:
+            if self._transaction is not None:
+                await self._transaction.__aexit__(type(error), error, error.__traceback__)
+            raise
         self._has_runner = True
         self._driver = asyncio.get_running_loop().create_task(self._drive())
         # Even when who waits for it is cancelled twice.

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Mapping
-from enum import Enum, auto
 from typing import Any, Protocol
 from weakref import ref
 
@@ -65,16 +64,6 @@ class _Reader(Protocol):
     async def set_up_session(self) -> None: ...
 
 
-class _SetUp(Enum):
-    """How far a session is set up."""
-
-    DONE = auto()
-    #: It has its character set and sql_mode, but perhaps not yet what was to be run in it.
-    INCOMPLETE = auto()
-    #: The server has allowed nothing of it.
-    REFUSED = auto()
-
-
 class SessionCharset:
     """What one connection knows of its session's character set, of backslashes in strings, and of
     its time zone.
@@ -82,16 +71,17 @@ class SessionCharset:
 
     __slots__ = (
         "_given_zone",
+        "_is_refused",
         "_literals",
         "_options",
         "_reader",
         "_runner",
-        "_set_up",
         "_statements",
         "_told_zone",
         "_zone_in_doubt",
         "charset",
         "encoding",
+        "is_set_up",
         "zone",
     )
 
@@ -119,7 +109,10 @@ class SessionCharset:
         self._given_zone = literals.zone
         self._zone_in_doubt = False
         self._told_zone = ""  # by the server
-        self._set_up = _SetUp.DONE
+        #: Whether nothing is left to be done in the session before statements.
+        self.is_set_up: bool = True
+        # Whether the server has allowed nothing of that, not even the character set and sql_mode.
+        self._is_refused = False
         self.use(charset)
 
     @property
@@ -204,14 +197,9 @@ class SessionCharset:
         self._statements.forget(self._connection().encoding)
         self._runner.charset_in_doubt = False
 
-    @property
-    def is_set_up(self) -> bool:
-        """Whether nothing is left to be done in the session before statements."""
-        return self._set_up is _SetUp.DONE
-
     def begin_set_up(self) -> None:
         """The session is about to be set up."""
-        self._set_up = _SetUp.DONE
+        self.is_set_up, self._is_refused = True, False
         self.mark_unknown()
 
     def defer_set_up(self) -> None:
@@ -219,17 +207,15 @@ class SessionCharset:
 
         Until then nothing is asked of the session, and the character set is that of the handshake.
         """
-        if self.in_doubt:
-            self._set_up = _SetUp.REFUSED
+        self.is_set_up, self._is_refused = False, self.in_doubt
+        if self._is_refused:
             # Quotes are doubled then, which is right in every mode.
             self._runner.no_backslash_escapes = True
-        else:
-            self._set_up = _SetUp.INCOMPLETE
         self.mark_known()
 
     def check(self, statement: bytes) -> None:
         """Raise ProgrammingError if it can't be known how the server reads `statement`."""
-        if self._set_up is _SetUp.REFUSED and not (statement.isascii() and b"\\" not in statement):
+        if self._is_refused and not (statement.isascii() and b"\\" not in statement):
             raise ProgrammingError(
                 "the account's password has expired, and before it is changed this server doesn't "
                 "let the session's character set and sql_mode be set: until then a statement may "

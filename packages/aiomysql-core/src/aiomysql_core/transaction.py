@@ -82,8 +82,8 @@ class Transaction:
         self.is_protected: bool = True
         # The session's autocommit mode before.
         self._mode = False
-        # The session that the block began in, as `CommandRunner.generation` counts.
-        self._generation = 0
+        # Those of the session that the block begins in.
+        self._transactions = connection.runner.transactions
         # What it begins with, if its first statement is to take that along, and what the runner
         # knew of the session before.
         self._beginning: BlockBeginning | None = None
@@ -92,8 +92,15 @@ class Transaction:
         self._known_changes = 0
 
     def __repr__(self) -> str:
-        kind = f"savepoint {self._savepoint}" if self.is_nested else "; ".join(self._begin)
-        return f"<{type(self).__name__} ({kind}) of {self._connection!r}>"
+        if not self._savepoint:
+            state = "not entered"
+        elif self in self._transactions.blocks:
+            state = "lost" if self._is_lost() else "open"
+        else:
+            state = "over"
+        begin = self._begin or ([f"savepoint {self._savepoint}"] if self.is_nested else [])
+        kind = f" ({'; '.join(begin)})" if begin else ""
+        return f"<{type(self).__name__} {state}{kind} of {self._connection!r}>"
 
     # -- the block -------------------------------------------------------------------------------
 
@@ -103,7 +110,8 @@ class Transaction:
         connection, runner = self._connection, self._runner
         runner.check_handovers(self._handovers, "this transaction block")
         await connection.make_ready()
-        blocks = runner.open_blocks()
+        self._transactions = runner.transactions
+        blocks = self._transactions.blocks
         if blocks:
             self.is_nested, self.is_protected = True, blocks[-1].is_protected
         else:
@@ -116,9 +124,8 @@ class Transaction:
                 "a transaction is open already: isolation, readonly and consistent_snapshot "
                 "are for the outermost block"
             )
-        runner.enter_block(self)
-        self._savepoint = f"aiomysql_{len(blocks) + 1}"
-        self._generation = runner.generation
+        blocks.append(self)
+        self._savepoint = f"aiomysql_{len(blocks)}"
         if not self.is_nested:
             self._known_before = (runner.autocommit, runner.transaction_possible)
             runner.autocommit, runner.transaction_possible = False, True
@@ -133,7 +140,7 @@ class Transaction:
                 self._beginning = BlockBeginning(_MODE_OFF, *self._first_statements())
                 runner.begin_by(self._beginning)
         except BaseException as error:
-            runner.leave_block(self)
+            self._transactions.leave(self)
             if not (self.is_nested and isinstance(error, err.MySQLError)):
                 connection.close()  # nobody knows what has begun, and in which mode
             raise
@@ -146,7 +153,7 @@ class Transaction:
         exc_tb: TracebackType | None,
     ) -> None:
         connection, is_lost = self._connection, self._is_lost()
-        is_innermost = self._runner.leave_block(self)
+        is_innermost = self._transactions.leave(self)
         if is_lost or not may_go_on(exc_val):
             connection.close()  # if it is another session by now
             if exc_type is None:
@@ -175,10 +182,10 @@ class Transaction:
         ProgrammingError outside of the block or while a block within it is open; OperationalError
         when the transaction had ended already, what is open being undone even so.
         """
-        if self._is_lost() or self._runner.open_blocks()[-1:] != [self]:
+        if self._is_lost() or self._transactions.blocks[-1:] != [self]:
             raise err.ProgrammingError("only the innermost block that is open can be rolled back")
         await self._connection.make_ready()
-        if self._beginning is not None and not self._beginning.is_done:
+        if self._beginning is not None and self._runner.is_to_begin(self._beginning):
             return  # nothing was run in it
         ended: err.MySQLError | None = None
         try:
@@ -201,7 +208,7 @@ class Transaction:
     # -- its end ---------------------------------------------------------------------------------
 
     def _is_lost(self) -> bool:
-        return self._connection.closed or self._runner.generation != self._generation
+        return self._connection.closed or self._runner.transactions is not self._transactions
 
     def _first_statements(self) -> list[str]:
         return [*self._begin, f"SAVEPOINT {self._savepoint}"]

@@ -146,7 +146,9 @@ class AcquireContext(
         progress = self._progress
         if progress is not None and progress.waiter is not None and progress.waiter.is_waiting:
             raise RuntimeError(_AWAITED)  # it is not the task that waits that goes on
-        steps = self._running()
+        if self._steps is None:
+            self._steps = self.__await__()
+        steps = self._steps
         try:
             return steps.send(value)
         except BaseException:
@@ -155,11 +157,13 @@ class AcquireContext(
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> Any:
         """Part of the coroutine protocol."""
-        steps = self._running()
+        steps = self._steps
         try:
             error = typ if val is None else val
             if tb is not None and isinstance(error, BaseException):
                 error = error.with_traceback(tb)
+            if steps is None:  # a generator that has not begun lets StopIteration through
+                DONE.throw(error)
             return steps.throw(error)
         except BaseException:
             self._end(steps)
@@ -167,12 +171,7 @@ class AcquireContext(
         finally:
             del typ, val, error  # an error must not be held by a frame that it holds
 
-    def _running(self) -> Generator[Any, Any, Connection[Row]]:
-        if self._steps is None:
-            self._steps = self.__await__()
-        return self._steps
-
-    def _end(self, steps: Generator[Any, Any, Connection[Row]]) -> None:
+    def _end(self, steps: Generator[Any, Any, Connection[Row]] | None) -> None:
         """These steps are over: who awaits once more begins anew."""
         if self._steps is steps:
             self._steps = None

@@ -83,8 +83,7 @@ class PoolRowStream(Generic[Row]):
         try:
             return await anext(self._rows)
         except BaseException as error:
-            self._is_over = True
-            await self._release(commits=isinstance(error, StopAsyncIteration))
+            await self._end(commits=isinstance(error, StopAsyncIteration))
             raise
 
     async def _acquire(self) -> Connection[Any]:
@@ -94,11 +93,12 @@ class PoolRowStream(Generic[Row]):
         finally:
             self._is_acquiring = False
         if self._is_over:  # by another task
-            await self._release(commits=False)
+            await self._end(commits=False)
             raise StopAsyncIteration
         return connection
 
-    async def _release(self, *, commits: bool) -> None:
+    async def _end(self, *, commits: bool) -> None:
+        self._is_over = True
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -112,8 +112,7 @@ class PoolRowStream(Generic[Row]):
 
     async def aclose(self) -> None:
         """Give the connection back; it is closed when rows of the statement are outstanding."""
-        self._is_over = True
-        await self._release(commits=True)
+        await self._end(commits=True)
 
     async def __aenter__(self) -> Self:
         if self._rows is not None or self._is_over:
@@ -126,5 +125,4 @@ class PoolRowStream(Generic[Row]):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        self._is_over = True
-        await self._release(commits=exc_type is None)
+        await self._end(commits=exc_type is None)

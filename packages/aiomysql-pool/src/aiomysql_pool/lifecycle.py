@@ -99,7 +99,7 @@ def is_cleanable(connection: Connection[Any], options: PoolOptions) -> bool:
     `transaction`, which whoever has it may leave later.
     """
     runner = connection.runner
-    if runner.open_blocks():
+    if runner.transactions.blocks:
         return False
     if connection.closed or connection.busy or runner.streaming or runner.user_changed:
         return False

@@ -72,11 +72,20 @@ _MOST_INFLATED = 1 << 20
 class Session(SessionState):
     """Protocol state of one connection."""
 
-    def __init__(self, columns: ColumnCache, *, max_payload: int = MAX_PAYLOAD) -> None:
+    #: What the server said first; None before.
+    greeting: Greeting | None = None
+
+    #: Whether something was left of what came compressed: the caller stops reading and, unless the
+    #: session is `paused`, calls `receive` again without further bytes, after other work.
+    has_more: bool = False
+
+    _algorithm: Algorithm | None = None
+    _reader: CompressedReader | None = None
+    _inflated: bytearray  # bytes of a packet that is not all there
+
+    def __init__(self, columns: ColumnCache, max_payload: int = MAX_PAYLOAD) -> None:
         """`columns` compiles metadata; `max_payload`: bytes; longer responses are refused."""
         self.columns = columns
-        #: What the server said first; None before.
-        self.greeting: Greeting | None = None
         self.capabilities = 0
         self.server_status: int = 0
         self.uncommitted: int = NO_CHANGES
@@ -86,12 +95,6 @@ class Session(SessionState):
         self._gathering = False
         self._to_send = []
         self.compressed: bool = False
-        self._algorithm: Algorithm | None = None
-        self._reader: CompressedReader | None = None
-        self._inflated = bytearray()  # bytes of a packet that is not all there
-        #: Whether something was left of what came compressed: the caller stops reading and, unless
-        #: the session is `paused`, calls `receive` again without further bytes, after other work.
-        self.has_more: bool = False
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -207,6 +210,7 @@ class Session(SessionState):
         """What follows goes in compressed frames, either way (for the log-in)."""
         self._algorithm = algorithm
         self._reader = CompressedReader(algorithm)
+        self._inflated = bytearray()
         self.compressed = True
 
     @property

@@ -111,20 +111,22 @@ class LoadSession:
         strict = [mode for mode in modes.split(",") if mode and mode not in _LEFT_OUT]
         modes = ",".join([*strict, "STRICT_ALL_TABLES"])
         await self._run(f"SET SESSION sql_mode = '{modes}', {_SETTINGS}")
-        if self._needs_warnings and self.most_warnings != _MOST_WARNINGS:
+        # The reason of a row that LOAD DATA drops is told as a warning.
+        wanted = _MOST_WARNINGS if self._needs_warnings else 1
+        if self.most_warnings < wanted:
             # Who is cancelled meanwhile does not know whether it is set: then it is restored.
             before = self._settings
             self._settings += f", max_error_count = {self.most_warnings}"
             known_changes = self._runner.known_changes
             try:
-                await self._run(f"SET SESSION max_error_count = {_MOST_WARNINGS}")
+                await self._run(f"SET SESSION max_error_count = {wanted}")
             except err.OperationalError:  # not every account may
                 if self._runner.closed:
                     raise
                 self._runner.restore_changes(known_changes)
                 self._settings = before
             else:
-                self.most_warnings = _MOST_WARNINGS
+                self.most_warnings = wanted
         self._runner.autocommit = self._mode
 
     async def _restore(self) -> None:

@@ -2,10 +2,10 @@
 #ifndef AIOMYSQL_CORE_MODULE_H
 #define AIOMYSQL_CORE_MODULE_H
 
+#include "attribute_slots.h"
 #include "exceptions.h"
 #include "running_loop.h"
 #include "session_functions.h"
-#include "slots.h"
 #include "types.h"
 
 #define SLOT_OWNERS(X)                                                                             \

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from asyncio import _get_running_loop as running_loop  # None where none runs, as in forks
 from collections.abc import Coroutine
 from copy import copy
@@ -35,6 +34,7 @@ from aiomysql_core.bulk.infile import (
 )
 from aiomysql_core.engine.cancellation import KillClient, StatementCancellation, is_cancellable
 from aiomysql_core.engine.runner_state import RunnerState, nothing_to_end
+from aiomysql_core.engine.session_transactions import SessionTransactions
 from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
@@ -43,7 +43,6 @@ from aiomysql_protocol.commands.end_of_text import EndOfText
 from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
-from aiomysql_protocol.sql.statements import may_make_temporary_tables
 
 __all__ = ["CommandRunner"]
 
@@ -55,10 +54,7 @@ _QUIT_TIMEOUT = 2.0
 _MANY_RESULTS = 64
 _MOMENT = 0.001
 
-#: What statements that are not simple may do to all transactions that follow.
-_SPECIAL = re.compile(rb"\b(?:completion_type|TEMPORARY|CALL|EXECUTE)\b", re.IGNORECASE)
 _PLAIN = (b"\3COMMIT", b"\3ROLLBACK")  # what is run most needs no look
-_CHAINS = re.compile(rb"\bcompletion_type\b", re.IGNORECASE)
 
 
 class CommandRunner(RunnerState):
@@ -90,13 +86,8 @@ class CommandRunner(RunnerState):
         self._close_reason: str | None = None
         #: Bytes of the longest request that the server takes; None: it was not asked.
         self.max_request: int | None = None
-        # The blocks of `Connection.transaction` that were not left, the innermost last, each with
-        # the generation of its session.
-        self._blocks: list[tuple[int, Any]] = []
-        # Whether COMMIT and ROLLBACK may begin another one (variable completion_type).
-        self._chains = False
-        # Whether the session may have temporary tables: rows of theirs are lost in any case.
-        self._has_temporary_tables = False
+        #: Of the session that is open, or was last.
+        self.transactions: SessionTransactions = SessionTransactions()
         #: Whether the session's user is another one than it was opened for, or will be when it is
         #: opened again.
         self.user_changed = False
@@ -151,6 +142,8 @@ class CommandRunner(RunnerState):
         session = self.session
         return session is not None and not self._busy and session.is_reusable
 
+    # -- what is known of the transaction, and whose the connection is ---------------------------
+
     def nothing_to_end(self) -> bool:
         """Whether it is reusable, and a COMMIT or ROLLBACK would end nothing.
 
@@ -172,8 +165,9 @@ class CommandRunner(RunnerState):
             and session.error is None
             and stream is not None
             and not (stream.closed or stream.from_parent_process)
-            and not (self._busy or self.outstanding or self._has_temporary_tables)
-            and not self.open_blocks()  # which tell of it
+            and not (self._busy or self.outstanding)
+            and not self.transactions.may_have_temporary_tables
+            and not self.transactions.blocks  # which tell of it
         )
 
     def forget_changes(self) -> None:
@@ -212,48 +206,40 @@ class CommandRunner(RunnerState):
         """A statement is about to be sent, which may begin a transaction or change the mode."""
         if not exchange.is_simple:
             self.autocommit = None
-            request = exchange.request
-            if request not in _PLAIN and _SPECIAL.search(request):
-                self._chains |= _CHAINS.search(request) is not None
-                self._has_temporary_tables |= may_make_temporary_tables(request, 1)
+            if exchange.request not in _PLAIN:
+                self.transactions.record_request(exchange.request)
         if not self.autocommit:
             self.transaction_possible: bool = True
 
     def record_mode(self, autocommit: bool | None) -> None:
         """This side has ended what was open, and the mode is this one; None: it is unknown."""
         self.autocommit = autocommit
-        # Nor is it for whoever uses the connection next if another user has it, or a block is open.
-        self.transaction_possible = self._chains or self.user_changed or bool(self._blocks)
+        transactions = self.transactions
+        # Nor does a pool hand on what is another user's, or has a block open.
+        self.transaction_possible = (
+            transactions.may_chain or self.user_changed or bool(transactions.blocks)
+        )
 
     def record_session(self) -> None:
         """Record that the session is new, or was reset."""
         self._beginning = None
-        self._chains = self._has_temporary_tables = False
+        self.transactions = SessionTransactions()
         self.generation += 1
         self.record_mode(None)
 
-    def open_blocks(self) -> list[Any]:
-        """The blocks of `Connection.transaction` in this session, the innermost last."""
-        return [block for generation, block in self._blocks if generation == self.generation]
-
-    def check_no_block(self, what: str) -> None:
-        """Raise ProgrammingError within a block of `Connection.transaction`, where `what` can't be
-        done.
-        """
-        if self.open_blocks():
-            raise err.ProgrammingError(f"{what} can't be changed within a transaction block")
-
-    def enter_block(self, block: object) -> None:
-        """A block begins; those of sessions before are over."""
-        self._blocks = [(self.generation, one) for one in (*self.open_blocks(), block)]
+    # -- a block that has not begun --------------------------------------------------------------
 
     def begin_by(self, beginning: BlockBeginning) -> None:
         """Have a block, which was entered, begin with the next command."""
         self._beginning = beginning
 
+    def is_to_begin(self, beginning: BlockBeginning) -> bool:
+        """Whether a block waits for its first command."""
+        return self._beginning is beginning
+
     def withdraw(self, beginning: BlockBeginning) -> bool:
         """Whether a block has not begun; then it does not begin any more."""
-        if self._beginning is not beginning:
+        if not self.is_to_begin(beginning):
             return False
         self._beginning = None
         return True
@@ -263,11 +249,7 @@ class CommandRunner(RunnerState):
         if self._beginning is not None:
             await self._begin_with(self._beginning, None)
 
-    def leave_block(self, block: object) -> bool:
-        """A block ends; returns whether it was the innermost of this session."""
-        is_innermost = self.open_blocks()[-1:] == [block]
-        self._blocks = [entry for entry in self._blocks if entry[1] is not block]
-        return is_innermost
+    # -- one task at a time ----------------------------------------------------------------------
 
     def claim(self) -> bool:
         """Take the runner for the caller alone, until `release`; False: it is busy.
@@ -544,11 +526,16 @@ class CommandRunner(RunnerState):
             if statement is not None:
                 await self._until_result(exchange)
         except BaseException as error:
-            if is_sent and not beginning.is_done:  # nobody knows in which mode the session is
-                self.abort(f"a transaction block could not be begun: {error}")
+            if is_sent and not beginning.is_done:
+                # Nobody knows in which mode the session is.  What is being stopped will be.
+                stops = self._cancellation is not None
+                reason = f"a transaction block could not be begun: {error}"
+                self.close() if stops else self.abort(reason)
+                self.record_reason(reason)
             self.release()
             raise
         if statement is None:
+            self.autocommit = False
             self.release()
 
     async def _begin_slowly(self, stream: Stream, exchange: Query) -> None:

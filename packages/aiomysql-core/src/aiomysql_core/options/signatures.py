@@ -21,13 +21,15 @@ _MOST_SHAPES = 64
 
 def takes_parameters_of(
     model: Callable[..., object],
-) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Decorator: the function takes the parameters of `model`, and refuses others when called."""
+) -> Callable[[Callable[[tuple[Any, ...], dict[str, Any]], T]], Callable[..., T]]:
+    """Decorator: what is called takes the parameters of `model`, and refuses others; the function
+    gets those by position and those by name.
+    """
     signature = inspect.signature(model)
     # How many by position and which by name: binding depends on nothing else, and takes long.
     accepted: set[tuple[int, tuple[str, ...]]] = set()
 
-    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+    def decorate(function: Callable[[tuple[Any, ...], dict[str, Any]], T]) -> Callable[..., T]:
         def checked(*args: Any, **kwargs: Any) -> T:
             shape = len(args), tuple(kwargs)
             if shape not in accepted:
@@ -37,7 +39,7 @@ def takes_parameters_of(
                 signature.bind(*args, **kwargs)
                 if len(accepted) < _MOST_SHAPES:
                     accepted.add(shape)
-            return function(*args, **kwargs)
+            return function(args, kwargs)
 
         checked.__name__ = function.__name__
         checked.__signature__ = signature  # type: ignore[attr-defined]

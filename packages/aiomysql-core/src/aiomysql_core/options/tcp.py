@@ -25,6 +25,12 @@ _COUNT = getattr(socket, "TCP_KEEPCNT", None)
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
+#: The families of TCP, and what tells that of a socket: both as numbers, because to make an
+#: enumeration of one takes longer than to set all of this.
+_INTERNET = int(socket.AF_INET), int(socket.AF_INET6)
+_family = socket.SocketType.family.__get__
+
+
 @dataclass(frozen=True, slots=True)
 class TcpOptions:
     """What is set on a TCP socket."""
@@ -46,7 +52,7 @@ class TcpOptions:
 
     def apply(self, sock: socket.socket) -> None:
         """Set them on `sock`, and small requests to go at once.  Does nothing unless it is TCP."""
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        if _family(sock) not in _INTERNET:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -69,7 +69,7 @@ async def open_stream(
     if not isinstance(options.sock, ssl.SSLSocket):
         options.tls.check_files()
     proof_required = options.tls.proof_expected
-    login = Login(login_options, proof_required=proof_required)
+    login = Login(login_options, proof_required)
     try:
         opened = await _resume_or_open(options, login_options, login, new_session, loop, address)
     except OperationalError as error:
@@ -104,7 +104,7 @@ async def _resume_or_open(
     resumption = None
     if options.tls.session_reuse and options.sock is None:
         where = options.unix_socket or (options.host, options.port)
-        resumption = TlsResumption(where, is_own=options.tls.context is None)
+        resumption = TlsResumption(where, options.tls.context is None)
     try:
         return await _open_stream(options, new_session(), login, loop, address, resumption), login
     except OperationalError:

@@ -20,6 +20,9 @@ class SocketStream(Stream):
 
     _wakes_at_once = True
 
+    #: The receive buffer and its view, while the session's own are in their place.
+    _own: tuple[bytearray, memoryview] | None = None
+
     def __init__(
         self, session: Session, loop: asyncio.AbstractEventLoop, sock: socket.socket
     ) -> None:
@@ -31,8 +34,6 @@ class SocketStream(Stream):
         self._descriptor = sock.fileno()
         self._sock = sock
         self.loop.add_reader(self._descriptor, self.readable)
-        #: The receive buffer and its view, while the session's own are in their place.
-        self._own: tuple[bytearray, memoryview] | None = None
 
     @property
     def closed(self) -> bool:
@@ -43,9 +44,13 @@ class SocketStream(Stream):
         if sock is None or name == "socket":
             return sock
         try:
-            return {"peername": sock.getpeername, "sockname": sock.getsockname}[name]()
-        except (KeyError, OSError):
-            return None
+            if name == "peername":
+                return sock.getpeername()
+            if name == "sockname":
+                return sock.getsockname()
+        except OSError:
+            pass
+        return None
 
     async def release_socket(self) -> socket.socket:
         """Send what is unsent, and give the socket up: it is the caller's, to be encrypted.

@@ -30,15 +30,13 @@ class Stream(StreamState, ABC):
     #: Whether the waiting task may run within the callback that told of the end.
     _wakes_at_once = False
 
-    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(session, loop)
-        self._write_resumed: asyncio.Future[None] | None = None
-        self._ended = False
-        self._lost: asyncio.Future[None] | None = None  # for those who wait for the end
-        self._goes_on = False  # `_go_on` will be called
-        # Since when a further result is waited for, and the timer that looks after that.
-        self._further_since = 0.0
-        self._further_timer: asyncio.TimerHandle | None = None
+    _write_resumed: asyncio.Future[None] | None = None
+    _ended = False
+    _lost: asyncio.Future[None] | None = None  # for those who wait for the end
+    _goes_on = False  # `_go_on` will be called
+    # Since when a further result is waited for, and the timer that looks after that.
+    _further_since = 0.0
+    _further_timer: asyncio.TimerHandle | None = None
 
     # -- for the connection ----------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ class TlsResumption:
 
     __slots__ = ("_address", "_began_at", "_is_own", "_key", "_offered", "_sessions", "has_failed")
 
-    def __init__(self, address: tuple[str, int] | str, *, is_own: bool) -> None:
+    def __init__(self, address: tuple[str, int] | str, is_own: bool) -> None:
         """address: host and port, or the path of a unix socket; is_own: whether the context is the
         driver's own rather than a caller's.
         """

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aiomysql_core._accelerator import accelerator
-from aiomysql_core.waiting.ready import Ready
+from aiomysql_core.waiting.ready import DONE, Ready
 from aiomysql_core.waiting.unawaited import Unawaited
 
 __all__ = ["AwaitableContextManager"]
@@ -31,26 +31,24 @@ class AwaitableContextManager(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
 
     def send(self, value: Any) -> Any:
         """Part of the coroutine protocol: tasks run what they are given by it."""
-        return self._running().send(value)
+        if self._steps is None:
+            self._steps = self._coro.__await__()
+        return self._steps.send(value)
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
         """Part of the coroutine protocol."""
         error = typ if val is None else val
         if tb is not None and isinstance(error, BaseException):
             error = error.with_traceback(tb)
-        running = self._running()
         try:
-            return running.throw(error)
-        except BaseException:
-            running.close()  # it may not have begun, for what is no exception
-            raise
+            if self._steps is not None:
+                return self._steps.throw(error)
+            # From Python 3.12 on a generator that has not begun lets StopIteration through, which
+            # would be the result.
+            self.close()
+            DONE.throw(error)
         finally:
             del error, typ, val, tb  # the error that comes back holds this frame
-
-    def _running(self) -> Generator[Any, Any, T]:
-        if self._steps is None:
-            self._steps = self._coro.__await__()
-        return self._steps
 
     def close(self) -> None:
         """Part of the coroutine protocol: nobody will await this."""

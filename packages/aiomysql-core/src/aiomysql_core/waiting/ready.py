@@ -37,6 +37,8 @@ class Ready(Unawaited[T], Coroutine[Any, Any, T], Generic[T]):
             raise typ if val is None else val
         except StopIteration as error:  # out of a coroutine it would be its result
             raise RuntimeError("coroutine raised StopIteration") from error
+        finally:
+            del typ, val, tb  # an error must not be held by a frame that it holds
 
     def close(self) -> None:
         """Part of the coroutine protocol: nobody will await this."""

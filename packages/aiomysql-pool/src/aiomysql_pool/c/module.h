@@ -5,8 +5,8 @@
 #ifndef AIOMYSQL_POOL_MODULE_H
 #define AIOMYSQL_POOL_MODULE_H
 
+#include "attribute_slots.h"
 #include "running_loop.h"
-#include "slots.h"
 #include "types.h"
 
 #define SLOT_OWNERS(X) X(holder, "aiomysql_pool.holder", "ConnectionHolder")

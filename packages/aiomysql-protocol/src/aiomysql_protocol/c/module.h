@@ -2,7 +2,7 @@
 #ifndef AIOMYSQL_PROTOCOL_MODULE_H
 #define AIOMYSQL_PROTOCOL_MODULE_H
 
-#include "slots.h"
+#include "attribute_slots.h"
 #include "types.h"
 
 #include <datetime.h>

@@ -121,11 +121,14 @@ class Command(Exchange):
             raise malformed(f"the response to a command begins with {bytes(payload[:8])!r}")
 
 
+_QUIT = bytes([COMMAND.COM_QUIT])
+
+
 class Quit(Exchange):
     """COM_QUIT: the server closes the connection and says nothing."""
 
     def __init__(self) -> None:
-        self.request: bytes = bytes([COMMAND.COM_QUIT])
+        self.request: bytes = _QUIT
 
     def receive(self, payload: bytes | bytearray) -> None:
         if payload[:1] == bytes([ERR_HEADER]):

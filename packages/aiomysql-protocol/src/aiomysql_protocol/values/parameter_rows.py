@@ -1,8 +1,8 @@
 """Rows of parameters, as COM_STMT_BULK_EXECUTE carries them.
 
 The types stand once in front of all rows, so the values of a parameter must all be of one type.  In
-front of each value stands an indicator, which also says that there is none: NULL, or the column's
-default.
+front of each value stands an indicator, which also says that there is none: NULL.  (The one for a
+column's default is not used: the server takes it where the keyword DEFAULT may not stand.)
 
 MariaDB: "COM_STMT_BULK_EXECUTE".
 """
@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiomysql_protocol._accelerator import accelerator
-from aiomysql_protocol.values.literals import DEFAULT
 from aiomysql_protocol.values.parameters import NULL, NeedsTextError, ParameterWriter
 
 __all__ = ["ParameterRows"]
 
 _VALUE = b"\0"
 _IS_NULL = b"\1"
-_IS_DEFAULT = b"\2"
 
 
 def write_parameter_rows(
@@ -94,9 +92,6 @@ class ParameterRows:
             return False
         parts: list[bytes] = []
         for index, value in enumerate(values):
-            if value is DEFAULT:
-                parts.append(_IS_DEFAULT)
-                continue
             try:
                 written = self._writer.write_value(value)
             except NeedsTextError:

@@ -50,6 +50,10 @@ def parse_ok(payload: bytes | bytearray) -> Ok:
 
     Raises MalformedPacket.
     """
+    return parse_short_ok(bytes(payload)) if len(payload) == 7 else _read_ok(payload)
+
+
+def _read_ok(payload: bytes | bytearray) -> Ok:
     if len(payload) >= 7 and payload[1] < 0xFB and payload[2] < 0xFB:
         # Nearly always: both numbers take a byte each.  Made without the function that NamedTuple
         # puts between.
@@ -71,7 +75,7 @@ MORE_RESULTS = SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
 IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 
 #: `parse_ok` for packets of seven bytes: one ends nearly every result set, and few are different.
-parse_short_ok: Callable[[bytes], Ok] = lru_cache(maxsize=256)(parse_ok)
+parse_short_ok: Callable[[bytes], Ok] = lru_cache(maxsize=256)(_read_ok)
 
 
 def parse_eof(payload: bytes | bytearray) -> Ok:

@@ -5,6 +5,8 @@ MySQL: "Caching_sha2_password information", "SHA-256 Authentication".
 
 from __future__ import annotations
 
+from functools import cache
+
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
@@ -50,6 +52,7 @@ def rsa_encrypt(context: AuthContext, public_key: bytes, method: str) -> bytes:
         ) from error
 
 
+@cache
 def rsa_available() -> bool:
     """Whether `rsa_encrypt` can work here, that is, the cryptography library is installed."""
     from importlib.util import find_spec

@@ -3,8 +3,8 @@
  *
  * A module lists them in two macros, SLOT_OWNERS(X) with X(owner, module, class), and SLOTS(X)
  * with X(owner, attribute). */
-#ifndef AIOMYSQL_SLOTS_H
-#define AIOMYSQL_SLOTS_H
+#ifndef AIOMYSQL_ATTRIBUTE_SLOTS_H
+#define AIOMYSQL_ATTRIBUTE_SLOTS_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
