@@ -17,6 +17,7 @@ import pytest
 from pymysql.constants import CLIENT, FIELD_TYPE
 
 from aiomysql_core import Connection, MySQLError, Warning, connect  # noqa: A004
+from aiomysql_core.transport import stream
 from tests.hostile.peer import PASSWORD, Script, assert_nothing_given_away, playing
 from tests.hostile.response_scripts import EOF, MORE, column
 from tests.scripted import CAPABILITIES, error, frame, frames, greeting, ok
@@ -131,6 +132,29 @@ JOINED: dict[str, Lie] = {
 @pytest.mark.parametrize("name", JOINED)
 async def test_texts_of_many_statements(name: str) -> None:
     lie = JOINED[name]
+    await meet(script(*lie.responses, hang_up=lie.hang_up), lie, 3)
+
+
+ENDED, NO_COMMAND = frame(EOF, 1), frame(error(1047, "unknown"), 1)
+(WHOLE,), FIRST = text(*PAIR, *PAIR, DONE_MORE, WARNED_LAST), len(text(*PAIR)[0])
+#: The text, and then the answer to the question whether the server has left it.
+LEFT: dict[str, Lie] = {
+    "left": Lie([*text(*PAIR), ENDED], "left the text", 1),
+    "left before the warnings": Lie([*text(*PAIR, DONE_MORE), ENDED], "left the text", 2),
+    "a refusal": Lie([*text(*PAIR), NO_COMMAND], "unknown", 1),
+    "an OK": Lie([*text(*PAIR), frames(DONE)], "got 1 expected", 1),
+    "rows": Lie([*text(*PAIR), GOOD], "got 1 expected", 1),
+    "not left": Lie([WHOLE[:FIRST], WHOLE[FIRST:] + ENDED], 3),
+    "not left, and an error": Lie([WHOLE[:FIRST], WHOLE[FIRST:] + NO_COMMAND], 3),
+    "never": Lie([*text(*PAIR), b""], "read_timeout", 1),
+    "the end": Lie(text(*PAIR), "Lost connection", 1, True),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+async def test_texts_that_are_left(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(stream, "_PATIENCE", 0.05)
+    lie = LEFT[name]
     await meet(script(*lie.responses, hang_up=lie.hang_up), lie, 3)
 
 

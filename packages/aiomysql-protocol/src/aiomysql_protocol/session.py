@@ -22,11 +22,17 @@ from __future__ import annotations
 from collections import deque
 from copy import copy
 
-from pymysql.constants import CR, SERVER_STATUS
+from pymysql.constants import CR, ER, SERVER_STATUS
 from pymysql.err import InterfaceError, InternalError, MySQLError, OperationalError
 
+from aiomysql_protocol.commands.end_of_text import EndOfText
 from aiomysql_protocol.commands.exchange import Exchange
-from aiomysql_protocol.commands.exchange_state import CHANGES, CHANGES_UNKNOWN, NO_CHANGES
+from aiomysql_protocol.commands.exchange_state import (
+    CHANGES,
+    CHANGES_UNKNOWN,
+    NO_CHANGES,
+    RESPONSE,
+)
 from aiomysql_protocol.login.handshake import Greeting
 from aiomysql_protocol.rows.metadata import ColumnCache
 from aiomysql_protocol.session_state import SessionState
@@ -40,7 +46,7 @@ from aiomysql_protocol.wire.framing import (
     frames,
     wrong_sequence,
 )
-from aiomysql_protocol.wire.packets import ERR_HEADER, Ok, parse_error
+from aiomysql_protocol.wire.packets import ERR_HEADER, MORE_RESULTS, Ok, parse_error
 from aiomysql_protocol.wire.payloads import whole_payload
 
 __all__ = ["MAYBE_IN_TRANSACTION", "Session"]
@@ -51,6 +57,13 @@ _IN_DOUBT = 1 << 16
 #: Set in `Session.server_status` when a transaction is open, or may be.
 MAYBE_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS | _IN_DOUBT
 
+
+#: What stands for the response that a text lacks when the server has left it.
+_LEFT = (
+    bytes([ERR_HEADER])
+    + ER.QUERY_INTERRUPTED.to_bytes(2, "little")
+    + b"#70100Query execution was interrupted: the server left the text between two statements"
+)
 
 #: Bytes that are inflated in one call of `receive`, or one piece more.
 _MOST_INFLATED = 1 << 20
@@ -119,6 +132,15 @@ class Session(SessionState):
             and not self.server_status & MAYBE_IN_TRANSACTION
         )
 
+    @property
+    def awaits_further_result(self) -> bool:
+        """Whether nothing is due before the first packet of a further result in one response."""
+        return (
+            bool(self.exchanges)
+            and self.exchanges[0].reading == RESPONSE
+            and bool(self.server_status & MORE_RESULTS)
+        )
+
     def require_greeting(self) -> Greeting:
         """The server's greeting.  Raises InterfaceError before it came."""
         if self.greeting is None:
@@ -143,11 +165,11 @@ class Session(SessionState):
 
     def mark_transaction_unknown(self) -> None:
         """A statement failed (for exchanges): ERR packets have no status flags, yet it may have
-        opened a transaction.
+        opened a transaction.  No result follows.
         """
         if self.in_transaction:
             self.uncommitted = CHANGES_UNKNOWN
-        self.server_status |= _IN_DOUBT
+        self.server_status = self.server_status & ~MORE_RESULTS | _IN_DOUBT
 
     def copy_error(self, error: BaseException) -> BaseException:
         """`error`, or a copy of it if the session keeps it.
@@ -279,15 +301,16 @@ class Session(SessionState):
                 sequence_id, piece = read
                 left -= len(piece)
                 if sequence_id is not None and self.exchanges:
-                    self._check_compressed(self.exchanges[0], sequence_id, piece)
+                    self._check_compressed(sequence_id, piece)
                 self._read_inflated(piece)
         except BaseException as error:
             self._fail_reading(error)
         return end
 
-    def _check_compressed(self, exchange: Exchange, sequence_id: int, data: bytes) -> None:
-        """A compressed frame for `exchange` begins with `data`: raise if it is out of order."""
+    def _check_compressed(self, sequence_id: int, data: bytes) -> None:
+        """A compressed frame begins with `data`: raise if it is out of order."""
         begins_packet = not (self._inflated or self._gathering)
+        exchange = self.exchanges[1 if begins_packet and self._is_left(data, 0) else 0]
         if sequence_id == exchange.compressed_sequence_id:
             # Whenever a server has sent all it had, it numbers the packets within as the frames.
             if begins_packet and data[3:4] == bytes([sequence_id]):
@@ -312,6 +335,10 @@ class Session(SessionState):
         exchange = self.exchanges[0]
         payload: bytes | bytearray | None = None
         if not self._gathering:
+            if self._is_left(buffer, position):
+                self.exchanges.popleft()
+                exchange.receive(_LEFT)
+                return self._receive_payload(buffer, position, end) if self.exchanges else position
             payload = whole_payload(buffer, position, end, exchange.sequence_id)
         if payload is not None:
             position += 4 + len(payload)
@@ -326,6 +353,17 @@ class Session(SessionState):
         if exchange.done and self.exchanges and self.exchanges[0] is exchange:
             self.exchanges.popleft()
         return position
+
+    def _is_left(self, data: bytes | bytearray, position: int) -> bool:
+        """Whether the server has left the text of the oldest exchange: in the place of a further
+        result there is a frame, at `position`, that answers the next exchange.
+        """
+        return (
+            len(self.exchanges) > 1
+            and self.awaits_further_result
+            and isinstance(self.exchanges[1], EndOfText)
+            and EndOfText.is_response(data, position)
+        )
 
     def _read_frame(self, exchange: Exchange, buffer: bytearray, position: int, end: int) -> Frame:
         """The next payload for `exchange`."""

@@ -253,6 +253,8 @@ class StatementCancellation:
                 killed = True
                 if await self._response_within(pause):
                     break
+                if self._stream.ask_for_end() and await self._response_within(pause):
+                    break
                 pause = min(2 * pause, _LONGEST_PAUSE)
             beside.start(Quit())
             beside.close()

@@ -39,6 +39,7 @@ from aiomysql_core.log import logger, warn_caller
 from aiomysql_core.pending_error import PendingError
 from aiomysql_core.transport.stream import Stream
 from aiomysql_core.waiting.timeouts import QueryTimeout
+from aiomysql_protocol.commands.end_of_text import EndOfText
 from aiomysql_protocol.commands.exchange import Exchange, Quit
 from aiomysql_protocol.commands.query import Query, Result
 from aiomysql_protocol.rows.metadata import ColumnCache
@@ -557,6 +558,8 @@ class CommandRunner(RunnerState):
                 raise err.ProgrammingError("the further results were given up")
             else:
                 await self._wait(exchange)
+        if exchange.done and self.session is not None and self.session.exchanges:
+            await self._read_end_of_text()
         if file_error is not None:
             self.take(exchange)
             raise file_error
@@ -859,13 +862,22 @@ class CommandRunner(RunnerState):
 
     async def _wait(self, exchange: Exchange) -> None:
         """Wait until `exchange` has made progress."""
-        if exchange.consume_progress():
-            return
-        stream = self.stream()
-        if stream.from_parent_process:
-            self._refuse()
-        await stream.wait(exchange, self._interrupted, self._read_timeout)
-        self.last_usage: float = monotonic()
+        if not exchange.consume_progress():
+            stream = self.stream()
+            if stream.from_parent_process:
+                self._refuse()
+            if stream.session.awaits_further_result:
+                stream.expect_further_result()
+            await stream.wait(exchange, self._interrupted, self._read_timeout)
+            self.last_usage: float = monotonic()
+        if exchange.done and self.session is not None and self.session.exchanges:
+            await self._read_end_of_text()
+
+    async def _read_end_of_text(self) -> None:
+        """Wait for what the server says to the question for the end of a text that is over."""
+        stream = self._stream
+        while stream is not None and isinstance(question := stream.session.newest, EndOfText):
+            await stream.wait(question, self._interrupted, self._read_timeout)
 
     def _interrupted(self, error: BaseException) -> None:
         """Cancel the statement whose response nobody will read, or else close the stream."""

@@ -11,10 +11,17 @@ from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Any
 
+from pymysql.constants import CLIENT
+
 from aiomysql_core.transport.stream_state import BUFFER_SIZE, StreamState
 from aiomysql_core.waiting.timeouts import QueryTimeout
+from aiomysql_protocol.commands.end_of_text import EndOfText
 from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.session import Session
+
+#: Seconds that a further result of a text may take before the server is asked whether one comes:
+#: there are proxies that take no command before they have answered the one before.
+_PATIENCE = 5.0
 
 
 class Stream(StreamState, ABC):
@@ -27,6 +34,9 @@ class Stream(StreamState, ABC):
     _ended = False
     _lost: asyncio.Future[None] | None = None  # for those who wait for the end
     _goes_on = False  # `_go_on` will be called
+    # Since when a further result is waited for, and the timer that looks after that.
+    _further_since = 0.0
+    _further_timer: asyncio.TimerHandle | None = None
 
     # -- for the connection ----------------------------------------------------------------------
 
@@ -69,6 +79,39 @@ class Stream(StreamState, ABC):
         """Wait until more bytes may be sent."""
         if self._write_resumed is not None:
             await asyncio.shield(self._write_resumed)
+
+    def expect_further_result(self) -> None:
+        """Before `wait`: if the further result of a text does not come for some seconds, ask the
+        server for the end of the text.
+        """
+        self._further_since = monotonic()
+        if self._further_timer is None:
+            self._further_timer = self.loop.call_later(_PATIENCE, self._look_for_further)
+
+    def _look_for_further(self) -> None:
+        self._further_timer = None
+        if not self.session.awaits_further_result:
+            return  # the next one who waits for such a result starts another timer
+        left = self._further_since + _PATIENCE - monotonic()
+        if left > 0:
+            self._further_timer = self.loop.call_later(left, self._look_for_further)
+        else:
+            self.ask_for_end()
+
+    def ask_for_end(self) -> bool:
+        """Ask the server whether it has left the text of which a further result is due (see
+        `EndOfText`): if so, that result is error 1317, at once.
+
+        False: nothing of the kind is due, or it can't be asked.
+        """
+        session = self.session
+        return (
+            len(session.exchanges) == 1
+            and session.awaits_further_result
+            and not session.exchanges[0].local_files  # the question would stand in the file
+            and bool(session.capabilities & CLIENT.MULTI_STATEMENTS)
+            and self.start(EndOfText())
+        )
 
     def expect_end(self) -> None:
         """What is still to come is the end of the connection: nothing else is of interest."""
@@ -177,6 +220,9 @@ class Stream(StreamState, ABC):
         if self._silence_timer is not None:
             self._silence_timer.cancel()
             self._silence_timer = None
+        if self._further_timer is not None:
+            self._further_timer.cancel()
+            self._further_timer = None
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         self._waiter.wake_if_progressed(self._wakes_at_once)

@@ -1,3 +1,3 @@
 """The commands of the protocol and the responses to them."""
 
-__all__ = ["bulk", "exchange", "prepared", "query"]
+__all__ = ["bulk", "end_of_text", "exchange", "prepared", "query"]
