@@ -20,8 +20,9 @@ from aiomysql_protocol.commands.exchange import Exchange
 from aiomysql_protocol.session import Session
 
 #: Seconds that a further result of a text may take before the server is asked whether one comes:
-#: there are proxies that take no command before they have answered the one before.
-_PATIENCE = 5.0
+#: longer than servers wait for a lock, because proxies close connections on which a command comes
+#: before they have answered the one before.
+_PATIENCE = 60.0
 
 
 class Stream(StreamState, ABC):
@@ -81,7 +82,7 @@ class Stream(StreamState, ABC):
             await asyncio.shield(self._write_resumed)
 
     def expect_further_result(self) -> None:
-        """Before `wait`: if the further result of a text does not come for some seconds, ask the
+        """Before `wait`: if the further result of a text does not come for long, ask the
         server for the end of the text.
         """
         self._further_since = monotonic()
