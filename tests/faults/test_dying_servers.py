@@ -197,23 +197,27 @@ async def test_out_of_connections(instance: Instance) -> None:
     assert instance.server.settled_sessions() == []
 
 
-def take_places(server: Server, account: dict[str, Any], taken: contextlib.ExitStack) -> None:
+def sessions_of(server: Server, account: dict[str, Any]) -> list[str]:
+    """The numbers of the account's sessions, without those that are logging in."""
+    lines = [line.split() for line in server.sessions()]
+    return [number for number, user, *_ in lines if user == account["user"]]
+
+
+def take_places(
+    server: Server, account: dict[str, Any], killed: str, taken: contextlib.ExitStack
+) -> None:
     """End one session of the account, and open as many as the server grants.
 
     Nobody is quicker while the event loop stands still.  Root has a place of its own.
     """
 
-    def sessions() -> list[str]:
-        lines = [line.split() for line in server.sessions()]
-        return [number for number, user, *_ in lines if user == account["user"]]
-
     def open_all() -> None:
         while True:
             taken.enter_context(server.connect(**account))
 
-    killed = sessions()[0]
-    server.execute(f"KILL {killed}")
-    while killed in sessions():
+    with contextlib.suppress(MySQLError):  # it may have ended by itself
+        server.execute(f"KILL {killed}")
+    while killed in sessions_of(server, account):
         time.sleep(0.01)
     with pytest.raises(pymysql.OperationalError, match="1040"):
         open_all()
@@ -222,9 +226,11 @@ def take_places(server: Server, account: dict[str, Any], taken: contextlib.ExitS
 async def test_out_of_connections_under_load(instance: Instance, account: dict[str, Any]) -> None:
     """The pool serves with the connections it still has, and opens more when it can."""
     async with under_load(instance, **account) as load:
-        await load.until(1)  # there is a session to be ended
+        await load.until(1)
+        while not (found := sessions_of(instance.server, account)):
+            await asyncio.sleep(0.001)  # each lease has a new one, and all may be logging in
         with contextlib.ExitStack() as taken:
-            take_places(instance.server, account, taken)
+            take_places(instance.server, account, found[0], taken)
             async with asyncio.timeout(DEADLINE):
                 while not any("1040" in error for error in load.errors):
                     await asyncio.sleep(0.01)
